@@ -1,0 +1,98 @@
+//! What a word and a definition may be.
+
+use std::fmt;
+
+/// The most characters a word has.
+const WORD_LENGTH: usize = 200;
+/// The most characters a definition has.
+const DEFINITION_LENGTH: usize = 10_000;
+
+/// A word: 1 to 200 characters of any script, as it was given. `Apple` and `apple` are two words.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Word(String);
+
+/// What a word means: up to 10,000 characters, none at all included.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Definition(String);
+
+/// Why a text is not what it should be.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Flaw {
+    /// There is nothing.
+    Empty,
+    /// There are more characters than this.
+    Longer(usize),
+    /// There is a character that PostgreSQL cannot store.
+    Nul,
+}
+
+impl fmt::Display for Flaw {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Flaw::Empty => f.write_str("must not be empty"),
+            Flaw::Longer(most) => write!(f, "may have at most {most} characters"),
+            Flaw::Nul => f.write_str("must not contain the character NUL"),
+        }
+    }
+}
+
+impl Word {
+    /// The word, if `text` can be one.
+    pub fn new(text: impl Into<String>) -> Result<Word, Flaw> {
+        let text = text.into();
+        if text.is_empty() { Err(Flaw::Empty) } else { checked(text, WORD_LENGTH).map(Word) }
+    }
+
+    /// The word's characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Definition {
+    /// The definition, if `text` can be one.
+    pub fn new(text: impl Into<String>) -> Result<Definition, Flaw> {
+        checked(text.into(), DEFINITION_LENGTH).map(Definition)
+    }
+
+    /// The definition's characters.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+fn checked(text: String, most: usize) -> Result<String, Flaw> {
+    if text.contains('\0') {
+        Err(Flaw::Nul)
+    } else if text.chars().nth(most).is_some() {
+        Err(Flaw::Longer(most))
+    } else {
+        Ok(text)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn characters_count_not_bytes() {
+        assert!(Word::new("ж".repeat(200)).is_ok());
+        assert_eq!(Word::new("ж".repeat(201)), Err(Flaw::Longer(200)));
+        assert!(Definition::new("🦀".repeat(10_000)).is_ok());
+        assert_eq!(Definition::new("🦀".repeat(10_001)), Err(Flaw::Longer(10_000)));
+    }
+
+    #[test]
+    fn a_definition_may_be_empty_and_a_word_may_not() {
+        assert!(Definition::new("").is_ok());
+        assert_eq!(Word::new(""), Err(Flaw::Empty));
+        assert!(Word::new(" ").is_ok());
+    }
+
+    #[test]
+    fn nul_is_refused_wherever_it_stands() {
+        assert_eq!(Word::new("a\0b"), Err(Flaw::Nul));
+        assert_eq!(Definition::new("\0"), Err(Flaw::Nul));
+    }
+}

@@ -1,0 +1,175 @@
+//! PostgreSQL for components: one statement per request, one JSON document back.
+//!
+//! Whatever a statement returns is put together as JSON by PostgreSQL and read as one text:
+//!
+//! ```sql
+//! WITH r AS (<statement>) SELECT coalesce(json_agg(r), '[]')::text FROM r
+//! ```
+//!
+//! That one text is read alike by every version of Spin, where many column types are not
+//! (`timestamptz`, enums, arrays, large `numeric`), where Spin 4.0 waits for ever on a query without
+//! rows, and where every further column and statement costs time. Rows become the caller's types by
+//! name.
+//!
+//! A statement's text is `'static`: what comes from a client can only ever be a parameter.
+
+mod error;
+
+use std::cell::Cell;
+
+use json::FromObject;
+use spin_sdk::pg4::{Connection, DbValue};
+use spin_sdk::variables;
+
+pub use error::Error;
+/// A value for `$1`, `$2`, ….
+pub use spin_sdk::pg4::ParameterValue as Parameter;
+
+/// The application's database during one request.
+///
+/// The connection is opened by the first statement, so a request that fails before it costs
+/// nothing. There is never a second one: two open connections in a request can lock up the host's
+/// whole pool. `BEGIN` is not sent either: a trap would leave the transaction open for whoever is
+/// given the connection next. What needs several writes is one statement with CTEs.
+#[derive(Default)]
+pub struct Db {
+    connection: Cell<Option<Connection>>,
+}
+
+/// A statement: what to select, insert, update or delete, and how to return it.
+#[derive(Clone, Copy, Debug)]
+pub struct Sql {
+    with: &'static str,
+    main: &'static str,
+}
+
+impl Sql {
+    /// A statement with CTEs, written without the keyword: `Sql::with("a AS (…), b AS (…)",
+    /// "SELECT … FROM a")`. PostgreSQL refuses CTEs that write inside of another CTE, so they stand
+    /// beside the wrapper's.
+    pub const fn with(ctes: &'static str, main: &'static str) -> Sql {
+        Sql { with: ctes, main }
+    }
+
+    fn wrapped(self, result: &str) -> String {
+        let Sql { with, main } = self;
+        let comma = if with.is_empty() { "" } else { ", " };
+        format!("WITH {with}{comma}r AS ({main}) SELECT {result}::text FROM r")
+    }
+}
+
+impl From<&'static str> for Sql {
+    fn from(main: &'static str) -> Sql {
+        Sql { with: "", main }
+    }
+}
+
+/// A `text` parameter. PostgreSQL has no text with NUL in it.
+pub fn text(value: &str) -> Parameter {
+    Parameter::Str(value.to_owned())
+}
+
+/// A `text[]` parameter.
+pub fn texts(values: &[String]) -> Parameter {
+    Parameter::ArrayStr(values.iter().cloned().map(Some).collect())
+}
+
+/// An `int8` parameter. Where PostgreSQL would expect another integer: `$1::int8`.
+pub fn int8(value: i64) -> Parameter {
+    Parameter::Int64(value)
+}
+
+/// A `bool` parameter.
+pub fn bool(value: bool) -> Parameter {
+    Parameter::Boolean(value)
+}
+
+impl Db {
+    /// All rows.
+    pub fn all<T: FromObject>(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: &[Parameter],
+    ) -> Result<Vec<T>, Error> {
+        let rows = self.json(sql, parameters)?;
+        match json::value(rows.as_bytes()).map_err(unfit)? {
+            json::Value::Array(rows) => {
+                rows.into_iter().map(|row| json::from_value(row).map_err(unfit)).collect()
+            }
+            _ => Err(Error::Other("the rows are not an array".to_owned())),
+        }
+    }
+
+    /// The row, if there is one; an error when there are several.
+    pub fn one<T: FromObject>(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: &[Parameter],
+    ) -> Result<Option<T>, Error> {
+        // Two rows would not be one JSON value.
+        const ROW: &str = "coalesce(string_agg(row_to_json(r)::text, ','), 'null')";
+        let row = self.value(&sql.into().wrapped(ROW), parameters)?;
+        match json::value(row.as_bytes()).map_err(unfit)? {
+            json::Value::Null => Ok(None),
+            row => json::from_value(row).map(Some).map_err(unfit),
+        }
+    }
+
+    /// All rows as the text of a JSON array, exactly as PostgreSQL wrote it: for lists that are
+    /// sent on without being looked at.
+    pub fn json(&self, sql: impl Into<Sql>, parameters: &[Parameter]) -> Result<String, Error> {
+        self.value(&sql.into().wrapped("coalesce(json_agg(r), '[]')"), parameters)
+    }
+
+    /// How many rows a statement returns: for `… RETURNING 1`, how many it wrote.
+    pub fn execute(&self, sql: impl Into<Sql>, parameters: &[Parameter]) -> Result<u64, Error> {
+        self.value(&sql.into().wrapped("count(*)"), parameters)?
+            .parse()
+            .map_err(|error| Error::Other(format!("a count is not as expected: {error}")))
+    }
+
+    /// The one text in the one row that every wrapped statement returns.
+    fn value(&self, statement: &str, parameters: &[Parameter]) -> Result<String, Error> {
+        let connection = match self.connection.take() {
+            Some(connection) => connection,
+            None => open()?,
+        };
+        let result = connection.query(statement, parameters);
+        self.connection.set(Some(connection));
+        match result?.rows.pop().and_then(|mut row| row.pop()) {
+            Some(DbValue::Str(text)) => Ok(text),
+            _ => Err(Error::Other("the database returned no text".to_owned())),
+        }
+    }
+}
+
+fn open() -> Result<Connection, Error> {
+    let Ok(url) = variables::get("database_url") else {
+        return Err(Error::Other("the variable database_url cannot be read".to_owned()));
+    };
+    Ok(Connection::open(&url)?)
+}
+
+fn unfit(error: json::Error) -> Error {
+    Error::Other(format!("a row is not as expected: {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn writing_ctes_stand_beside_the_wrapper() {
+        let rows = "coalesce(json_agg(r), '[]')";
+        assert_eq!(
+            Sql::from("SELECT 1").wrapped(rows),
+            "WITH r AS (SELECT 1) SELECT coalesce(json_agg(r), '[]')::text FROM r"
+        );
+        assert_eq!(
+            Sql::with("gone AS (DELETE FROM t RETURNING 1)", "SELECT * FROM gone")
+                .wrapped("count(*)"),
+            "WITH gone AS (DELETE FROM t RETURNING 1), r AS (SELECT * FROM gone) \
+             SELECT count(*)::text FROM r"
+        );
+    }
+}

@@ -1,0 +1,120 @@
+//! The request's body: read at most once, and never beyond its limit.
+
+use http::StatusCode;
+use json::FromObject;
+
+use crate::{Problem, Request, accept};
+
+/// The most bytes a JSON body may have, 1 MiB.
+const JSON_LIMIT: usize = 1 << 20;
+
+/// Reads the JSON object in a request's body.
+pub(crate) fn json<T: FromObject>(request: &Request) -> Result<T, Problem> {
+    require_json(request)?;
+    json::object(&read(request, JSON_LIMIT)?).map_err(|error| match error {
+        json::Error::Syntax(reason) => {
+            Problem::bad_request(format!("the body is not JSON: {reason}"))
+        }
+        json::Error::Invalid(flaws) => Problem::invalid(flaws),
+    })
+}
+
+fn require_json(request: &Request) -> Result<(), Problem> {
+    let detail = match request.header("content-type") {
+        _ if request.header("content-encoding").is_some_and(|it| it != "identity") => {
+            "send the body without Content-Encoding"
+        }
+        Some(content_type) if accept::is_json(&content_type) => return Ok(()),
+        _ => "send JSON with Content-Type: application/json",
+    };
+    Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
+}
+
+/// The whole body, or 413 as soon as it is known to exceed `limit` bytes.
+fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
+    let announced = request.header("content-length").and_then(|text| text.parse().ok());
+    if announced.is_some_and(|length: usize| length > limit) {
+        return Err(too_large(limit));
+    }
+    let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
+    loop {
+        let chunk = request
+            .source
+            .read()
+            .map_err(|_| Problem::bad_request("the body ended before it was complete"))?;
+        if chunk.is_empty() {
+            return Ok(bytes);
+        }
+        if bytes.len() + chunk.len() > limit {
+            return Err(too_large(limit));
+        }
+        bytes.extend_from_slice(&chunk);
+    }
+}
+
+fn too_large(limit: usize) -> Problem {
+    let detail = format!("the body may have at most {limit} bytes");
+    Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::header;
+    use json::Object;
+
+    use super::*;
+    use crate::native::receive;
+
+    #[derive(Debug)]
+    struct Word;
+
+    impl FromObject for Word {
+        fn from_object(object: &mut Object) -> Option<Word> {
+            object.required::<String>("word").map(|_| Word)
+        }
+    }
+
+    fn read_as(content_type: &str, body: impl Into<Vec<u8>>) -> Result<Word, Problem> {
+        let request = http::Request::post("/").header(header::CONTENT_TYPE, content_type);
+        json(&receive(request.body(body.into()).unwrap()))
+    }
+
+    #[test]
+    fn what_does_not_fit_is_invalid_and_what_is_not_json_is_bad() {
+        let status = |body: &str| read_as("application/json", body).unwrap_err().status().as_u16();
+        read_as("application/json", r#"{"word":"a"}"#).expect("fits");
+        assert_eq!(status(r#"{"word":1}"#), 422);
+        assert_eq!(status("null"), 422);
+        assert_eq!(status(r#"{"word":"a""#), 400);
+        assert_eq!(status(""), 400);
+    }
+
+    #[test]
+    fn only_json_without_encoding_is_read() {
+        let body = r#"{"word":"a"}"#;
+        for taken in ["application/json", "Application/JSON; charset=utf-8", "application/x+json"] {
+            read_as(taken, body).expect(taken);
+        }
+        for refused in ["text/plain", "application/jsonp", "json", ""] {
+            assert_eq!(read_as(refused, body).unwrap_err().status(), 415, "{refused}");
+        }
+        let gzip = http::Request::post("/")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_ENCODING, "gzip");
+        let refused = json::<Word>(&receive(gzip.body(body.into()).unwrap()));
+        assert_eq!(refused.unwrap_err().status(), 415);
+    }
+
+    #[test]
+    fn a_body_is_refused_at_one_byte_too_many_whether_announced_or_not() {
+        let of = |length| format!("{{\"word\":{:?}}}", "a".repeat(length - r#"{"word":""}"#.len()));
+        read_as("application/json", of(JSON_LIMIT)).expect("fits");
+        let chunked = read_as("application/json", of(JSON_LIMIT + 1));
+        assert_eq!(chunked.unwrap_err().status(), 413);
+        let announced = http::Request::post("/")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_LENGTH, JSON_LIMIT + 1);
+        let refused = json::<Word>(&receive(announced.body(Vec::new()).unwrap()));
+        assert_eq!(refused.unwrap_err().status(), 413);
+    }
+}

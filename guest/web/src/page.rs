@@ -1,0 +1,76 @@
+//! Keyset pages: `{"items":[…],"next":"<cursor>"|null}` and `Link: <…>; rel="next"`.
+
+use http::StatusCode;
+
+use crate::{Problem, Reply, Request};
+
+/// Where a page ended: the key of its last item. Opaque to clients.
+#[derive(Debug, PartialEq)]
+pub struct Cursor(pub String);
+
+impl Cursor {
+    /// From hexadecimal: it stands in a URL as it is, whoever puts it there.
+    pub(crate) fn decode(text: &str) -> Result<Cursor, Problem> {
+        let digit = |byte: &u8| char::from(*byte).to_digit(16);
+        let pair = |pair: &[u8]| Some((digit(pair.first()?)? << 4 | digit(pair.get(1)?)?) as u8);
+        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
+        match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
+            // No key holds NUL, and PostgreSQL cannot be asked for one.
+            Some(key) if !key.contains('\0') => Ok(Cursor(key)),
+            _ => Err(Problem::bad_request("after is not a cursor from this list")),
+        }
+    }
+
+    fn encode(&self) -> String {
+        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
+        self.0.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+    }
+}
+
+impl Reply {
+    /// 200 with a page of a list, its items the text of a JSON array as PostgreSQL has written it.
+    /// `next` is where the page after it begins, `None` at the end.
+    pub fn page(request: &Request, items: &str, next: Option<Cursor>) -> Reply {
+        let Some(next) = next.as_ref().map(Cursor::encode) else {
+            return Reply::json_text(StatusCode::OK, format!(r#"{{"items":{items},"next":null}}"#));
+        };
+        let text = format!(r#"{{"items":{items},"next":"{next}"}}"#);
+        let link = link(&request.path, &request.query, &next);
+        Reply::json_text(StatusCode::OK, text).header("link", link)
+    }
+}
+
+/// The same list from `next` on, with the client's other parameters as they were.
+fn link(path: &str, query: &str, next: &str) -> String {
+    let mut link = format!("<{path}?");
+    for pair in query.split('&') {
+        if !pair.is_empty() && pair.split('=').next() != Some("after") {
+            link = link + pair + "&";
+        }
+    }
+    link + "after=" + next + ">; rel=\"next\""
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cursor_survives_the_journey() {
+        for key in ["a", "ä/ö %", ""] {
+            let cursor = Cursor(key.to_owned());
+            assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
+        }
+        for forged in ["=", "6", "6x", "ff", "00", "616", "ä"] {
+            assert_eq!(Cursor::decode(forged).unwrap_err().status(), 400, "{forged}");
+        }
+    }
+
+    #[test]
+    fn the_link_keeps_the_other_parameters() {
+        let query = "prefix=a%20b&after=old&limit=2";
+        let expected = "</api/v2/entries?prefix=a%20b&limit=2&after=new>; rel=\"next\"";
+        assert_eq!(link("/api/v2/entries", query, "new"), expected);
+        assert_eq!(link("/x", "", "new"), "</x?after=new>; rel=\"next\"");
+    }
+}

@@ -1,0 +1,133 @@
+//! The error envelope (RFC 9457): the one shape in which a failure reaches a client.
+
+use std::borrow::Cow;
+use std::fmt::Display;
+
+use http::StatusCode;
+use json::Flaw;
+use serde::Serialize;
+
+use crate::Reply;
+
+/// A failure as the client sees it, with the cause that only the log sees.
+#[derive(Debug)]
+pub struct Problem {
+    status: StatusCode,
+    detail: Cow<'static, str>,
+    errors: Vec<Flaw>,
+    header: Option<(&'static str, String)>,
+    cause: Option<String>,
+}
+
+impl Problem {
+    /// Any status with a text for the client.
+    pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem { status, detail: detail.into(), errors: Vec::new(), header: None, cause: None }
+    }
+
+    /// 400: not understood at all.
+    pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem::new(StatusCode::BAD_REQUEST, detail)
+    }
+
+    /// 404: there is no such thing.
+    pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem::new(StatusCode::NOT_FOUND, detail)
+    }
+
+    /// 412: the resource is not as `If-Match` or `If-None-Match` demands.
+    pub fn precondition_failed(detail: impl Into<Cow<'static, str>>) -> Problem {
+        Problem::new(StatusCode::PRECONDITION_FAILED, detail)
+    }
+
+    /// 422: understood, but not valid.
+    pub fn invalid(errors: Vec<Flaw>) -> Problem {
+        let detail = match errors.as_slice() {
+            [Flaw { pointer, detail }] => match pointer.strip_prefix('/') {
+                Some(name) => format!("{name} {detail}"),
+                None => format!("the body {detail}"),
+            },
+            _ => format!("{} values are not valid", errors.len()),
+        };
+        Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+    }
+
+    /// 500: our fault. The client learns nothing of the cause; the log has it.
+    pub fn internal(cause: &dyn Display) -> Problem {
+        let detail = "something went wrong here; it has been logged";
+        Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).because(cause)
+    }
+
+    /// 503: something this service depends on is not ready; trying again helps.
+    pub fn unavailable(detail: impl Into<Cow<'static, str>>, cause: &dyn Display) -> Problem {
+        Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
+            .header("retry-after", "1")
+            .because(cause)
+    }
+
+    /// The status.
+    pub fn status(&self) -> StatusCode {
+        self.status
+    }
+
+    /// The single things that are wrong, for 422.
+    pub fn errors(&self) -> &[Flaw] {
+        &self.errors
+    }
+
+    /// With this header.
+    pub(crate) fn header(self, name: &'static str, value: impl Into<String>) -> Problem {
+        Problem { header: Some((name, value.into())), ..self }
+    }
+
+    fn because(self, cause: &dyn Display) -> Problem {
+        Problem { cause: Some(cause.to_string()), ..self }
+    }
+}
+
+impl From<Problem> for Reply {
+    fn from(problem: Problem) -> Reply {
+        #[derive(Serialize)]
+        struct Envelope<'a> {
+            r#type: &'a str,
+            title: &'a str,
+            status: u16,
+            detail: &'a str,
+            #[serde(skip_serializing_if = "<[_]>::is_empty")]
+            errors: &'a [Flaw],
+        }
+
+        let envelope = Envelope {
+            r#type: "about:blank",
+            title: title(problem.status),
+            status: problem.status.as_u16(),
+            detail: &problem.detail,
+            errors: &problem.errors,
+        };
+        // Strings and numbers always serialise.
+        let body = serde_json::to_vec(&envelope).unwrap_or_default();
+        let mut reply = Reply::new(problem.status).body("application/problem+json", body);
+        reply.headers.extend(problem.header);
+        reply.cause = problem.cause;
+        reply
+    }
+}
+
+/// The standard's phrase for the statuses that there are here: all phrases would be 2 KB.
+fn title(status: StatusCode) -> &'static str {
+    match status.as_u16() {
+        400 => "Bad Request",
+        401 => "Unauthorized",
+        404 => "Not Found",
+        405 => "Method Not Allowed",
+        406 => "Not Acceptable",
+        409 => "Conflict",
+        412 => "Precondition Failed",
+        413 => "Content Too Large",
+        415 => "Unsupported Media Type",
+        422 => "Unprocessable Content",
+        428 => "Precondition Required",
+        503 => "Service Unavailable",
+        _ => "Internal Server Error",
+    }
+}

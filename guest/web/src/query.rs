@@ -1,0 +1,91 @@
+//! The query string, decoded as HTML forms and every HTTP library encode it.
+
+use std::ops::RangeInclusive;
+
+use percent_encoding::percent_decode;
+
+use crate::{Cursor, Problem};
+
+/// The decoded parameters of a query string. Parameters that a handler does not ask for are
+/// ignored; of one given twice the last counts.
+#[derive(Debug)]
+pub struct Query(Vec<(String, String)>);
+
+impl Query {
+    pub(crate) fn parse(raw: &str) -> Result<Query, Problem> {
+        let mut pairs = Vec::new();
+        for pair in raw.split('&').filter(|pair| !pair.is_empty()) {
+            let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
+            match (decode(name), decode(value)) {
+                (Some(name), Some(value)) => pairs.push((name, value)),
+                _ => return Err(Problem::bad_request("the query is not UTF-8 without NUL")),
+            }
+        }
+        Ok(Query(pairs))
+    }
+
+    /// The parameter's text, if it is given.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// The parameter as a whole number within `range`, or `default` when it is not given.
+    pub fn number(
+        &self,
+        name: &str,
+        default: i64,
+        range: RangeInclusive<i64>,
+    ) -> Result<i64, Problem> {
+        let Some(text) = self.text(name) else { return Ok(default) };
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(number),
+            _ => {
+                let (from, to) = (range.start(), range.end());
+                let detail = format!("{name} must be a whole number from {from} to {to}");
+                Err(Problem::bad_request(detail))
+            }
+        }
+    }
+
+    /// Where to go on in a list: what the parameter `after` holds.
+    pub fn cursor(&self) -> Result<Option<Cursor>, Problem> {
+        self.text("after").map(Cursor::decode).transpose()
+    }
+}
+
+/// Percent-decoded, with `+` for a space; `None` when the result is not UTF-8, or holds the NUL that
+/// no text in PostgreSQL can.
+fn decode(text: &str) -> Option<String> {
+    let spaced: Vec<u8> = text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
+    let text = String::from_utf8(percent_decode(&spaced).collect()).ok()?;
+    (!text.contains('\0')).then_some(text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_are_decoded_once_and_the_last_counts() {
+        let query = Query::parse("a=1&a=2&b=x+y%2Bz&c&%C3%A4=%2541&").unwrap();
+        assert_eq!(query.text("a"), Some("2"));
+        assert_eq!(query.text("b"), Some("x y+z"));
+        assert_eq!(query.text("c"), Some(""));
+        assert_eq!(query.text("ä"), Some("%41"));
+        assert_eq!(query.text("d"), None);
+        for bad in ["a=%FF", "a=%00", "%00=a"] {
+            assert_eq!(Query::parse(bad).unwrap_err().status(), 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_number_outside_its_range_is_refused() {
+        let query = Query::parse("low=0&high=1001&good=1000&text=ten&empty=").unwrap();
+        let number = |name| query.number(name, 50, 1..=1000);
+        assert_eq!(number("good").unwrap(), 1000);
+        assert_eq!(number("absent").unwrap(), 50);
+        for bad in ["low", "high", "text", "empty"] {
+            assert_eq!(number(bad).unwrap_err().status(), 400, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Between `wasi:http` and the rest. The only file that knows wasm.
+
+use std::cell::Cell;
+use std::time::Duration;
+
+use http::Method;
+
+use crate::log::Line;
+use crate::router::answer;
+use crate::{Interrupted, Problem, Reply, Request, Routes, Source};
+
+#[expect(missing_docs, reason = "generated from wit/world.wit")]
+pub mod bindings {
+    wit_bindgen::generate!({
+        path: "../../wit",
+        world: "http",
+        generate_all,
+        pub_export_macro: true,
+        default_bindings_module: "web::wasi::bindings",
+    });
+}
+
+use bindings::wasi::cli::stdout::get_stdout;
+use bindings::wasi::clocks::monotonic_clock::now;
+use bindings::wasi::http::types as wasi;
+use bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
+
+pub use bindings::export;
+pub use bindings::exports::wasi::http::incoming_handler::Guest;
+pub use bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
+
+/// Answers one request and writes its log line.
+pub fn serve<C, E: Into<Problem>>(
+    component: &'static str,
+    routes: Routes<C, E>,
+    context: fn() -> C,
+    request: IncomingRequest,
+    response: ResponseOutparam,
+) {
+    let start = now();
+    let request = receive(request);
+    let line = Line::begin(component, &request);
+    // The context, and with it the database connection, is given back before the answer is sent.
+    let (route, mut reply) = answer(routes, &context(), request);
+    let body = std::mem::take(&mut reply.body);
+    send(&reply, &body, response);
+    log(&line.end(route, &reply, Duration::from_nanos(now() - start)));
+}
+
+fn receive(incoming: IncomingRequest) -> Request {
+    let method = match incoming.method() {
+        wasi::Method::Get => Method::GET,
+        wasi::Method::Head => Method::HEAD,
+        wasi::Method::Post => Method::POST,
+        wasi::Method::Put => Method::PUT,
+        wasi::Method::Delete => Method::DELETE,
+        wasi::Method::Connect => Method::CONNECT,
+        wasi::Method::Options => Method::OPTIONS,
+        wasi::Method::Trace => Method::TRACE,
+        // The methods that nothing here answers: which of them it is makes no difference.
+        wasi::Method::Patch | wasi::Method::Other(_) => Method::PATCH,
+    };
+    let target = incoming.path_with_query().unwrap_or_default();
+    let headers = incoming.headers();
+    let source = Incoming { body: Cell::new(Body::NotOpened), headers, request: incoming };
+    Request::new(method, &target, Box::new(source))
+}
+
+/// A request that the host holds. Fields are dropped in this order, children first, as WASI asks.
+struct Incoming {
+    body: Cell<Body>,
+    headers: wasi::Headers,
+    request: IncomingRequest,
+}
+
+enum Body {
+    NotOpened,
+    /// The stream and, dropped after it, the body it belongs to.
+    Open(InputStream, wasi::IncomingBody),
+    Ended,
+}
+
+/// How much of a body is asked for at a time.
+const CHUNK: u64 = 64 << 10;
+
+impl Source for Incoming {
+    fn header(&self, name: &str) -> Option<String> {
+        let mut values = self.headers.get(name).into_iter();
+        let mut joined = values.next()?;
+        for value in values {
+            joined.extend_from_slice(b", ");
+            joined.extend_from_slice(&value);
+        }
+        // What we look for is ASCII: other text can only differ from it.
+        Some(String::from_utf8(joined).unwrap_or_default())
+    }
+
+    fn read(&self) -> Result<Vec<u8>, Interrupted> {
+        let (stream, body) = match self.body.replace(Body::Ended) {
+            Body::Open(stream, body) => (stream, body),
+            Body::Ended => return Ok(Vec::new()),
+            Body::NotOpened => {
+                let opened = self.request.consume().and_then(|body| Ok((body.stream()?, body)));
+                opened.map_err(|()| Interrupted)?
+            }
+        };
+        match stream.blocking_read(CHUNK) {
+            Ok(bytes) => {
+                self.body.set(Body::Open(stream, body));
+                Ok(bytes)
+            }
+            Err(StreamError::Closed) => Ok(Vec::new()),
+            Err(StreamError::LastOperationFailed(_)) => Err(Interrupted),
+        }
+    }
+}
+
+/// Sends the body before the head. Spin does not set TCP_NODELAY: a head sent first waits 40 ms
+/// for its body's turn, and a trap in between would look like a complete answer. What the host
+/// does not take at once (Spin takes 1 MiB) follows the head; `content-length` then tells the
+/// client when something is missing.
+fn send(reply: &Reply, body: &[u8], out: ResponseOutparam) {
+    let response = wasi::OutgoingResponse::new(fields(reply, body.len()));
+    let _ = response.set_status_code(reply.status.as_u16());
+    // Neither has been taken before.
+    let Ok(sink) = response.body() else { return };
+    let Ok(stream) = sink.write() else { return };
+    // An error here is a client that went away: there is nobody to tell.
+    let written = write_some(&stream, body).unwrap_or(body.len());
+    if written == body.len() {
+        finish(stream, sink);
+        ResponseOutparam::set(out, Ok(response));
+    } else {
+        ResponseOutparam::set(out, Ok(response));
+        let _ = write_rest(&stream, &body[written..]);
+        finish(stream, sink);
+    }
+}
+
+fn finish(stream: OutputStream, sink: wasi::OutgoingBody) {
+    drop(stream);
+    let _ = wasi::OutgoingBody::finish(sink, None);
+}
+
+fn fields(reply: &Reply, length: usize) -> wasi::Fields {
+    let fields = wasi::Fields::new();
+    // These statuses have no body, and so no length (RFC 9110, section 8.6).
+    if !matches!(reply.status.as_u16(), 204 | 304) {
+        let _ = fields.append("content-length", length.to_string().as_bytes());
+    }
+    for (name, value) in &reply.headers {
+        // A host may forbid a header; the answer is still right without it.
+        let _ = fields.append(name, value.as_bytes());
+    }
+    fields
+}
+
+/// Writes what the host takes now; how many bytes that was.
+fn write_some(stream: &OutputStream, bytes: &[u8]) -> Result<usize, StreamError> {
+    if bytes.is_empty() {
+        return Ok(0);
+    }
+    let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+    let length = permitted.min(bytes.len());
+    stream.write(&bytes[..length])?;
+    Ok(length)
+}
+
+fn write_rest(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
+    while !bytes.is_empty() {
+        stream.subscribe().block();
+        let written = write_some(stream, bytes)?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
+}
+
+/// Writes the line in one piece, up to the 4 KiB that WASI takes at a time: the lines of several
+/// requests must not mix.
+fn log(line: &str) {
+    let stdout = get_stdout();
+    for piece in line.as_bytes().chunks(4096) {
+        // Nobody is left to be told that the log is gone.
+        let _ = stdout.blocking_write_and_flush(piece);
+    }
+}

@@ -1,0 +1,78 @@
+//! The roles, made once per server by an administrator.
+
+use std::time::Duration;
+
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use crate::backoff::Backoff;
+use crate::database::Database;
+use crate::error::postgres_error;
+use crate::{Error, Report};
+
+const ROLES: &str = include_str!("../roles.sql");
+
+/// A role's password, to be set.
+pub struct Password<'a> {
+    /// The role's name.
+    pub role: &'a str,
+    /// Its password. It does not leave this process: PostgreSQL is given what it would store.
+    pub password: &'a str,
+}
+
+/// Makes the roles or puts them right, and sets the given passwords. `database` is connected to as
+/// an administrator: a superuser, or a role that may create roles.
+///
+/// With `exclusive`, the database is the application's own, and everybody else loses the rights
+/// that PostgreSQL gives to everybody.
+pub async fn bootstrap(
+    database: &Database,
+    passwords: &[Password<'_>],
+    exclusive: bool,
+    report: Report<'_>,
+) -> Result<(), Error> {
+    let mut connection = database.connect(report).await?;
+    let (second, half_minute) = (Duration::from_secs(1), Duration::from_secs(30));
+    let mut backoff = Backoff::new(Duration::from_millis(50), second, half_minute);
+    loop {
+        match attempt(&mut connection, passwords, exclusive).await {
+            Ok(()) => break,
+            // "tuple concurrently updated": somebody changes the same roles from another database.
+            Err(error) if is_race(&error) && backoff.pause().await => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    connection.close().await?;
+    Ok(())
+}
+
+fn is_race(error: &sqlx::Error) -> bool {
+    postgres_error(error).is_some_and(|refusal| refusal.code() == "XX000")
+}
+
+async fn attempt(
+    connection: &mut PgConnection,
+    passwords: &[Password<'_>],
+    exclusive: bool,
+) -> Result<(), sqlx::Error> {
+    let mut transaction = connection.begin().await?;
+    sqlx::raw_sql(ROLES).execute(&mut *transaction).await?;
+    for Password { role, password } in passwords {
+        let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
+        let (sql,): (String,) =
+            sqlx::query_as("SELECT format('ALTER ROLE %I PASSWORD %L', $1, $2)")
+                .bind(role)
+                .bind(verifier)
+                .fetch_one(&mut *transaction)
+                .await?;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
+    }
+    if exclusive {
+        let (sql,): (String,) = sqlx::query_as(
+            "SELECT format('REVOKE ALL ON DATABASE %I FROM PUBLIC', current_database())",
+        )
+        .fetch_one(&mut *transaction)
+        .await?;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *transaction).await?;
+    }
+    transaction.commit().await
+}
