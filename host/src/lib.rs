@@ -1,1 +1,37 @@
-//! x
+//! Runs a Spin application on a laptop as Spin 3.6 would run it on a cluster, with nothing else
+//! installed, and gives it a PostgreSQL of its own.
+//!
+//! Faithful before convenient: what passes here is meant to pass on SpinKube. The manifest is the
+//! real `spin.toml`, and a key that is not implemented is an error; routes are matched by the crate
+//! that Spin uses; each request gets a fresh instance; the interfaces that are linked are those in
+//! `wit/` and no others; PostgreSQL's values are mapped as Spin maps them, those that it cannot read
+//! included.
+//!
+//! It is kinder in four places, on purpose: connections have TCP_NODELAY, SIGTERM lets requests
+//! finish, a guest that computes without end does not stop the others, and what would hurt under
+//! Spin is told ([`Log`]): a second database connection in one request, a transaction left open, a
+//! response head sent before its body.
+//!
+//! - [`manifest`], [`App`], [`Server`]: `spin.toml`, compiled, answering requests
+//! - [`local`]: what `katas up` needs beside that: the build and the PostgreSQL
+
+mod app;
+mod bindings;
+mod headers;
+pub mod local;
+pub mod manifest;
+mod outbound;
+mod postgres;
+mod router;
+mod server;
+mod state;
+mod stdio;
+mod variables;
+
+use std::sync::Arc;
+
+pub use app::App;
+pub use server::{Config, Server};
+
+/// Where lines go: what guests write, and what the host has to say about them.
+pub type Log = Arc<dyn Fn(&str) + Send + Sync>;

@@ -1,0 +1,16 @@
+//! Spin's interfaces, generated from `wit/`. Those of WASI come with wasmtime's crates.
+
+wasmtime::component::bindgen!({
+    path: "../wit",
+    inline: "
+        package katas:host;
+
+        world host {
+            import fermyon:spin/variables@2.0.0;
+            import spin:postgres/postgres@4.0.0;
+        }
+    ",
+    world: "katas:host/host",
+    imports: { default: async | trappable },
+    with: { "spin:postgres/postgres.connection": crate::postgres::Connection },
+});

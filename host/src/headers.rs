@@ -1,0 +1,45 @@
+//! The headers that a guest sees: the client's, then Spin's.
+
+use std::net::SocketAddr;
+
+use anyhow::Context;
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
+
+use crate::router::RouteMatch;
+
+/// Adds what Spin tells about the request (`trigger-http/src/headers.rs`, 3.6). It is appended, so
+/// a client's own `spin-…` header comes first: nothing can be built on them.
+///
+/// `uri` is absolute. An error, like under Spin, for a value that is not UTF-8.
+pub(crate) fn complete(
+    headers: &mut HeaderMap,
+    uri: &Uri,
+    route: &RouteMatch,
+    client: SocketAddr,
+) -> anyhow::Result<()> {
+    for value in headers.values() {
+        std::str::from_utf8(value.as_bytes()).context("a header is not UTF-8")?;
+    }
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
+    let host = host.unwrap_or("localhost");
+    let target = uri.path_and_query().map_or("/", |target| target.as_str());
+    let scheme = uri.scheme_str().unwrap_or("http");
+    let component_route = route.raw_route.strip_suffix("/...").unwrap_or(route.raw_route);
+    let facts = [
+        ("spin-path-info", route.path_info.clone()),
+        ("spin-full-url", format!("{scheme}://{host}{target}")),
+        ("spin-matched-route", route.based_route.to_owned()),
+        ("spin-base-path", "/".to_owned()),
+        ("spin-raw-component-route", route.raw_route.to_owned()),
+        ("spin-component-route", component_route.to_owned()),
+        ("spin-client-addr", client.to_string()),
+    ];
+    for (name, value) in facts {
+        headers.append(name, HeaderValue::try_from(value)?);
+    }
+    for (name, value) in &route.named {
+        let name = format!("spin-path-match-{}", name.replace('_', "-").to_lowercase());
+        headers.append(HeaderName::try_from(name)?, HeaderValue::try_from(value.as_str())?);
+    }
+    Ok(())
+}

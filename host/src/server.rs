@@ -1,0 +1,372 @@
+//! Answering requests: one instance each, as Spin's HTTP trigger does it.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context as TaskContext, Poll, Waker};
+use std::time::Duration;
+
+use anyhow::{Context, anyhow};
+use bytes::Bytes;
+use http::uri::{Authority, Scheme};
+use http::{Request, Response, StatusCode, Uri, header};
+use http_body_util::combinators::UnsyncBoxBody;
+use http_body_util::{BodyExt, Full};
+use hyper::body::{Body as _, Frame, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use serde::Serialize;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+use wasmtime::Store;
+use wasmtime_wasi_http::WasiHttpView;
+use wasmtime_wasi_http::p2::bindings::http::types;
+use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
+
+use crate::manifest::{Component, StaticResponse};
+use crate::outbound::AllowedHosts;
+use crate::postgres::Pools;
+use crate::router::RouteMatch;
+use crate::state::State;
+use crate::variables::Variables;
+use crate::{App, Log, headers};
+
+/// How long requests may take to finish once the server has been told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// What one server runs an application with.
+pub struct Config {
+    /// Values for the manifest's variables. They go before `SPIN_VARIABLE_<NAME>` in the
+    /// environment, which goes before the manifest's defaults.
+    pub variables: BTreeMap<String, String>,
+    /// Where lines go.
+    pub log: Log,
+}
+
+/// An application that is being served.
+pub struct Server {
+    address: SocketAddr,
+    stop: watch::Sender<()>,
+    accepting: JoinHandle<()>,
+}
+
+impl Server {
+    /// Serves the application on `listener`, until [`Server::stop`] is called.
+    pub fn start(app: Arc<App>, listener: TcpListener, config: Config) -> anyhow::Result<Server> {
+        let address = listener.local_addr()?;
+        let service = Arc::new(Service::new(app, config)?);
+        let (stop, stopped) = watch::channel(());
+        let accepting = tokio::spawn(accept(service, listener, stopped));
+        Ok(Server { address, stop, accepting })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Accepts no more, lets the requests that are under way finish, and ends. Spin does not wait.
+    pub async fn stop(self) {
+        // An error would be that it has ended already.
+        let _ = self.stop.send(());
+        let _ = self.accepting.await;
+    }
+}
+
+/// What a component is given, the same for all its requests.
+pub(crate) struct ComponentConfig {
+    id: String,
+    pub(crate) variables: BTreeMap<String, String>,
+    pub(crate) environment: BTreeMap<String, String>,
+    pub(crate) allowed_hosts: AllowedHosts,
+    pub(crate) pools: Arc<Pools>,
+    pub(crate) log: Log,
+}
+
+impl ComponentConfig {
+    fn new(
+        id: &str,
+        component: &Component,
+        variables: &Variables,
+        pools: Arc<Pools>,
+        log: Log,
+    ) -> anyhow::Result<ComponentConfig> {
+        let mut own = BTreeMap::new();
+        for (name, template) in &component.variables {
+            own.insert(name.clone(), variables.expand(template)?);
+        }
+        let hosts = component.allowed_outbound_hosts.iter().map(|host| variables.expand(host));
+        Ok(ComponentConfig {
+            id: id.to_owned(),
+            variables: own,
+            environment: component.environment.clone(),
+            allowed_hosts: AllowedHosts::parse(&hosts.collect::<anyhow::Result<Vec<_>>>()?)?,
+            pools,
+            log,
+        })
+    }
+
+    /// Tells what would hurt this component under Spin.
+    pub(crate) fn warn(&self, text: &str) {
+        (self.log)(&format!("warning: {}: {text}", self.id));
+    }
+}
+
+struct Service {
+    app: Arc<App>,
+    components: BTreeMap<String, Arc<ComponentConfig>>,
+    log: Log,
+    /// Held by every guest that runs: when all are gone, so are the guests.
+    running: watch::Sender<()>,
+}
+
+type Body = UnsyncBoxBody<Bytes, wasmtime_wasi_http::Error>;
+
+impl Service {
+    fn new(app: Arc<App>, config: Config) -> anyhow::Result<Service> {
+        let environment = |key: &str| std::env::var(key).ok();
+        let variables = Variables::resolve(&app.manifest, &config.variables, environment)?;
+        let pools = Arc::new(Pools::new());
+        let components = app.manifest.component.iter().map(|(id, component)| {
+            let log = config.log.clone();
+            let config = ComponentConfig::new(id, component, &variables, pools.clone(), log)
+                .with_context(|| format!("the component {id}"))?;
+            Ok((id.clone(), Arc::new(config)))
+        });
+        let components = components.collect::<anyhow::Result<_>>()?;
+        Ok(Service { app, components, log: config.log, running: watch::Sender::new(()) })
+    }
+
+    /// Answers a request. An error closes the connection without an answer, as Spin does.
+    async fn answer(
+        &self,
+        mut request: Request<Incoming>,
+        client: SocketAddr,
+    ) -> anyhow::Result<Response<Body>> {
+        let path = request.uri().path().to_owned();
+        if let Some(name) = path.strip_prefix("/.well-known/spin/") {
+            return self.well_known(name);
+        }
+        let Some(route) = self.app.router.find(&path) else {
+            return Ok(empty(StatusCode::NOT_FOUND));
+        };
+        make_absolute(&mut request)?;
+        let trigger = &self.app.manifest.trigger.http[route.trigger];
+        if let Some(fixed) = &trigger.static_response {
+            return respond_fixed(fixed);
+        }
+        let component = trigger.component.as_deref().unwrap_or_default();
+        match self.run(component, request, &route, client).await {
+            Ok(response) => Ok(response),
+            Err(error) => {
+                (self.log)(&format!("error: {component}: {error:?}"));
+                Ok(empty(StatusCode::INTERNAL_SERVER_ERROR))
+            }
+        }
+    }
+
+    /// What Spin answers by itself: nothing of it can be routed to a component.
+    fn well_known(&self, name: &str) -> anyhow::Result<Response<Body>> {
+        #[derive(Serialize)]
+        struct Info<'a> {
+            name: &'a str,
+            #[serde(skip_serializing_if = "str::is_empty")]
+            version: &'a str,
+        }
+
+        match name {
+            "health" => Ok(Response::new(full("OK"))),
+            "info" => {
+                let application = &self.app.manifest.application;
+                let info = Info { name: &application.name, version: &application.version };
+                Ok(Response::builder()
+                    .header(header::CONTENT_TYPE, "application/json")
+                    .body(full(serde_json::to_vec_pretty(&info)?))?)
+            }
+            _ => Ok(empty(StatusCode::NOT_FOUND)),
+        }
+    }
+
+    /// Runs a fresh instance of the component. It may go on after it has answered, and is not
+    /// stopped when the client goes away.
+    async fn run(
+        &self,
+        id: &str,
+        mut request: Request<Incoming>,
+        route: &RouteMatch<'_>,
+        client: SocketAddr,
+    ) -> anyhow::Result<Response<Body>> {
+        let uri = request.uri().clone();
+        headers::complete(request.headers_mut(), &uri, route, client)?;
+        let pre = self.app.components.get(id).context("no such component")?;
+        let config = &self.components[id];
+        let mut store = Store::new(&self.app.engine, State::new(config.clone()));
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_async_yield_and_update(1);
+        let proxy = pre.instantiate_async(&mut store).await?;
+        // A component sees plain HTTP, whatever stands before the server.
+        let incoming = store.data_mut().http().new_incoming_request(types::Scheme::Http, request)?;
+        let (answer, answered) = oneshot::channel();
+        let warn = config.clone();
+        let out = store.data_mut().http().new_response_outparam_from_callback(move |response| {
+            let response = response.map(|response| response.map(|body| first_frame(body, &warn)));
+            // Nobody waits for the answer any more when the client has gone.
+            let _ = answer.send(response);
+        })?;
+        let running = self.running.subscribe();
+        let guest = tokio::spawn(async move {
+            let _running = running;
+            proxy.wasi_http_incoming_handler().call_handle(&mut store, incoming, out).await
+        });
+        match answered.await {
+            Ok(response) => {
+                let log = config.clone();
+                tokio::spawn(async move {
+                    if let Ok(Err(error)) = guest.await {
+                        log.warn(&format!("failed after it had begun to answer: {error:?}"));
+                    }
+                });
+                response.map_err(|code| anyhow!("the guest answered with an error: {code:?}"))
+            }
+            Err(_) => {
+                guest.await.context("the guest panicked the host")??;
+                Err(anyhow!("the guest returned without an answer"))
+            }
+        }
+    }
+}
+
+/// The authority of the request, from its target or its `Host`. Without one, or with two that
+/// differ, Spin closes the connection.
+fn make_absolute(request: &mut Request<Incoming>) -> anyhow::Result<()> {
+    let host = request.headers().get(header::HOST);
+    let host = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
+    let mut parts = request.uri().clone().into_parts();
+    let authority = match (host, parts.authority.take()) {
+        (Some(host), Some(target)) if host != target => {
+            return Err(anyhow!("the Host differs from the authority in the target"));
+        }
+        (Some(authority), _) | (None, Some(authority)) => authority,
+        (None, None) => return Err(anyhow!("there is no Host")),
+    };
+    parts.scheme = Some(Scheme::HTTP);
+    parts.authority = Some(authority);
+    *request.uri_mut() = Uri::from_parts(parts)?;
+    Ok(())
+}
+
+fn respond_fixed(fixed: &StaticResponse) -> anyhow::Result<Response<Body>> {
+    let mut response = Response::builder().status(fixed.status_code.unwrap_or(200));
+    for (name, value) in &fixed.headers {
+        response = response.header(name, value);
+    }
+    Ok(response.body(full(fixed.body.clone().unwrap_or_default()))?)
+}
+
+fn empty(status: StatusCode) -> Response<Body> {
+    let mut response = Response::new(full(""));
+    *response.status_mut() = status;
+    response
+}
+
+fn full(bytes: impl Into<Bytes>) -> Body {
+    Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
+}
+
+/// Looks, at the moment at which a guest sets its response, whether the body has begun: under Spin,
+/// a head that is sent before it waits 40 ms for the body on every kept connection.
+fn first_frame(mut body: HyperOutgoingBody, component: &ComponentConfig) -> Body {
+    let mut context = TaskContext::from_waker(Waker::noop());
+    let first = match Pin::new(&mut body).poll_frame(&mut context) {
+        Poll::Ready(first) => Some(first),
+        Poll::Pending => {
+            component.warn("the head was sent before the body: Spin would stall it for 40 ms");
+            None
+        }
+    };
+    Begun { first, rest: body }.boxed_unsync()
+}
+
+/// A body whose first frame has been taken already.
+struct Begun {
+    #[expect(clippy::type_complexity, reason = "it is what poll_frame returns")]
+    first: Option<Option<Result<Frame<Bytes>, wasmtime_wasi_http::Error>>>,
+    rest: HyperOutgoingBody,
+}
+
+impl hyper::body::Body for Begun {
+    type Data = Bytes;
+    type Error = wasmtime_wasi_http::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut TaskContext<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        match self.first.take() {
+            Some(None) => {
+                // The end stays the end.
+                self.first = Some(None);
+                Poll::Ready(None)
+            }
+            Some(frame) => Poll::Ready(frame),
+            None => Pin::new(&mut self.rest).poll_frame(context),
+        }
+    }
+}
+
+async fn accept(service: Arc<Service>, listener: TcpListener, mut stopped: watch::Receiver<()>) {
+    let connections = GracefulShutdown::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => match accepted {
+                Ok((stream, client)) => serve(service.clone(), &connections, stream, client),
+                Err(error) => {
+                    // Too many open files, say: it passes, and ending would help nobody.
+                    (service.log)(&format!("warning: a connection was not accepted: {error}"));
+                    tokio::time::sleep(Duration::from_millis(50)).await;
+                }
+            },
+            _ = stopped.changed() => break,
+        }
+    }
+    drop(listener);
+    let finished = async {
+        connections.shutdown().await;
+        service.running.closed().await;
+    };
+    if tokio::time::timeout(DRAIN, finished).await.is_err() {
+        (service.log)("warning: some requests did not finish in time");
+    }
+}
+
+fn serve(
+    service: Arc<Service>,
+    connections: &GracefulShutdown,
+    stream: TcpStream,
+    client: SocketAddr,
+) {
+    // Kinder than Spin: a small answer does not wait for the acknowledgement of the one before.
+    let _ = stream.set_nodelay(true);
+    let log = service.log.clone();
+    let service = service_fn(move |request| {
+        let service = service.clone();
+        async move { service.answer(request, client).await }
+    });
+    let builder = Builder::new(TokioExecutor::new());
+    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
+    let connection = connections.watch(connection);
+    tokio::spawn(async move {
+        if let Err(error) = connection.await {
+            // A client that goes away is no news.
+            let ours = error.downcast_ref::<hyper::Error>().is_none_or(hyper::Error::is_user);
+            if ours {
+                log(&format!("warning: a connection was closed without an answer: {error}"));
+            }
+        }
+    });
+}

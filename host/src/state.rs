@@ -1,0 +1,129 @@
+//! What a store holds: one request's view of the host.
+
+use std::sync::Arc;
+
+use wasmtime::component::{HasSelf, Linker, ResourceTable};
+use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
+
+use crate::bindings::{fermyon, spin};
+use crate::server::ComponentConfig;
+use crate::stdio::Lines;
+use crate::variables::check_name;
+
+/// One request's view of the host.
+pub(crate) struct State {
+    pub(crate) component: Arc<ComponentConfig>,
+    pub(crate) table: ResourceTable,
+    /// Database connections that this request has opened so far.
+    pub(crate) opened: u32,
+    wasi: WasiCtx,
+    http: WasiHttpCtx,
+    hooks: NoOutboundHttp,
+}
+
+impl State {
+    pub(crate) fn new(component: Arc<ComponentConfig>) -> State {
+        let mut wasi = WasiCtx::builder();
+        wasi.stdout(Lines::new(component.log.clone()));
+        wasi.stderr(Lines::new(component.log.clone()));
+        for (name, value) in &component.environment {
+            wasi.env(name, value);
+        }
+        State {
+            component,
+            table: ResourceTable::new(),
+            opened: 0,
+            wasi: wasi.build(),
+            http: WasiHttpCtx::new(),
+            hooks: NoOutboundHttp,
+        }
+    }
+
+    /// Tells what would hurt this component under Spin.
+    pub(crate) fn warn(&self, text: &str) {
+        self.component.warn(text);
+    }
+}
+
+/// Links what `wit/world.wit` names, and nothing else: a component that starts here starts on every
+/// version of Spin from 3.6 on.
+pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
+    use wasmtime_wasi::cli::{WasiCli, WasiCliView};
+    use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
+    use wasmtime_wasi::p2::bindings::{cli, clocks, io, random};
+    use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
+    use wasmtime_wasi_http::WasiHttp;
+    use wasmtime_wasi_http::p2::bindings::http;
+
+    type T = State;
+    let l = linker;
+    io::error::add_to_linker::<T, HasTable>(l, |state| &mut state.table)?;
+    io::poll::add_to_linker::<T, HasTable>(l, |state| &mut state.table)?;
+    io::streams::add_to_linker::<T, HasTable>(l, |state| &mut state.table)?;
+    clocks::monotonic_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
+    clocks::wall_clock::add_to_linker::<T, WasiClocks>(l, T::clocks)?;
+    random::random::add_to_linker::<T, WasiRandom>(l, T::random)?;
+    random::insecure_seed::add_to_linker::<T, WasiRandom>(l, T::random)?;
+    cli::environment::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::exit::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    http::types::add_to_linker::<T, WasiHttp>(l, &Default::default(), T::http)?;
+    fermyon::spin::variables::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
+    spin::postgres::postgres::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
+    Ok(())
+}
+
+struct HasTable;
+
+impl wasmtime::component::HasData for HasTable {
+    type Data<'a> = &'a mut ResourceTable;
+}
+
+impl WasiView for State {
+    fn ctx(&mut self) -> WasiCtxView<'_> {
+        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.hooks, table: &mut self.table, ctx: &mut self.http }
+    }
+}
+
+impl fermyon::spin::variables::Host for State {
+    async fn get(
+        &mut self,
+        name: String,
+    ) -> wasmtime::Result<Result<String, fermyon::spin::variables::Error>> {
+        use fermyon::spin::variables::Error;
+        if let Err(error) = check_name(&name) {
+            return Ok(Err(Error::InvalidName(error.to_string())));
+        }
+        let value = self.component.variables.get(&name).cloned();
+        Ok(value.ok_or_else(|| Error::Undefined(format!("no variable {name:?}"))))
+    }
+}
+
+/// No component here makes HTTP requests: the interface for it is not even linked.
+struct NoOutboundHttp;
+
+impl WasiHttpHooks for NoOutboundHttp {
+    fn send_request(
+        &mut self,
+        _: http::Request<wasmtime_wasi_http::WasiBody>,
+        _: Option<wasmtime_wasi_http::RequestOptions>,
+        _: Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
+    ) -> Box<
+        dyn Future<
+                Output = wasmtime_wasi_http::Result<(
+                    http::Response<wasmtime_wasi_http::WasiBody>,
+                    Box<dyn Future<Output = Result<(), wasmtime_wasi_http::Error>> + Send>,
+                )>,
+            > + Send,
+    > {
+        Box::new(async { Err(wasmtime_wasi_http::Error::HttpRequestDenied) })
+    }
+}
