@@ -263,7 +263,10 @@ impl Manifest {
         }
         if let Some(executor) = &trigger.executor {
             let kind = &executor.r#type;
-            ensure!(kind == "http", "the route {route} has an executor, {kind}, that is not run here");
+            ensure!(
+                kind == "http",
+                "the route {route} has an executor, {kind}, that is not run here"
+            );
         }
         Ok(())
     }

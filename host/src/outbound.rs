@@ -56,7 +56,10 @@ impl Allowed {
             Some((host, port)) if !port.contains(']') => (host, port.trim_end_matches('/')),
             _ => (rest.trim_end_matches('/'), ""),
         };
-        ensure!(!host.contains('/') && !port.contains('/'), "a path or a network is not understood");
+        ensure!(
+            !host.contains('/') && !port.contains('/'),
+            "a path or a network is not understood"
+        );
         let host = match host {
             "*" => Host::Any,
             "self" | "self.alt" | "" => bail!("the host {host:?} is not understood"),
@@ -122,8 +125,14 @@ mod tests {
     #[test]
     fn what_is_not_understood_is_refused() {
         for bad in [
-            "db:5432", "postgres://db/path", "postgres://10.0.0.0/8:5432", "redis://db",
-            "postgres://d*b:1", "postgres://db:x", "http://self", "postgres://u:p@db:x/y",
+            "db:5432",
+            "postgres://db/path",
+            "postgres://10.0.0.0/8:5432",
+            "redis://db",
+            "postgres://d*b:1",
+            "postgres://db:x",
+            "http://self",
+            "postgres://u:p@db:x/y",
         ] {
             assert!(AllowedHosts::parse(&[bad.to_owned()]).is_err(), "{bad}");
         }

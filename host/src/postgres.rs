@@ -117,11 +117,7 @@ impl State {
 }
 
 impl Connection {
-    async fn query(
-        &self,
-        statement: &str,
-        parameters: &[ParameterValue],
-    ) -> Result<RowSet, Error> {
+    async fn query(&self, statement: &str, parameters: &[ParameterValue]) -> Result<RowSet, Error> {
         let parameters = convert::parameters(parameters)
             .map_err(|error| Error::BadParameter(format!("{error:?}")))?;
         let rows = self.client.query_raw(statement, parameters).await.map_err(error::structured)?;
@@ -154,7 +150,8 @@ impl Connection {
 
     /// Keeps in mind whether a transaction is open, as far as the statements' first words tell.
     fn follow_transaction(&mut self, statement: &str) {
-        let mut words = statement.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty());
+        let mut words =
+            statement.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty());
         let mut word = || words.next().unwrap_or_default().to_ascii_uppercase();
         match word().as_str() {
             "BEGIN" => self.in_transaction = true,

@@ -210,7 +210,8 @@ impl Service {
         store.epoch_deadline_async_yield_and_update(1);
         let proxy = pre.instantiate_async(&mut store).await?;
         // A component sees plain HTTP, whatever stands before the server.
-        let incoming = store.data_mut().http().new_incoming_request(types::Scheme::Http, request)?;
+        let incoming =
+            store.data_mut().http().new_incoming_request(types::Scheme::Http, request)?;
         let (answer, answered) = oneshot::channel();
         let warn = config.clone();
         let out = store.data_mut().http().new_response_outparam_from_callback(move |response| {

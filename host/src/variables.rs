@@ -25,7 +25,10 @@ impl Variables {
             let key = format!("SPIN_VARIABLE_{}", name.to_uppercase());
             let value = given.get(name).cloned().or_else(|| environment(&key));
             let value = value.or_else(|| variable.default.clone());
-            Ok((name.clone(), value.ok_or_else(|| anyhow!("the variable {name} is required; set {key}"))?))
+            Ok((
+                name.clone(),
+                value.ok_or_else(|| anyhow!("the variable {name} is required; set {key}"))?,
+            ))
         });
         Ok(Variables(values.collect::<anyhow::Result<_>>()?))
     }
@@ -88,7 +91,8 @@ mod tests {
     fn given_goes_before_environment_before_default() {
         let environment = |key: &str| (key == "SPIN_VARIABLE_URL").then(|| "env".to_owned());
         let expand = |variables: Variables| variables.expand("{{url}}@{{ host }}!").unwrap();
-        let resolve = |values| Variables::resolve(&manifest(), &given(values), environment).unwrap();
+        let resolve =
+            |values| Variables::resolve(&manifest(), &given(values), environment).unwrap();
         assert_eq!(expand(resolve(&[])), "env@localhost!");
         assert_eq!(expand(resolve(&[("url", "given"), ("host", "h")])), "given@h!");
     }

@@ -76,3 +76,14 @@ async fn attempt(
     }
     transaction.commit().await
 }
+
+/// Whether the server knows a role of this name.
+pub async fn has_role(database: &Database, role: &str) -> Result<bool, Error> {
+    let mut connection = database.connect(&|_| ()).await?;
+    let (known,) = sqlx::query_as("SELECT to_regrole(quote_ident($1)) IS NOT NULL")
+        .bind(role)
+        .fetch_one(&mut connection)
+        .await?;
+    connection.close().await?;
+    Ok(known)
+}

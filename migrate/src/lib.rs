@@ -18,7 +18,7 @@ mod lock;
 mod status;
 mod up;
 
-pub use bootstrap::{Password, bootstrap};
+pub use bootstrap::{Password, bootstrap, has_role};
 pub use database::Database;
 pub use error::Error;
 pub use status::{Migration, State, status, wait};

@@ -196,24 +196,21 @@ impl FromObject for Page {
 /// A page ends early once its definitions reach 256 KiB: a guest cannot be interrupted, and its
 /// time between two calls of the host is short. The next page goes on from there.
 pub fn page(db: &Db, prefix: &str, after: Option<&str>, limit: i64) -> Result<Page, pg::Error> {
-    const SQL: &str = concat!(
-        "WITH found AS ( \
-             SELECT",
-        entry!(),
-        "    FROM katas.entry \
-             WHERE word > $1 AND starts_with(word, $2) \
+    const SQL: &str = "WITH found AS ( \
+             SELECT word, definition, katas.rfc3339(created_at) AS created_at, \
+                    katas.rfc3339(updated_at) AS updated_at \
+             FROM katas.entry WHERE word > $1 AND starts_with(word, $2) \
              ORDER BY word LIMIT $3::int8 + 1 \
          ), page AS ( \
              SELECT *, row_number() OVER w AS place, lead(word) OVER w IS NOT NULL AS more, \
                     sum(octet_length(definition)) OVER w - octet_length(definition) AS before \
              FROM found WINDOW w AS (ORDER BY word) \
          ) \
-         SELECT coalesce(json_agg(json_build_object( \
-                    'word', word, 'definition', definition, \
-                    'created_at', created_at, 'updated_at', updated_at) ORDER BY word), '[]')::text AS entries, \
+         SELECT coalesce(json_agg((SELECT e FROM \
+                    (SELECT word, definition, created_at, updated_at) e) ORDER BY word), '[]') \
+                    ::text AS entries, \
                 CASE WHEN bool_and(more) THEN max(word) END AS last \
-         FROM page WHERE place <= $3::int8 AND before < 262144"
-    );
+         FROM page WHERE place <= $3::int8 AND before < 262144";
     // No word is empty: all of them come after the empty one.
     let parameters = [text(after.unwrap_or_default()), text(prefix), int8(limit)];
     db.one(SQL, &parameters)?

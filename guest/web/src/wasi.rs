@@ -76,9 +76,14 @@ struct Incoming {
 
 enum Body {
     NotOpened,
-    /// The stream and, dropped after it, the body it belongs to.
-    Open(InputStream, wasi::IncomingBody),
+    Open(OpenBody),
     Ended,
+}
+
+struct OpenBody {
+    stream: InputStream,
+    #[expect(dead_code, reason = "the stream is its child, and has to be dropped first")]
+    body: wasi::IncomingBody,
 }
 
 /// How much of a body is asked for at a time.
@@ -97,17 +102,18 @@ impl Source for Incoming {
     }
 
     fn read(&self) -> Result<Vec<u8>, Interrupted> {
-        let (stream, body) = match self.body.replace(Body::Ended) {
-            Body::Open(stream, body) => (stream, body),
+        let open = match self.body.replace(Body::Ended) {
+            Body::Open(open) => open,
             Body::Ended => return Ok(Vec::new()),
             Body::NotOpened => {
-                let opened = self.request.consume().and_then(|body| Ok((body.stream()?, body)));
-                opened.map_err(|()| Interrupted)?
+                let body = self.request.consume().map_err(|()| Interrupted)?;
+                let stream = body.stream().map_err(|()| Interrupted)?;
+                OpenBody { stream, body }
             }
         };
-        match stream.blocking_read(CHUNK) {
+        match open.stream.blocking_read(CHUNK) {
             Ok(bytes) => {
-                self.body.set(Body::Open(stream, body));
+                self.body.set(Body::Open(open));
                 Ok(bytes)
             }
             Err(StreamError::Closed) => Ok(Vec::new()),

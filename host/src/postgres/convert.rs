@@ -75,9 +75,9 @@ fn value(row: &Row, index: usize) -> anyhow::Result<DbValue> {
         Type::NUMERIC => get.map(|it: Decimal| DbValue::Decimal(it.to_string())),
         Type::INT4_RANGE => get.map(|it| DbValue::RangeInt32(range(it, |value: &i32| *value))),
         Type::INT8_RANGE => get.map(|it| DbValue::RangeInt64(range(it, |value: &i64| *value))),
-        Type::NUM_RANGE => get.map(|it| {
-            DbValue::RangeDecimal(range(it, |RangeDecimal(value)| value.to_string()))
-        }),
+        Type::NUM_RANGE => {
+            get.map(|it| DbValue::RangeDecimal(range(it, |RangeDecimal(value)| value.to_string())))
+        }
         Type::INT4_ARRAY => get.map(DbValue::ArrayInt32),
         Type::INT8_ARRAY => get.map(DbValue::ArrayInt64),
         Type::NUMERIC_ARRAY => get.map(|it: Vec<Option<Decimal>>| {
