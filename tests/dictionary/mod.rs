@@ -1,0 +1,4 @@
+//! The dictionary's contract.
+
+mod v1;
+mod v2;

@@ -1,0 +1,232 @@
+//! Version 1: what the first dictionary's clients rely on.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{App, JSON};
+
+fn apple() -> Value {
+    json!({"word": "Apple", "definition": "A fruit"})
+}
+
+#[test]
+fn an_entry_that_is_added_can_be_looked_up() {
+    let app = App::start();
+    let added = app.post("/api/v1/newentry", &apple());
+    added.is(201, &apple());
+    assert_eq!(added.header("api-version"), "1");
+    let found = app.get("/api/v1/look/Apple");
+    found.is(200, &apple());
+    assert_eq!(found.header("api-version"), "1");
+}
+
+#[test]
+fn a_path_without_a_version_means_the_first() {
+    let app = App::start();
+    app.post("/api/newentry", &apple()).is(201, &apple());
+    let found = app.get("/api/look/Apple");
+    found.is(200, &apple());
+    assert_eq!(found.header("api-version"), "1");
+    app.get("/api/entries").is(200, &json!([apple()]));
+    assert_eq!(app.delete("/api/entries/Apple").status, 200);
+}
+
+#[test]
+fn a_word_that_is_taken_is_refused_and_its_entry_kept() {
+    let app = App::start();
+    app.post("/api/v1/newentry", &apple());
+    app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "A company"}))
+        .is_problem(400, "Entry for 'Apple' already exists");
+    app.get("/api/v1/look/Apple").is(200, &apple());
+}
+
+#[test]
+fn a_word_without_an_entry_is_not_found() {
+    let app = App::start();
+    app.get("/api/v1/look/Apple").is_problem(404, "Can't find entry for Apple");
+    app.delete("/api/v1/entries/Apple").is_problem(404, "Can't find entry for Apple");
+}
+
+#[test]
+fn what_cannot_be_a_word_has_no_entry() {
+    let app = App::start();
+    let long = "a".repeat(201);
+    let path = format!("/api/v1/look/{long}");
+    app.get(&path).is_problem(404, &format!("Can't find entry for {long}"));
+    app.get("/api/v1/look/a%00b").is_problem(404, "Can't find entry for a\0b");
+    app.get("/api/v1/look/%FF").problem(400);
+}
+
+#[test]
+fn an_entry_that_is_deleted_is_gone() {
+    let app = App::start();
+    app.post("/api/v1/newentry", &apple());
+    let message = "Entry for 'Apple' deleted successfully";
+    app.delete("/api/v1/entries/Apple").is(200, &json!({"word": "Apple", "message": message}));
+    app.get("/api/v1/look/Apple").problem(404);
+    app.post("/api/v1/newentry", &apple()).is(201, &apple());
+}
+
+#[test]
+fn case_makes_another_word() {
+    let app = App::start();
+    for word in ["Apple", "apple", "APPLE"] {
+        let entry = json!({"word": word, "definition": word});
+        app.post("/api/v1/newentry", &entry).is(201, &entry);
+    }
+    let entry = json!({"word": "apple", "definition": "apple"});
+    app.get("/api/v1/look/apple").is(200, &entry);
+}
+
+#[test]
+fn a_word_may_be_of_any_characters() {
+    let app = App::start();
+    let long = "ß".repeat(200);
+    for (word, path) in [
+        ("naïve café", "na%C3%AFve%20caf%C3%A9"),
+        ("苹果🍎", "%E8%8B%B9%E6%9E%9C%F0%9F%8D%8E"),
+        ("and/or", "and%2For"),
+        ("100%", "100%25"),
+        ("%2F", "%252F"),
+        ("a+b", "a+b"),
+        ("\"quoted\\\"\n\t", "%22quoted%5C%22%0A%09"),
+        ("e\u{301}", "e%CC%81"),
+        (".", "."),
+        (" ", "%20"),
+        ("'; DROP TABLE katas.entry; --", "'%3B%20DROP%20TABLE%20katas.entry%3B%20--"),
+        (&long, &"%C3%9F".repeat(200)),
+    ] {
+        let entry = json!({"word": word, "definition": format!("means {word}")});
+        app.post("/api/v1/newentry", &entry).is(201, &entry);
+        app.get(&format!("/api/v1/look/{path}")).is(200, &entry);
+        assert_eq!(app.delete(&format!("/api/v1/entries/{path}")).status, 200, "{word}");
+    }
+}
+
+#[test]
+fn a_definition_may_be_empty_or_long() {
+    let app = App::start();
+    let long = "🦀".repeat(10_000);
+    for (word, definition) in [("nothing", ""), ("much", &long)] {
+        let entry = json!({"word": word, "definition": definition});
+        app.post("/api/v1/newentry", &entry).is(201, &entry);
+        app.get(&format!("/api/v1/look/{word}")).is(200, &entry);
+    }
+}
+
+#[test]
+fn what_is_wrong_with_an_entry_is_told_all_at_once() {
+    let app = App::start();
+    let add = |body: Value| app.post("/api/v1/newentry", &body);
+    add(json!({})).is_invalid(&[("/word", "is required"), ("/definition", "is required")]);
+    add(json!({"word": "", "definition": "x".repeat(10_001)})).is_invalid(&[
+        ("/word", "must not be empty"),
+        ("/definition", "may have at most 10000 characters"),
+    ]);
+    add(json!({"word": "a".repeat(201), "definition": "\0"})).is_invalid(&[
+        ("/word", "may have at most 200 characters"),
+        ("/definition", "must not contain the character NUL"),
+    ]);
+    add(json!({"word": 5, "definition": null}))
+        .is_invalid(&[("/word", "must be a string"), ("/definition", "must be a string")]);
+    add(json!(["Apple", "A fruit"])).is_invalid(&[("", "must be an object")]);
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
+}
+
+#[test]
+fn fields_that_are_not_known_are_ignored() {
+    let app = App::start();
+    let body = json!({"word": "Apple", "definition": "A fruit", "language": "en"});
+    app.post("/api/v1/newentry", &body).is(201, &apple());
+}
+
+#[test]
+fn what_is_not_json_is_refused() {
+    let app = App::start();
+    let send = |headers: &[(&str, &str)], body: &str| {
+        app.request(Method::POST, "/api/v1/newentry", headers, body)
+    };
+    for body in ["", "{", "word=Apple", "{\"word\":\"\\ud800\",\"definition\":\"\"}"] {
+        send(&[JSON], body).problem(400);
+    }
+    let deep = format!("{{\"word\":{}", "[".repeat(500_000));
+    send(&[JSON], &deep).problem(400);
+    let body = apple().to_string();
+    send(&[("Content-Type", "application/x-www-form-urlencoded")], &body).problem(415);
+    send(&[], &body).problem(415);
+    send(&[JSON, ("Content-Encoding", "gzip")], &body).problem(415);
+    send(&[JSON, ("Accept", "text/html")], &body).problem(406);
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
+}
+
+#[test]
+fn entries_are_listed_in_the_order_in_which_they_were_added() {
+    let app = App::start();
+    app.get("/api/v1/entries").is(200, &json!([]));
+    for word in ["c", "a", "b"] {
+        app.post("/api/v1/newentry", &json!({"word": word, "definition": ""}));
+    }
+    let words = |query: &str| {
+        let list = app.get(&format!("/api/v1/entries{query}")).json();
+        let words = list.as_array().expect("a list").iter().map(|entry| entry["word"].clone());
+        Value::Array(words.collect())
+    };
+    assert_eq!(words(""), json!(["c", "a", "b"]));
+    assert_eq!(words("?skip=1"), json!(["a", "b"]));
+    assert_eq!(words("?skip=1&limit=1"), json!(["a"]));
+    assert_eq!(words("?skip=9"), json!([]));
+    app.delete("/api/v1/entries/c");
+    app.post("/api/v1/newentry", &json!({"word": "c", "definition": ""}));
+    assert_eq!(words("?limit=1000"), json!(["a", "b", "c"]));
+}
+
+#[test]
+fn a_list_is_bounded() {
+    let app = App::start();
+    app.sql(
+        "INSERT INTO katas.entry (word, definition) SELECT g, '' FROM generate_series(1, 1500) g",
+    );
+    let length =
+        |query: &str| app.get(&format!("/api/v1/entries{query}")).json().as_array().map(Vec::len);
+    assert_eq!(length(""), Some(100));
+    assert_eq!(length("?limit=1000"), Some(1000));
+    assert_eq!(length("?skip=1400&limit=1000"), Some(100));
+    for (query, parameter) in [
+        ("limit=0", "limit"),
+        ("limit=1001", "limit"),
+        ("limit=ten", "limit"),
+        ("limit=", "limit"),
+        ("skip=-1", "skip"),
+        ("skip=9223372036854775808", "skip"),
+    ] {
+        let problem = app.get(&format!("/api/v1/entries?{query}")).problem(400);
+        let detail = problem["detail"].as_str().unwrap_or_default();
+        assert!(detail.starts_with(&format!("{parameter} must be a whole number")), "{detail}");
+    }
+    app.get("/api/v1/entries?limit=%FF").problem(400);
+}
+
+#[test]
+fn the_largest_list_arrives_whole() {
+    let app = App::start();
+    app.sql(
+        "INSERT INTO katas.entry (word, definition) \
+         SELECT 'w' || g, repeat('🦀', 10000) FROM generate_series(1, 1000) g",
+    );
+    let response = app.get("/api/v1/entries?limit=1000");
+    assert_eq!(response.header("content-length"), response.body.len().to_string());
+    assert!(response.body.len() > 40_000_000);
+    assert_eq!(response.json().as_array().map(Vec::len), Some(1000));
+}
+
+#[test]
+fn of_two_that_add_a_word_at_once_one_does() {
+    let app = App::start();
+    let statuses: Vec<u16> = std::thread::scope(|scope| {
+        let add = || app.post("/api/v1/newentry", &apple()).status;
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(add)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert_eq!(statuses.iter().filter(|&&status| status == 201).count(), 1, "{statuses:?}");
+    assert_eq!(statuses.iter().filter(|&&status| status == 400).count(), 7, "{statuses:?}");
+}

@@ -1,0 +1,286 @@
+//! An application for each test, on one PostgreSQL for all of them.
+
+mod response;
+
+use std::collections::BTreeMap;
+use std::io::{Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, LazyLock, Mutex};
+use std::time::Duration;
+
+use anyhow::Context;
+use http::Method;
+use katas_host::local::build;
+use katas_host::local::postgres::{self, Postgres, Source};
+use katas_host::manifest::Manifest;
+use katas_host::{Config, Log, Server};
+use migrate::{Database, Password};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+pub(crate) use response::Response;
+
+/// The project's folder.
+pub(crate) fn root() -> &'static Path {
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in a folder of the project")
+}
+
+/// What all tests share, made by the first that needs it.
+static SHARED: LazyLock<Shared> = LazyLock::new(|| Shared::new().expect("the tests cannot begin"));
+
+/// Where everything runs that is not a test.
+pub(crate) static RUNTIME: LazyLock<Runtime> =
+    LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
+
+struct Shared {
+    app: Arc<katas_host::App>,
+    cluster: Cluster,
+}
+
+impl Shared {
+    fn new() -> anyhow::Result<Shared> {
+        let manifest = root().join("spin.toml");
+        build::components(&Manifest::read(&manifest)?, &|_, _| ())?;
+        let app = Arc::new(katas_host::App::load(&manifest)?);
+        let cluster = RUNTIME.block_on(Cluster::start(Source::Any))?;
+        Ok(Shared { app, cluster })
+    }
+}
+
+/// The compiled application.
+pub(crate) fn app() -> Arc<katas_host::App> {
+    SHARED.app.clone()
+}
+
+/// The PostgreSQL that all tests share.
+pub(crate) fn cluster() -> &'static Cluster {
+    &SHARED.cluster
+}
+
+/// A PostgreSQL with the application's roles, and a migrated database that others are copied from.
+///
+/// It ends with the test process, by the parent-death signal if not by itself.
+pub(crate) struct Cluster {
+    pub(crate) postgres: Postgres,
+    pub(crate) app_password: String,
+    pub(crate) migrator_password: String,
+}
+
+impl Cluster {
+    pub(crate) async fn start(source: Source) -> anyhow::Result<Cluster> {
+        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let postgres = Postgres::start(postgres::Options {
+            folder: free_folder(temporary)?,
+            programs: temporary.join("programs"),
+            source,
+            ephemeral: true,
+        });
+        let cluster = Cluster {
+            postgres: postgres.await?,
+            app_password: postgres::password()?,
+            migrator_password: postgres::password()?,
+        };
+        let passwords = [
+            Password { role: "katas_app", password: &cluster.app_password },
+            Password { role: "katas_migrator", password: &cluster.migrator_password },
+        ];
+        let administrator = cluster.postgres.administrator(postgres::DATABASE);
+        migrate::bootstrap(&Database::new(&administrator)?, &passwords, true, &|_| ()).await?;
+        let migrator = Database::new(&cluster.migrator(postgres::DATABASE))?;
+        migrate::up(&migrator, Duration::from_secs(60), &|_| ()).await?;
+        Ok(cluster)
+    }
+
+    /// A connection string for the components.
+    pub(crate) fn app(&self, database: &str) -> String {
+        self.postgres.url("katas_app", &self.app_password, database)
+    }
+
+    /// A connection string for the migrations.
+    pub(crate) fn migrator(&self, database: &str) -> String {
+        self.postgres.url("katas_migrator", &self.migrator_password, database)
+    }
+
+    /// A new database: migrated, or empty.
+    pub(crate) fn create_database(&self, migrated: bool) -> String {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        let template = if migrated { postgres::DATABASE } else { "template0" };
+        self.administrate(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        self.administrate(&format!("GRANT CREATE ON DATABASE {name} TO katas_owner"));
+        name
+    }
+
+    fn administrate(&self, sql: &str) {
+        let url = self.postgres.administrator("postgres");
+        RUNTIME.block_on(execute(&url, sql)).expect(sql);
+    }
+}
+
+async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
+    let mut connection = PgConnection::connect(url).await?;
+    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+    connection.close().await?;
+    Ok(())
+}
+
+/// A folder for a cluster that no other test process is using. What an earlier one has left in it
+/// is deleted.
+fn free_folder(temporary: &Path) -> anyhow::Result<PathBuf> {
+    (0..100)
+        .map(|number| temporary.join(format!("postgres-{number}")))
+        .find(|folder| Postgres::delete(folder).is_ok())
+        .context("no folder for a PostgreSQL is free")
+}
+
+/// The application, serving on a port of its own, with a database of its own.
+pub(crate) struct App {
+    server: Option<Server>,
+    base: String,
+    agent: ureq::Agent,
+    administrator: String,
+    database: Option<String>,
+    log: Arc<Mutex<Vec<String>>>,
+}
+
+impl App {
+    /// With a migrated database.
+    pub(crate) fn start() -> App {
+        App::on(&cluster().create_database(true))
+    }
+
+    /// With this database of the shared cluster.
+    pub(crate) fn on(database: &str) -> App {
+        let cluster = cluster();
+        let url = cluster.app(database);
+        let mut app = App::with(cluster, database, &url);
+        app.database = Some(database.to_owned());
+        app
+    }
+
+    /// With this database, which the components reach by `url`.
+    pub(crate) fn with(cluster: &Cluster, database: &str, url: &str) -> App {
+        let log: Arc<Mutex<Vec<String>>> = Arc::default();
+        let lines = log.clone();
+        let sink: Log = Arc::new(move |line| lines.lock().expect("no panic").push(line.to_owned()));
+        let variables = BTreeMap::from([
+            ("database_url".to_owned(), url.to_owned()),
+            ("database_host".to_owned(), format!("127.0.0.1:{}", cluster.postgres.port())),
+        ]);
+        let server = RUNTIME.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            Server::start(app(), listener, Config { variables, log: sink })
+        });
+        let server = server.expect("the application can be served");
+        let agent = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .allow_non_standard_methods(true)
+            .max_redirects(0)
+            .build();
+        App {
+            base: format!("http://{}", server.address()),
+            server: Some(server),
+            agent: agent.into(),
+            administrator: cluster.postgres.administrator(database),
+            database: None,
+            log,
+        }
+    }
+
+    /// The lines that have been logged so far.
+    pub(crate) fn log(&self) -> Vec<String> {
+        self.log.lock().expect("no panic").clone()
+    }
+
+    /// Where it listens.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Response {
+        self.request(Method::GET, path, &[], "")
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Response {
+        self.request(Method::DELETE, path, &[], "")
+    }
+
+    pub(crate) fn post(&self, path: &str, json: &serde_json::Value) -> Response {
+        self.request(Method::POST, path, &[JSON], &json.to_string())
+    }
+
+    pub(crate) fn put(&self, path: &str, json: &serde_json::Value) -> Response {
+        self.request(Method::PUT, path, &[JSON], &json.to_string())
+    }
+
+    /// Any request. `path` is sent as it is.
+    pub(crate) fn request(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl AsRef<[u8]>,
+    ) -> Response {
+        let mut request =
+            http::Request::builder().method(method).uri(format!("{}{path}", self.base));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        let body = body.as_ref();
+        let sent = match body {
+            [] => self.agent.run(request.body(()).expect("the request is valid")),
+            _ => self.agent.run(request.body(body).expect("the request is valid")),
+        };
+        Response::read(sent.unwrap_or_else(|error| panic!("{path}: {error}")))
+    }
+
+    /// What the server answers to these very bytes, until it closes the connection.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> String {
+        let address = self.base.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("the server accepts");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("the timeout is not zero");
+        stream.write_all(bytes).expect("the server reads");
+        let mut answer = Vec::new();
+        stream.read_to_end(&mut answer).expect("the server closes");
+        String::from_utf8_lossy(&answer).into_owned()
+    }
+
+    /// Runs SQL as the administrator.
+    pub(crate) fn sql(&self, sql: &str) {
+        RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
+    }
+
+    /// The one value that SQL returns, as text.
+    pub(crate) fn value(&self, sql: &str) -> String {
+        let value = RUNTIME.block_on(async {
+            let mut connection = PgConnection::connect(&self.administrator).await?;
+            let query = sqlx::query_as::<_, (String,)>(AssertSqlSafe(sql));
+            let (value,) = query.fetch_one(&mut connection).await?;
+            connection.close().await?;
+            anyhow::Ok(value)
+        });
+        value.expect(sql)
+    }
+}
+
+/// The header of a JSON body.
+pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
+
+impl Drop for App {
+    fn drop(&mut self) {
+        if let Some(server) = self.server.take() {
+            RUNTIME.block_on(server.stop());
+        }
+        if std::thread::panicking() {
+            for line in self.log() {
+                eprintln!("[guest] {line}");
+            }
+        }
+        if let Some(database) = &self.database {
+            cluster().administrate(&format!("DROP DATABASE {database} WITH (FORCE)"));
+        }
+    }
+}
