@@ -1,4 +1,14 @@
 //! The real wasm over real HTTP against a real PostgreSQL: each test with a database of its own.
 
+mod components;
+mod database_down;
 mod dictionary;
+mod examples;
+mod health;
+mod hostile;
+mod log;
+mod privileges;
+mod routes;
 mod support;
+mod tidy;
+mod wit;

@@ -8,7 +8,7 @@ use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::Context;
 use http::Method;
@@ -45,7 +45,7 @@ impl Shared {
         let manifest = root().join("spin.toml");
         build::components(&Manifest::read(&manifest)?, &|_, _| ())?;
         let app = Arc::new(katas_host::App::load(&manifest)?);
-        let cluster = RUNTIME.block_on(Cluster::start(Source::Any))?;
+        let cluster = RUNTIME.block_on(Cluster::start(Source::Any, true))?;
         Ok(Shared { app, cluster })
     }
 }
@@ -70,13 +70,14 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    pub(crate) async fn start(source: Source) -> anyhow::Result<Cluster> {
+    /// `ephemeral` when nobody minds what a crash would lose.
+    pub(crate) async fn start(source: Source, ephemeral: bool) -> anyhow::Result<Cluster> {
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let postgres = Postgres::start(postgres::Options {
             folder: free_folder(temporary)?,
             programs: temporary.join("programs"),
             source,
-            ephemeral: true,
+            ephemeral,
         });
         let cluster = Cluster {
             postgres: postgres.await?,
@@ -170,9 +171,10 @@ impl App {
             ("database_url".to_owned(), url.to_owned()),
             ("database_host".to_owned(), format!("127.0.0.1:{}", cluster.postgres.port())),
         ]);
+        let app = app();
         let server = RUNTIME.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
-            Server::start(app(), listener, Config { variables, log: sink })
+            Server::start(app, listener, Config { variables, log: sink })
         });
         let server = server.expect("the application can be served");
         let agent = ureq::Agent::config_builder()
@@ -190,14 +192,22 @@ impl App {
         }
     }
 
+    /// The lines that have been logged, once there are this many.
+    pub(crate) fn wait_for_log(&self, count: usize) -> Vec<String> {
+        let start = Instant::now();
+        loop {
+            let lines = self.log();
+            if lines.len() >= count {
+                return lines;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "{count} lines of {lines:?}");
+            std::thread::yield_now();
+        }
+    }
+
     /// The lines that have been logged so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().expect("no panic").clone()
-    }
-
-    /// Where it listens.
-    pub(crate) fn base(&self) -> &str {
-        &self.base
     }
 
     pub(crate) fn get(&self, path: &str) -> Response {
@@ -248,6 +258,24 @@ impl App {
         String::from_utf8_lossy(&answer).into_owned()
     }
 
+    /// Sends these very bytes and goes away without waiting for an answer.
+    pub(crate) fn raw_half(&self, bytes: &[u8]) {
+        let address = self.base.trim_start_matches("http://");
+        let mut stream = TcpStream::connect(address).expect("the server accepts");
+        stream.write_all(bytes).expect("the server reads");
+    }
+
+    /// Runs SQL in a transaction that stays open for as long as what is returned lives.
+    pub(crate) fn hold(&self, sql: &str) -> PgConnection {
+        let held = RUNTIME.block_on(async {
+            let mut connection = PgConnection::connect(&self.administrator).await?;
+            let sql = format!("BEGIN; {sql}");
+            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
+            anyhow::Ok(connection)
+        });
+        held.expect(sql)
+    }
+
     /// Runs SQL as the administrator.
     pub(crate) fn sql(&self, sql: &str) {
         RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
@@ -275,7 +303,8 @@ impl Drop for App {
             RUNTIME.block_on(server.stop());
         }
         if std::thread::panicking() {
-            for line in self.log() {
+            let log = self.log();
+            for line in &log[log.len().saturating_sub(50)..] {
                 eprintln!("[guest] {line}");
             }
         }

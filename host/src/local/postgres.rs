@@ -118,6 +118,14 @@ impl Postgres {
         }
     }
 
+    /// Ends the server as a crash would: the next start has to recover.
+    pub fn crash(&mut self) {
+        if let Some(child) = self.child.take() {
+            child.signal(Signal::QUIT);
+            let _ = child.wait();
+        }
+    }
+
     /// Starts it again after [`Postgres::stop`], at the same port.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.stop();

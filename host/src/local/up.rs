@@ -248,7 +248,7 @@ fn host(url: &str) -> anyhow::Result<String> {
 }
 
 /// Every route with a call to try, to be copied from top to bottom.
-fn routes(manifest: &Manifest, base: &str) -> anyhow::Result<String> {
+pub fn routes(manifest: &Manifest, base: &str) -> anyhow::Result<String> {
     let router = Router::new(manifest)?;
     let mut text = String::new();
     for (index, trigger) in manifest.trigger.http.iter().enumerate() {

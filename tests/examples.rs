@@ -1,0 +1,37 @@
+//! The calls in `spin.toml`, which `katas up` prints.
+
+use katas_host::manifest::Manifest;
+use serde_json::Value;
+
+use crate::support::{App, root};
+
+#[test]
+fn every_example_comes_true_in_its_order() {
+    let app = App::start();
+    let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
+    let mut called = 0;
+    for component in manifest.component.values() {
+        for example in component.examples() {
+            let method = example.method.parse().expect("a method");
+            let body = example.body.clone().unwrap_or_default();
+            let headers: &[_] = if body.is_empty() { &[] } else { &[crate::support::JSON] };
+            let response = app.request(method, &example.path, headers, &body);
+            assert_eq!(response.status, example.status, "{example:?} {response:?}");
+            if !response.body.is_empty() {
+                serde_json::from_str::<Value>(&response.body).expect("JSON");
+            }
+            called += 1;
+        }
+    }
+    assert!(called > 0);
+}
+
+#[test]
+fn every_route_has_an_example() {
+    let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
+    let routes =
+        katas_host::local::up::routes(&manifest, "http://h").expect("the routes are valid");
+    for block in routes.split("\n\n") {
+        assert!(block.contains("curl "), "a route without an example: {block}");
+    }
+}

@@ -1,0 +1,85 @@
+//! What probes are answered.
+
+use http::Method;
+use serde_json::json;
+
+use crate::support::{App, cluster};
+
+#[test]
+fn every_probe_is_answered_as_it_always_was() {
+    let app = App::start();
+    let version = env!("CARGO_PKG_VERSION");
+    app.get("/").is(200, &json!({"status": "healthy", "app": "katas", "version": version}));
+    app.get("/health").is(200, &json!({"status": "healthy"}));
+    app.get("/healthcheck").is(200, &json!({"Healthy": true}));
+    app.get("/status").is(200, &json!(1));
+    let newest = migrate::newest();
+    let schema = json!({"version": newest, "required": newest});
+    app.get("/db-check")
+        .is(200, &json!({"status": "ready", "database": "connected", "schema": schema}));
+}
+
+#[test]
+fn a_browser_gets_an_answer_at_the_root() {
+    let app = App::start();
+    let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
+    assert_eq!(app.request(Method::GET, "/", &[("Accept", accept)], "").status, 200);
+}
+
+#[test]
+fn a_probes_answer_is_not_kept() {
+    let app = App::start();
+    for probe in ["/health", "/healthcheck", "/status", "/db-check"] {
+        assert_eq!(app.get(probe).header("cache-control"), "no-store", "{probe}");
+    }
+}
+
+#[test]
+fn only_db_check_needs_a_database() {
+    let app = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
+    for probe in ["/", "/health", "/healthcheck", "/status"] {
+        assert_eq!(app.get(probe).status, 200, "{probe}");
+    }
+    app.get("/db-check").is_problem(503, "the database does not answer");
+}
+
+#[test]
+fn a_schema_that_is_not_there_is_not_ready() {
+    let app = App::on(&cluster().create_database(false));
+    let refused = app.get("/db-check");
+    refused.is_problem(503, "the schema is not there yet");
+    assert_eq!(refused.header("retry-after"), "1");
+    // And neither is what needs it.
+    let refused = app.get("/api/v1/look/Apple");
+    refused.is_problem(503, "the database is not ready; try again");
+    assert_eq!(refused.header("retry-after"), "1");
+}
+
+#[test]
+fn a_schema_that_is_too_old_is_not_ready_until_it_has_been_migrated() {
+    let app = App::start();
+    let newest = migrate::newest();
+    app.sql(&format!("DELETE FROM katas._sqlx_migrations WHERE version = {newest}"));
+    let old = newest - 1;
+    let detail = format!("the schema is at version {old}, this build needs {newest}");
+    app.get("/db-check").is_problem(503, &detail);
+    app.sql(&format!(
+        "INSERT INTO katas._sqlx_migrations VALUES ({newest}, 'x', now(), true, '', 0)"
+    ));
+    assert_eq!(app.get("/db-check").status, 200);
+}
+
+#[test]
+fn a_migration_that_did_not_finish_does_not_count() {
+    let app = App::start();
+    app.sql("UPDATE katas._sqlx_migrations SET success = false");
+    app.get("/db-check").problem(503);
+}
+
+#[test]
+fn a_schema_that_is_newer_is_ready() {
+    let app = App::start();
+    app.sql("INSERT INTO katas._sqlx_migrations VALUES (9999, 'next', now(), true, '', 0)");
+    let ready = app.get("/db-check");
+    assert_eq!((ready.status, &ready.json()["schema"]["version"]), (200, &json!(9999)));
+}

@@ -1,0 +1,122 @@
+//! Requests that mean no good.
+
+use http::Method;
+use serde_json::json;
+
+use crate::support::{App, JSON};
+
+const MEBIBYTE: usize = 1 << 20;
+
+/// A JSON object of exactly so many bytes, that would be an entry if it were shorter.
+fn body(length: usize) -> String {
+    let frame = r#"{"word":"a","definition":"","padding":""}"#;
+    frame.replace("padding\":\"", &format!("padding\":\"{}", "x".repeat(length - frame.len())))
+}
+
+#[test]
+fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
+    let app = App::start();
+    let send = |length| app.request(Method::POST, "/api/v1/newentry", &[JSON], body(length));
+    assert_eq!(send(MEBIBYTE).status, 201);
+    let detail = format!("the body may have at most {MEBIBYTE} bytes");
+    send(MEBIBYTE + 1).is_problem(413, &detail);
+}
+
+#[test]
+fn a_body_that_does_not_say_how_long_it_is_is_counted() {
+    let app = App::start();
+    let head = "POST /api/v1/newentry HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let body = body(MEBIBYTE + 1);
+    let chunked = format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    assert!(app.raw(chunked.as_bytes()).starts_with("HTTP/1.1 413 "));
+}
+
+#[test]
+fn a_body_that_is_announced_too_long_is_refused_before_it_is_sent() {
+    let app = App::start();
+    let request = "POST /api/v1/newentry HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                   Content-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n";
+    assert!(app.raw(request.as_bytes()).starts_with("HTTP/1.1 413 "));
+}
+
+#[test]
+fn forged_spin_headers_change_nothing() {
+    let app = App::start();
+    app.put("/api/v2/entries/Apple", &json!({"definition": "A fruit"}));
+    for name in [
+        "spin-path-info",
+        "spin-full-url",
+        "spin-matched-route",
+        "spin-raw-component-route",
+        "spin-component-route",
+        "spin-base-path",
+        "spin-client-addr",
+        "spin-path-match-word",
+    ] {
+        let forged = [(name, "/api/v2/entries/Pear")];
+        let found = app.request(Method::GET, "/api/v2/entries/Apple", &forged, "");
+        assert_eq!(found.json()["word"], "Apple", "{name}");
+        app.request(Method::GET, "/api/v2/entries/Pear", &forged, "").problem(404);
+    }
+}
+
+#[test]
+fn sql_in_a_value_stays_a_value() {
+    let app = App::start();
+    for attempt in [
+        "'; DROP TABLE katas.entry; --",
+        "' OR '1'='1",
+        "$1",
+        "\\'; SELECT pg_sleep(10); --",
+        "a') RETURNING (SELECT passwd FROM pg_shadow LIMIT 1) --",
+        "{{ database_url }}",
+    ] {
+        let entry = json!({"word": attempt, "definition": attempt});
+        app.post("/api/v1/newentry", &entry).is(201, &entry);
+        let encoded: String = attempt.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        app.get(&format!("/api/v1/look/{encoded}")).is(200, &entry);
+        let page = app.get(&format!("/api/v2/entries?prefix={encoded}")).json();
+        assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{attempt}");
+        app.get(&format!("/api/v1/entries?skip={encoded}")).problem(400);
+        app.get(&format!("/api/v2/entries?after={encoded}")).problem(400);
+        let tag = format!("\"{attempt}\"");
+        let put = [JSON, ("If-Match", tag.as_str())];
+        app.request(Method::PUT, "/api/v2/entries/x", &put, r#"{"definition":""}"#).problem(412);
+    }
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "6");
+}
+
+#[test]
+fn a_client_learns_nothing_of_what_is_inside() {
+    let app = App::start();
+    app.sql("ALTER TABLE katas.entry ALTER COLUMN word TYPE varchar(3)");
+    let refused = app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "secret"}));
+    refused.is_problem(500, "something went wrong here; it has been logged");
+    let logged = app.log().join("\n");
+    assert!(logged.contains("value too long for type character varying(3)"), "{logged}");
+}
+
+#[test]
+fn what_is_not_http_is_closed_without_an_answer() {
+    let app = App::start();
+    for request in [
+        "GET /health HTTP/1.0\r\n\r\n",
+        "GET http://a/health HTTP/1.1\r\nHost: b\r\nConnection: close\r\n\r\n",
+        "GET /health HTTP/1.1\r\nHost: a b\r\nConnection: close\r\n\r\n",
+    ] {
+        assert_eq!(app.raw(request.as_bytes()), "", "{request}");
+    }
+    let absolute = "GET http://a/health HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert!(app.raw(absolute.as_bytes()).starts_with("HTTP/1.1 200 "));
+}
+
+#[test]
+fn a_body_that_breaks_off_changes_nothing() {
+    let app = App::start();
+    let request = "POST /api/v1/newentry HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+                   Content-Length: 100\r\n\r\n{\"word\":\"Apple\",\"definition\":\"";
+    app.raw_half(request.as_bytes());
+    assert_eq!(app.get("/health").status, 200);
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
+}

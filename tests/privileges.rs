@@ -1,0 +1,74 @@
+//! What the components' role can do: what they need, and nothing else.
+
+use sqlx::{Connection, PgConnection};
+
+use crate::support::{App, RUNTIME, cluster};
+
+/// What PostgreSQL says to SQL run as the components' role: its SQLSTATE, or nothing.
+fn code(database: &str, sql: &str) -> Option<String> {
+    RUNTIME.block_on(async {
+        let url = cluster().app(database);
+        let mut connection = PgConnection::connect(&url).await.expect("the role may connect");
+        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
+        connection.close().await.expect("the connection closes");
+        done.err().map(|error| {
+            let error = error.into_database_error().expect("PostgreSQL said no");
+            error.code().expect("with a code").into_owned()
+        })
+    })
+}
+
+#[test]
+fn the_app_role_reads_and_writes_rows_and_nothing_else() {
+    let database = cluster().create_database(true);
+    let _app = App::on(&database);
+    for allowed in [
+        "SELECT * FROM katas.entry",
+        "INSERT INTO katas.entry (word, definition) VALUES ('a', '')",
+        "UPDATE katas.entry SET definition = 'b'",
+        "DELETE FROM katas.entry",
+        "SELECT version FROM katas._sqlx_migrations",
+        "SELECT katas.rfc3339(now())",
+    ] {
+        assert_eq!(code(&database, allowed), None, "{allowed}");
+    }
+    const INSUFFICIENT_PRIVILEGE: &str = "42501";
+    for refused in [
+        "TRUNCATE katas.entry",
+        "DROP TABLE katas.entry",
+        "ALTER TABLE katas.entry ADD COLUMN x int",
+        "CREATE TABLE katas.x ()",
+        "CREATE TABLE public.x ()",
+        "CREATE SCHEMA x",
+        "INSERT INTO katas._sqlx_migrations VALUES (9, '', now(), true, '', 0)",
+        "DELETE FROM katas._sqlx_migrations",
+        "SET ROLE katas_owner",
+        "SELECT passwd FROM pg_shadow",
+        "CREATE ROLE x",
+        "COPY katas.entry TO '/tmp/x'",
+    ] {
+        assert_eq!(code(&database, refused).as_deref(), Some(INSUFFICIENT_PRIVILEGE), "{refused}");
+    }
+}
+
+#[test]
+fn the_server_limits_what_a_guest_cannot() {
+    let database = cluster().create_database(true);
+    let app = App::on(&database);
+    let setting = |name: &str| {
+        let role = format!(
+            "SELECT setting FROM (SELECT unnest(rolconfig) AS setting FROM pg_roles \
+             WHERE rolname = 'katas_app') s WHERE setting LIKE '{name}=%'"
+        );
+        app.value(&role)
+    };
+    assert_eq!(setting("statement_timeout"), "statement_timeout=5s");
+    assert_eq!(setting("lock_timeout"), "lock_timeout=2s");
+    let idle = "idle_in_transaction_session_timeout";
+    assert_eq!(setting(idle), format!("{idle}=5s"));
+    let limit = "SELECT rolconnlimit::text FROM pg_roles WHERE rolname = 'katas_app'";
+    assert_eq!(app.value(limit), "80");
+    const QUERY_CANCELED: &str = "57014";
+    let slow = "SET statement_timeout = '10ms'; SELECT pg_sleep(5)";
+    assert_eq!(code(&database, slow).as_deref(), Some(QUERY_CANCELED));
+}
