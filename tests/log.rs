@@ -7,8 +7,10 @@ use crate::support::{App, JSON, cluster};
 
 /// The lines so far, each a JSON object.
 fn lines(app: &App, count: usize) -> Vec<Value> {
-    // A line is written after the answer has been sent.
-    app.wait_for_log(count).iter().map(|line| serde_json::from_str(line).expect(line)).collect()
+    app.wait_for_log("{", count)
+        .iter()
+        .map(|line| serde_json::from_str(line).expect(line))
+        .collect()
 }
 
 #[test]
@@ -66,7 +68,8 @@ fn nothing_is_warned_of() {
     app.put("/api/v2/entries/Apple", &json!({"definition": "A fruit"}));
     app.get("/api/v2/entries/Apple");
     app.get("/db-check");
-    for line in app.wait_for_log(3) {
+    app.wait_for_log("{", 3);
+    for line in app.log() {
         assert!(line.starts_with('{'), "{line}");
     }
 }

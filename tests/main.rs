@@ -4,6 +4,7 @@ mod components;
 mod database_down;
 mod dictionary;
 mod examples;
+mod fidelity;
 mod health;
 mod hostile;
 mod log;

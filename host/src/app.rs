@@ -50,7 +50,9 @@ impl App {
             let compiled = Component::new(&engine, wasm)
                 .and_then(|component| ProxyPre::new(linker.instantiate_pre(&component)?))
                 .map_err(anyhow::Error::from)
-                .with_context(|| format!("the component {id} would not start under Spin 3.6"))?;
+                .with_context(|| {
+                    format!("the component {id} needs more than wit/world.wit names")
+                })?;
             Ok((id.clone(), compiled))
         });
         let components = components.collect::<anyhow::Result<_>>()?;

@@ -3,6 +3,8 @@
 //!
 //! Where Spin's answer is hard to understand, the log explains it.
 
+#![expect(clippy::result_large_err, reason = "the error is generated from wit/")]
+
 mod convert;
 mod error;
 mod pool;
@@ -14,7 +16,7 @@ use tokio_postgres::{Config, Row};
 use wasmtime::component::Resource;
 
 use crate::bindings::spin::postgres::postgres::{
-    Column, Error, Host, HostConnection, ParameterValue, RowSet,
+    Column, Error, Host, HostConnection, ParameterValue, QueryError, RowSet,
 };
 use crate::state::State;
 
@@ -52,7 +54,7 @@ impl HostConnection for State {
                 let connection = Connection { client, in_transaction: false };
                 Ok(Ok(self.table.push(connection)?))
             }
-            Err(error) => Ok(Err(Error::ConnectionFailed(format!("{error:?}")))),
+            Err(error) => Ok(Err(Error::ConnectionFailed(error::debug(&error)))),
         }
     }
 
@@ -64,7 +66,13 @@ impl HostConnection for State {
     ) -> wasmtime::Result<Result<RowSet, Error>> {
         let connection = self.table.get_mut(&connection)?;
         connection.follow_transaction(&statement);
-        Ok(connection.query(&statement, &parameters).await)
+        let result = connection.query(&statement, &parameters).await;
+        if let Err(Error::QueryFailed(QueryError::Text(text))) = &result
+            && text.contains("type `timestamptz`")
+        {
+            self.warn("Spin cannot read timestamptz: select it as text");
+        }
+        Ok(result)
     }
 
     async fn execute(
@@ -119,7 +127,7 @@ impl State {
 impl Connection {
     async fn query(&self, statement: &str, parameters: &[ParameterValue]) -> Result<RowSet, Error> {
         let parameters = convert::parameters(parameters)
-            .map_err(|error| Error::BadParameter(format!("{error:?}")))?;
+            .map_err(|error| Error::BadParameter(error::debug(&error)))?;
         let rows = self.client.query_raw(statement, parameters).await.map_err(error::structured)?;
         pin_mut!(rows);
         let mut set = RowSet { columns: Vec::new(), rows: Vec::new() };
@@ -143,7 +151,7 @@ impl Connection {
 
     async fn execute(&self, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
         let parameters = convert::parameters(parameters)
-            .map_err(|error| Error::ValueConversionFailed(format!("{error:?}")))?;
+            .map_err(|error| Error::ValueConversionFailed(error::debug(&error)))?;
         let parameters: Vec<_> = parameters.iter().map(|it| &**it as _).collect();
         self.client.execute(statement, &parameters).await.map_err(error::structured)
     }

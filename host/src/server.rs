@@ -80,7 +80,7 @@ impl Server {
 
 /// What a component is given, the same for all its requests.
 pub(crate) struct ComponentConfig {
-    id: String,
+    pub(crate) id: String,
     pub(crate) variables: BTreeMap<String, String>,
     pub(crate) environment: BTreeMap<String, String>,
     pub(crate) allowed_hosts: AllowedHosts,
@@ -295,7 +295,6 @@ fn first_frame(mut body: HyperOutgoingBody, component: &ComponentConfig) -> Body
 
 /// A body whose first frame has been taken already.
 struct Begun {
-    #[expect(clippy::type_complexity, reason = "it is what poll_frame returns")]
     first: Option<Option<Result<Frame<Bytes>, wasmtime_wasi_http::Error>>>,
     rest: HyperOutgoingBody,
 }

@@ -67,8 +67,14 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     random::insecure_seed::add_to_linker::<T, WasiRandom>(l, T::random)?;
     cli::environment::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::exit::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_input::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_output::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
     http::types::add_to_linker::<T, WasiHttp>(l, &Default::default(), T::http)?;
     fermyon::spin::variables::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
     spin::postgres::postgres::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
@@ -103,7 +109,8 @@ impl fermyon::spin::variables::Host for State {
             return Ok(Err(Error::InvalidName(error.to_string())));
         }
         let value = self.component.variables.get(&name).cloned();
-        Ok(value.ok_or_else(|| Error::Undefined(format!("no variable {name:?}"))))
+        let id = &self.component.id;
+        Ok(value.ok_or_else(|| Error::Undefined(format!("no variable for {id:?}.{name:?}"))))
     }
 }
 

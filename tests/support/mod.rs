@@ -4,7 +4,7 @@ mod response;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
@@ -14,10 +14,12 @@ use anyhow::Context;
 use http::Method;
 use katas_host::local::build;
 use katas_host::local::postgres::{self, Postgres, Source};
+use katas_host::local::spin::Spin;
 use katas_host::manifest::Manifest;
 use katas_host::{Config, Log, Server};
 use migrate::{Database, Password};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
@@ -42,12 +44,17 @@ struct Shared {
 
 impl Shared {
     fn new() -> anyhow::Result<Shared> {
-        let manifest = root().join("spin.toml");
-        build::components(&Manifest::read(&manifest)?, &|_, _| ())?;
-        let app = Arc::new(katas_host::App::load(&manifest)?);
+        let app = build("spin.toml")?;
         let cluster = RUNTIME.block_on(Cluster::start(Source::Any, true))?;
         Ok(Shared { app, cluster })
     }
+}
+
+/// The application of a manifest, from its source.
+fn build(manifest: &str) -> anyhow::Result<Arc<katas_host::App>> {
+    let manifest = root().join(manifest);
+    build::components(&Manifest::read(&manifest)?, &|_, _| ())?;
+    Ok(Arc::new(katas_host::App::load(&manifest)?))
 }
 
 /// The compiled application.
@@ -137,9 +144,43 @@ fn free_folder(temporary: &Path) -> anyhow::Result<PathBuf> {
         .context("no folder for a PostgreSQL is free")
 }
 
+/// What runs the components: this project's host or, with `E2E_ENGINE=spin`, the real Spin, which
+/// has to be installed. What passes on one has to pass on the other.
+enum Engine {
+    Katas(Server),
+    Spin { _spin: Spin, _state: TempDir },
+}
+
+impl Engine {
+    fn start(
+        app: Arc<katas_host::App>,
+        variables: BTreeMap<String, String>,
+        log: Log,
+    ) -> anyhow::Result<(Engine, SocketAddr)> {
+        RUNTIME.block_on(async {
+            let listener = TcpListener::bind("127.0.0.1:0").await?;
+            let address = listener.local_addr()?;
+            if !is_spin() {
+                let server = Server::start(app, listener, Config { variables, log })?;
+                return Ok((Engine::Katas(server), address));
+            }
+            drop(listener);
+            let state = tempfile::tempdir()?;
+            let manifest = app.manifest.root.join("spin.toml");
+            let spin = Spin::start(&manifest, state.path(), address, &variables, log).await?;
+            Ok((Engine::Spin { _spin: spin, _state: state }, address))
+        })
+    }
+}
+
+/// Whether the real Spin is asked for.
+pub(crate) fn is_spin() -> bool {
+    std::env::var("E2E_ENGINE").is_ok_and(|engine| engine == "spin")
+}
+
 /// The application, serving on a port of its own, with a database of its own.
 pub(crate) struct App {
-    server: Option<Server>,
+    engine: Option<Engine>,
     base: String,
     agent: ureq::Agent,
     administrator: String,
@@ -164,6 +205,21 @@ impl App {
 
     /// With this database, which the components reach by `url`.
     pub(crate) fn with(cluster: &Cluster, database: &str, url: &str) -> App {
+        App::serve(app(), cluster, database, url)
+    }
+
+    /// Not the application, but the guest in `tests/probe`, with a migrated database.
+    pub(crate) fn probe() -> App {
+        static PROBE: LazyLock<Arc<katas_host::App>> =
+            LazyLock::new(|| build("tests/probe/spin.toml").expect("the probe can be built"));
+        let cluster = cluster();
+        let database = cluster.create_database(true);
+        let mut app = App::serve(PROBE.clone(), cluster, &database, &cluster.app(&database));
+        app.database = Some(database);
+        app
+    }
+
+    fn serve(app: Arc<katas_host::App>, cluster: &Cluster, database: &str, url: &str) -> App {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = log.clone();
         let sink: Log = Arc::new(move |line| lines.lock().expect("no panic").push(line.to_owned()));
@@ -171,20 +227,16 @@ impl App {
             ("database_url".to_owned(), url.to_owned()),
             ("database_host".to_owned(), format!("127.0.0.1:{}", cluster.postgres.port())),
         ]);
-        let app = app();
-        let server = RUNTIME.block_on(async {
-            let listener = TcpListener::bind("127.0.0.1:0").await?;
-            Server::start(app, listener, Config { variables, log: sink })
-        });
-        let server = server.expect("the application can be served");
+        let (engine, address) =
+            Engine::start(app, variables, sink).expect("the application serves");
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
             .max_redirects(0)
             .build();
         App {
-            base: format!("http://{}", server.address()),
-            server: Some(server),
+            base: format!("http://{address}"),
+            engine: Some(engine),
             agent: agent.into(),
             administrator: cluster.postgres.administrator(database),
             database: None,
@@ -192,11 +244,18 @@ impl App {
         }
     }
 
-    /// The lines that have been logged, once there are this many.
-    pub(crate) fn wait_for_log(&self, count: usize) -> Vec<String> {
+    /// The address and port that it listens on.
+    pub(crate) fn authority(&self) -> &str {
+        self.base.trim_start_matches("http://")
+    }
+
+    /// The lines that begin like this, once this many have been logged: a line is written after
+    /// the answer has been sent.
+    pub(crate) fn wait_for_log(&self, beginning: &str, count: usize) -> Vec<String> {
         let start = Instant::now();
         loop {
-            let lines = self.log();
+            let mut lines = self.log();
+            lines.retain(|line| line.starts_with(beginning));
             if lines.len() >= count {
                 return lines;
             }
@@ -219,11 +278,11 @@ impl App {
     }
 
     pub(crate) fn post(&self, path: &str, json: &serde_json::Value) -> Response {
-        self.request(Method::POST, path, &[JSON], &json.to_string())
+        self.request(Method::POST, path, &[JSON], json.to_string())
     }
 
     pub(crate) fn put(&self, path: &str, json: &serde_json::Value) -> Response {
-        self.request(Method::PUT, path, &[JSON], &json.to_string())
+        self.request(Method::PUT, path, &[JSON], json.to_string())
     }
 
     /// Any request. `path` is sent as it is.
@@ -249,8 +308,7 @@ impl App {
 
     /// What the server answers to these very bytes, until it closes the connection.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
-        let address = self.base.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).expect("the server accepts");
+        let mut stream = TcpStream::connect(self.authority()).expect("the server accepts");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("the timeout is not zero");
         stream.write_all(bytes).expect("the server reads");
         let mut answer = Vec::new();
@@ -260,8 +318,7 @@ impl App {
 
     /// Sends these very bytes and goes away without waiting for an answer.
     pub(crate) fn raw_half(&self, bytes: &[u8]) {
-        let address = self.base.trim_start_matches("http://");
-        let mut stream = TcpStream::connect(address).expect("the server accepts");
+        let mut stream = TcpStream::connect(self.authority()).expect("the server accepts");
         stream.write_all(bytes).expect("the server reads");
     }
 
@@ -279,6 +336,18 @@ impl App {
     /// Runs SQL as the administrator.
     pub(crate) fn sql(&self, sql: &str) {
         RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
+    }
+
+    /// Waits until this is the one value that SQL returns.
+    pub(crate) fn wait_for_value(&self, sql: &str, expected: &str) {
+        let start = Instant::now();
+        loop {
+            let value = self.value(sql);
+            if value == expected {
+                return;
+            }
+            assert!(start.elapsed() < Duration::from_secs(10), "{sql} stays {value}");
+        }
     }
 
     /// The one value that SQL returns, as text.
@@ -299,7 +368,7 @@ pub(crate) const JSON: (&str, &str) = ("Content-Type", "application/json");
 
 impl Drop for App {
     fn drop(&mut self) {
-        if let Some(server) = self.server.take() {
+        if let Some(Engine::Katas(server)) = self.engine.take() {
             RUNTIME.block_on(server.stop());
         }
         if std::thread::panicking() {

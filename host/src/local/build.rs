@@ -1,6 +1,7 @@
 //! Building the components, as `spin build` does it.
 
 use std::collections::HashSet;
+use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, ensure};
@@ -25,7 +26,7 @@ pub fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Result<()>
                 .args(["-c", command])
                 .current_dir(&folder)
                 // Where `source` in the manifest expects the wasm, whatever is set around us.
-                .env("CARGO_TARGET_DIR", manifest.root.join("target"))
+                .env("CARGO_TARGET_DIR", workspace(&manifest.root).join("target"))
                 // Flags for the machine's own processor do not fit wasm.
                 .env_remove("RUSTFLAGS")
                 .env_remove("CARGO_ENCODED_RUSTFLAGS")
@@ -35,4 +36,9 @@ pub fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Result<()>
         }
     }
     Ok(())
+}
+
+/// The folder of the cargo workspace that the manifest is in.
+fn workspace(folder: &Path) -> &Path {
+    folder.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(folder)
 }

@@ -168,7 +168,8 @@ impl Postgres {
         // Ctrl-C in a terminal goes to the whole group: the server is stopped after the requests.
         command.process_group(0);
         self.port = port;
-        self.child = Some(Child::spawn(command, Signal::INT).context("postgres did not start")?);
+        let (child, _) = Child::spawn(command, Signal::INT).context("postgres did not start")?;
+        self.child = Some(child);
         self.wait_until_ready(&log).await
     }
 

@@ -2,7 +2,7 @@
 
 use std::io;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitStatus};
+use std::process::{ChildStderr, Command, ExitStatus};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -16,8 +16,12 @@ pub(crate) struct Child {
 }
 
 impl Child {
-    /// Starts the child. `last` is what it is sent when this process dies.
-    pub(crate) fn spawn(mut command: Command, last: Signal) -> io::Result<Child> {
+    /// Starts the child. `last` is what it is sent when this process dies. Its standard error comes
+    /// back when the command says that it is piped.
+    pub(crate) fn spawn(
+        mut command: Command,
+        last: Signal,
+    ) -> io::Result<(Child, Option<ChildStderr>)> {
         die_with_parent(&mut command, last);
         // Linux takes the death of the thread that forked for that of the process: this one lives
         // for as long as the child does.
@@ -30,12 +34,12 @@ impl Child {
                     return Err(io::ErrorKind::Other.into());
                 }
             };
-            let _ = started.send(Ok(child.id()));
+            let _ = started.send(Ok((child.id(), child.stderr.take())));
             child.wait()
         });
-        let pid = start.recv().map_err(io::Error::other)??;
+        let (pid, stderr) = start.recv().map_err(io::Error::other)??;
         let pid = i32::try_from(pid).ok().and_then(Pid::from_raw).ok_or(io::ErrorKind::Other)?;
-        Ok(Child { pid, waiting })
+        Ok((Child { pid, waiting }, stderr))
     }
 
     /// The process id.

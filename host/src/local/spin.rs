@@ -2,23 +2,26 @@
 
 use std::collections::BTreeMap;
 use std::fs::OpenOptions;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::process::CommandExt;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Command, Stdio};
 use std::time::Duration;
 
 use anyhow::{Context, bail};
 use rustix::process::Signal;
+use tokio::net::TcpStream;
 
 use super::process::Child;
+use crate::Log;
 
-/// A `spin up` that runs until it is stopped.
-pub(super) struct Spin(Child);
+/// A `spin up` that runs until it is stopped or dropped.
+pub struct Spin(Option<Child>);
 
 /// Fails with what to do when there is no `spin` command.
-pub(super) fn ensure_installed() -> anyhow::Result<()> {
+pub fn ensure_installed() -> anyhow::Result<()> {
     match Command::new("spin").arg("--version").output() {
         Ok(output) if output.status.success() => Ok(()),
         _ => bail!(
@@ -32,11 +35,13 @@ impl Spin {
     ///
     /// The variables are given by a static provider: under Spin that is a quarter faster than the
     /// environment, and keeps the password out of it.
-    pub(super) async fn start(
+    /// `state` is a folder for its files, `log` is given what it and the guests say.
+    pub async fn start(
         manifest: &Path,
         state: &Path,
         listen: SocketAddr,
         variables: &BTreeMap<String, String>,
+        log: Log,
     ) -> anyhow::Result<Spin> {
         let config = state.join("runtime-config.toml");
         write_config(&config, variables)
@@ -45,28 +50,42 @@ impl Spin {
         command.arg("up").arg("--from").arg(manifest);
         command.args(["--listen", &listen.to_string()]);
         command.arg("--runtime-config-file").arg(&config);
-        command.arg("--log-dir").arg(state.join("logs"));
+        // No log files: they cost a third of the requests, and what is in them comes here.
+        command.args(["--log-dir", ""]);
+        // Spin tells guests its own backtrace, if it has one.
+        command.env("RUST_LIB_BACKTRACE", "0");
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());
         // Ctrl-C in a terminal goes to the whole group: we pass it on ourselves.
-        std::os::unix::process::CommandExt::process_group(&mut command, 0);
-        let child = Child::spawn(command, Signal::INT).context("spin did not start")?;
-        while tokio::net::TcpStream::connect(listen).await.is_err() {
-            if child.has_ended() {
+        command.process_group(0);
+        let (child, stderr) = Child::spawn(command, Signal::INT).context("spin did not start")?;
+        std::thread::spawn(move || {
+            for line in stderr.into_iter().flat_map(|stderr| BufReader::new(stderr).lines()) {
+                log(&line.unwrap_or_default());
+            }
+        });
+        let spin = Spin(Some(child));
+        while TcpStream::connect(listen).await.is_err() {
+            if spin.has_ended() {
                 bail!("spin ended before it answered; what it said stands above");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        Ok(Spin(child))
+        Ok(spin)
     }
 
     /// Whether it has ended by itself.
-    pub(super) fn has_ended(&self) -> bool {
-        self.0.has_ended()
+    pub fn has_ended(&self) -> bool {
+        self.0.as_ref().is_none_or(Child::has_ended)
     }
+}
 
+impl Drop for Spin {
     /// Stops it, and waits until it has ended.
-    pub(super) fn stop(self) {
-        self.0.signal(Signal::INT);
-        let _ = self.0.wait();
+    fn drop(&mut self) {
+        if let Some(child) = self.0.take() {
+            child.signal(Signal::INT);
+            let _ = child.wait();
+        }
     }
 }
 

@@ -16,7 +16,7 @@ use super::spin::Spin;
 use super::{Report, build, spin};
 use crate::manifest::{Manifest, Route};
 use crate::router::Router;
-use crate::{App, Config, Server};
+use crate::{App, Config, Log, Server};
 
 /// What to run, and how.
 pub struct Options {
@@ -67,15 +67,15 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
         ("database_url".to_owned(), database.url.clone()),
         ("database_host".to_owned(), database.host.clone()),
     ]);
+    let log: Log = Arc::new(|line: &str| eprintln!("{line}"));
     let running = match options.engine {
         Engine::Katas => {
             let app = Arc::new(App::load(&options.manifest)?);
-            let log = Arc::new(|line: &str| eprintln!("{line}"));
             Running::Katas(Server::start(app, listener, Config { variables, log })?)
         }
         Engine::Spin => {
             drop(listener);
-            let spin = Spin::start(&options.manifest, &options.state, address, &variables);
+            let spin = Spin::start(&options.manifest, &options.state, address, &variables, log);
             Running::Spin(spin.await?)
         }
     };
@@ -148,7 +148,7 @@ impl Running {
             Running::Katas(server) => server.stop().await,
             Running::Spin(spin) => {
                 // An error would be a panic in there.
-                let _ = tokio::task::spawn_blocking(|| spin.stop()).await;
+                let _ = tokio::task::spawn_blocking(|| drop(spin)).await;
             }
         }
     }

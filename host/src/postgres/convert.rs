@@ -14,6 +14,8 @@ use crate::bindings::spin::postgres::postgres::{
     DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind,
 };
 
+use super::error::Flat;
+
 type AnyError = Box<dyn std::error::Error + Sync + Send>;
 
 /// A parameter that is ready to be sent.
@@ -65,9 +67,7 @@ fn value(row: &Row, index: usize) -> anyhow::Result<DbValue> {
         Type::INT8 => get.map(DbValue::Int64),
         Type::TEXT | Type::VARCHAR | Type::BPCHAR => get.map(DbValue::Str),
         // NaiveDateTime is read from `timestamp` alone: `timestamptz` is the error that it is in Spin.
-        Type::TIMESTAMP | Type::TIMESTAMPTZ => get
-            .map(|it| DbValue::Datetime(datetime(it)))
-            .context("Spin cannot read timestamptz: select it as text"),
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => get.map(|it| DbValue::Datetime(datetime(it))),
         Type::DATE => get.map(|it| DbValue::Date(date(it))),
         Type::TIME => get.map(|it| DbValue::Time(time(it))),
         Type::UUID => get.map(|it: uuid::Uuid| DbValue::Uuid(it.to_string())),
@@ -96,7 +96,7 @@ struct Get<'r> {
 
 impl<'r> Get<'r> {
     fn map<T: FromSql<'r>>(self, convert: impl FnOnce(T) -> DbValue) -> anyhow::Result<DbValue> {
-        let value: Option<T> = self.row.try_get(self.index)?;
+        let value: Option<T> = self.row.try_get(self.index).map_err(Flat)?;
         Ok(value.map_or(DbValue::DbNull, convert))
     }
 }

@@ -37,7 +37,15 @@ pub(super) fn structured(error: tokio_postgres::Error) -> Error {
 
 /// Anything else that goes wrong with a query: its words, and nothing more.
 pub(super) fn text(error: anyhow::Error) -> Error {
-    Error::QueryFailed(QueryError::Text(format!("{error:?}")))
+    Error::QueryFailed(QueryError::Text(debug(&error)))
+}
+
+/// An error with its causes, a line each. Spin adds its own backtrace when `RUST_BACKTRACE` is set,
+/// which is of no use to a guest.
+pub(super) fn debug(error: &anyhow::Error) -> String {
+    let mut text = format!("{error:?}");
+    text.truncate(text.find("\n\nStack backtrace:").unwrap_or(text.len()));
+    text
 }
 
 /// One line with its cause, as the driver in Spin 3.6 (0.7.12) wrote it. Newer ones leave the cause

@@ -4,12 +4,14 @@ use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, RecyclingMethod};
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
 use lru::LruCache;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
 use tokio_postgres::{Config, NoTls};
 use tokio_postgres_rustls::MakeRustlsConnect;
+
+use super::error::Flat;
 
 /// The most connections of a pool (`CONNECTION_POOL_SIZE` in Spin). Who finds all of them in use
 /// waits, without a limit.
@@ -32,7 +34,14 @@ impl Pools {
             let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             pools.try_get_or_insert_ref(address, || pool(address))?.clone()
         };
-        Ok(pool.get().await?)
+        pool.get().await.map_err(|error| match error {
+            PoolError::Backend(cause) => {
+                let cause = Flat(cause);
+                let text = format!("Error occurred while creating a new object: {cause}");
+                anyhow::Error::new(cause).context(text)
+            }
+            other => other.into(),
+        })
     }
 }
 

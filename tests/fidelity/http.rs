@@ -1,0 +1,155 @@
+//! Requests, responses, variables and output.
+
+use http::Method;
+use serde_json::json;
+
+use crate::support::App;
+
+/// What the guest saw, without what differs every time.
+fn seen(app: &App, path: &str, headers: &[(&str, &str)]) -> String {
+    let headers = [&[("user-agent", "test")], headers].concat();
+    let response = app.request(Method::GET, path, &headers, "");
+    assert_eq!(response.status, 200, "{response:?}");
+    let lines = response.body.lines().map(|line| {
+        if line.starts_with("spin-client-addr: 127.0.0.1:") {
+            "spin-client-addr: <client>".to_owned()
+        } else {
+            line.replace(app.authority(), "<host>")
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+#[test]
+fn a_guest_sees_the_clients_headers_and_those_of_spin() {
+    let app = App::probe();
+    let expected = "\
+http <host>
+accept: */*
+spin-client-addr: <client>
+user-agent: test
+spin-path-info: /headers
+spin-full-url: http://<host>/do/headers?a=%20
+spin-matched-route: /do/...
+spin-base-path: /
+spin-raw-component-route: /do/...
+spin-component-route: /do";
+    assert_eq!(seen(&app, "/do/headers?a=%20", &[]), expected);
+}
+
+#[test]
+fn a_guest_sees_the_named_parts_of_the_path_as_they_were_sent() {
+    let app = App::probe();
+    let expected = "\
+http <host>
+accept: */*
+spin-path-match-some-name: A%20b
+user-agent: test
+spin-path-info: /rest/
+spin-full-url: http://<host>/named/A%20b/rest/
+spin-matched-route: /named/:some_name/...
+spin-base-path: /
+spin-raw-component-route: /named/:some_name/...
+spin-component-route: /named/:some_name
+spin-client-addr: <client>";
+    assert_eq!(seen(&app, "/named/A%20b/rest/", &[]), expected);
+}
+
+#[test]
+fn a_guest_sees_a_forged_header_before_that_of_spin() {
+    let app = App::probe();
+    let forged = [("spin-path-info", "/evil"), ("x-a", "1"), ("X-A", "2")];
+    let expected = "\
+http <host>
+accept: */*
+spin-client-addr: <client>
+user-agent: test
+spin-path-info: /evil
+spin-path-info: /headers
+x-a: 1
+x-a: 2
+spin-full-url: http://<host>/do/headers
+spin-matched-route: /do/...
+spin-base-path: /
+spin-raw-component-route: /do/...
+spin-component-route: /do";
+    assert_eq!(seen(&app, "/do/headers", &forged), expected);
+}
+
+#[test]
+fn a_header_that_is_not_utf_8_is_500() {
+    let app = App::probe();
+    let answer =
+        app.raw(b"GET /do/headers HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Odd: \xff\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 500 "), "{answer}");
+    assert!(answer.ends_with("\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn without_a_host_or_with_two_there_is_no_answer() {
+    let app = App::probe();
+    assert_eq!(app.raw(b"GET /do/headers HTTP/1.0\r\n\r\n"), "");
+    assert_eq!(app.raw(b"GET http://a/do/headers HTTP/1.1\r\nHost: b\r\n\r\n"), "");
+    let same = b"GET http://a/do/headers HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    assert!(app.raw(same).contains("spin-full-url: http://a/do/headers"));
+}
+
+#[test]
+fn what_spin_answers_needs_no_guest() {
+    let app = App::probe();
+    let health = app.get("/.well-known/spin/health");
+    assert_eq!((health.status, health.body.as_str()), (200, "OK"));
+    let info = app.get("/.well-known/spin/info");
+    info.is(200, &json!({"name": "probe", "version": "1.2.3"}));
+    for path in ["/.well-known/spin/other", "/.well-known/spin/", "/nothing", "/Static"] {
+        let missing = app.get(path);
+        assert_eq!((missing.status, missing.body.as_str()), (404, ""), "{path}");
+    }
+    for path in ["/static", "/static/", "/static?a=b"] {
+        let fixed = app.get(path);
+        assert_eq!((fixed.status, fixed.body.as_str()), (203, "fixed"), "{path}");
+        assert_eq!(fixed.header("x-fixed"), "yes");
+    }
+}
+
+#[test]
+fn a_guest_that_fails_is_500_without_a_word() {
+    let app = App::probe();
+    for path in ["/do/trap", "/do/no-answer"] {
+        let failed = app.get(path);
+        assert_eq!((failed.status, failed.body.as_str()), (500, ""), "{path}");
+    }
+    // The next request has an instance of its own.
+    assert_eq!(app.get("/do/headers").status, 200);
+}
+
+#[test]
+fn a_guest_that_fails_late_seems_to_have_answered() {
+    let app = App::probe();
+    let answer = app.raw(b"GET /do/late-trap HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    // The end of a chunked body: nobody can tell that half of it is missing.
+    assert!(answer.ends_with("half of the answ\r\n0\r\n\r\n"), "{answer}");
+}
+
+#[test]
+fn a_guest_reads_what_the_manifest_gives_it_and_nothing_else() {
+    let app = App::probe();
+    assert_eq!(app.get("/do/environment").body, r#"[("FROM_MANIFEST", "yes")]"#);
+    let greeting = app.get("/do/variable?greeting").body;
+    assert!(greeting.starts_with("Ok(\"hello 127.0.0.1:"), "{greeting}");
+    // A variable of the application is not one of the component.
+    let foreign = app.get("/do/variable?database_host").body;
+    assert_eq!(foreign, r#"Err(Error::Undefined("no variable for \"probe\".\"database_host\""))"#);
+    let invalid = app.get("/do/variable?Bad").body;
+    assert!(invalid.starts_with("Err(Error::InvalidName("), "{invalid}");
+}
+
+#[test]
+fn what_a_guest_prints_arrives_line_by_line() {
+    let app = App::probe();
+    assert_eq!(app.get("/do/print").body, "printed");
+    for line in ["one line", "half a line", "to standard error"] {
+        assert_eq!(app.wait_for_log(line, 1), [line]);
+    }
+}

@@ -1,0 +1,278 @@
+//! PostgreSQL: connections, values in both directions, errors, the pool.
+
+use std::thread;
+
+use http::Method;
+
+use crate::support::{App, cluster};
+
+fn query(app: &App, sql: &str) -> String {
+    app.request(Method::POST, "/do/query", &[], sql).body
+}
+
+fn execute(app: &App, sql: &str) -> String {
+    app.request(Method::POST, "/do/execute", &[], sql).body
+}
+
+fn open(app: &App, url: &str) -> String {
+    app.request(Method::POST, "/do/open", &[], url).body
+}
+
+#[test]
+fn values_are_read_as_spin_reads_them() {
+    let app = App::probe();
+    for (value, expected) in [
+        ("true", "Boolean: Boolean(true)"),
+        (r"'\x00ff'::bytea", "Binary: Binary([0, 255])"),
+        ("1.5::float4", "Floating32: Floating32(1.5)"),
+        ("'NaN'::float8", "Floating64: Floating64(NaN)"),
+        ("-1::int2", "Int16: Int16(-1)"),
+        ("-1::int4", "Int32: Int32(-1)"),
+        ("-1::int8", "Int64: Int64(-1)"),
+        ("'ä'::text", r#"Str: Str("ä")"#),
+        ("'a'::varchar", r#"Str: Str("a")"#),
+        ("'a'::char(3)", r#"Str: Str("a  ")"#),
+        ("'2026-01-31'::date", "Date: Date((2026, 1, 31))"),
+        ("'0044-03-15 BC'::date", "Date: Date((-43, 3, 15))"),
+        ("'09:30:01.000005'::time", "Time: Time((9, 30, 1, 5000))"),
+        ("'24:00:00'::time", "Time: Time((0, 0, 0, 0))"),
+        (
+            "'2026-01-31 09:30:01.000005'::timestamp",
+            "Datetime: Datetime((2026, 1, 31, 9, 30, 1, 5000))",
+        ),
+        (
+            "'00000000-0000-0000-0000-000000000001'::uuid",
+            r#"Uuid: Uuid("00000000-0000-0000-0000-000000000001")"#,
+        ),
+        // Numbers in jsonb lose their last zeros.
+        (r"'[1.10]'::jsonb", "Jsonb: Jsonb([91, 49, 46, 49, 93])"),
+        ("1.10::numeric", r#"Decimal: Decimal("1.10")"#),
+        // Digits behind the twenty-eighth are lost.
+        ("1e-32::numeric", r#"Decimal: Decimal("0.0000000000000000000000000000")"#),
+        (
+            "int4range(1, 5)",
+            "RangeInt32: RangeInt32((Some((1, RangeBoundKind::Inclusive)), Some((5, RangeBoundKind::Exclusive))))",
+        ),
+        (
+            "int8range(NULL, 5)",
+            "RangeInt64: RangeInt64((None, Some((5, RangeBoundKind::Exclusive))))",
+        ),
+        (
+            "numrange(1.5, 2.50, '(]')",
+            r#"RangeDecimal: RangeDecimal((Some(("1.5", RangeBoundKind::Exclusive)), Some(("2.50", RangeBoundKind::Inclusive))))"#,
+        ),
+        // An empty range cannot be told from one without ends.
+        ("'empty'::int4range", "RangeInt32: RangeInt32((None, None))"),
+        ("ARRAY[1, NULL]", "ArrayInt32: ArrayInt32([Some(1), None])"),
+        ("ARRAY[1, NULL]::int8[]", "ArrayInt64: ArrayInt64([Some(1), None])"),
+        ("ARRAY[0.10, NULL]", r#"ArrayDecimal: ArrayDecimal([Some("0.10"), None])"#),
+        ("ARRAY['a', NULL]", r#"ArrayStr: ArrayStr([Some("a"), None])"#),
+        ("ARRAY['a']::varchar[]", r#"ArrayStr: ArrayStr([Some("a")])"#),
+        ("'{}'::int4[]", "ArrayInt32: ArrayInt32([])"),
+        (
+            "'1 month 2 days 0.000001 s'::interval",
+            "Interval: Interval(Interval { micros: 1, days: 2, months: 1 })",
+        ),
+        ("NULL", "Str: DbNull"),
+        ("NULL::uuid", "Uuid: DbNull"),
+        ("NULL::json", r#"Other("json"): DbNull"#),
+    ] {
+        let (kind, read) = expected.split_once(": ").expect("a type and a value");
+        let expected = format!("it DbDataType::{kind}\n[DbValue::{read}]");
+        assert_eq!(query(&app, &format!("SELECT {value} AS it")), expected, "{value}");
+    }
+}
+
+#[test]
+fn values_that_spin_does_not_know_are_bytes() {
+    let app = App::probe();
+    for (value, kind, bytes) in [
+        ("'a'::name", "name", "97"),
+        ("'[1.10]'::json", "json", "91, 49, 46, 49, 48, 93"),
+        ("1::oid", "oid", "0, 0, 0, 1"),
+        ("'1.2.3.4'::inet", "inet", "2, 32, 0, 4, 1, 2, 3, 4"),
+        ("'00:00:01+00'::timetz", "timetz", "0, 0, 0, 0, 0, 15, 66, 64, 0, 0, 0, 0"),
+        (
+            "ARRAY[true]",
+            "_bool",
+            "0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0, 16, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 1, 1",
+        ),
+    ] {
+        let expected = format!("it DbDataType::Other({kind:?})\n[DbValue::Unsupported([{bytes}])]");
+        assert_eq!(query(&app, &format!("SELECT {value} AS it")), expected, "{value}");
+    }
+}
+
+#[test]
+fn values_that_spin_cannot_read_are_errors() {
+    let app = App::probe();
+    for (value, reason) in [
+        (
+            "now()",
+            "cannot convert between the Rust type `core::option::Option<chrono::naive::datetime::NaiveDateTime>` and the Postgres type `timestamptz`",
+        ),
+        ("'NaN'::numeric", "Error while converting to NaN"),
+        ("'infinity'::timestamp", "value too large to decode"),
+        ("'infinity'::date", "value too large to decode"),
+        ("'{{1},{2}}'::int4[]", "array contains too many dimensions"),
+    ] {
+        let text = format!("error deserializing column 0: {reason}\n\nCaused by:\n    {reason}");
+        let expected = format!("query-failed QueryError::Text({text:?})");
+        assert_eq!(query(&app, &format!("SELECT {value}")), expected, "{value}");
+    }
+}
+
+#[test]
+fn parameters_are_sent_as_spin_sends_them() {
+    let app = App::probe();
+    let expected = r#"boolean: DbValue::Str("true")
+int8: DbValue::Str("A")
+int16: DbValue::Str("-2")
+int32: DbValue::Str("-4")
+int64: DbValue::Str("-8")
+floating32: DbValue::Str("1.5")
+floating64: DbValue::Str("-2.5")
+str: DbValue::Str("ä")
+binary: DbValue::Str("\\x00ff")
+date: DbValue::Str("2026-01-31")
+time: DbValue::Str("09:30:01.000005")
+datetime: DbValue::Str("2026-01-31 09:30:01.000005")
+timestamp: DbValue::Str("1970-01-01 00:00:01")
+uuid: DbValue::Str("00000000-0000-0000-0000-000000000001")
+jsonb: DbValue::Str("{\"a\": 1.1}")
+decimal: DbValue::Str("12345.67")
+range-int32: DbValue::Str("[1,5)")
+range-int64: DbValue::Str("(,6)")
+range-decimal: DbValue::Str("(1.5,2.5]")
+array-int32: DbValue::Str("{1,NULL}")
+array-int64: DbValue::Str("{-1,NULL}")
+array-decimal: DbValue::Str("{0.10,NULL}")
+array-str: DbValue::Str("{\"a,b\",NULL}")
+interval: DbValue::Str("3 mons 2 days 00:00:00.000001")
+db-null: DbValue::Str("null")
+bad uuid: bad-parameter invalid UU
+bad date: bad-parameter invalid da
+bad decimal: bad-parameter invalid de
+int32 for int8: query-failed QueryError:
+str for uuid: query-failed QueryError:
+"#;
+    assert_eq!(app.get("/do/parameters").body, expected);
+}
+
+#[test]
+fn a_result_without_rows_has_no_columns() {
+    let app = App::probe();
+    assert_eq!(query(&app, "SELECT 1 AS it WHERE false"), "");
+    assert_eq!(execute(&app, "SELECT 1 WHERE false"), "Ok(0)");
+}
+
+#[test]
+fn only_a_query_that_fails_while_it_runs_hides_the_sqlstate() {
+    let app = App::probe();
+    let twice = "INSERT INTO katas.entry (word, definition) VALUES ('a', ''), ('a', '')";
+    assert_eq!(
+        query(&app, twice),
+        r#"query-failed QueryError::Text("db error: ERROR: duplicate key value violates unique constraint \"entry_word_key\"\nDETAIL: Key (word)=(a) already exists.\n\nCaused by:\n    ERROR: duplicate key value violates unique constraint \"entry_word_key\"\n    DETAIL: Key (word)=(a) already exists.")"#
+    );
+    let executed = execute(&app, twice);
+    for part in [
+        r#"QueryError::DbError(DbError { as-text: "Error { kind: Db, cause: Some(DbError {"#,
+        r#", severity: "ERROR", code: "23505", message: "duplicate key"#,
+        r#", detail: Some("Key (word)=(a) already exists."), extras: [("constraint", "entry_word_key"), "#,
+    ] {
+        assert!(executed.contains(part), "{executed}");
+    }
+    for (sql, code) in
+        [("SELEC", "42601"), ("SELECT nope", "42703"), ("SELECT 1; SELECT 2", "42601")]
+    {
+        for told in [query(&app, sql), execute(&app, sql)] {
+            assert!(told.contains(&format!(r#"code: "{code}""#)), "{told}");
+        }
+    }
+    let wrong_number = r#"QueryError::Text("Error { kind: Parameters(0, 1), cause: None }")"#;
+    assert_eq!(query(&app, "SELECT $1::int"), format!("query-failed {wrong_number}"));
+}
+
+#[test]
+fn a_connection_that_breaks_is_replaced() {
+    let app = App::probe();
+    let broken = query(&app, "SELECT pg_terminate_backend(pg_backend_pid())");
+    assert!(broken.contains("terminating connection"), "{broken}");
+    assert_eq!(query(&app, "SELECT 1 AS it"), "it DbDataType::Int32\n[DbValue::Int32(1)]");
+}
+
+#[test]
+fn a_component_connects_to_where_it_may() {
+    let app = App::probe();
+    let here = format!("127.0.0.1:{}", cluster().postgres.port());
+    for (url, reason) in [
+        ("nonsense".to_owned(), "invalid connection string: unexpected EOF"),
+        ("postgres://h/x".to_owned(), "address postgres://h:5432 is not permitted"),
+        (format!("postgres://u:p@{here},h:1/x"), "address postgres://h:1 is not permitted"),
+        ("postgres://u:p@%2Ftmp/x".to_owned(), "Unix sockets are not supported on WebAssembly"),
+    ] {
+        assert_eq!(open(&app, &url), format!("Err(Error::ConnectionFailed({reason:?}))"));
+    }
+}
+
+#[test]
+fn a_connection_that_fails_says_why() {
+    let app = App::probe();
+    let here = format!("127.0.0.1:{}", cluster().postgres.port());
+    for (url, reason) in [
+        (
+            format!("postgres://u:p@{here}/x?sslmode=disable"),
+            r#"db error: FATAL: password authentication failed for user "u""#,
+        ),
+        (
+            format!("postgres://u:p@{here}/x?sslmode=require"),
+            "error performing TLS handshake: server does not support TLS",
+        ),
+        (format!("postgres://u@{here}/x"), "invalid configuration: password missing"),
+    ] {
+        let cause = reason.split_once(": ").map_or("", |(_, cause)| cause);
+        let text = format!(
+            "Error occurred while creating a new object: {reason}\n\nCaused by:\n    0: {reason}\n    1: {cause}"
+        );
+        assert_eq!(open(&app, &url), format!("Err(Error::ConnectionFailed({text:?}))"));
+    }
+}
+
+#[test]
+fn a_used_connection_is_as_good_as_new() {
+    let app = App::probe();
+    assert_eq!(execute(&app, "SET lock_timeout = '7ms'"), "Ok(0)");
+    assert!(!query(&app, "SHOW lock_timeout").contains("7ms"));
+}
+
+#[test]
+fn a_used_connection_has_its_open_transaction_still() {
+    let app = App::probe();
+    app.get("/do/leave-open");
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
+    app.get("/do/commit");
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "1");
+}
+
+#[test]
+fn a_pool_has_64_connections() {
+    let app = App::probe();
+    let lock = app.hold("SELECT pg_advisory_xact_lock(1)");
+    thread::scope(|scope| {
+        let wait = || query(&app, "SELECT pg_advisory_xact_lock_shared(1)::text AS it");
+        let waiting: Vec<_> = (0..70).map(|_| scope.spawn(wait)).collect();
+        app.wait_for_value(
+            "SELECT count(*)::text FROM pg_stat_activity
+             WHERE datname = current_database() AND wait_event = 'advisory'",
+            "64",
+        );
+        drop(lock);
+        for answer in waiting {
+            let answer = answer.join().expect("a request does not panic");
+            assert!(answer.starts_with("it DbDataType::Str"), "{answer}");
+        }
+    });
+    let backends = "SELECT count(*)::text FROM pg_stat_activity
+                    WHERE datname = current_database() AND usename = 'katas_app'";
+    assert_eq!(app.value(backends), "64");
+}
