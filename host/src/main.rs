@@ -70,7 +70,7 @@ struct Up {
 async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(arguments) => run_up(arguments).await,
-        Command::Build { from } => run_build(from),
+        Command::Build { from } => run_build(from).await,
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -97,8 +97,8 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
     up::run(options, &report).await
 }
 
-fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
-    build::components(&Manifest::read(&manifest(from)?)?, &report)
+async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
+    build::components(&Manifest::read(&manifest(from)?)?, &report).await
 }
 
 fn manifest(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {

@@ -201,10 +201,19 @@ impl Example {
             method => format!(" -X {method}"),
         };
         let body = match &self.body {
-            Some(body) => format!(" -H 'Content-Type: application/json' -d '{body}'"),
+            Some(body) => format!(" -H 'Content-Type: application/json' -d {}", quoted(body)),
             None => String::new(),
         };
-        format!("curl -s{method} '{base}{}'{body}", self.path)
+        format!("curl -s{method} {}{body}", quoted(&format!("{base}{}", self.path)))
+    }
+}
+
+/// One word for a shell.
+fn quoted(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:%".contains(c);
+    match text.chars().all(plain) {
+        true => text.to_owned(),
+        false => format!("'{}'", text.replace('\'', r"'\''")),
     }
 }
 
@@ -325,13 +334,15 @@ mod tests {
 
     #[test]
     fn an_example_is_a_line_for_a_shell() {
-        let example = Example {
-            method: "PUT".into(),
-            path: "/a?b=c&d".into(),
-            body: Some("{}".into()),
+        let example = |method: &str, path: &str, body: Option<&str>| Example {
+            method: method.into(),
+            path: path.into(),
+            body: body.map(str::to_owned),
             status: 200,
         };
-        let line = "curl -s -X PUT 'http://h/a?b=c&d' -H 'Content-Type: application/json' -d '{}'";
+        assert_eq!(example("GET", "/a%20b", None).curl("http://h:1"), "curl -s http://h:1/a%20b");
+        let line = r#"curl -s -X PUT 'http://h/a?b=c&d' -H 'Content-Type: application/json' -d '{"a":"it'\''s"}'"#;
+        let example = example("PUT", "/a?b=c&d", Some(r#"{"a":"it's"}"#));
         assert_eq!(example.curl("http://h"), line);
     }
 }

@@ -22,13 +22,17 @@ pub struct Database {
 impl Database {
     /// The database of a `postgres://` URL, which has to answer at once.
     pub fn new(url: &str) -> Result<Database, Error> {
-        let options = PgConnectOptions::from_str(url).map_err(|error| {
-            // Whatever it says, it must not quote the password.
-            let reason = match error {
-                sqlx::Error::Configuration(reason) => reason.to_string(),
-                _ => "expected postgres://user:password@host:port/database".to_owned(),
-            };
-            Error::Usage(format!("the database URL is not valid: {reason}"))
+        // Whatever is wrong with it, the password must not be quoted.
+        let invalid = |reason: &str| {
+            let form = "postgres://user:password@host:port/database";
+            Error::Usage(format!("the database URL is not valid: {reason} (expected {form})"))
+        };
+        if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
+            return Err(invalid("it is of another kind"));
+        }
+        let options = PgConnectOptions::from_str(url).map_err(|error| match error {
+            sqlx::Error::Configuration(reason) => invalid(&reason.to_string()),
+            _ => invalid("it cannot be read"),
         })?;
         let options = options
             .application_name(concat!("migrate/", env!("CARGO_PKG_VERSION")))

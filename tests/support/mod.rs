@@ -5,12 +5,11 @@ mod response;
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
 
-use anyhow::Context;
 use http::Method;
 use katas_host::local::build;
 use katas_host::local::postgres::{self, Postgres, Source};
@@ -53,7 +52,7 @@ impl Shared {
 /// The application of a manifest, from its source.
 fn build(manifest: &str) -> anyhow::Result<Arc<katas_host::App>> {
     let manifest = root().join(manifest);
-    build::components(&Manifest::read(&manifest)?, &|_, _| ())?;
+    RUNTIME.block_on(build::components(&Manifest::read(&manifest)?, &|_, _| ()))?;
     Ok(Arc::new(katas_host::App::load(&manifest)?))
 }
 
@@ -80,14 +79,8 @@ impl Cluster {
     /// `ephemeral` when nobody minds what a crash would lose.
     pub(crate) async fn start(source: Source, ephemeral: bool) -> anyhow::Result<Cluster> {
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let postgres = Postgres::start(postgres::Options {
-            folder: free_folder(temporary)?,
-            programs: temporary.join("programs"),
-            source,
-            ephemeral,
-        });
         let cluster = Cluster {
-            postgres: postgres.await?,
+            postgres: Postgres::start_empty(temporary, source, ephemeral).await?,
             app_password: postgres::password()?,
             migrator_password: postgres::password()?,
         };
@@ -133,15 +126,6 @@ async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
     connection.close().await?;
     Ok(())
-}
-
-/// A folder for a cluster that no other test process is using. What an earlier one has left in it
-/// is deleted.
-fn free_folder(temporary: &Path) -> anyhow::Result<PathBuf> {
-    (0..100)
-        .map(|number| temporary.join(format!("postgres-{number}")))
-        .find(|folder| Postgres::delete(folder).is_ok())
-        .context("no folder for a PostgreSQL is free")
 }
 
 /// What runs the components: this project's host or, with `E2E_ENGINE=spin`, the real Spin, which

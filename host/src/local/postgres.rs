@@ -29,6 +29,9 @@ pub const DATABASE: &str = "katas";
 /// The administrator.
 pub const ADMINISTRATOR: &str = "postgres";
 
+/// The file in the folder that says which process it belongs to.
+const LOCK: &str = "lock";
+
 /// How a server is to be run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -38,6 +41,8 @@ pub struct Options {
     pub programs: PathBuf,
     /// Which programs may be used.
     pub source: Source,
+    /// Whether to delete what is there and begin with an empty server.
+    pub fresh: bool,
     /// Whether its data need not survive a power failure: for tests.
     pub ephemeral: bool,
 }
@@ -56,10 +61,30 @@ pub struct Postgres {
 impl Postgres {
     /// Starts the server, with yesterday's data if there are any.
     pub async fn start(options: Options) -> anyhow::Result<Postgres> {
+        let lock = lock(&options.folder)?;
+        Postgres::start_locked(options, lock).await
+    }
+
+    /// Starts an empty server for tests, in a folder under `parent` that no other process is using.
+    pub async fn start_empty(
+        parent: &Path,
+        source: Source,
+        ephemeral: bool,
+    ) -> anyhow::Result<Postgres> {
+        let mut folders = (0..100).map(|number| parent.join(format!("postgres-{number}")));
+        let (folder, lock) = folders
+            .find_map(|folder| lock(&folder).ok().map(|lock| (folder, lock)))
+            .with_context(|| format!("no folder in {} is free", parent.display()))?;
+        let programs = parent.join("programs");
+        let options = Options { folder, programs, source, fresh: true, ephemeral };
+        Postgres::start_locked(options, lock).await
+    }
+
+    async fn start_locked(options: Options, lock: File) -> anyhow::Result<Postgres> {
         let folder = &options.folder;
-        fs::create_dir_all(folder)
-            .with_context(|| format!("{} cannot be made", folder.display()))?;
-        let lock = lock(folder)?;
+        if options.fresh {
+            clear(folder).with_context(|| format!("{} cannot be emptied", folder.display()))?;
+        }
         let existing = existing_version(folder)?;
         let (programs, account) = Programs::find(&options, existing)?;
         let password = match existing {
@@ -72,16 +97,6 @@ impl Postgres {
         postgres.run().await?;
         postgres.ensure_database().await?;
         Ok(postgres)
-    }
-
-    /// Deletes the files of a server that is not running.
-    pub fn delete(folder: &Path) -> anyhow::Result<()> {
-        if folder.exists() {
-            let _lock = lock(folder)?;
-            fs::remove_dir_all(folder)
-                .with_context(|| format!("{} cannot be deleted", folder.display()))?;
-        }
-        Ok(())
     }
 
     /// What runs: its version and where its programs are from.
@@ -97,6 +112,11 @@ impl Postgres {
     /// The server's process.
     pub fn process(&self) -> Option<i32> {
         self.child.as_ref().map(Child::id)
+    }
+
+    /// The file that its log goes to.
+    pub fn log(&self) -> PathBuf {
+        self.options.folder.join("log")
     }
 
     /// A connection string for the administrator.
@@ -145,7 +165,7 @@ impl Postgres {
 
     async fn run_at(&mut self, port: u16) -> anyhow::Result<()> {
         let folder = &self.options.folder;
-        let log = folder.join("log");
+        let log = self.log();
         let mut command = self.programs.command("postgres", self.account);
         command
             .arg("-D")
@@ -220,9 +240,23 @@ async fn connect(url: &str) -> anyhow::Result<tokio_postgres::Client> {
     Ok(client)
 }
 
-/// The folder's lock, until the file is closed everywhere.
+/// Deletes all in the folder but its lock.
+fn clear(folder: &Path) -> anyhow::Result<()> {
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            fs::remove_dir_all(path)?;
+        } else if !path.ends_with(LOCK) {
+            fs::remove_file(path)?;
+        }
+    }
+    Ok(())
+}
+
+/// The lock of a folder, until the file is closed everywhere. The folder is made when it is missing.
 fn lock(folder: &Path) -> anyhow::Result<File> {
-    let path = folder.join("lock");
+    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    let path = folder.join(LOCK);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
     let start = Instant::now();

@@ -23,8 +23,7 @@ impl Child {
         last: Signal,
     ) -> io::Result<(Child, Option<ChildStderr>)> {
         die_with_parent(&mut command, last);
-        // Linux takes the death of the thread that forked for that of the process: this one lives
-        // for as long as the child does.
+        // A thread that lives for as long as the child does.
         let (started, start) = mpsc::channel();
         let waiting = std::thread::spawn(move || {
             let mut child = match command.spawn() {
@@ -66,9 +65,11 @@ impl Child {
     }
 }
 
+/// Has the command sent a signal when the thread that starts it ends, with its process at the
+/// latest.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
-fn die_with_parent(command: &mut Command, signal: Signal) {
+pub(super) fn die_with_parent(command: &mut Command, signal: Signal) {
     let parent = rustix::process::getpid();
     // SAFETY: both calls are async-signal-safe, and neither allocates.
     unsafe {
@@ -85,4 +86,4 @@ fn die_with_parent(command: &mut Command, signal: Signal) {
 
 /// Elsewhere a child outlives a parent that is killed with SIGKILL, and only then.
 #[cfg(not(target_os = "linux"))]
-fn die_with_parent(_: &mut Command, _: Signal) {}
+pub(super) fn die_with_parent(_: &mut Command, _: Signal) {}

@@ -58,9 +58,12 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let mut stop = Stop::new()?;
 
-    build::components(&manifest, report)?;
+    let prepare = async {
+        build::components(&manifest, report).await?;
+        prepare_database(&options, report).await
+    };
     let database = tokio::select! {
-        ready = prepare_database(&options, report) => ready?,
+        ready = prepare => ready?,
         () = stop.requested() => return Ok(()),
     };
     let variables = BTreeMap::from([
@@ -172,13 +175,11 @@ async fn prepare_database(options: &Options, report: Report<'_>) -> anyhow::Resu
 /// Starts a PostgreSQL of our own, with the roles that a cluster would have.
 async fn prepare_own(options: &Options, report: Report<'_>) -> anyhow::Result<Ready> {
     let folder = options.state.join("postgres");
-    if options.fresh {
-        Postgres::delete(&folder)?;
-    }
     let postgres = Postgres::start(postgres::Options {
         folder: folder.clone(),
         programs: options.state.join("programs"),
         source: options.source,
+        fresh: options.fresh,
         ephemeral: false,
     })
     .await?;

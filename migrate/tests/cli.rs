@@ -1,0 +1,369 @@
+//! The binary, as a Job runs it: what it does to a real database, and how it ends.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, ChildStderr, Command, Output, Stdio};
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::thread;
+
+use katas_host::local::postgres::{Postgres, Source};
+use sqlx::migrate::Migrate;
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use tokio::runtime::Runtime;
+
+static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+
+/// One server for all tests but those that stop it. It ends with this process.
+static SERVER: LazyLock<Postgres> = LazyLock::new(server);
+
+fn server() -> Postgres {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    RUNTIME.block_on(Postgres::start_empty(folder, Source::Any, true)).expect("a server starts")
+}
+
+/// A database of a test's own, with the roles in place.
+struct Database {
+    administrator: String,
+    migrator: String,
+    app: String,
+}
+
+impl Database {
+    fn new() -> Database {
+        Database::on(&SERVER)
+    }
+
+    fn on(server: &Postgres) -> Database {
+        static NUMBER: AtomicU32 = AtomicU32::new(0);
+        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+        sql(&server.administrator("postgres"), &format!("CREATE DATABASE {name}"));
+        let administrator = server.administrator(&name);
+        let secrets = tempfile::tempdir().expect("a folder");
+        let (migrator, app) = (secrets.path().join("migrator"), secrets.path().join("app"));
+        std::fs::write(&migrator, "m-secret\nnot part of it\n").expect("written");
+        std::fs::write(&app, "a-secret").expect("written");
+        let bootstrap = Command::new(env!("CARGO_BIN_EXE_migrate"))
+            .args(["bootstrap", "--database-url", &administrator])
+            .arg(format!("--password=katas_migrator={}", migrator.display()))
+            .arg(format!("--password=katas_app={}", app.display()))
+            .output();
+        assert_ended(&bootstrap.expect("it runs"), 0, "the roles are in place");
+        Database {
+            administrator,
+            migrator: server.url("katas_migrator", "m-secret", &name),
+            app: server.url("katas_app", "a-secret", &name),
+        }
+    }
+
+    /// `migrate` with these arguments, as the migrator.
+    fn migrate(&self, arguments: &[&str]) -> Output {
+        migrate(&self.migrator, arguments).output().expect("it runs")
+    }
+
+    /// As [`Database::migrate`], under way: once it has told `line`.
+    fn migrate_until(&self, arguments: &[&str], line: &str) -> Running {
+        let mut command = migrate(&self.migrator, arguments);
+        let mut child =
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+        let stderr = child.stderr.take().expect("it is piped");
+        let mut running = Running { child, stderr: BufReader::new(stderr) };
+        running.until(line);
+        running
+    }
+
+    fn sql(&self, text: &str) {
+        sql(&self.administrator, text);
+    }
+
+    fn value(&self, text: &str) -> String {
+        value(&self.administrator, text)
+    }
+
+    /// Runs SQL in a transaction that stays open for as long as what is returned lives.
+    fn hold(&self, text: &str) -> PgConnection {
+        let held = RUNTIME.block_on(async {
+            let mut connection = PgConnection::connect(&self.administrator).await?;
+            let text = format!("BEGIN; {text}");
+            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
+            Ok::<_, sqlx::Error>(connection)
+        });
+        held.expect(text)
+    }
+}
+
+/// A `migrate` that is under way.
+struct Running {
+    child: Child,
+    stderr: BufReader<ChildStderr>,
+}
+
+impl Running {
+    fn until(&mut self, expected: &str) {
+        let mut told = String::new();
+        while !told.contains(expected) {
+            let length = self.stderr.read_line(&mut told).expect("it is text");
+            assert!(length > 0, "it ended after: {told}");
+        }
+    }
+
+    fn end(self) -> Output {
+        // What it tells after this goes nowhere, and must not fill the pipe.
+        thread::spawn(|| self.stderr.lines().count());
+        self.child.wait_with_output().expect("it ends")
+    }
+}
+
+fn migrate(url: &str, arguments: &[&str]) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
+    command.args(arguments).env("DATABASE_URL", url);
+    command
+}
+
+fn sql(url: &str, text: &str) {
+    let done = RUNTIME.block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
+        connection.close().await
+    });
+    done.expect(text);
+}
+
+fn value(url: &str, text: &str) -> String {
+    let value = RUNTIME.block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        let query = sqlx::query_as::<_, (String,)>(AssertSqlSafe(text));
+        let (value,) = query.fetch_one(&mut connection).await?;
+        connection.close().await?;
+        Ok::<_, sqlx::Error>(value)
+    });
+    value.expect(text)
+}
+
+/// It ended with this code, and said this.
+#[track_caller]
+fn assert_ended(output: &Output, code: i32, text: &str) {
+    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    let said = String::from_utf8(said).expect("it is text");
+    assert_eq!(output.status.code(), Some(code), "{said}");
+    assert!(said.contains(text), "expected {text:?} in {said:?}");
+    assert!(!said.contains("-secret"), "{said}");
+}
+
+const VERSION: &str = "SELECT max(version)::text FROM katas._sqlx_migrations";
+
+fn newest() -> String {
+    migrate::newest().to_string()
+}
+
+#[test]
+fn up_applies_everything_and_then_nothing() {
+    let database = Database::new();
+    let all = format!("the schema is at version {} ({} applied)", newest(), newest());
+    assert_ended(&database.migrate(&["up"]), 0, &all);
+    assert_eq!(database.value(VERSION), newest());
+    let nothing = format!("the schema is at version {} (0 applied)", newest());
+    assert_ended(&database.migrate(&["up"]), 0, &nothing);
+}
+
+#[test]
+fn ten_at_once_apply_everything_once() {
+    let database = Database::new();
+    let outputs: Vec<_> = thread::scope(|scope| {
+        let runs: Vec<_> = (0..10).map(|_| scope.spawn(|| database.migrate(&["up"]))).collect();
+        runs.into_iter().map(|run| run.join().expect("no panic")).collect()
+    });
+    let mut applied = 0;
+    for output in &outputs {
+        assert_ended(output, 0, &format!("the schema is at version {}", newest()));
+        let told = String::from_utf8_lossy(&output.stderr);
+        applied += told.lines().filter(|line| line.starts_with("applied ")).count();
+    }
+    assert_eq!(applied.to_string(), newest());
+}
+
+#[test]
+fn up_waits_for_the_database() {
+    let mut server = server();
+    let database = Database::on(&server);
+    server.stop();
+    let running = database.migrate_until(&["up"], "waiting for the database: 127.0.0.1:");
+    RUNTIME.block_on(server.restart()).expect("it starts again");
+    assert_ended(&running.end(), 0, "the schema is at version");
+}
+
+#[test]
+fn up_waits_for_another_runner_even_for_that_of_sqlx() {
+    let database = Database::new();
+    let mut other = RUNTIME.block_on(PgConnection::connect(&database.migrator)).expect("connects");
+    RUNTIME.block_on(other.lock()).expect("nobody else has it");
+    let busy = database.migrate(&["up", "--lock-wait", "0"]);
+    assert_ended(&busy, 75, "the lock is held by process ");
+    let running = database.migrate_until(&["up"], "waiting for the lock, held by process ");
+    RUNTIME.block_on(other.unlock()).expect("it has it");
+    assert_ended(&running.end(), 0, "the schema is at version");
+}
+
+#[test]
+fn up_goes_on_where_a_killed_one_was() {
+    let database = Database::new();
+    assert_ended(&database.migrate(&["up"]), 0, "");
+    database.sql("DELETE FROM katas._sqlx_migrations WHERE version = 2; DROP TABLE katas.entry");
+    // Whoever makes the same table has to wait.
+    let held = database.hold("CREATE TABLE katas.entry ()");
+    let mut killed = database.migrate_until(&["up"], "could not get a lock; trying again");
+    killed.child.kill().expect("it runs");
+    killed.child.wait().expect("it ends");
+    drop(held);
+    let output = database.migrate(&["up"]);
+    assert_ended(&output, 0, "applied 0002_dictionary");
+}
+
+#[test]
+fn a_migration_that_fails_leaves_nothing_behind() {
+    let database = Database::new();
+    assert_ended(&database.migrate(&["up"]), 0, "");
+    database.sql(
+        "DELETE FROM katas._sqlx_migrations WHERE version = 2;
+         ALTER TABLE katas.entry RENAME TO other;",
+    );
+    // The table could be made; its constraint's index is in the way.
+    let failed = database.migrate(&["up"]);
+    assert_ended(&failed, 4, "0002_dictionary.sql: relation \"entry_pkey\" already exists (42P07)");
+    let table = "SELECT coalesce(to_regclass('katas.entry')::text, 'none')";
+    assert_eq!((database.value(VERSION), database.value(table)), ("1".into(), "none".into()));
+    database.sql("DROP TABLE katas.other");
+    assert_ended(&database.migrate(&["up"]), 0, "applied 0002_dictionary");
+}
+
+#[test]
+fn an_edited_migration_is_refused_before_anything_is_done() {
+    let database = Database::new();
+    assert_ended(&database.migrate(&["up"]), 0, "");
+    database.sql(
+        "UPDATE katas._sqlx_migrations SET checksum = '' WHERE version = 1;
+         DELETE FROM katas._sqlx_migrations WHERE version = 2;
+         DROP TABLE katas.entry",
+    );
+    for command in ["up", "status"] {
+        let refused = database.migrate(&[command]);
+        assert_ended(&refused, 3, "0001_schema has been edited since it was applied");
+    }
+    assert_eq!(database.value(VERSION), "1");
+}
+
+#[test]
+fn a_migration_that_this_build_does_not_have_is_refused() {
+    let database = Database::new();
+    assert_ended(&database.migrate(&["up"]), 0, "");
+    let insert = "INSERT INTO katas._sqlx_migrations
+                  (version, description, success, checksum, execution_time) VALUES";
+    database.sql(&format!("{insert} (0, 'lost', true, '', 0)"));
+    assert_ended(&database.migrate(&["up"]), 3, "0000_lost was applied on ");
+}
+
+#[test]
+fn a_newer_schema_is_left_alone() {
+    let database = Database::new();
+    assert_ended(&database.migrate(&["up"]), 0, "");
+    let insert = "INSERT INTO katas._sqlx_migrations
+                  (version, description, success, checksum, execution_time) VALUES";
+    database.sql(&format!("{insert} (9000, 'of tomorrow', true, '', 0)"));
+    assert_ended(&database.migrate(&["up"]), 0, "the schema is at version 9000 (0 applied)");
+    let status = database.migrate(&["status", "--check"]);
+    assert_ended(&status, 0, "9000_of_tomorrow");
+    assert_ended(&status, 0, "unknown to this build");
+    assert_ended(&database.migrate(&["wait"]), 0, "the schema is at version 9000");
+}
+
+#[test]
+fn status_tells_what_is_applied_and_touches_nothing() {
+    let database = Database::new();
+    let pending = database.migrate(&["status"]);
+    assert_ended(&pending, 0, "pending");
+    let lines = String::from_utf8(pending.stdout).expect("text");
+    assert_eq!(lines.lines().count().to_string(), newest());
+    let checked = database.migrate(&["status", "--check"]);
+    assert_ended(&checked, 5, "migrations are pending: run `migrate up`");
+    let schema = "SELECT coalesce(to_regnamespace('katas')::text, 'none')";
+    assert_eq!(database.value(schema), "none");
+    assert_ended(&database.migrate(&["up"]), 0, "");
+    let applied = database.migrate(&["status", "--check"]);
+    assert_ended(&applied, 0, "0001_schema");
+    assert!(!String::from_utf8_lossy(&applied.stdout).contains("pending"));
+    // The components' role may ask as well.
+    let asked = migrate(&database.app, &["status", "--check"]).output().expect("it runs");
+    assert_ended(&asked, 0, "applied 2");
+}
+
+#[test]
+fn wait_ends_once_the_schema_is_there() {
+    let database = Database::new();
+    let waiting = format!("the schema is at version 0, waiting for {}", newest());
+    let late = database.migrate(&["wait", "--timeout", "0"]);
+    assert_ended(&late, 75, &waiting);
+    let running = database.migrate_until(&["wait"], &waiting);
+    assert_ended(&database.migrate(&["up"]), 0, "");
+    assert_ended(&running.end(), 0, &format!("the schema is at version {}", newest()));
+    let future = database.migrate(&["wait", "--min-version", "9000", "--timeout", "0"]);
+    assert_ended(&future, 75, "waiting for 9000");
+}
+
+#[test]
+fn who_may_not_is_told_so() {
+    let database = Database::new();
+    let app = migrate(&database.app, &["up"]).output().expect("it runs");
+    assert_ended(&app, 9, "permission denied");
+    for (from, to, text) in [
+        ("m-secret", "wrong-secret", "password authentication failed"),
+        ("katas_migrator", "nobody_here", "password authentication failed"),
+        ("test_", "missing_", "does not exist (3D000)"),
+    ] {
+        let url = database.migrator.replace(from, to);
+        let refused = migrate(&url, &["up"]).output().expect("it runs");
+        assert_ended(&refused, 9, text);
+    }
+}
+
+#[test]
+fn a_database_without_the_roles_says_what_to_do() {
+    let server = server();
+    let url = server.administrator("postgres");
+    let refused = migrate(&url, &["up"]).output().expect("it runs");
+    assert_ended(&refused, 4, "run `migrate bootstrap`");
+}
+
+#[test]
+fn nobody_there_is_worth_another_try() {
+    let url = "postgres://u:p-secret@127.0.0.1:1/x";
+    let refused = migrate(url, &["up", "--wait", "0"]).output().expect("it runs");
+    assert_ended(&refused, 75, "127.0.0.1:1/x: ");
+}
+
+#[test]
+fn a_mistake_in_the_command_line_is_2() {
+    let mut without = Command::new(env!("CARGO_BIN_EXE_migrate"));
+    let without = without.arg("up").env_remove("DATABASE_URL").output().expect("it runs");
+    assert_ended(&without, 2, "give --database-url or set DATABASE_URL");
+    for (url, arguments) in [
+        ("postgres://u:p-secret@h:port/x", &["up"][..]),
+        ("mysql://u:p-secret@h/x", &["up"]),
+        ("postgres://h/x", &["sideways"]),
+        ("postgres://h/x", &["bootstrap", "--password=katas_app"]),
+        ("postgres://h/x", &["bootstrap", "--password=katas_app=/nowhere"]),
+    ] {
+        let refused = migrate(url, arguments).output().expect("it runs");
+        assert_ended(&refused, 2, "");
+    }
+}
+
+#[test]
+fn a_password_is_not_written_to_the_servers_log() {
+    let server = server();
+    sql(&server.administrator("postgres"), "ALTER SYSTEM SET log_statement = 'all'");
+    sql(&server.administrator("postgres"), "SELECT pg_reload_conf()");
+    Database::on(&server);
+    let log = std::fs::read_to_string(server.log()).expect("it is readable");
+    assert!(log.contains("ALTER ROLE katas_app PASSWORD 'SCRAM-SHA-256$"), "{log}");
+    assert!(!log.contains("-secret"), "{log}");
+}
