@@ -12,10 +12,7 @@ fn every_example_comes_true_in_its_order() {
     let mut called = 0;
     for component in manifest.component.values() {
         for example in component.examples() {
-            let method = example.method.parse().expect("a method");
-            let body = example.body.clone().unwrap_or_default();
-            let headers: &[_] = if body.is_empty() { &[] } else { &[crate::support::JSON] };
-            let response = app.request(method, &example.path, headers, &body);
+            let response = app.call(example);
             assert_eq!(response.status, example.status, "{example:?} {response:?}");
             if !response.body.is_empty() {
                 serde_json::from_str::<Value>(&response.body).expect("JSON");

@@ -9,6 +9,7 @@ mod health;
 mod hostile;
 mod log;
 mod privileges;
+mod readme;
 mod routes;
 mod support;
 mod tidy;

@@ -7,7 +7,7 @@ use std::process::Command;
 use crate::support::root;
 
 /// The files that git knows or would know, by their ending.
-fn files(ending: &str) -> Vec<PathBuf> {
+pub(crate) fn files(ending: &str) -> Vec<PathBuf> {
     let output = Command::new("git")
         .args(["ls-files", "--cached", "--others", "--exclude-standard"])
         .current_dir(root())
@@ -20,7 +20,7 @@ fn files(ending: &str) -> Vec<PathBuf> {
     files
 }
 
-fn text(path: &Path) -> String {
+pub(crate) fn text(path: &Path) -> String {
     fs::read_to_string(root().join(path)).unwrap_or_else(|_| panic!("{}", path.display()))
 }
 

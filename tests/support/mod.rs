@@ -14,7 +14,7 @@ use http::Method;
 use katas_host::local::build;
 use katas_host::local::postgres::{self, Postgres, Source};
 use katas_host::local::spin::Spin;
-use katas_host::manifest::Manifest;
+use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Log, Server};
 use migrate::{Database, Password};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -267,6 +267,14 @@ impl App {
 
     pub(crate) fn put(&self, path: &str, json: &serde_json::Value) -> Response {
         self.request(Method::PUT, path, &[JSON], json.to_string())
+    }
+
+    /// A call that the manifest shows.
+    pub(crate) fn call(&self, example: &Example) -> Response {
+        let method = example.method.parse().expect("a method");
+        let body = example.body.as_deref().unwrap_or_default();
+        let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
+        self.request(method, &example.path, headers, body)
     }
 
     /// Any request. `path` is sent as it is.

@@ -86,7 +86,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     print!("{}", routes(&manifest, &format!("http://{address}"))?);
 
     tokio::select! {
-        () = stop.requested() => report("Stopping", "once the requests under way have finished"),
+        () = stop.requested() => report("Stopping", "Ctrl-C again does not wait for requests"),
         ended = running.ended() => ended?,
     }
     tokio::select! {
