@@ -1,5 +1,7 @@
 //! Requests that mean no good.
 
+use std::io::{Read, Write};
+
 use http::Method;
 use serde_json::json;
 
@@ -20,6 +22,30 @@ fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
     assert_eq!(send(MEBIBYTE).status, 201);
     let detail = format!("the body may have at most {MEBIBYTE} bytes");
     send(MEBIBYTE + 1).is_problem(413, &detail);
+}
+
+#[test]
+fn a_client_that_is_still_sending_gets_its_answer_and_keeps_its_connection() {
+    let app = App::start();
+    for (path, status) in [("/api/v1/newentry", 413), ("/nothing", 404), ("/health", 405)] {
+        let body = body(MEBIBYTE + 1);
+        let (sent, unsent) = body.split_at(MEBIBYTE / 2);
+        let mut connection = app.connect();
+        let length = body.len();
+        let first = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
+             Content-Length: {length}\r\n\r\n{sent}"
+        );
+        connection.write_all(first.as_bytes()).expect("the server reads");
+        let mut line = [0; 12];
+        connection.read_exact(&mut line).expect("the server answers");
+        assert_eq!(String::from_utf8_lossy(&line), format!("HTTP/1.1 {status}"));
+        let second = "GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+        connection.write_all([unsent, second].concat().as_bytes()).expect("the server reads on");
+        let mut rest = String::new();
+        connection.read_to_string(&mut rest).expect("the server closes after the second answer");
+        assert!(rest.contains("HTTP/1.1 200 "), "{path}: {rest}");
+    }
 }
 
 #[test]

@@ -298,10 +298,16 @@ impl App {
         Response::read(sent.unwrap_or_else(|error| panic!("{path}: {error}")))
     }
 
+    /// A connection that gives up after ten seconds of silence.
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.authority()).expect("the server accepts");
+        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("the timeout is not zero");
+        stream
+    }
+
     /// What the server answers to these very bytes, until it closes the connection.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
-        let mut stream = TcpStream::connect(self.authority()).expect("the server accepts");
-        stream.set_read_timeout(Some(Duration::from_secs(10))).expect("the timeout is not zero");
+        let mut stream = self.connect();
         stream.write_all(bytes).expect("the server reads");
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).expect("the server closes");
@@ -310,8 +316,7 @@ impl App {
 
     /// Sends these very bytes and goes away without waiting for an answer.
     pub(crate) fn raw_half(&self, bytes: &[u8]) {
-        let mut stream = TcpStream::connect(self.authority()).expect("the server accepts");
-        stream.write_all(bytes).expect("the server reads");
+        self.connect().write_all(bytes).expect("the server reads");
     }
 
     /// Runs SQL in a transaction that stays open for as long as what is returned lives.

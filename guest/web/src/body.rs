@@ -1,12 +1,16 @@
 //! The request's body: read at most once, and never beyond its limit.
 
-use http::StatusCode;
+use http::{Method, StatusCode};
 use json::FromObject;
 
 use crate::{Problem, Request, accept};
 
 /// The most bytes a JSON body may have, 1 MiB.
 const JSON_LIMIT: usize = 1 << 20;
+
+/// The most bytes that are read of a body nobody wants, 4 MiB: the mistake of an honest client. More
+/// is not worth its time.
+const DISCARD_LIMIT: usize = 4 << 20;
 
 /// Reads the JSON object in a request's body.
 pub(crate) fn json<T: FromObject>(request: &Request) -> Result<T, Problem> {
@@ -32,8 +36,8 @@ fn require_json(request: &Request) -> Result<(), Problem> {
 
 /// The whole body, or 413 as soon as it is known to exceed `limit` bytes.
 fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
-    let announced = request.header("content-length").and_then(|text| text.parse().ok());
-    if announced.is_some_and(|length: usize| length > limit) {
+    let announced = announced(request);
+    if announced.is_some_and(|length| length > limit) {
         return Err(too_large(limit));
     }
     let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
@@ -52,6 +56,29 @@ fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
     }
 }
 
+/// The length that the request says its body has.
+fn announced(request: &Request) -> Option<usize> {
+    request.header("content-length")?.parse().ok()
+}
+
+/// Reads what is left of the body after the answer. A connection that is closed on bytes nobody has
+/// read is reset, and a client that sends first and listens then would lose the answer. It is not
+/// read where the client waits to be told whether to send it, nor beyond [`DISCARD_LIMIT`].
+pub(crate) fn discard(request: &Request) {
+    let waits = || request.header("expect").is_some();
+    let too_long = || announced(request).is_some_and(|length| length > DISCARD_LIMIT);
+    if matches!(request.method, Method::GET | Method::HEAD) || waits() || too_long() {
+        return;
+    }
+    let mut length = 0;
+    while length <= DISCARD_LIMIT
+        && let Ok(chunk) = request.source.read()
+        && !chunk.is_empty()
+    {
+        length += chunk.len();
+    }
+}
+
 fn too_large(limit: usize) -> Problem {
     let detail = format!("the body may have at most {limit} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
@@ -59,11 +86,15 @@ fn too_large(limit: usize) -> Problem {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::Cell;
+    use std::rc::Rc;
+
     use http::header;
     use json::Object;
 
     use super::*;
     use crate::native::receive;
+    use crate::{Interrupted, Source};
 
     #[derive(Debug)]
     struct Word;
@@ -116,5 +147,42 @@ mod tests {
             .header(header::CONTENT_LENGTH, JSON_LIMIT + 1);
         let refused = json::<Word>(&receive(announced.body(Vec::new()).unwrap()));
         assert_eq!(refused.unwrap_err().status(), 413);
+    }
+    /// A body without an end; how many bytes of it have been read.
+    #[derive(Default)]
+    struct Endless {
+        expect: bool,
+        length: Option<usize>,
+        read: Rc<Cell<usize>>,
+    }
+
+    impl Source for Endless {
+        fn header(&self, name: &str) -> Option<String> {
+            match name {
+                "expect" => self.expect.then(|| "100-continue".to_owned()),
+                "content-length" => self.length.map(|length| length.to_string()),
+                _ => None,
+            }
+        }
+
+        fn read(&self) -> Result<Vec<u8>, Interrupted> {
+            self.read.set(self.read.get() + (1 << 20));
+            Ok(vec![0; 1 << 20])
+        }
+    }
+
+    #[test]
+    fn a_body_that_nobody_wants_is_read_to_a_limit_and_only_where_the_client_sends_it() {
+        let discarded = |method, source: Endless| {
+            let read = source.read.clone();
+            discard(&Request::new(method, "/", Box::new(source)));
+            read.get()
+        };
+        assert_eq!(discarded(Method::POST, Endless::default()), DISCARD_LIMIT + (1 << 20));
+        assert_eq!(discarded(Method::GET, Endless::default()), 0);
+        let waiting = Endless { expect: true, ..Endless::default() };
+        assert_eq!(discarded(Method::POST, waiting), 0);
+        let long = Endless { length: Some(DISCARD_LIMIT + 1), ..Endless::default() };
+        assert_eq!(discarded(Method::POST, long), 0);
     }
 }

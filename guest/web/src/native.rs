@@ -17,7 +17,7 @@ pub fn respond<C, E: Into<Problem>>(
     context: &C,
     request: http::Request<Vec<u8>>,
 ) -> http::Response<Vec<u8>> {
-    let (_, reply) = answer(routes, context, receive(request));
+    let (_, reply) = answer(routes, context, &mut receive(request));
     let mut response = http::Response::builder().status(reply.status);
     for (name, value) in reply.headers {
         let value = HeaderValue::try_from(value).expect("a header's value is visible ASCII");

@@ -102,14 +102,14 @@ impl<C, E> Methods<C, E> {
 pub(crate) fn answer<C, E: Into<Problem>>(
     routes: Routes<C, E>,
     context: &C,
-    mut request: Request,
+    request: &mut Request,
 ) -> (Option<&'static str>, Reply) {
     for (route, methods) in routes {
         let Some(segments) = segments(route, &request.path) else { continue };
         let reply = match decode(&segments) {
             Some(parameters) => {
                 request.parameters = parameters;
-                call(methods, context, &request).unwrap_or_else(Reply::from)
+                call(methods, context, request).unwrap_or_else(Reply::from)
             }
             None => Problem::bad_request("the path is not UTF-8").into(),
         };

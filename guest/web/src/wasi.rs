@@ -7,7 +7,7 @@ use http::Method;
 
 use crate::log::Line;
 use crate::router::answer;
-use crate::{Interrupted, Problem, Reply, Request, Routes, Source};
+use crate::{Interrupted, Problem, Reply, Request, Routes, Source, body};
 
 #[expect(missing_docs, reason = "generated from wit/world.wit")]
 pub mod bindings {
@@ -39,13 +39,14 @@ pub fn serve<C, E: Into<Problem>>(
     response: ResponseOutparam,
 ) {
     let start = now();
-    let request = receive(request);
+    let mut request = receive(request);
     let line = Line::begin(component, &request);
     // The context, and with it the database connection, is given back before the answer is sent.
-    let (route, mut reply) = answer(routes, &context(), request);
+    let (route, mut reply) = answer(routes, &context(), &mut request);
     let body = std::mem::take(&mut reply.body);
     send(&reply, &body, response);
     log(&line.end(route, &reply, Duration::from_nanos(now() - start)));
+    body::discard(&request);
 }
 
 fn receive(incoming: IncomingRequest) -> Request {
