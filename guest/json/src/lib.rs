@@ -42,6 +42,9 @@ pub type Value<'a> = hifijson::value::Value<&'a str, Cow<'a, str>>;
 /// How deep arrays and objects may be nested in each other.
 const DEPTH: usize = 64;
 
+/// How many fields an object may have: each is compared with all others.
+const FIELDS: usize = 100;
+
 /// Why a text did not become a value.
 #[derive(Debug)]
 pub enum Error {
@@ -225,10 +228,16 @@ pub fn object<T: FromObject>(text: &[u8]) -> Result<T, Error> {
 
 /// Makes a value of one that must be an object.
 pub fn from_value<T: FromObject>(value: Value) -> Result<T, Error> {
-    let Value::Object(fields) = value else {
-        let flaw = Flaw { pointer: String::new(), detail: "must be an object".to_owned() };
-        return Err(Error::Invalid(vec![flaw]));
+    let refused = |detail: String| {
+        let flaw = Flaw { pointer: String::new(), detail };
+        Err(Error::Invalid(vec![flaw]))
     };
+    let Value::Object(fields) = value else {
+        return refused("must be an object".to_owned());
+    };
+    if fields.len() > FIELDS {
+        return refused(format!("may have at most {FIELDS} fields"));
+    }
     let mut object = Object::new(fields);
     let value = T::from_object(&mut object);
     if !T::IGNORES_OTHERS {
@@ -296,6 +305,9 @@ mod tests {
         let twice = flaws(r#"{"word":"a","word":"b","rank/~":1}"#);
         assert_eq!(twice, told(&[("/word", "is given twice")]));
         assert_eq!(flaws("[{}]"), told(&[("", "must be an object")]));
+        let fields: Vec<_> = (0..=FIELDS).map(|number| format!("\"{number}\":0")).collect();
+        let many = flaws(&format!("{{{}}}", fields.join(",")));
+        assert_eq!(many, told(&[("", "may have at most 100 fields")]));
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! The request's body: read at most once, and never beyond its limit.
 
-use http::{Method, StatusCode};
+use http::StatusCode;
 use json::FromObject;
 
 use crate::{Problem, Request, accept};
@@ -10,6 +10,7 @@ const JSON_LIMIT: usize = 1 << 20;
 
 /// The most bytes that are read of a body nobody wants, 4 MiB: the mistake of an honest client. More
 /// is not worth its time.
+#[cfg(any(test, target_arch = "wasm32"))]
 const DISCARD_LIMIT: usize = 4 << 20;
 
 /// Reads the JSON object in a request's body.
@@ -64,10 +65,11 @@ fn announced(request: &Request) -> Option<usize> {
 /// Reads what is left of the body after the answer. A connection that is closed on bytes nobody has
 /// read is reset, and a client that sends first and listens then would lose the answer. It is not
 /// read where the client waits to be told whether to send it, nor beyond [`DISCARD_LIMIT`].
+#[cfg(any(test, target_arch = "wasm32"))]
 pub(crate) fn discard(request: &Request) {
     let waits = || request.header("expect").is_some();
     let too_long = || announced(request).is_some_and(|length| length > DISCARD_LIMIT);
-    if matches!(request.method, Method::GET | Method::HEAD) || waits() || too_long() {
+    if matches!(request.method, http::Method::GET | http::Method::HEAD) || waits() || too_long() {
         return;
     }
     let mut length = 0;
@@ -89,7 +91,7 @@ mod tests {
     use std::cell::Cell;
     use std::rc::Rc;
 
-    use http::header;
+    use http::{Method, header};
     use json::Object;
 
     use super::*;

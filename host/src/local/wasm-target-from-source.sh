@@ -14,7 +14,7 @@ cd "$work"
 
 # The packages, from the mirror that this machine uses, with apt's lists kept to ourselves.
 mirror=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | grep '/debian/$' | head -n 1)
-echo "deb [signed-by=$keyring] ${mirror:-http://deb.debian.org/debian/} trixie-backports main" > sources.list
+echo "deb [signed-by=$keyring] ${mirror:?apt has no Debian mirror} trixie-backports main" > sources.list
 mkdir state cache
 chmod 755 .
 apt() {
