@@ -45,13 +45,39 @@ fn every_component_is_small() {
     }
 }
 
+/// What a component may do but answer and log.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Right {
+    /// Use the database.
+    Database,
+    /// Ask for the token that changes need.
+    Token,
+}
+
+use Right::{Database, Token};
+
+/// Every component with its rights: a new one is given here, and seen in review.
+const RIGHTS: &[(&str, &[Right])] = &[("dictionary", &[Database, Token]), ("health", &[Database])];
+
 #[test]
-fn every_component_may_reach_the_database_and_nothing_else() {
-    for (id, component) in manifest().component {
-        assert_eq!(component.allowed_outbound_hosts, ["postgres://{{ database_host }}"], "{id}");
-        let variables: Vec<_> = component.variables.into_iter().collect();
-        let url = ("database_url".to_owned(), "{{ database_url }}".to_owned());
-        assert_eq!(variables, [url], "{id}");
+fn every_component_has_its_rights_and_no_more() {
+    let manifest = manifest();
+    let named: Vec<_> = RIGHTS.iter().map(|(id, _)| *id).collect();
+    assert_eq!(named, manifest.component.keys().collect::<Vec<_>>());
+    for (id, rights) in RIGHTS {
+        let component = &manifest.component[*id];
+        let database = rights.contains(&Database);
+        let hosts: &[&str] = if database { &["postgres://{{ database_host }}"] } else { &[] };
+        assert_eq!(component.allowed_outbound_hosts, hosts, "{id}");
+        let variables: Vec<_> = component.variables.keys().map(String::as_str).collect();
+        let expected = [("api_token", Token), ("database_url", Database)];
+        let expected = expected.iter().filter(|(_, right)| rights.contains(right));
+        assert_eq!(variables, expected.map(|(name, _)| *name).collect::<Vec<_>>(), "{id}");
+
+        let interfaces = app().interfaces(id).expect("it is loaded");
+        let imports = |name: &str| interfaces.iter().any(|it| it.starts_with(name));
+        assert_eq!(imports("spin:postgres/"), database, "{id}: {interfaces:?}");
+        assert_eq!(imports("fermyon:spin/variables"), !rights.is_empty(), "{id}: {interfaces:?}");
     }
 }
 

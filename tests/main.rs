@@ -13,4 +13,5 @@ mod readme;
 mod routes;
 mod support;
 mod tidy;
+mod token;
 mod wit;

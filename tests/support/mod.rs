@@ -189,7 +189,16 @@ impl App {
 
     /// With this database, which the components reach by `url`.
     pub(crate) fn with(cluster: &Cluster, database: &str, url: &str) -> App {
-        App::serve(app(), cluster, database, url)
+        App::serve(app(), cluster, database, url, "")
+    }
+
+    /// With a migrated database, and this token to be sent by whoever changes something.
+    pub(crate) fn with_token(token: &str) -> App {
+        let cluster = cluster();
+        let database = cluster.create_database(true);
+        let mut app = App::serve(app(), cluster, &database, &cluster.app(&database), token);
+        app.database = Some(database);
+        app
     }
 
     /// Not the application, but the guest in `tests/probe`, with a migrated database.
@@ -198,19 +207,28 @@ impl App {
             LazyLock::new(|| build("tests/probe/spin.toml").expect("the probe can be built"));
         let cluster = cluster();
         let database = cluster.create_database(true);
-        let mut app = App::serve(PROBE.clone(), cluster, &database, &cluster.app(&database));
+        let mut app = App::serve(PROBE.clone(), cluster, &database, &cluster.app(&database), "");
         app.database = Some(database);
         app
     }
 
-    fn serve(app: Arc<katas_host::App>, cluster: &Cluster, database: &str, url: &str) -> App {
+    fn serve(
+        app: Arc<katas_host::App>,
+        cluster: &Cluster,
+        database: &str,
+        url: &str,
+        token: &str,
+    ) -> App {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = log.clone();
         let sink: Log = Arc::new(move |line| lines.lock().expect("no panic").push(line.to_owned()));
-        let variables = BTreeMap::from([
+        let mut variables = BTreeMap::from([
             ("database_url".to_owned(), url.to_owned()),
             ("database_host".to_owned(), format!("127.0.0.1:{}", cluster.postgres.port())),
         ]);
+        if !token.is_empty() {
+            variables.insert("api_token".to_owned(), token.to_owned());
+        }
         let (engine, address) =
             Engine::start(app, variables, sink).expect("the application serves");
         let agent = ureq::Agent::config_builder()
@@ -271,10 +289,15 @@ impl App {
 
     /// A call that the manifest shows.
     pub(crate) fn call(&self, example: &Example) -> Response {
+        self.call_with(example, &[])
+    }
+
+    /// A call that the manifest shows, with these headers too.
+    pub(crate) fn call_with(&self, example: &Example, headers: &[(&str, &str)]) -> Response {
         let method = example.method.parse().expect("a method");
         let body = example.body.as_deref().unwrap_or_default();
-        let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
-        self.request(method, &example.path, headers, body)
+        let json: &[_] = if body.is_empty() { &[] } else { &[JSON] };
+        self.request(method, &example.path, &[json, headers].concat(), body)
     }
 
     /// Any request. `path` is sent as it is.

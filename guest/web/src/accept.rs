@@ -3,18 +3,23 @@
 /// Whether a `Content-Type` is JSON: `application/json` or any `application/…+json`. JSON is UTF-8,
 /// whatever `charset` says (RFC 8259, section 11).
 pub(crate) fn is_json(content_type: &str) -> bool {
-    let media_type = content_type.split(';').next().unwrap_or_default();
-    let media_type = media_type.trim_ascii().to_ascii_lowercase();
+    let media_type = media_type(content_type);
     let subtype = media_type.strip_prefix("application/").unwrap_or_default();
     subtype == "json" || subtype.ends_with("+json")
 }
 
-/// Whether an `Accept` takes `media_type` (lower case, without parameters): the most specific range
-/// decides. One that says nothing takes everything (RFC 9110, section 12.5.1).
-pub(crate) fn takes(accept: &str, media_type: &str) -> bool {
+/// The media type of a `Content-Type`, in lower case, without its parameters.
+pub(crate) fn media_type(content_type: &str) -> String {
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    media_type.trim_ascii().to_ascii_lowercase()
+}
+
+/// How much an `Accept` wants `media_type` (lower case, without parameters), in thousandths: the most
+/// specific range decides. One that says nothing takes everything (RFC 9110, section 12.5.1).
+pub(crate) fn quality(accept: &str, media_type: &str) -> u16 {
     let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
     let mut said_anything = false;
-    let mut best = (0, true); // how specific the range was, whether it allowed
+    let mut best = (0, 0); // how specific the range was, what it gave
     for item in accept.split(',') {
         let mut parts = item.split(';');
         let range = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
@@ -29,18 +34,25 @@ pub(crate) fn takes(accept: &str, media_type: &str) -> bool {
             _ => continue,
         };
         if specific > best.0 {
-            best = (specific, !parts.any(refuses));
+            best = (specific, parts.find_map(weight).unwrap_or(1000));
         }
     }
-    if best.0 == 0 { !said_anything } else { best.1 }
+    if said_anything { best.1 } else { 1000 }
 }
 
-/// Whether the parameter is a weight of nothing: `q=0`, `q=0.000`.
-fn refuses(parameter: &str) -> bool {
-    parameter.split_once('=').is_some_and(|(name, weight)| {
-        name.trim_ascii().eq_ignore_ascii_case("q")
-            && weight.trim_ascii().bytes().all(|b| b"0.".contains(&b))
-    })
+/// The thousandths of a parameter that is a weight: `q=0.5`. One that cannot be read is no weight.
+fn weight(parameter: &str) -> Option<u16> {
+    let (name, weight) = parameter.split_once('=')?;
+    if !name.trim_ascii().eq_ignore_ascii_case("q") {
+        return None;
+    }
+    let (whole, fraction) =
+        weight.trim_ascii().split_once('.').unwrap_or((weight.trim_ascii(), ""));
+    let digits = fraction.bytes().chain(*b"000").take(3);
+    let whole = whole.parse::<u16>().ok()?.min(1) * 1000;
+    let thousandths =
+        digits.fold(0, |sum, digit| sum * 10 + u16::from(digit.wrapping_sub(b'0') % 10));
+    Some((whole + thousandths).min(1000))
 }
 
 #[cfg(test)]
@@ -64,7 +76,25 @@ mod tests {
             ("", true),
             ("nonsense", true),
         ] {
-            assert_eq!(takes(accept, "application/json"), taken, "{accept}");
+            assert_eq!(quality(accept, "application/json") > 0, taken, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_weight_is_in_thousandths() {
+        for (parameter, expected) in [
+            ("q=1", Some(1000)),
+            ("q=1.000", Some(1000)),
+            (" Q = 0.5 ", Some(500)),
+            ("q=0.125", Some(125)),
+            ("q=0", Some(0)),
+            ("q=0.000", Some(0)),
+            ("q=7", Some(1000)),
+            ("q=", None),
+            ("q=x", None),
+            ("level=1", None),
+        ] {
+            assert_eq!(weight(parameter), expected, "{parameter}");
         }
     }
 }

@@ -37,23 +37,40 @@ fn require_json(request: &Request) -> Result<(), Problem> {
 
 /// The whole body, or 413 as soon as it is known to exceed `limit` bytes.
 fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
-    let announced = announced(request);
-    if announced.is_some_and(|length| length > limit) {
-        return Err(too_large(limit));
+    let mut chunks = Chunks::new(request, limit)?;
+    let mut bytes = Vec::with_capacity(announced(request).unwrap_or_default());
+    while let Some(chunk) = chunks.next()? {
+        bytes.extend_from_slice(&chunk);
     }
-    let mut bytes = Vec::with_capacity(announced.unwrap_or_default());
-    loop {
-        let chunk = request
+    Ok(bytes)
+}
+
+/// The bytes of a body as they come.
+pub struct Chunks<'r> {
+    request: &'r Request,
+    limit: usize,
+    left: usize,
+}
+
+impl Chunks<'_> {
+    pub(crate) fn new(request: &Request, limit: usize) -> Result<Chunks<'_>, Problem> {
+        if announced(request).is_some_and(|length| length > limit) {
+            return Err(too_large(limit));
+        }
+        Ok(Chunks { request, limit, left: limit })
+    }
+
+    /// Some more bytes, `None` at the end; 400 when the client goes away before it, 413 when there
+    /// are too many.
+    #[expect(clippy::should_implement_trait, reason = "an error is not an item")]
+    pub fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
+        let chunk = self
+            .request
             .source
             .read()
             .map_err(|_| Problem::bad_request("the body ended before it was complete"))?;
-        if chunk.is_empty() {
-            return Ok(bytes);
-        }
-        if bytes.len() + chunk.len() > limit {
-            return Err(too_large(limit));
-        }
-        bytes.extend_from_slice(&chunk);
+        self.left = self.left.checked_sub(chunk.len()).ok_or_else(|| too_large(self.limit))?;
+        Ok(Some(chunk).filter(|chunk| !chunk.is_empty()))
     }
 }
 

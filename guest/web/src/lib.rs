@@ -28,6 +28,7 @@
 //! share.
 
 mod accept;
+mod authorization;
 mod body;
 mod conditional;
 #[cfg(any(test, target_arch = "wasm32"))]
@@ -43,15 +44,16 @@ mod router;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
+pub use body::Chunks;
 pub use conditional::{Preconditions, Tags};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::respond;
 pub use page::Cursor;
 pub use problem::Problem;
 pub use query::Query;
-pub use reply::Reply;
+pub use reply::{Reply, Stream};
 pub use request::{Interrupted, Request, Source};
-pub use router::{Handler, Methods, Routes, delete, get, post, put};
+pub use router::{Handler, Methods, Routes, compute, delete, get, post, put};
 
 /// Exports the routes as the component's `wasi:http/incoming-handler`. Natively it does nothing, so
 /// that the crate's unit tests run like those of any other.

@@ -11,19 +11,23 @@ use crate::{Interrupted, Problem, Request, Routes, Source};
 ///
 /// # Panics
 ///
-/// When a handler sets a header that no response can have.
+/// When a handler sets a header that no response can have, or a streamed body breaks off.
 pub fn respond<C, E: Into<Problem>>(
     routes: Routes<C, E>,
     context: &C,
     request: http::Request<Vec<u8>>,
 ) -> http::Response<Vec<u8>> {
-    let (_, reply) = answer(routes, context, &mut receive(request));
+    let (_, mut reply) = answer(routes, context, &mut receive(request));
     let mut response = http::Response::builder().status(reply.status);
     for (name, value) in reply.headers {
         let value = HeaderValue::try_from(value).expect("a header's value is visible ASCII");
         response = response.header(name, value);
     }
-    response.body(reply.body).expect("every part has been checked")
+    let mut body = Vec::new();
+    while let Some(chunk) = reply.body.next().expect("the body is complete") {
+        body.extend_from_slice(&chunk);
+    }
+    response.body(body).expect("every part has been checked")
 }
 
 pub(crate) fn receive(request: http::Request<Vec<u8>>) -> Request {

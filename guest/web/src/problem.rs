@@ -30,6 +30,12 @@ impl Problem {
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }
 
+    /// 401: the request lacks the token, or has another one.
+    pub(crate) fn unauthorized(detail: &'static str) -> Problem {
+        Problem::new(StatusCode::UNAUTHORIZED, detail)
+            .header("www-authenticate", "Bearer realm=\"katas\"")
+    }
+
     /// 404: there is no such thing.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, detail)
@@ -106,7 +112,7 @@ impl From<Problem> for Reply {
         };
         // Strings and numbers always serialise.
         let body = serde_json::to_vec(&envelope).unwrap_or_default();
-        let mut reply = Reply::new(problem.status).body("application/problem+json", body);
+        let mut reply = Reply::new(problem.status).whole("application/problem+json", body);
         reply.headers.extend(problem.header);
         reply.cause = problem.cause;
         reply

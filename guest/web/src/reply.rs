@@ -1,18 +1,56 @@
 //! What a handler answers with.
 
+use std::borrow::Cow;
+use std::fmt;
+
 use http::StatusCode;
 use serde::Serialize;
 
 use crate::{Preconditions, Problem, Request};
 
-/// A response whose body is complete. Large bodies are streamed to the client from here.
+/// A response.
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) status: StatusCode,
     /// Values are ours, and visible ASCII.
     pub(crate) headers: Vec<(&'static str, String)>,
-    pub(crate) body: Vec<u8>,
+    pub(crate) body: Body,
     pub(crate) cause: Option<String>,
+}
+
+/// What makes the next bytes of a body, `None` at its end.
+pub type Stream = Box<dyn FnMut() -> Result<Option<Vec<u8>>, Problem>>;
+
+/// A body, whole or in the making.
+pub(crate) enum Body {
+    Whole(Cow<'static, [u8]>),
+    /// This many bytes, if all goes well.
+    Stream(usize, Stream),
+}
+
+impl Body {
+    /// The value of `content-length`.
+    pub(crate) fn length(&self) -> usize {
+        match self {
+            Body::Whole(bytes) => bytes.len(),
+            Body::Stream(length, _) => *length,
+        }
+    }
+
+    /// The next bytes, `None` at the end.
+    pub(crate) fn next(&mut self) -> Result<Option<Cow<'static, [u8]>>, Problem> {
+        match self {
+            Body::Whole(bytes) if bytes.is_empty() => Ok(None),
+            Body::Whole(bytes) => Ok(Some(std::mem::take(bytes))),
+            Body::Stream(_, next) => Ok(next()?.map(Cow::Owned)),
+        }
+    }
+}
+
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} bytes", self.length())
+    }
 }
 
 impl Reply {
@@ -31,24 +69,40 @@ impl Reply {
         Reply::new(StatusCode::NO_CONTENT)
     }
 
+    /// 200 with a body of any media type.
+    pub fn of(media_type: &str, body: impl Into<Cow<'static, [u8]>>) -> Reply {
+        Reply::new(StatusCode::OK).body(media_type, Body::Whole(body.into()))
+    }
+
+    /// 200 with a body of `length` bytes that is made while it is sent. Where making it fails before
+    /// any of it has been sent, the answer is that [`Problem`]; after that it breaks off, and the
+    /// client misses what was announced.
+    pub fn stream(media_type: &str, length: usize, next: Stream) -> Reply {
+        Reply::new(StatusCode::OK).body(media_type, Body::Stream(length, next))
+    }
+
     /// Text that is JSON already, such as a list that PostgreSQL has put together.
     pub fn json_text(status: StatusCode, text: String) -> Reply {
-        Reply::new(status).body("application/json", text.into_bytes())
+        Reply::new(status).whole("application/json", text.into_bytes())
     }
 
     fn json(status: StatusCode, value: &impl Serialize) -> Reply {
         match serde_json::to_vec(value) {
-            Ok(body) => Reply::new(status).body("application/json", body),
+            Ok(body) => Reply::new(status).whole("application/json", body),
             // A map whose keys are not strings, say: a mistake that its first test shows.
             Err(_) => Problem::internal(&"a reply that is not JSON").into(),
         }
     }
 
     pub(crate) fn new(status: StatusCode) -> Reply {
-        Reply { status, headers: Vec::new(), body: Vec::new(), cause: None }
+        Reply { status, headers: Vec::new(), body: Body::Whole(Cow::Borrowed(&[])), cause: None }
     }
 
-    pub(crate) fn body(self, media_type: &str, body: Vec<u8>) -> Reply {
+    pub(crate) fn whole(self, media_type: &str, body: Vec<u8>) -> Reply {
+        self.body(media_type, Body::Whole(body.into()))
+    }
+
+    fn body(self, media_type: &str, body: Body) -> Reply {
         Reply { body, ..self.header("content-type", media_type) }
     }
 

@@ -3,6 +3,7 @@
 use http::Method;
 use json::FromObject;
 
+use crate::body::Chunks;
 use crate::{Preconditions, Problem, Query, accept, body};
 
 /// Where the parts of a request come from that are only read when they are asked for: the host, or
@@ -80,8 +81,24 @@ impl Request {
         Preconditions::of(self)
     }
 
-    /// Whether the client takes an answer of this media type (lower case, without parameters).
-    pub fn takes(&self, media_type: &str) -> bool {
-        self.header("accept").is_none_or(|accept| accept::takes(&accept, media_type))
+    /// The bytes of the body as they come, 413 as soon as there are more than `limit`.
+    ///
+    /// The body is a stream: a second call goes on where the first one ended.
+    pub fn chunks(&self, limit: usize) -> Result<Chunks<'_>, Problem> {
+        Chunks::new(self, limit)
+    }
+
+    /// Whether the body is said to be of this media type (lower case), whatever its parameters.
+    pub fn is(&self, media_type: &str) -> bool {
+        self.header("content-type").is_some_and(|it| accept::media_type(&it) == media_type)
+    }
+
+    /// Which of these media types (lower case, without parameters) the client wants most, the first
+    /// of several; `None` when it takes none of them.
+    pub fn preferred(&self, media_types: &[&'static str]) -> Option<&'static str> {
+        let accept = self.header("accept").unwrap_or_default();
+        let quality = |media_type: &&&'static str| accept::quality(&accept, media_type);
+        // Of equals `max_by_key` takes the last.
+        media_types.iter().rev().max_by_key(quality).filter(|it| quality(it) > 0).copied()
     }
 }

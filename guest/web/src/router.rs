@@ -6,7 +6,7 @@
 use http::{Method, StatusCode};
 use percent_encoding::percent_decode_str;
 
-use crate::{Problem, Reply, Request};
+use crate::{Problem, Reply, Request, authorization};
 
 /// What answers a request: reads it, does what it asks for, says how that went.
 pub type Handler<C, E> = fn(&Request, &C) -> Result<Reply, E>;
@@ -20,9 +20,24 @@ pub type Routes<C, E> = &'static [(&'static str, Methods<C, E>)];
 /// The methods of one path. `HEAD` and `OPTIONS` come by themselves.
 pub struct Methods<C, E> {
     get: Option<Handler<C, E>>,
-    post: Option<Handler<C, E>>,
-    put: Option<Handler<C, E>>,
-    delete: Option<Handler<C, E>>,
+    post: Option<Change<C, E>>,
+    put: Option<Change<C, E>>,
+    delete: Option<Change<C, E>>,
+    produces: &'static [&'static str],
+}
+
+/// A handler, and what is asked of a request before it may run.
+struct Change<C, E> {
+    handler: Handler<C, E>,
+    // A pointer, so that a component that changes nothing does not have the code, nor import
+    // where the token comes from.
+    permit: fn(&Request) -> Result<(), Problem>,
+}
+
+impl<C, E> Change<C, E> {
+    const fn new(handler: Handler<C, E>) -> Option<Change<C, E>> {
+        Some(Change { handler, permit: authorization::require })
+    }
 }
 
 /// `GET`, and `HEAD` with it.
@@ -30,9 +45,14 @@ pub const fn get<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
     Methods::NONE.get(handler)
 }
 
-/// `POST`.
+/// `POST` that changes something.
 pub const fn post<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
     Methods::NONE.post(handler)
+}
+
+/// `POST` that changes nothing, but has more to ask than a query can say.
+pub const fn compute<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
+    Methods { post: Some(Change { handler, permit: |_| Ok(()) }), ..Methods::NONE }
 }
 
 /// `PUT`.
@@ -46,7 +66,8 @@ pub const fn delete<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
 }
 
 impl<C, E> Methods<C, E> {
-    const NONE: Self = Methods { get: None, post: None, put: None, delete: None };
+    const NONE: Self =
+        Methods { get: None, post: None, put: None, delete: None, produces: &["application/json"] };
 
     /// Also `GET`, and `HEAD` with it.
     pub const fn get(mut self, handler: Handler<C, E>) -> Self {
@@ -54,31 +75,35 @@ impl<C, E> Methods<C, E> {
         self
     }
 
-    /// Also `POST`.
+    /// Also `POST` that changes something.
     pub const fn post(mut self, handler: Handler<C, E>) -> Self {
-        self.post = Some(handler);
+        self.post = Change::new(handler);
         self
     }
 
     /// Also `PUT`.
     pub const fn put(mut self, handler: Handler<C, E>) -> Self {
-        self.put = Some(handler);
+        self.put = Change::new(handler);
         self
     }
 
     /// Also `DELETE`.
     pub const fn delete(mut self, handler: Handler<C, E>) -> Self {
-        self.delete = Some(handler);
+        self.delete = Change::new(handler);
         self
     }
 
-    fn handler(&self, method: &Method) -> Option<Handler<C, E>> {
+    /// The media types that can be had, in place of JSON; a client that takes none of them gets 406.
+    pub const fn produces(mut self, media_types: &'static [&'static str]) -> Self {
+        self.produces = media_types;
+        self
+    }
+
+    fn change(&self, method: &Method) -> Option<&Change<C, E>> {
         match *method {
-            // The host sends the head of what would be the answer to GET, and drops the body.
-            Method::GET | Method::HEAD => self.get,
-            Method::POST => self.post,
-            Method::PUT => self.put,
-            Method::DELETE => self.delete,
+            Method::POST => self.post.as_ref(),
+            Method::PUT => self.put.as_ref(),
+            Method::DELETE => self.delete.as_ref(),
             _ => None,
         }
     }
@@ -129,15 +154,23 @@ fn call<C, E: Into<Problem>>(
     if request.method == Method::OPTIONS {
         return Ok(Reply::no_content().header("allow", methods.allow()));
     }
-    let Some(handler) = methods.handler(&request.method) else {
+    let (handler, permit) = match request.method {
+        // The host sends the head of what would be the answer to GET, and drops the body.
+        Method::GET | Method::HEAD => (methods.get, None),
+        _ => methods.change(&request.method).map(|it| (it.handler, it.permit)).unzip(),
+    };
+    let Some(handler) = handler else {
         let detail = format!("{} is not possible here", request.method.as_str());
         return Err(
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).header("allow", methods.allow())
         );
     };
-    if !request.takes("application/json") {
-        let detail = "only application/json can be had here";
+    if request.preferred(methods.produces).is_none() {
+        let detail = format!("only {} can be had here", methods.produces.join(" or "));
         return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
+    }
+    if let Some(permit) = permit {
+        permit(request)?;
     }
     handler(request, context).map_err(E::into)
 }

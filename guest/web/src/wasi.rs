@@ -20,6 +20,7 @@ pub mod bindings {
     });
 }
 
+use bindings::fermyon::spin::variables;
 use bindings::wasi::cli::stderr::get_stderr;
 use bindings::wasi::cli::stdout::get_stdout;
 use bindings::wasi::clocks::monotonic_clock::now;
@@ -42,9 +43,8 @@ pub fn serve<C, E: Into<Problem>>(
     let mut request = receive(request);
     let line = Line::begin(component, &request);
     // The context, and with it the database connection, is given back before the answer is sent.
-    let (route, mut reply) = answer(routes, &context(), &mut request);
-    let body = std::mem::take(&mut reply.body);
-    send(&reply, &body, response);
+    let (route, reply) = answer(routes, &context(), &mut request);
+    let reply = send(reply, response);
     log(&line.end(route, &reply, Duration::from_nanos(now() - start)));
     body::discard(&request);
 }
@@ -87,6 +87,11 @@ struct OpenBody {
     body: wasi::IncomingBody,
 }
 
+/// The value of a variable of the application; `None` when the component has none of that name.
+pub(crate) fn variable(name: &str) -> Option<String> {
+    variables::get(name).ok()
+}
+
 /// How much of a body is asked for at a time.
 const CHUNK: u64 = 64 << 10;
 
@@ -123,64 +128,76 @@ impl Source for Incoming {
     }
 }
 
-/// Sends the body before the head. Spin does not set TCP_NODELAY: a head sent first waits 40 ms
-/// for its body's turn, and a trap in between would look like a complete answer. What the host
-/// does not take at once (Spin takes 1 MiB) follows the head; `content-length` then tells the
-/// client when something is missing.
-fn send(reply: &Reply, body: &[u8], out: ResponseOutparam) {
-    let response = wasi::OutgoingResponse::new(fields(reply, body.len()));
+/// Sends the body before the head; what has been sent. Spin does not set TCP_NODELAY: a head sent
+/// first waits 40 ms for its body's turn, and a trap in between would look like a complete answer.
+/// What the host does not take at once (Spin takes 1 MiB) follows the head; `content-length` then
+/// tells the client when something is missing.
+fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
+    let response = wasi::OutgoingResponse::new(fields(&reply));
     let _ = response.set_status_code(reply.status.as_u16());
     // Neither has been taken before.
-    let Ok(sink) = response.body() else { return };
-    let Ok(stream) = sink.write() else { return };
-    // An error here is a client that went away: there is nobody to tell.
-    let written = write_some(&stream, body).unwrap_or(body.len());
-    if written == body.len() {
-        finish(stream, sink);
-        ResponseOutparam::set(out, Ok(response));
-    } else {
-        ResponseOutparam::set(out, Ok(response));
-        let _ = write_rest(&stream, &body[written..]);
-        finish(stream, sink);
+    let Ok(sink) = response.body() else { return reply };
+    let Ok(stream) = sink.write() else { return reply };
+    let mut unsent = Some((out, response));
+    let mut head = || {
+        if let Some((out, response)) = unsent.take() {
+            ResponseOutparam::set(out, Ok(response));
+        }
+    };
+    let broken = loop {
+        match reply.body.next() {
+            // An error here is a client that went away: there is nobody to tell.
+            Ok(Some(chunk)) if write_all(&stream, &chunk, &mut head).is_err() => break None,
+            Ok(Some(_)) => {}
+            Ok(None) => break None,
+            Err(problem) => break Some(Reply::from(problem)),
+        }
+    };
+    drop(stream);
+    match (broken, unsent) {
+        (None, unsent) => {
+            let _ = wasi::OutgoingBody::finish(sink, None);
+            if let Some((out, response)) = unsent {
+                ResponseOutparam::set(out, Ok(response));
+            }
+            reply
+        }
+        (Some(problem), Some((out, _))) => send(problem, out),
+        // What is not finished is cut off.
+        (Some(problem), None) => Reply { cause: problem.cause, ..reply },
     }
 }
 
-fn finish(stream: OutputStream, sink: wasi::OutgoingBody) {
-    drop(stream);
-    let _ = wasi::OutgoingBody::finish(sink, None);
+/// Writes all of the chunk, and lets the head go where the host does not take it at once.
+fn write_all(
+    stream: &OutputStream,
+    mut chunk: &[u8],
+    head: &mut dyn FnMut(),
+) -> Result<(), StreamError> {
+    while !chunk.is_empty() {
+        let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        let (now, later) = chunk.split_at(permitted.min(chunk.len()));
+        stream.write(now)?;
+        chunk = later;
+        if !chunk.is_empty() {
+            head();
+            stream.subscribe().block();
+        }
+    }
+    Ok(())
 }
 
-fn fields(reply: &Reply, length: usize) -> wasi::Fields {
+fn fields(reply: &Reply) -> wasi::Fields {
     let fields = wasi::Fields::new();
     // These statuses have no body, and so no length (RFC 9110, section 8.6).
     if !matches!(reply.status.as_u16(), 204 | 304) {
-        let _ = fields.append("content-length", length.to_string().as_bytes());
+        let _ = fields.append("content-length", reply.body.length().to_string().as_bytes());
     }
     for (name, value) in &reply.headers {
         // A host may forbid a header; the answer is still right without it.
         let _ = fields.append(name, value.as_bytes());
     }
     fields
-}
-
-/// Writes what the host takes now; how many bytes that was.
-fn write_some(stream: &OutputStream, bytes: &[u8]) -> Result<usize, StreamError> {
-    if bytes.is_empty() {
-        return Ok(0);
-    }
-    let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
-    let length = permitted.min(bytes.len());
-    stream.write(&bytes[..length])?;
-    Ok(length)
-}
-
-fn write_rest(stream: &OutputStream, mut bytes: &[u8]) -> Result<(), StreamError> {
-    while !bytes.is_empty() {
-        stream.subscribe().block();
-        let written = write_some(stream, bytes)?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
 }
 
 /// Writes the line in one piece, up to the 4 KiB that WASI takes at a time: the lines of several
