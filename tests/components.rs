@@ -57,7 +57,8 @@ enum Right {
 use Right::{Database, Token};
 
 /// Every component with its rights: a new one is given here, and seen in review.
-const RIGHTS: &[(&str, &[Right])] = &[("dictionary", &[Database, Token]), ("health", &[Database])];
+const RIGHTS: &[(&str, &[Right])] =
+    &[("dictionary", &[Database, Token]), ("health", &[Database]), ("users", &[Database, Token])];
 
 #[test]
 fn every_component_has_its_rights_and_no_more() {

@@ -14,4 +14,5 @@ mod routes;
 mod support;
 mod tidy;
 mod token;
+mod users;
 mod wit;

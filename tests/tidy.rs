@@ -62,7 +62,7 @@ fn the_rooms_do_not_know_each_other() {
         ("guest/web/", vec!["pg", "spin-sdk"]),
         ("guest/pg/", vec!["web", "http"]),
         ("guest/json/", vec!["web", "pg", "http"]),
-        ("components/", vec!["dictionary", "health", "katas-host", "migrate"]),
+        ("components/", vec!["dictionary", "health", "users", "katas-host", "migrate"]),
         ("migrate/", vec!["web", "pg", "katas-host"]),
     ] {
         for path in files("Cargo.toml").iter().filter(|path| path.starts_with(room)) {
