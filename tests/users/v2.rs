@@ -340,3 +340,19 @@ fn pages_have_no_gaps_while_users_come_and_go() {
     let stayed = walked.iter().filter(|user| user["username"] == "stays").count();
     assert_eq!(stayed, 2000, "none left out");
 }
+
+#[test]
+fn the_largest_page_arrives_whole() {
+    let app = App::start();
+    // Each character in its longest form: as JSON it has six bytes, and the crab four.
+    app.sql(
+        "INSERT INTO katas.person (username, email) \
+         SELECT repeat(chr(1), 100), repeat('🦀', 252) || '@b' FROM generate_series(1, 1001)",
+    );
+    let page = app.get(&format!("{USERS}?limit=1000"));
+    assert_eq!(page.header("content-length"), page.body.len().to_string());
+    assert!(page.body.len() > 1_600_000, "{}", page.body.len());
+    let page = page.json();
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(1000));
+    assert!(page["next"].is_string());
+}

@@ -1,7 +1,7 @@
 //! The dictionary's table, `katas.entry`.
 
 use json::{FromObject, Object};
-use pg::{Db, Sql, int8, set, text};
+use pg::{Db, Page, Sql, int8, set, text};
 use serde::Serialize;
 use web::Preconditions;
 
@@ -167,25 +167,16 @@ pub fn added(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     db.json(SQL, &[int8(skip), int8(limit)])
 }
 
-/// A stretch of the dictionary.
-pub struct Page {
-    /// A JSON array of entries, ordered by word, bytewise.
-    pub entries: String,
-    /// The last word on the page if more come after it.
-    pub last: Option<String>,
-}
-
-impl FromObject for Page {
-    fn from_object(row: &mut Object) -> Option<Page> {
-        Some(Page { entries: row.required("entries")?, last: row.required("last")? })
-    }
-}
-
 /// Up to `limit` entries whose words begin with `prefix`, after the word `after`.
 ///
 /// A page ends early once its definitions reach 256 KiB: a guest cannot be interrupted, and its
 /// time between two calls of the host is short. The next page goes on from there.
-pub fn page(db: &Db, prefix: &str, after: Option<&str>, limit: i64) -> Result<Page, pg::Error> {
+pub fn page(
+    db: &Db,
+    prefix: &str,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Page<String>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT word, definition, katas.rfc3339(created_at) AS created_at, \
                     katas.rfc3339(updated_at) AS updated_at \
@@ -198,11 +189,9 @@ pub fn page(db: &Db, prefix: &str, after: Option<&str>, limit: i64) -> Result<Pa
          ) \
          SELECT coalesce(json_agg((SELECT e FROM \
                     (SELECT word, definition, created_at, updated_at) e) ORDER BY word), '[]') \
-                    ::text AS entries, \
+                    AS items, \
                 CASE WHEN bool_and(more) THEN max(word) END AS last \
          FROM page WHERE place <= $3::int8 AND before < 262144";
     // No word is empty: all of them come after the empty one.
-    let parameters = [text(after.unwrap_or_default()), text(prefix), int8(limit)];
-    db.one(SQL, &parameters)?
-        .ok_or_else(|| pg::Error::Other("an aggregate returned no row".to_owned()))
+    db.page(SQL, &[text(after.unwrap_or_default()), text(prefix), int8(limit)])
 }

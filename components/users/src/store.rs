@@ -1,7 +1,7 @@
 //! The users' table, `katas.person`.
 
 use json::{FromObject, Object};
-use pg::{Db, Parameter, Sql, int8, set, text};
+use pg::{Db, Page, Parameter, Sql, int8, set, text};
 use serde::Serialize;
 use web::Preconditions;
 
@@ -117,12 +117,12 @@ pub fn remove(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change,
     change(db, Sql::with(CHANGED, CHANGE), id, preconditions, [])
 }
 
-fn change<const N: usize>(
+fn change(
     db: &Db,
     sql: Sql,
     id: i64,
     preconditions: &Preconditions,
-    more: [Parameter; N],
+    more: impl IntoIterator<Item = Parameter>,
 ) -> Result<Change, pg::Error> {
     let mut parameters = vec![int8(id), set(preconditions.unwanted()), set(preconditions.wanted())];
     parameters.extend(more);
@@ -142,30 +142,15 @@ pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     db.json(SQL, &[int8(skip), int8(limit)])
 }
 
-/// A stretch of the users.
-pub struct Page {
-    /// A JSON array of users, ordered by id.
-    pub users: String,
-    /// The last id on the page if more come after it.
-    pub last: Option<i64>,
-}
-
-impl FromObject for Page {
-    fn from_object(row: &mut Object) -> Option<Page> {
-        Some(Page { users: row.required("users")?, last: row.required("last")? })
-    }
-}
-
 /// Up to `limit` users with ids after `after`.
-pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page, pg::Error> {
+pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT id, username, email FROM katas.person WHERE id > $1 \
              ORDER BY id LIMIT $2::int8 + 1 \
          ), page AS (SELECT * FROM found ORDER BY id LIMIT $2::int8) \
-         SELECT coalesce(json_agg(page ORDER BY id), '[]')::text AS users, \
+         SELECT coalesce(json_agg(page ORDER BY id), '[]') AS items, \
                 CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(id) END AS last \
          FROM page";
     // Ids begin at 1.
-    db.one(SQL, &[int8(after.unwrap_or(0)), int8(limit)])?
-        .ok_or_else(|| pg::Error::Other("an aggregate returned no row".to_owned()))
+    db.page(SQL, &[int8(after.unwrap_or(0)), int8(limit)])
 }

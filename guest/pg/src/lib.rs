@@ -17,7 +17,7 @@ mod error;
 
 use std::cell::Cell;
 
-use json::FromObject;
+use json::{FromObject, FromValue};
 use spin_sdk::pg4::{Connection, DbValue};
 use spin_sdk::variables;
 
@@ -88,6 +88,14 @@ pub fn bool(value: bool) -> Parameter {
     Parameter::Boolean(value)
 }
 
+/// A stretch of a list that is ordered by a key.
+pub struct Page<K> {
+    /// A JSON array, exactly as PostgreSQL wrote it.
+    pub items: String,
+    /// The key of the last item if more come after it.
+    pub last: Option<K>,
+}
+
 impl Db {
     /// All rows.
     pub fn all<T: FromObject>(
@@ -123,6 +131,23 @@ impl Db {
     /// sent on without being looked at.
     pub fn json(&self, sql: impl Into<Sql>, parameters: &[Parameter]) -> Result<String, Error> {
         self.value(&sql.into().wrapped("coalesce(json_agg(r), '[]')"), parameters)
+    }
+
+    /// A page of a list, from a statement that returns one row, always: `items`, the JSON array, and
+    /// `last`, the key of the last item if more come after it.
+    pub fn page<K: FromValue>(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: &[Parameter],
+    ) -> Result<Page<K>, Error> {
+        // Items in quotes would have to be read to the end: the key stands in a line of its own.
+        const PAGE: &str = "coalesce(to_json(last), 'null') || E'\\n' || items";
+        let text = self.value(&sql.into().wrapped(PAGE), parameters)?;
+        let (last, items) = text.split_once('\n').unwrap_or_default();
+        match Option::from_value(json::value(last.as_bytes()).map_err(unfit)?) {
+            Some(last) => Ok(Page { items: items.to_owned(), last }),
+            None => Err(Error::Other(format!("a key is not {}", K::KIND))),
+        }
     }
 
     /// How many rows a statement returns: for `… RETURNING 1`, how many it wrote.

@@ -57,5 +57,5 @@ pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
     let after = query.cursor()?;
     let prefix = query.text("prefix").unwrap_or_default();
     let page = store::page(db, prefix, after.as_ref().map(|Cursor(word)| word.as_str()), limit)?;
-    Ok(Reply::page(request, &page.entries, page.last.map(Cursor)))
+    Ok(Reply::page(request, &page.items, page.last.map(Cursor)))
 }

@@ -64,5 +64,5 @@ pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
     let limit = query.number("limit", 50, 1..=1000)?;
     let after = query.cursor()?.map(|cursor| cursor.key()).transpose()?;
     let page = store::page(db, after, limit)?;
-    Ok(Reply::page(request, &page.users, page.last.map(|id| Cursor(id.to_string()))))
+    Ok(Reply::page(request, &page.items, page.last.map(|id| Cursor(id.to_string()))))
 }
