@@ -69,13 +69,15 @@ pub fn text(value: &str) -> Parameter {
     Parameter::Str(value.to_owned())
 }
 
+/// A `text[]` parameter.
+pub fn texts(values: &[String]) -> Parameter {
+    Parameter::ArrayStr(values.iter().cloned().map(Some).collect())
+}
+
 /// A set of texts, `None` for the set of all, as a `text[]` parameter or NULL. Whether `it` is in it:
 /// `coalesce(it = ANY ($1), true)`.
-pub fn set(texts: Option<&[String]>) -> Parameter {
-    match texts {
-        Some(texts) => Parameter::ArrayStr(texts.iter().cloned().map(Some).collect()),
-        None => Parameter::DbNull,
-    }
+pub fn set(values: Option<&[String]>) -> Parameter {
+    values.map_or(Parameter::DbNull, texts)
 }
 
 /// An `int8` parameter. Where PostgreSQL would expect another integer: `$1::int8`.
