@@ -85,11 +85,6 @@ pub fn int8(value: i64) -> Parameter {
     Parameter::Int64(value)
 }
 
-/// A `bool` parameter.
-pub fn bool(value: bool) -> Parameter {
-    Parameter::Boolean(value)
-}
-
 /// A stretch of a list that is ordered by a key.
 pub struct Page<K> {
     /// A JSON array, exactly as PostgreSQL wrote it.
