@@ -20,3 +20,4 @@ mod tidy;
 mod token;
 mod users;
 mod wit;
+mod work;
