@@ -1,0 +1,165 @@
+//! Between HTTP and the datasets.
+
+use json::{FromObject, Object};
+use pg::Db;
+use web::{Cursor, Problem, Query, Reply, Request};
+
+use crate::csv::{self, Flaw, Kind, Reader};
+use crate::domain::{Columns, Id, Name};
+use crate::error::Error;
+use crate::load::{self, load};
+use crate::store::{self, Dataset};
+
+/// The most bytes a file may have, 64 MiB.
+const FILE_LIMIT: usize = 64 << 20;
+/// The most rows that come as JSON, which is read as a whole; a file may have more.
+const JSON_ROWS: usize = 10_000;
+/// How many rows of a file are fetched at a time.
+const STRETCH: i64 = 2000;
+
+const JSON: &str = "application/json";
+const CSV: &str = "text/csv";
+
+/// What rows can be had as.
+pub const ROWS_AS: &[&str] = &[JSON, CSV];
+
+struct NewDataset {
+    name: Name,
+    columns: Columns,
+    rows: Vec<Vec<String>>,
+}
+
+impl FromObject for NewDataset {
+    fn from_object(object: &mut Object) -> Option<NewDataset> {
+        let name = object.text("name", Name::new);
+        let columns = object.required("columns").and_then(|names| {
+            let columns = Columns::new(names);
+            columns.inspect_err(|flaw| object.flaw("columns", flaw)).ok()
+        });
+        let rows = object.required::<Vec<Vec<String>>>("rows");
+        let (name, columns, rows) = (name?, columns?, rows?);
+        if rows.len() > JSON_ROWS {
+            object.flaw("rows", &format_args!("may be at most {JSON_ROWS}; send text/csv"));
+        }
+        let flaws = rows
+            .iter()
+            .zip(1..)
+            .find_map(|(row, number)| columns.check(row).err().map(|flaw| (number, flaw)));
+        if let Some((number, flaw)) = flaws {
+            object.flaw("rows", &format_args!("are not valid: row {number} {flaw}"));
+        }
+        Some(NewDataset { name, columns, rows })
+    }
+}
+
+/// The id in the path. What cannot be an id cannot have a dataset either.
+fn id(request: &Request) -> Result<Id, Error> {
+    let text = request.param("id");
+    Id::new(text).ok_or_else(|| Error::Missing(text.to_owned()))
+}
+
+fn missing(request: &Request) -> Error {
+    Error::Missing(request.param("id").to_owned())
+}
+
+/// The number that a list goes on after, 0 at its beginning.
+fn after(query: &Query) -> Result<i64, Problem> {
+    let Some(Cursor(key)) = query.cursor()? else { return Ok(0) };
+    key.parse().map_err(|_| Problem::bad_request("after is not a cursor from this list"))
+}
+
+/// Loads a dataset, from CSV or JSON.
+pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
+    let dataset = if request.is(CSV) {
+        from_csv(request, db)?
+    } else if request.is(JSON) {
+        let NewDataset { name, columns, rows } = request.json()?;
+        load(db, &name, &columns, |load| {
+            rows.iter().try_for_each(|row| load.row(row.iter().map(String::as_str)))
+        })?
+    } else {
+        return Err(Error::MediaType);
+    };
+    let location = format!("/api/v1/datasets/{}", dataset.id);
+    Ok(Reply::created(&dataset).header("location", location))
+}
+
+fn from_csv(request: &Request, db: &Db) -> Result<Dataset, Error> {
+    if request.header("content-encoding").is_some_and(|it| it != "identity") {
+        return Err(Error::MediaType);
+    }
+    let query = request.query()?;
+    let name = Name::new(query.text("name").unwrap_or_default()).map_err(Error::Name)?;
+    let mut chunks = request.chunks(FILE_LIMIT)?;
+    let mut reader = Reader::new(move || chunks.next().map_err(Error::from));
+    let header = reader.next()?.map(|row| row.fields().map(str::to_owned).collect());
+    let columns = Columns::new(header.unwrap_or_default())
+        .map_err(|flaw| Flaw { line: 1, kind: Kind::Row(flaw) })?;
+    load(db, &name, &columns, |load| {
+        while let Some(row) = reader.next()? {
+            load.row(row.fields())?;
+        }
+        Ok(())
+    })
+}
+
+/// Datasets in the order in which they were loaded, a page at a time.
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+    let query = request.query()?;
+    let limit = query.number("limit", 50, 1..=1000)?;
+    let page = store::page(db, after(&query)?, limit)?;
+    Ok(Reply::page(request, &page.items, page.last.map(|last| Cursor(last.to_string()))))
+}
+
+/// What is known of a dataset.
+pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
+    match store::find(db, &id(request)?)? {
+        Some(dataset) => Ok(Reply::ok(&dataset)),
+        None => Err(missing(request)),
+    }
+}
+
+/// Removes a dataset. It is gone at once, what it leaves behind is swept as far as time allows.
+pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
+    if !store::remove(db, &id(request)?)? {
+        return Err(missing(request));
+    }
+    load::sweep(db);
+    Ok(Reply::no_content())
+}
+
+/// The rows of a dataset: a page of them, or all of them as CSV.
+pub fn rows(request: &Request, db: &Db) -> Result<Reply, Error> {
+    let id = id(request)?;
+    if request.preferred(ROWS_AS) == Some(CSV) {
+        let dataset = store::find(db, &id)?.ok_or_else(|| missing(request))?;
+        return Ok(file(id, dataset, db.take()));
+    }
+    let query = request.query()?;
+    let limit = query.number("limit", 50, 1..=1000)?;
+    let page = store::rows(db, &id, after(&query)?, limit)?.ok_or_else(|| missing(request))?;
+    let columns = format!(r#""columns":{},"#, page.columns);
+    let next = page.last.map(|last| Cursor(last.to_string()));
+    Ok(Reply::page_with(request, &columns, &page.items, next))
+}
+
+/// The whole dataset as CSV. Its length is known: a client notices when it breaks off.
+fn file(id: Id, dataset: Dataset, db: Db) -> Reply {
+    let mut header = Vec::new();
+    csv::write(dataset.columns.iter().map(String::as_str), &mut header);
+    let mut header = Some(header);
+    let mut after = (dataset.rows > 0).then_some(0);
+    let length = dataset.bytes as usize;
+    let next = move || -> Result<Option<Vec<u8>>, Problem> {
+        let Some(position) = after else { return Ok(header.take()) };
+        let rows = store::rows(&db, &id, position, STRETCH).map_err(Error::from)?;
+        let rows = rows.ok_or_else(|| Error::Missing(id.as_str().to_owned()))?;
+        let mut lines = header.take().unwrap_or_default();
+        for row in rows.fields().map_err(Error::from)? {
+            csv::write(row.iter().map(String::as_str), &mut lines);
+        }
+        after = rows.last;
+        Ok(Some(lines).filter(|lines| !lines.is_empty()))
+    };
+    Reply::stream("text/csv; charset=utf-8", length, Box::new(next))
+}
