@@ -119,9 +119,12 @@ impl Rules {
     }
 }
 
-/// A file that is being read. `S` gives its bytes in chunks, none of them empty, `None` at the end.
-pub struct Reader<S> {
-    source: S,
+/// What gives the bytes of a file in chunks, none of them empty, and `None` at the end.
+pub type Source<'s, E> = &'s mut dyn FnMut() -> Result<Option<Vec<u8>>, E>;
+
+/// A file that is being read.
+pub struct Reader<'s, E> {
+    source: Source<'s, E>,
     core: csv_core::Reader,
     rules: Rules,
     chunk: Vec<u8>,
@@ -155,13 +158,9 @@ impl<'r> Row<'r> {
     }
 }
 
-impl<S, E> Reader<S>
-where
-    S: FnMut() -> Result<Option<Vec<u8>>, E>,
-    E: From<Flaw>,
-{
+impl<'s, E: From<Flaw>> Reader<'s, E> {
     /// A file that has not been read yet.
-    pub fn new(source: S) -> Reader<S> {
+    pub fn new(source: Source<'s, E>) -> Reader<'s, E> {
         Reader {
             source,
             core: csv_core::Reader::new(),
@@ -275,6 +274,13 @@ pub fn write<'f>(fields: impl Iterator<Item = &'f str>, out: &mut Vec<u8>) {
     out.extend_from_slice(end);
 }
 
+/// A row by itself.
+pub fn line(fields: &[String]) -> Vec<u8> {
+    let mut line = Vec::new();
+    write(fields.iter().map(String::as_str), &mut line);
+    line
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -282,7 +288,8 @@ mod tests {
     /// All rows of a file that comes in chunks of this size.
     fn read_by(size: usize, file: &[u8]) -> Result<Vec<Vec<String>>, Flaw> {
         let mut chunks = file.chunks(size).map(<[u8]>::to_vec);
-        let mut reader = Reader::new(move || Ok::<_, Flaw>(chunks.next()));
+        let mut source = || Ok::<_, Flaw>(chunks.next());
+        let mut reader = Reader::new(&mut source);
         let mut rows = Vec::new();
         while let Some(row) = reader.next()? {
             rows.push(row.fields().map(str::to_owned).collect());
@@ -301,11 +308,7 @@ mod tests {
     }
 
     fn write_all(rows: &[Vec<String>]) -> Vec<u8> {
-        let mut out = Vec::new();
-        for row in rows {
-            write(row.iter().map(String::as_str), &mut out);
-        }
-        out
+        rows.iter().flat_map(|row| line(row)).collect()
     }
 
     fn rows(rows: &[&[&str]]) -> Vec<Vec<String>> {

@@ -131,6 +131,11 @@ impl Columns {
         &self.0
     }
 
+    /// The names, in their order.
+    pub fn into_names(self) -> Vec<String> {
+        self.0
+    }
+
     /// Whether these can be the fields of a row.
     pub fn check(&self, fields: &[String]) -> Result<(), RowFlaw> {
         if fields.len() != self.0.len() {

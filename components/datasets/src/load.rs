@@ -2,7 +2,7 @@
 
 use pg::Db;
 
-use crate::csv;
+use crate::csv::{self, Flaw, Kind, Reader};
 use crate::domain::{Columns, Name};
 use crate::error::Error;
 use crate::store::{self, Batch, Dataset};
@@ -10,42 +10,47 @@ use crate::store::{self, Batch, Dataset};
 /// The most steps of sweeping that one request does for those before it: 500,000 rows.
 const STEPS: usize = 10;
 
-/// A load that has begun.
-pub struct Load<'d> {
-    db: &'d Db,
-    dataset: i64,
-    batch: Batch,
-    /// How many rows have been sent.
-    rows: i64,
-    /// The row as CSV, to know how long it is.
-    line: Vec<u8>,
-    bytes: usize,
-}
-
-/// The dataset that `fill` has filled. If that fails, nothing is left.
-pub fn load(
-    db: &Db,
-    name: &Name,
-    columns: &Columns,
-    fill: impl FnOnce(&mut Load) -> Result<(), Error>,
-) -> Result<Dataset, Error> {
-    let mut load = Load {
-        db,
-        dataset: store::begin(db, name, columns)?,
-        batch: Batch::default(),
-        rows: 0,
-        line: Vec::new(),
-        bytes: 0,
-    };
+/// Loads a file. If that fails, nothing is left.
+pub fn load(db: &Db, name: &Name, source: csv::Source<Error>) -> Result<Dataset, Error> {
+    let mut reader = Reader::new(source);
+    let header = reader.next()?.map(|row| row.fields().map(str::to_owned).collect());
+    let columns = Columns::new(header.unwrap_or_default())
+        .map_err(|flaw| Flaw { line: 1, kind: Kind::Row(flaw) })?;
+    let begun = store::begin(db, name, &columns)?;
     sweep(db);
-    load.count(columns.names().iter().map(String::as_str));
-    let loaded = fill(&mut load).and_then(|()| load.finish());
+    let loaded = fill(db, &begun, &mut reader);
     if loaded.is_err() {
         // Should this fail as well, the load is given up when it has been silent for long.
-        let _ = store::give_up(db, load.dataset);
+        let _ = store::give_up(db, begun.number);
         sweep(db);
     }
     loaded
+}
+
+fn fill(db: &Db, begun: &Dataset, reader: &mut Reader<Error>) -> Result<Dataset, Error> {
+    let mut batch = Batch::default();
+    let mut line = csv::line(&begun.columns);
+    let (mut rows, mut bytes) = (0, line.len());
+    while let Some(row) = reader.next()? {
+        line.clear();
+        csv::write(row.fields(), &mut line);
+        bytes += line.len();
+        batch.push(row.fields());
+        if batch.is_full() {
+            rows += send(db, begun, rows, &mut batch)?;
+        }
+    }
+    rows += send(db, begun, rows, &mut batch)?;
+    store::finish(db, begun.number, rows, bytes as i64)?.ok_or(Error::GivenUp)
+}
+
+/// Sends the batch, to be added after the first `rows`; how many there were in it.
+fn send(db: &Db, begun: &Dataset, rows: i64, batch: &mut Batch) -> Result<i64, Error> {
+    let more = batch.len() as i64;
+    if more > 0 && !store::add(db, begun.number, rows, batch)? {
+        return Err(Error::GivenUp);
+    }
+    Ok(more)
 }
 
 /// Sweeps what is gone, for as long as it is no burden. What fails or is left is for the next one.
@@ -54,37 +59,5 @@ pub fn sweep(db: &Db) {
         if !matches!(store::sweep(db), Ok(true)) {
             break;
         }
-    }
-}
-
-impl Load<'_> {
-    /// Adds a row.
-    pub fn row<'f>(&mut self, fields: impl Iterator<Item = &'f str> + Clone) -> Result<(), Error> {
-        self.count(fields.clone());
-        self.batch.push(fields);
-        if self.batch.is_full() { self.send() } else { Ok(()) }
-    }
-
-    fn count<'f>(&mut self, fields: impl Iterator<Item = &'f str>) {
-        self.line.clear();
-        csv::write(fields, &mut self.line);
-        self.bytes += self.line.len();
-    }
-
-    fn send(&mut self) -> Result<(), Error> {
-        let rows = self.batch.len() as i64;
-        if !store::add(self.db, self.dataset, self.rows, &mut self.batch)? {
-            return Err(Error::GivenUp);
-        }
-        self.rows += rows;
-        Ok(())
-    }
-
-    fn finish(&mut self) -> Result<Dataset, Error> {
-        if self.batch.len() > 0 {
-            self.send()?;
-        }
-        let bytes = self.bytes as i64;
-        store::finish(self.db, self.dataset, self.rows, bytes)?.ok_or(Error::GivenUp)
     }
 }

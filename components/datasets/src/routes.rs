@@ -4,10 +4,10 @@ use json::{FromObject, Object};
 use pg::Db;
 use web::{Cursor, Problem, Query, Reply, Request};
 
-use crate::csv::{self, Flaw, Kind, Reader};
-use crate::domain::{Columns, Id, Name};
+use crate::csv;
+use crate::domain::{Columns, Id, Name, NameFlaw};
 use crate::error::Error;
-use crate::load::{self, load};
+use crate::load::{load, sweep};
 use crate::store::{self, Dataset};
 
 /// The most bytes a file may have, 64 MiB.
@@ -25,7 +25,7 @@ pub const ROWS_AS: &[&str] = &[JSON, CSV];
 
 struct NewDataset {
     name: Name,
-    columns: Columns,
+    /// The names of the columns, and after them the rows.
     rows: Vec<Vec<String>>,
 }
 
@@ -37,18 +37,17 @@ impl FromObject for NewDataset {
             columns.inspect_err(|flaw| object.flaw("columns", flaw)).ok()
         });
         let rows = object.required::<Vec<Vec<String>>>("rows");
-        let (name, columns, rows) = (name?, columns?, rows?);
+        let (name, columns, mut rows) = (name?, columns?, rows?);
         if rows.len() > JSON_ROWS {
             object.flaw("rows", &format_args!("may be at most {JSON_ROWS}; send text/csv"));
         }
-        let flaws = rows
-            .iter()
-            .zip(1..)
-            .find_map(|(row, number)| columns.check(row).err().map(|flaw| (number, flaw)));
-        if let Some((number, flaw)) = flaws {
+        let mut numbered = rows.iter().zip(1..);
+        let flaw = numbered.find_map(|(row, number)| Some((number, columns.check(row).err()?)));
+        if let Some((number, flaw)) = flaw {
             object.flaw("rows", &format_args!("are not valid: row {number} {flaw}"));
         }
-        Some(NewDataset { name, columns, rows })
+        rows.insert(0, columns.into_names());
+        Some(NewDataset { name, rows })
     }
 }
 
@@ -70,37 +69,21 @@ fn after(query: &Query) -> Result<i64, Problem> {
 
 /// Loads a dataset, from CSV or JSON.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let dataset = if request.is(CSV) {
-        from_csv(request, db)?
+    let encoded = request.header("content-encoding").is_some_and(|it| it != "identity");
+    let dataset = if request.is(CSV) && !encoded {
+        let name = request.query()?.text("name").map(Name::new);
+        let name = name.unwrap_or(Err(NameFlaw::Length)).map_err(Error::Name)?;
+        let mut chunks = request.chunks(FILE_LIMIT)?;
+        load(db, &name, &mut || Ok(chunks.next()?))?
     } else if request.is(JSON) {
-        let NewDataset { name, columns, rows } = request.json()?;
-        load(db, &name, &columns, |load| {
-            rows.iter().try_for_each(|row| load.row(row.iter().map(String::as_str)))
-        })?
+        let NewDataset { name, rows } = request.json()?;
+        let mut rows = rows.iter();
+        load(db, &name, &mut || Ok(rows.next().map(|row| csv::line(row))))?
     } else {
         return Err(Error::MediaType);
     };
     let location = format!("/api/v1/datasets/{}", dataset.id);
     Ok(Reply::created(&dataset).header("location", location))
-}
-
-fn from_csv(request: &Request, db: &Db) -> Result<Dataset, Error> {
-    if request.header("content-encoding").is_some_and(|it| it != "identity") {
-        return Err(Error::MediaType);
-    }
-    let query = request.query()?;
-    let name = Name::new(query.text("name").unwrap_or_default()).map_err(Error::Name)?;
-    let mut chunks = request.chunks(FILE_LIMIT)?;
-    let mut reader = Reader::new(move || chunks.next().map_err(Error::from));
-    let header = reader.next()?.map(|row| row.fields().map(str::to_owned).collect());
-    let columns = Columns::new(header.unwrap_or_default())
-        .map_err(|flaw| Flaw { line: 1, kind: Kind::Row(flaw) })?;
-    load(db, &name, &columns, |load| {
-        while let Some(row) = reader.next()? {
-            load.row(row.fields())?;
-        }
-        Ok(())
-    })
 }
 
 /// Datasets in the order in which they were loaded, a page at a time.
@@ -124,7 +107,7 @@ pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
     if !store::remove(db, &id(request)?)? {
         return Err(missing(request));
     }
-    load::sweep(db);
+    sweep(db);
     Ok(Reply::no_content())
 }
 
@@ -145,9 +128,7 @@ pub fn rows(request: &Request, db: &Db) -> Result<Reply, Error> {
 
 /// The whole dataset as CSV. Its length is known: a client notices when it breaks off.
 fn file(id: Id, dataset: Dataset, db: Db) -> Reply {
-    let mut header = Vec::new();
-    csv::write(dataset.columns.iter().map(String::as_str), &mut header);
-    let mut header = Some(header);
+    let mut header = Some(csv::line(&dataset.columns));
     let mut after = (dataset.rows > 0).then_some(0);
     let length = dataset.bytes as usize;
     let next = move || -> Result<Option<Vec<u8>>, Problem> {
@@ -156,7 +137,7 @@ fn file(id: Id, dataset: Dataset, db: Db) -> Reply {
         let rows = rows.ok_or_else(|| Error::Missing(id.as_str().to_owned()))?;
         let mut lines = header.take().unwrap_or_default();
         for row in rows.fields().map_err(Error::from)? {
-            csv::write(row.iter().map(String::as_str), &mut lines);
+            lines.append(&mut csv::line(&row));
         }
         after = rows.last;
         Ok(Some(lines).filter(|lines| !lines.is_empty()))

@@ -17,6 +17,8 @@ use crate::domain::{Columns, Id, Name};
 /// A dataset as it is stored.
 #[derive(Serialize)]
 pub struct Dataset {
+    #[serde(skip_serializing)]
+    pub number: i64,
     pub id: String,
     pub name: String,
     pub columns: Vec<String>,
@@ -30,6 +32,7 @@ pub struct Dataset {
 impl FromObject for Dataset {
     fn from_object(row: &mut Object) -> Option<Dataset> {
         Some(Dataset {
+            number: row.required("number")?,
             id: row.required("id")?,
             name: row.required("name")?,
             columns: row.required("columns")?,
@@ -43,7 +46,7 @@ impl FromObject for Dataset {
 /// The columns of [`Dataset`].
 macro_rules! dataset {
     () => {
-        " id, name, columns, rows, bytes, katas.rfc3339(created_at) AS created_at "
+        " number, id, name, columns, rows, bytes, katas.rfc3339(created_at) AS created_at "
     };
 }
 
@@ -68,11 +71,15 @@ impl Batch {
         row.push('{');
         for field in fields {
             row.push_str(if row.len() == 1 { "\"" } else { ",\"" });
-            for character in field.chars() {
-                if matches!(character, '"' | '\\') {
-                    row.push('\\');
+            if field.bytes().any(|byte| matches!(byte, b'"' | b'\\')) {
+                for character in field.chars() {
+                    if matches!(character, '"' | '\\') {
+                        row.push('\\');
+                    }
+                    row.push(character);
                 }
-                row.push(character);
+            } else {
+                row.push_str(field);
             }
             row.push('"');
         }
@@ -97,41 +104,38 @@ impl Batch {
     }
 }
 
-/// Begins a load; the number of its dataset. Loads that have been silent for 15 minutes are given up:
-/// no engine waits for a client that long.
-pub fn begin(db: &Db, name: &Name, columns: &Columns) -> Result<i64, pg::Error> {
+/// Begins a load. Loads that have been silent for 15 minutes are given up: no engine waits for a
+/// client that long.
+pub fn begin(db: &Db, name: &Name, columns: &Columns) -> Result<Dataset, pg::Error> {
     const SQL: Sql = Sql::with(
-        "silent AS (SELECT number FROM katas.dataset \
-                    WHERE state = 'loading' AND touched_at < now() - interval '15 minutes' \
-                    FOR UPDATE SKIP LOCKED), \
-         given_up AS (UPDATE katas.dataset SET state = 'gone' \
-                      WHERE number IN (SELECT number FROM silent)), \
-         begun AS (INSERT INTO katas.dataset (name, columns) VALUES ($1, $2) RETURNING number)",
-        "SELECT number FROM begun",
+        concat!(
+            "silent AS (SELECT number FROM katas.dataset \
+                        WHERE state = 'loading' AND touched_at < now() - interval '15 minutes' \
+                        FOR UPDATE SKIP LOCKED), \
+             given_up AS (UPDATE katas.dataset SET state = 'gone' \
+                          WHERE number IN (SELECT number FROM silent)), \
+             begun AS (INSERT INTO katas.dataset (name, columns) VALUES ($1, $2) RETURNING",
+            dataset!(),
+            ")"
+        ),
+        "SELECT * FROM begun",
     );
-    let Number(number) = some(db.one(SQL, &[text(name.as_str()), texts(columns.names())])?)?;
-    Ok(number)
-}
-
-struct Number(i64);
-
-impl FromObject for Number {
-    fn from_object(row: &mut Object) -> Option<Number> {
-        row.required("number").map(Number)
-    }
+    some(db.one(SQL, &[text(name.as_str()), texts(columns.names())])?)
 }
 
 /// Adds rows after the first `rows`, and empties the batch. Whether all is well: `false` when the load
 /// has been given up meanwhile.
 pub fn add(db: &Db, dataset: i64, rows: i64, batch: &mut Batch) -> Result<bool, pg::Error> {
-    // Who sweeps the dataset and who adds to it wait for each other here.
+    // Who sweeps the dataset and who adds to it wait for each other at its row. The disk is waited for
+    // once, when the load ends: that commit writes all that came before it.
     const SQL: Sql = Sql::with(
-        "loading AS (UPDATE katas.dataset SET touched_at = now() \
+        "hurried AS (SELECT set_config('synchronous_commit', 'off', true)), \
+         loading AS (UPDATE katas.dataset SET touched_at = now() \
                      WHERE number = $1::int8 AND state = 'loading' RETURNING number), \
          added AS (INSERT INTO katas.dataset_row (dataset, position, size, fields) \
                    SELECT number, $2::int8 + place, octet_length(fields), fields::text[] \
                    FROM loading, unnest($3::text[]) WITH ORDINALITY AS given (fields, place))",
-        "SELECT FROM loading",
+        "SELECT FROM loading, hurried",
     );
     Ok(db.execute(SQL, &[int8(dataset), int8(rows), batch.take()])? == 1)
 }
@@ -216,7 +220,7 @@ impl FromObject for Page {
 pub fn page(db: &Db, after: i64, limit: i64) -> Result<Page, pg::Error> {
     const SQL: Sql = Sql::with(
         concat!(
-            "found AS (SELECT number,",
+            "found AS (SELECT",
             dataset!(),
             "FROM katas.dataset WHERE number > $1::int8 AND state = 'loaded' \
              ORDER BY number LIMIT $2::int8 + 1), \
@@ -295,7 +299,7 @@ mod tests {
     fn a_row_is_written_as_an_array() {
         let mut batch = Batch::default();
         batch.push(["a", "", "NULL", "{,}", "\"b\\\" c"].into_iter());
-        let expected = r#"{"a","","NULL","{,}","\"b\\\\\" c"}"#;
+        let expected = r#"{"a","","NULL","{,}","\"b\\\" c"}"#;
         assert_eq!(batch.rows, [Some(expected.to_owned())]);
     }
 }
