@@ -11,6 +11,11 @@ fn manifest() -> Manifest {
     Manifest::read(&root().join("spin.toml")).expect("the manifest is valid")
 }
 
+/// Where cargo puts the component.
+fn wasm(id: &str) -> String {
+    format!("target/wasm32-wasip2/release/{}.wasm", id.replace('-', "_"))
+}
+
 /// The folders in a folder.
 fn folders(path: &str) -> BTreeSet<String> {
     let entries = fs::read_dir(root().join(path)).expect(path).map(|entry| entry.expect(path));
@@ -25,12 +30,11 @@ fn every_component_has_its_folder_its_wasm_and_its_tests() {
     assert_eq!(ids, folders("components"));
     let main = fs::read_to_string(root().join("tests/main.rs")).expect("main.rs");
     for (id, component) in &manifest.component {
-        let wasm = format!("target/wasm32-wasip2/release/{id}.wasm");
-        assert_eq!(component.source().to_str(), Some(wasm.as_str()));
+        assert_eq!(component.source().to_str(), Some(wasm(id).as_str()));
         let build = component.build.as_ref().expect("a build command");
         let command = format!("cargo build --release --target wasm32-wasip2 -p {id}");
         assert_eq!(build.commands(), [command]);
-        assert!(main.contains(&format!("mod {id};")), "{id} has no tests");
+        assert!(main.contains(&format!("mod {};", id.replace('-', "_"))), "{id} has no tests");
         let routed = manifest.trigger.http.iter().any(|it| it.component.as_ref() == Some(id));
         assert!(routed, "{id} has no route");
     }
@@ -39,8 +43,7 @@ fn every_component_has_its_folder_its_wasm_and_its_tests() {
 #[test]
 fn every_component_is_small() {
     for id in app().manifest.component.keys() {
-        let wasm = root().join(format!("target/wasm32-wasip2/release/{id}.wasm"));
-        let size = fs::metadata(wasm).expect("built").len();
+        let size = fs::metadata(root().join(wasm(id))).expect("built").len();
         assert!(size < 150_000, "{id} has {size} bytes");
     }
 }
@@ -57,7 +60,12 @@ enum Right {
 use Right::{Database, Token};
 
 /// Every component with its rights: a new one is given here, and seen in review.
-const RIGHTS: &[(&str, &[Right])] = &[("dictionary", &[Database, Token]), ("health", &[Database])];
+const RIGHTS: &[(&str, &[Right])] = &[
+    ("dictionary", &[Database, Token]),
+    ("health", &[Database]),
+    ("nth-char", &[]),
+    ("spending", &[Database, Token]),
+];
 
 #[test]
 fn every_component_has_its_rights_and_no_more() {

@@ -111,13 +111,20 @@ impl Db {
         sql: impl Into<Sql>,
         parameters: &[Parameter],
     ) -> Result<Option<T>, Error> {
-        // Two rows would not be one JSON value.
-        const ROW: &str = "coalesce(string_agg(row_to_json(r)::text, ','), 'null')";
+        let Some(row) = self.row(sql, parameters)? else { return Ok(None) };
+        json::object(row.as_bytes()).map(Some).map_err(unfit)
+    }
+
+    /// The row as the text of a JSON object, exactly as PostgreSQL wrote it: for what is sent on
+    /// without being looked at. Several rows are not one object.
+    pub fn row(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: &[Parameter],
+    ) -> Result<Option<String>, Error> {
+        const ROW: &str = "coalesce(string_agg(row_to_json(r)::text, ','), '')";
         let row = self.value(&sql.into().wrapped(ROW), parameters)?;
-        match json::value(row.as_bytes()).map_err(unfit)? {
-            json::Value::Null => Ok(None),
-            row => json::from_value(row).map(Some).map_err(unfit),
-        }
+        Ok(Some(row).filter(|row| !row.is_empty()))
     }
 
     /// All rows as the text of a JSON array, exactly as PostgreSQL wrote it: for lists that are

@@ -17,14 +17,23 @@ impl Cursor {
         match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
             // No key holds NUL, and PostgreSQL cannot be asked for one.
             Some(key) if !key.contains('\0') => Ok(Cursor(key)),
-            _ => Err(Problem::bad_request("after is not a cursor from this list")),
+            _ => Err(foreign()),
         }
+    }
+
+    /// The key, where keys are numbers.
+    pub(crate) fn number(&self) -> Result<i64, Problem> {
+        self.0.parse().map_err(|_| foreign())
     }
 
     fn encode(&self) -> String {
         let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
         self.0.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
+}
+
+fn foreign() -> Problem {
+    Problem::bad_request("after is not a cursor from this list")
 }
 
 impl Reply {
