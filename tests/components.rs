@@ -61,6 +61,7 @@ use Right::{Database, Token};
 
 /// Every component with its rights: a new one is given here, and seen in review.
 const RIGHTS: &[(&str, &[Right])] = &[
+    ("datasets", &[Database, Token]),
     ("dictionary", &[Database, Token]),
     ("health", &[Database]),
     ("nth-char", &[]),

@@ -2,6 +2,7 @@
 
 mod components;
 mod database_down;
+mod datasets;
 mod dictionary;
 mod examples;
 mod fidelity;

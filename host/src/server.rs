@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub struct Config {
 
 /// An application that is being served.
 pub struct Server {
+    service: Arc<Service>,
     address: SocketAddr,
     stop: watch::Sender<()>,
     accepting: JoinHandle<()>,
@@ -61,13 +63,19 @@ impl Server {
         let address = listener.local_addr()?;
         let service = Arc::new(Service::new(app, config)?);
         let (stop, stopped) = watch::channel(());
-        let accepting = tokio::spawn(accept(service, listener, stopped));
-        Ok(Server { address, stop, accepting })
+        let accepting = tokio::spawn(accept(service.clone(), listener, stopped));
+        Ok(Server { service, address, stop, accepting })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The most memory that one instance of the component has had so far, in bytes.
+    pub fn memory(&self, component: &str) -> Option<usize> {
+        let config = self.service.components.get(component)?;
+        Some(config.memory.load(Ordering::Relaxed))
     }
 
     /// Accepts no more, lets the requests that are under way finish, and ends. Spin does not wait.
@@ -86,6 +94,8 @@ pub(crate) struct ComponentConfig {
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) pools: Arc<Pools>,
     pub(crate) log: Log,
+    /// The most memory that one instance has had so far, in bytes.
+    pub(crate) memory: AtomicUsize,
 }
 
 impl ComponentConfig {
@@ -108,6 +118,7 @@ impl ComponentConfig {
             allowed_hosts: AllowedHosts::parse(&hosts.collect::<anyhow::Result<Vec<_>>>()?)?,
             pools,
             log,
+            memory: AtomicUsize::new(0),
         })
     }
 
@@ -208,6 +219,7 @@ impl Service {
         let mut store = Store::new(&self.app.engine, State::new(config.clone()));
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
+        store.limiter(|state| state);
         let proxy = pre.instantiate_async(&mut store).await?;
         // A component sees plain HTTP, whatever stands before the server.
         let incoming =

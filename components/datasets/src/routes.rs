@@ -1,11 +1,11 @@
 //! Between HTTP and the datasets.
 
-use json::{FromObject, Object};
+use json::{FromObject, FromValue, Object};
 use pg::Db;
-use web::{Cursor, Problem, Query, Reply, Request};
+use web::{Cursor, Problem, Reply, Request};
 
 use crate::csv;
-use crate::domain::{Columns, Id, Name, NameFlaw};
+use crate::domain::{COLUMNS, Columns, Id, Name, NameFlaw};
 use crate::error::Error;
 use crate::load::{load, sweep};
 use crate::store::{self, Dataset};
@@ -32,20 +32,17 @@ struct NewDataset {
 impl FromObject for NewDataset {
     fn from_object(object: &mut Object) -> Option<NewDataset> {
         let name = object.text("name", Name::new);
-        let columns = object.required("columns").and_then(|names| {
+        let names = object.list("columns", COLUMNS, json::string);
+        let columns = names.and_then(|names| {
             let columns = Columns::new(names);
             columns.inspect_err(|flaw| object.flaw("columns", flaw)).ok()
         });
-        let rows = object.required::<Vec<Vec<String>>>("rows");
+        let rows = object.list("rows", JSON_ROWS, |row| {
+            let row = Vec::from_value(row).ok_or("must be a list of strings".to_owned())?;
+            let flaw = columns.as_ref().and_then(|columns| columns.check(&row).err());
+            flaw.map_or(Ok(row), |flaw| Err(flaw.to_string()))
+        });
         let (name, columns, mut rows) = (name?, columns?, rows?);
-        if rows.len() > JSON_ROWS {
-            object.flaw("rows", &format_args!("may be at most {JSON_ROWS}; send text/csv"));
-        }
-        let mut numbered = rows.iter().zip(1..);
-        let flaw = numbered.find_map(|(row, number)| Some((number, columns.check(row).err()?)));
-        if let Some((number, flaw)) = flaw {
-            object.flaw("rows", &format_args!("are not valid: row {number} {flaw}"));
-        }
         rows.insert(0, columns.into_names());
         Some(NewDataset { name, rows })
     }
@@ -61,10 +58,8 @@ fn missing(request: &Request) -> Error {
     Error::Missing(request.param("id").to_owned())
 }
 
-/// The number that a list goes on after, 0 at its beginning.
-fn after(query: &Query) -> Result<i64, Problem> {
-    let Some(Cursor(key)) = query.cursor()? else { return Ok(0) };
-    key.parse().map_err(|_| Problem::bad_request("after is not a cursor from this list"))
+fn cursor(last: i64) -> Cursor {
+    Cursor(last.to_string())
 }
 
 /// Loads a dataset, from CSV or JSON.
@@ -90,8 +85,8 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
     let query = request.query()?;
     let limit = query.number("limit", 50, 1..=1000)?;
-    let page = store::page(db, after(&query)?, limit)?;
-    Ok(Reply::page(request, &page.items, page.last.map(|last| Cursor(last.to_string()))))
+    let page = store::page(db, query.numeric_cursor()?, limit)?;
+    Ok(Reply::page(request, &page.items, page.last.map(cursor)))
 }
 
 /// What is known of a dataset.
@@ -120,9 +115,10 @@ pub fn rows(request: &Request, db: &Db) -> Result<Reply, Error> {
     }
     let query = request.query()?;
     let limit = query.number("limit", 50, 1..=1000)?;
-    let page = store::rows(db, &id, after(&query)?, limit)?.ok_or_else(|| missing(request))?;
+    let page =
+        store::rows(db, &id, query.numeric_cursor()?, limit)?.ok_or_else(|| missing(request))?;
     let columns = format!(r#""columns":{},"#, page.columns);
-    let next = page.last.map(|last| Cursor(last.to_string()));
+    let next = page.last.map(cursor);
     Ok(Reply::page_with(request, &columns, &page.items, next))
 }
 
