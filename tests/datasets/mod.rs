@@ -39,5 +39,5 @@ fn stored(app: &App) -> String {
 /// A file of so many rows.
 fn rows(count: usize) -> String {
     let rows = (1..=count).map(|number| format!("{number},row {number}\n"));
-    "number,text\n".to_owned() + &rows.collect::<String>()
+    "number,text\n".to_owned() + rows.collect::<String>().as_str()
 }
