@@ -22,6 +22,11 @@ impl Prices {
         self.0.iter().map(|(item, price)| (item.as_str(), *price))
     }
 
+    /// What the item costs, if it has a price.
+    pub fn price(&self, item: &str) -> Option<Amount> {
+        self.place(item).map(|place| self.0[place].1)
+    }
+
     /// Whether the item has a price.
     pub fn has(&self, item: &str) -> bool {
         self.place(item).is_some()

@@ -39,5 +39,28 @@ CREATE TABLE katas.dataset_row (
   CONSTRAINT dataset_row_pkey PRIMARY KEY (dataset, position)
 );
 
+-- What a kata made of a dataset.
+CREATE TABLE katas.dataset_run (
+  -- The order in which runs were stored.
+  number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT dataset_run_pkey PRIMARY KEY,
+  -- What clients know it by.
+  id uuid NOT NULL DEFAULT gen_random_uuid(),
+  dataset bigint NOT NULL,
+  kata text NOT NULL,
+  -- Numbers with the digits that they have: json, not jsonb.
+  parameters json NOT NULL,
+  result json NOT NULL,
+  -- How many rows it took.
+  rows bigint NOT NULL,
+  created_at timestamptz NOT NULL DEFAULT now(),
+
+  CONSTRAINT dataset_run_id_key UNIQUE (id),
+  CONSTRAINT dataset_run_dataset_fkey FOREIGN KEY (dataset) REFERENCES katas.dataset ON DELETE CASCADE,
+  CONSTRAINT dataset_run_kata_known CHECK (kata IN ('nth-char', 'spending'))
+);
+
+CREATE INDEX dataset_run_dataset ON katas.dataset_run (dataset, number);
+
 GRANT SELECT, INSERT, DELETE, UPDATE (state, touched_at, rows, bytes) ON katas.dataset TO katas_app;
 GRANT SELECT, INSERT, DELETE ON katas.dataset_row TO katas_app;
+GRANT SELECT, INSERT ON katas.dataset_run TO katas_app;

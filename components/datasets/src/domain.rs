@@ -18,10 +18,6 @@ pub struct Name(String);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns(Vec<String>);
 
-/// An id that a dataset or a run can have: a UUID.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Id(String);
-
 /// What is wrong with a name.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum NameFlaw {
@@ -151,22 +147,6 @@ impl Columns {
     }
 }
 
-impl Id {
-    /// The id, if `text` is a UUID as RFC 9562 writes it.
-    pub fn new(text: &str) -> Option<Id> {
-        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let parts: Vec<_> = text.split('-').collect();
-        let lengths = parts.iter().map(|part| part.len());
-        (lengths.eq([8, 4, 4, 4, 12]) && parts.iter().all(|part| digits(part)))
-            .then(|| Id(text.to_owned()))
-    }
-
-    /// The UUID.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -207,15 +187,5 @@ mod tests {
         assert_eq!(check(&["1", "\0"]), Err(RowFlaw::Nul));
         assert_eq!(check(&["1", &"x".repeat(ROW_LENGTH - 1)]), Ok(()));
         assert_eq!(check(&["1", &"x".repeat(ROW_LENGTH)]), Err(RowFlaw::Long));
-    }
-
-    #[test]
-    fn an_id_is_a_uuid() {
-        let id = "0190aF00-0000-7000-8000-00000000000f";
-        assert_eq!(Id::new(id).unwrap().as_str(), id);
-        for no in ["", "1", "0190af00-0000-7000-8000-00000000000g", &id[1..], &id.replace('-', "")]
-        {
-            assert_eq!(Id::new(no), None, "{no}");
-        }
     }
 }

@@ -5,7 +5,7 @@ use pg::Db;
 use web::{Cursor, Problem, Reply, Request};
 
 use crate::csv;
-use crate::domain::{COLUMNS, Columns, Id, Name, NameFlaw};
+use crate::domain::{COLUMNS, Columns, Name, NameFlaw};
 use crate::error::Error;
 use crate::load::{load, sweep};
 use crate::store::{self, Dataset};
@@ -30,6 +30,8 @@ struct NewDataset {
 }
 
 impl FromObject for NewDataset {
+    const IGNORES_OTHERS: bool = true;
+
     fn from_object(object: &mut Object) -> Option<NewDataset> {
         let name = object.text("name", Name::new);
         let names = object.list("columns", COLUMNS, json::string);
@@ -49,9 +51,8 @@ impl FromObject for NewDataset {
 }
 
 /// The id in the path. What cannot be an id cannot have a dataset either.
-fn id(request: &Request) -> Result<Id, Error> {
-    let text = request.param("id");
-    Id::new(text).ok_or_else(|| Error::Missing(text.to_owned()))
+fn id(request: &Request) -> Result<&str, Error> {
+    request.uuid("id").ok_or_else(|| missing(request))
 }
 
 fn missing(request: &Request) -> Error {
@@ -91,7 +92,7 @@ pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
 
 /// What is known of a dataset.
 pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
-    match store::find(db, &id(request)?)? {
+    match store::find(db, id(request)?)? {
         Some(dataset) => Ok(Reply::ok(&dataset)),
         None => Err(missing(request)),
     }
@@ -99,7 +100,7 @@ pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
 
 /// Removes a dataset. It is gone at once, what it leaves behind is swept as far as time allows.
 pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
-    if !store::remove(db, &id(request)?)? {
+    if !store::remove(db, id(request)?)? {
         return Err(missing(request));
     }
     sweep(db);
@@ -110,27 +111,27 @@ pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
 pub fn rows(request: &Request, db: &Db) -> Result<Reply, Error> {
     let id = id(request)?;
     if request.preferred(ROWS_AS) == Some(CSV) {
-        let dataset = store::find(db, &id)?.ok_or_else(|| missing(request))?;
-        return Ok(file(id, dataset, db.take()));
+        let dataset = store::find(db, id)?.ok_or_else(|| missing(request))?;
+        return Ok(file(dataset, db.take()));
     }
     let query = request.query()?;
     let limit = query.number("limit", 50, 1..=1000)?;
     let page =
-        store::rows(db, &id, query.numeric_cursor()?, limit)?.ok_or_else(|| missing(request))?;
+        store::rows(db, id, query.numeric_cursor()?, limit)?.ok_or_else(|| missing(request))?;
     let columns = format!(r#""columns":{},"#, page.columns);
     let next = page.last.map(cursor);
     Ok(Reply::page_with(request, &columns, &page.items, next))
 }
 
 /// The whole dataset as CSV. Its length is known: a client notices when it breaks off.
-fn file(id: Id, dataset: Dataset, db: Db) -> Reply {
+fn file(dataset: Dataset, db: Db) -> Reply {
     let mut header = Some(csv::line(&dataset.columns));
     let mut after = (dataset.rows > 0).then_some(0);
     let length = dataset.bytes as usize;
     let next = move || -> Result<Option<Vec<u8>>, Problem> {
         let Some(position) = after else { return Ok(header.take()) };
-        let rows = store::rows(&db, &id, position, STRETCH).map_err(Error::from)?;
-        let rows = rows.ok_or_else(|| Error::Missing(id.as_str().to_owned()))?;
+        let rows = store::rows(&db, &dataset.id, position, STRETCH).map_err(Error::from)?;
+        let rows = rows.ok_or_else(|| Error::Missing(dataset.id.clone()))?;
         let mut lines = header.take().unwrap_or_default();
         for row in rows.fields().map_err(Error::from)? {
             lines.append(&mut csv::line(&row));

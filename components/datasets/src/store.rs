@@ -12,7 +12,7 @@ use json::{FromObject, Object};
 use pg::{Db, Parameter, Sql, int8, text, texts};
 use serde::Serialize;
 
-use crate::domain::{Columns, Id, Name};
+use crate::domain::{Columns, Name};
 
 /// A dataset as it is stored.
 #[derive(Serialize)]
@@ -182,23 +182,23 @@ pub fn sweep(db: &Db) -> Result<bool, pg::Error> {
 }
 
 /// The dataset of this id, `None` when there is none.
-pub fn find(db: &Db, id: &Id) -> Result<Option<Dataset>, pg::Error> {
+pub fn find(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     const SQL: &str = concat!(
         "SELECT",
         dataset!(),
         "FROM katas.dataset WHERE id = $1::text::uuid AND state = 'loaded'"
     );
-    db.one(SQL, &[text(id.as_str())])
+    db.one(SQL, &[text(id)])
 }
 
 /// Whether there was a dataset to remove. Its rows are left to [`sweep`].
-pub fn remove(db: &Db, id: &Id) -> Result<bool, pg::Error> {
+pub fn remove(db: &Db, id: &str) -> Result<bool, pg::Error> {
     const SQL: Sql = Sql::with(
         "removed AS (UPDATE katas.dataset SET state = 'gone' \
                      WHERE id = $1::text::uuid AND state = 'loaded' RETURNING 1)",
         "SELECT FROM removed",
     );
-    Ok(db.execute(SQL, &[text(id.as_str())])? == 1)
+    Ok(db.execute(SQL, &[text(id)])? == 1)
 }
 
 /// A stretch of a list.
@@ -268,7 +268,7 @@ impl Rows {
 
 /// Up to `limit` rows after the position `after`, fewer when they reach 256 KiB; `None` when there is
 /// no such dataset.
-pub fn rows(db: &Db, id: &Id, after: i64, limit: i64) -> Result<Option<Rows>, pg::Error> {
+pub fn rows(db: &Db, id: &str, after: i64, limit: i64) -> Result<Option<Rows>, pg::Error> {
     const SQL: Sql = Sql::with(
         "dataset AS (SELECT number, columns, rows FROM katas.dataset \
                      WHERE id = $1::text::uuid AND state = 'loaded'), \
@@ -283,7 +283,7 @@ pub fn rows(db: &Db, id: &Id, after: i64, limit: i64) -> Result<Option<Rows>, pg
                 (SELECT nullif(max(position), rows) FROM page WHERE before < 262144) AS last \
          FROM dataset",
     );
-    db.one(SQL, &[text(id.as_str()), int8(after), int8(limit)])
+    db.one(SQL, &[text(id), int8(after), int8(limit)])
 }
 
 /// The one row of a statement that always has one.

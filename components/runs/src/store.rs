@@ -1,0 +1,183 @@
+//! The runs' table, `katas.dataset_run`, and what a run reads: datasets and price lists.
+//!
+//! A run reads its dataset a stretch at a time, in as many statements as that takes. Datasets do not
+//! change once they are there, so the stretches fit together.
+
+use json::{FromObject, Object, Value};
+use katas::{Amount, Prices};
+use pg::{Db, Parameter, Sql, int8, text};
+
+use crate::run::Outcome;
+
+/// The most prices in a list.
+const PRICES: usize = 10_000;
+
+/// What a run has to know of its dataset.
+pub struct Dataset {
+    pub id: String,
+    pub number: i64,
+    pub columns: Vec<String>,
+}
+
+impl FromObject for Dataset {
+    fn from_object(row: &mut Object) -> Option<Dataset> {
+        Some(Dataset {
+            id: row.required("id")?,
+            number: row.required("number")?,
+            columns: row.required("columns")?,
+        })
+    }
+}
+
+/// The dataset of this id, `None` when there is none.
+pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
+    const SQL: &str = "SELECT id, number, columns FROM katas.dataset \
+                       WHERE id = $1::text::uuid AND state = 'loaded'";
+    db.one(SQL, &[text(id)])
+}
+
+/// The prices in the list of this name, `None` when there is none.
+pub fn prices(db: &Db, name: &str) -> Result<Option<Prices>, pg::Error> {
+    struct Costs(Prices);
+
+    impl FromObject for Costs {
+        fn from_object(row: &mut Object) -> Option<Costs> {
+            let costs = row.map("costs", PRICES, price)?;
+            Some(Costs(costs.into_iter().collect()))
+        }
+    }
+
+    fn price(value: Value) -> Result<Amount, String> {
+        Amount::parse(json::digits(value)?).map_err(|flaw| flaw.to_string())
+    }
+
+    const SQL: &str = "SELECT costs FROM katas.price_list WHERE name = $1";
+    Ok(db.one(SQL, &[text(name)])?.map(|Costs(prices)| prices))
+}
+
+/// Rows that follow each other.
+pub struct Stretch {
+    /// The field of each row in one column.
+    pub first: Vec<String>,
+    /// The field of each row in the other column, if there is another.
+    pub second: Vec<String>,
+}
+
+impl FromObject for Stretch {
+    fn from_object(row: &mut Object) -> Option<Stretch> {
+        Some(Stretch { first: row.required("first")?, second: row.required("second")? })
+    }
+}
+
+/// The fields in one or two columns, counted from 1, of up to 2,000 rows after the first `rows`; fewer
+/// when the rows reach 256 KiB, none at the end. That is read and added up in milliseconds.
+pub fn stretch(
+    db: &Db,
+    dataset: &Dataset,
+    rows: i64,
+    first: i64,
+    second: Option<i64>,
+) -> Result<Stretch, pg::Error> {
+    const SQL: Sql = Sql::with(
+        "found AS (SELECT position, size, fields FROM katas.dataset_row \
+                   WHERE dataset = $1::int8 AND position > $2::int8 \
+                   ORDER BY position LIMIT 2000), \
+         stretch AS (SELECT position, fields, sum(size) OVER (ORDER BY position) - size AS before \
+                     FROM found)",
+        "SELECT coalesce(json_agg(fields[$3::int8] ORDER BY position), '[]') AS first, \
+                coalesce(json_agg(fields[$4::int8] ORDER BY position) \
+                           FILTER (WHERE $4::int8 IS NOT NULL), '[]') AS second \
+         FROM stretch WHERE before < 262144",
+    );
+    let second = second.map_or(Parameter::DbNull, int8);
+    let stretch = db.one(SQL, &[int8(dataset.number), int8(rows), int8(first), second])?;
+    stretch.ok_or_else(|| pg::Error::Other("an aggregate returned no row".to_owned()))
+}
+
+/// The columns of a run as clients see it, but for its result.
+macro_rules! run {
+    () => {
+        " id, kata, parameters, rows, katas.rfc3339(created_at) AS created_at "
+    };
+}
+
+/// A run that has been stored.
+pub struct Stored {
+    pub id: String,
+    /// It as a JSON object.
+    pub run: String,
+}
+
+impl FromObject for Stored {
+    fn from_object(row: &mut Object) -> Option<Stored> {
+        Some(Stored { id: row.required("id")?, run: row.required("run")? })
+    }
+}
+
+/// Stores what a run has come to; `None` when its dataset is not there any more.
+pub fn add(db: &Db, dataset: &Dataset, outcome: &Outcome) -> Result<Option<Stored>, pg::Error> {
+    const SQL: Sql = Sql::with(
+        concat!(
+            "stored AS (INSERT INTO katas.dataset_run (dataset, kata, parameters, result, rows) \
+                        SELECT number, $2, $3::text::json, $4::text::json, $5::int8 \
+                        FROM katas.dataset WHERE number = $1::int8 AND state = 'loaded' \
+                        RETURNING result,",
+            run!(),
+            ")"
+        ),
+        "SELECT id, (SELECT row_to_json(r)::text FROM \
+                       (SELECT id, kata, parameters, result, rows, created_at) r) AS run \
+         FROM stored",
+    );
+    let Outcome { kata, parameters, result, rows } = outcome;
+    let outcome = [int8(dataset.number), text(kata), text(parameters), text(result), int8(*rows)];
+    db.one(SQL, &outcome)
+}
+
+/// The run of this id over this dataset as a JSON object, `None` when there is none.
+pub fn find(db: &Db, dataset: &str, run: &str) -> Result<Option<String>, pg::Error> {
+    const SQL: &str = "SELECT run.id, kata, parameters, result, run.rows, \
+                katas.rfc3339(run.created_at) AS created_at \
+         FROM katas.dataset_run AS run JOIN katas.dataset ON run.dataset = dataset.number \
+         WHERE run.id = $2::text::uuid AND dataset.id = $1::text::uuid \
+           AND dataset.state = 'loaded'";
+    db.row(SQL, &[text(dataset), text(run)])
+}
+
+/// A stretch of a list.
+pub struct Page {
+    /// A JSON array.
+    pub items: String,
+    /// The key of the last item if more come after it.
+    pub last: Option<String>,
+}
+
+impl FromObject for Page {
+    fn from_object(row: &mut Object) -> Option<Page> {
+        Some(Page { items: row.required("items")?, last: row.required("last")? })
+    }
+}
+
+/// Up to `limit` runs over a dataset in the order in which they were stored, after the one with the
+/// number `after`; `None` when there is no such dataset.
+pub fn page(db: &Db, id: &str, after: i64, limit: i64) -> Result<Option<Page>, pg::Error> {
+    const SQL: Sql = Sql::with(
+        concat!(
+            "dataset AS (SELECT number FROM katas.dataset \
+                         WHERE id = $1::text::uuid AND state = 'loaded'), \
+             found AS (SELECT number,",
+            run!(),
+            "FROM katas.dataset_run \
+             WHERE dataset = (SELECT number FROM dataset) AND number > $2::int8 \
+             ORDER BY number LIMIT $3::int8 + 1), \
+             page AS (SELECT * FROM found ORDER BY number LIMIT $3::int8)"
+        ),
+        "SELECT (SELECT coalesce(json_agg((SELECT r FROM \
+                            (SELECT id, kata, parameters, rows, created_at) r) ORDER BY number), \
+                          '[]') FROM page)::text AS items, \
+                (SELECT max(number)::text FROM page \
+                 WHERE (SELECT count(*) FROM found) > $3::int8) AS last \
+         FROM dataset",
+    );
+    db.one(SQL, &[text(id), int8(after), int8(limit)])
+}
