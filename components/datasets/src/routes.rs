@@ -15,7 +15,7 @@ const FILE_LIMIT: usize = 64 << 20;
 /// The most rows that come as JSON, which is read as a whole; a file may have more.
 const JSON_ROWS: usize = 10_000;
 /// How many rows of a file are fetched at a time.
-const STRETCH: i64 = 2000;
+const STRETCH: i64 = 1000;
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";

@@ -55,8 +55,8 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
     let outcome = run(db, &dataset, &task)?;
     // A dataset that has been removed meanwhile has been swept perhaps: then this is no result.
     let stored = store::add(db, &dataset, &outcome)?.ok_or_else(|| no_dataset(request))?;
-    Ok(Reply::json_text(StatusCode::CREATED, stored.run)
-        .header("location", format!("/api/v1/datasets/{}/runs/{}", dataset.id, stored.id)))
+    let location = format!("/api/v1/datasets/{id}/runs/{}", stored.id);
+    Ok(Reply::json_text(StatusCode::CREATED, stored.run).header("location", location))
 }
 
 /// Runs over a dataset in the order in which they were stored, without their results, a page at a

@@ -83,11 +83,12 @@ fn spending(
 
 /// Totals by group as JSON, numbers with all of their digits.
 fn groups(totals: &[(String, Amount)]) -> String {
-    let group = |(key, total): &(String, Amount)| {
-        format!(r#"{{"key":{},"total":{}}}"#, text(key), total.shortest())
-    };
-    let groups: Vec<_> = totals.iter().map(group).collect();
-    format!(r#"{{"groups":[{}]}}"#, groups.join(","))
+    let mut json = String::from(r#"{"groups":["#);
+    for (index, (key, total)) in totals.iter().enumerate() {
+        let comma = if index > 0 { "," } else { "" };
+        json += &format!(r#"{comma}{{"key":{},"total":{}}}"#, text(key), total.shortest());
+    }
+    json + "]}"
 }
 
 /// Where a column stands, from 1. `field` is what names it in the request.

@@ -3,69 +3,41 @@
 //! A run reads its dataset a stretch at a time, in as many statements as that takes. Datasets do not
 //! change once they are there, so the stretches fit together.
 
-use json::{FromObject, Object, Value};
-use katas::{Amount, Prices};
+use json::{FromObject, Object};
+use katas::{Amount, Inexact, Prices};
 use pg::{Db, Parameter, Sql, int8, text};
 
 use crate::run::Outcome;
 
-/// The most prices in a list.
-const PRICES: usize = 10_000;
-
 /// What a run has to know of its dataset.
 pub struct Dataset {
-    pub id: String,
     pub number: i64,
     pub columns: Vec<String>,
 }
 
 impl FromObject for Dataset {
     fn from_object(row: &mut Object) -> Option<Dataset> {
-        Some(Dataset {
-            id: row.required("id")?,
-            number: row.required("number")?,
-            columns: row.required("columns")?,
-        })
+        Some(Dataset { number: row.required("number")?, columns: row.required("columns")? })
     }
 }
 
 /// The dataset of this id, `None` when there is none.
 pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
-    const SQL: &str = "SELECT id, number, columns FROM katas.dataset \
+    const SQL: &str = "SELECT number, columns FROM katas.dataset \
                        WHERE id = $1::text::uuid AND state = 'loaded'";
     db.one(SQL, &[text(id)])
 }
 
-/// The prices in the list of this name, `None` when there is none.
-pub fn prices(db: &Db, name: &str) -> Result<Option<Prices>, pg::Error> {
-    struct Costs(Prices);
-
-    impl FromObject for Costs {
-        fn from_object(row: &mut Object) -> Option<Costs> {
-            let costs = row.map("costs", PRICES, price)?;
-            Some(Costs(costs.into_iter().collect()))
-        }
-    }
-
-    fn price(value: Value) -> Result<Amount, String> {
-        Amount::parse(json::digits(value)?).map_err(|flaw| flaw.to_string())
-    }
-
-    const SQL: &str = "SELECT costs FROM katas.price_list WHERE name = $1";
-    Ok(db.one(SQL, &[text(name)])?.map(|Costs(prices)| prices))
-}
-
-/// Rows that follow each other.
-pub struct Stretch {
-    /// The field of each row in one column.
+/// What stands beside each other: the fields of rows in two columns, or items and their prices.
+pub struct Pairs {
     pub first: Vec<String>,
-    /// The field of each row in the other column, if there is another.
+    /// As many, or none when there is no second column.
     pub second: Vec<String>,
 }
 
-impl FromObject for Stretch {
-    fn from_object(row: &mut Object) -> Option<Stretch> {
-        Some(Stretch { first: row.required("first")?, second: row.required("second")? })
+impl FromObject for Pairs {
+    fn from_object(row: &mut Object) -> Option<Pairs> {
+        Some(Pairs { first: row.required("first")?, second: row.required("second")? })
     }
 }
 
@@ -77,7 +49,7 @@ pub fn stretch(
     rows: i64,
     first: i64,
     second: Option<i64>,
-) -> Result<Stretch, pg::Error> {
+) -> Result<Pairs, pg::Error> {
     const SQL: Sql = Sql::with(
         "found AS (SELECT position, size, fields FROM katas.dataset_row \
                    WHERE dataset = $1::int8 AND position > $2::int8 \
@@ -92,6 +64,18 @@ pub fn stretch(
     let second = second.map_or(Parameter::DbNull, int8);
     let stretch = db.one(SQL, &[int8(dataset.number), int8(rows), int8(first), second])?;
     stretch.ok_or_else(|| pg::Error::Other("an aggregate returned no row".to_owned()))
+}
+
+/// The prices in the list of this name, `None` when there is none.
+pub fn prices(db: &Db, name: &str) -> Result<Option<Prices>, pg::Error> {
+    const SQL: &str = "SELECT \
+             (SELECT coalesce(json_agg(key), '[]') FROM json_each_text(costs)) AS first, \
+             (SELECT coalesce(json_agg(value), '[]') FROM json_each_text(costs)) AS second \
+         FROM katas.price_list WHERE name = $1";
+    let Some(Pairs { first, second }) = db.one(SQL, &[text(name)])? else { return Ok(None) };
+    let price = |(item, digits): (String, String)| Ok((item, Amount::parse(&digits)?));
+    let prices = first.into_iter().zip(second).map(price).collect::<Result<_, Inexact>>();
+    prices.map(Some).map_err(|flaw| pg::Error::Other(format!("a price {flaw}")))
 }
 
 /// The columns of a run as clients see it, but for its result.
