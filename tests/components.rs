@@ -65,6 +65,7 @@ const RIGHTS: &[(&str, &[Right])] = &[
     ("dictionary", &[Database, Token]),
     ("health", &[Database]),
     ("nth-char", &[]),
+    ("runs", &[Database, Token]),
     ("spending", &[Database, Token]),
 ];
 

@@ -12,6 +12,7 @@ mod log;
 mod privileges;
 mod readme;
 mod routes;
+mod runs;
 mod support;
 mod tidy;
 mod token;

@@ -268,13 +268,16 @@ impl Rows {
 
 /// Up to `limit` rows after the position `after`, fewer when they reach 256 KiB; `None` when there is
 /// no such dataset.
+///
+/// Positions have no gaps, so both ends are known. With a LIMIT in place of the second, PostgreSQL
+/// reads and sorts all that is left of a dataset that it has no statistics of yet.
 pub fn rows(db: &Db, id: &str, after: i64, limit: i64) -> Result<Option<Rows>, pg::Error> {
     const SQL: Sql = Sql::with(
         "dataset AS (SELECT number, columns, rows FROM katas.dataset \
                      WHERE id = $1::text::uuid AND state = 'loaded'), \
          found AS (SELECT position, size, fields FROM katas.dataset_row \
                    WHERE dataset = (SELECT number FROM dataset) AND position > $2::int8 \
-                   ORDER BY position LIMIT $3::int8), \
+                     AND position <= $3::int8), \
          page AS (SELECT position, fields, sum(size) OVER (ORDER BY position) - size AS before \
                   FROM found)",
         "SELECT to_json(columns)::text AS columns, \
@@ -283,7 +286,7 @@ pub fn rows(db: &Db, id: &str, after: i64, limit: i64) -> Result<Option<Rows>, p
                 (SELECT nullif(max(position), rows) FROM page WHERE before < 262144) AS last \
          FROM dataset",
     );
-    db.one(SQL, &[text(id), int8(after), int8(limit)])
+    db.one(SQL, &[text(id), int8(after), int8(after.saturating_add(limit))])
 }
 
 /// The one row of a statement that always has one.

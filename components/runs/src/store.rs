@@ -43,6 +43,9 @@ impl FromObject for Pairs {
 
 /// The fields in one or two columns, counted from 1, of up to 2,000 rows after the first `rows`; fewer
 /// when the rows reach 256 KiB, none at the end. That is read and added up in milliseconds.
+///
+/// Both ends are given: with a LIMIT in place of the second, PostgreSQL reads and sorts all that is
+/// left of a dataset that it has no statistics of yet.
 pub fn stretch(
     db: &Db,
     dataset: &Dataset,
@@ -53,7 +56,7 @@ pub fn stretch(
     const SQL: Sql = Sql::with(
         "found AS (SELECT position, size, fields FROM katas.dataset_row \
                    WHERE dataset = $1::int8 AND position > $2::int8 \
-                   ORDER BY position LIMIT 2000), \
+                     AND position <= $2::int8 + 2000), \
          stretch AS (SELECT position, fields, sum(size) OVER (ORDER BY position) - size AS before \
                      FROM found)",
         "SELECT coalesce(json_agg(fields[$3::int8] ORDER BY position), '[]') AS first, \
