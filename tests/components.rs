@@ -17,7 +17,7 @@ fn wasm(id: &str) -> String {
 }
 
 /// The folders in a folder.
-fn folders(path: &str) -> BTreeSet<String> {
+pub(crate) fn folders(path: &str) -> BTreeSet<String> {
     let entries = fs::read_dir(root().join(path)).expect(path).map(|entry| entry.expect(path));
     let folders = entries.filter(|entry| entry.path().is_dir());
     folders.map(|folder| folder.file_name().into_string().expect("UTF-8")).collect()
@@ -65,8 +65,11 @@ const RIGHTS: &[(&str, &[Right])] = &[
     ("dictionary", &[Database, Token]),
     ("health", &[Database]),
     ("nth-char", &[]),
+    ("price-lists", &[Database, Token]),
+    ("receipts", &[Database, Token]),
     ("runs", &[Database, Token]),
-    ("spending", &[Database, Token]),
+    ("spending", &[Database]),
+    ("users", &[Database, Token]),
 ];
 
 #[test]

@@ -2,8 +2,10 @@
 
 mod amount;
 mod nth_char;
+mod order;
 mod spending;
 
 pub use amount::{Amount, Inexact};
 pub use nth_char::{NthChar, nth_char};
+pub use order::{Flaw, Name, Order, Source};
 pub use spending::{Bill, Line, Prices};

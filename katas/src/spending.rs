@@ -6,17 +6,12 @@ use crate::{Amount, Inexact};
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Prices(Vec<(String, Amount)>);
 
-impl FromIterator<(String, Amount)> for Prices {
-    /// Each item has one price: of several, any.
-    fn from_iter<T: IntoIterator<Item = (String, Amount)>>(prices: T) -> Prices {
-        let mut prices: Vec<_> = prices.into_iter().collect();
-        prices.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        prices.dedup_by(|(a, _), (b, _)| a == b);
-        Prices(prices)
-    }
-}
-
 impl Prices {
+    /// The prices of items in the order of their names, each there once; `None` if they are not.
+    pub fn new(prices: Vec<(String, Amount)>) -> Option<Prices> {
+        prices.is_sorted_by(|(a, _), (b, _)| a < b).then_some(Prices(prices))
+    }
+
     /// Items with their prices, by name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Amount)> {
         self.0.iter().map(|(item, price)| (item.as_str(), *price))
@@ -110,7 +105,8 @@ mod tests {
 
     fn prices(prices: &[(&str, &str)]) -> Prices {
         let parse = |digits| Amount::parse(digits).expect(digits);
-        prices.iter().map(|&(item, price)| (item.to_owned(), parse(price))).collect()
+        let prices = prices.iter().map(|&(item, price)| (item.to_owned(), parse(price)));
+        Prices::new(prices.collect()).expect("they are in order")
     }
 
     /// The name and the parameters of the first one.
@@ -125,13 +121,13 @@ mod tests {
 
     #[test]
     fn it_answers_as_the_first_one_did() {
-        let costs = [("socks", "5"), ("shoes", "60"), ("sweater", "30")];
+        let costs = [("shoes", "60"), ("socks", "5"), ("sweater", "30")];
         assert_eq!(get_total(&costs, &["socks", "shoes"], "0.09"), "70.85");
     }
 
     #[test]
     fn repeats_count_every_time_and_what_has_no_price_not_at_all() {
-        let costs = [("socks", "5"), ("shoes", "60")];
+        let costs = [("shoes", "60"), ("socks", "5")];
         assert_eq!(get_total(&costs, &["socks", "hat", "socks"], "0"), "10");
         assert_eq!(get_total(&costs, &[], "0.09"), "0");
         assert_eq!(get_total(&[], &["socks"], "0.09"), "0");
@@ -163,8 +159,8 @@ mod tests {
             picks in prop::collection::vec(0_usize..8, 0..40),
         ) {
             let price = |cents: &u32| Amount::parse(&format!("{cents}e-2")).expect("a price");
-            let prices: Prices =
-                cents.iter().enumerate().map(|(n, cents)| (n.to_string(), price(cents))).collect();
+            let prices = cents.iter().enumerate().map(|(n, cents)| (n.to_string(), price(cents)));
+            let prices = Prices::new(prices.collect()).expect("they are in order");
             let total = |picks: &mut dyn Iterator<Item = &usize>| {
                 let mut bill = Bill::new(&prices);
                 picks.for_each(|pick| { bill.add(&pick.to_string()); });

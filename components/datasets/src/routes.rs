@@ -2,7 +2,7 @@
 
 use json::{FromObject, FromValue, Object};
 use pg::Db;
-use web::{Cursor, Problem, Reply, Request};
+use web::{Cursor, Problem, Query, Reply, Request};
 
 use crate::csv;
 use crate::domain::{COLUMNS, Columns, Name, NameFlaw};
@@ -50,13 +50,13 @@ impl FromObject for NewDataset {
     }
 }
 
-/// The id in the path. What cannot be an id cannot have a dataset either.
-fn id(request: &Request) -> Result<&str, Error> {
-    request.uuid("id").ok_or_else(|| missing(request))
-}
-
 fn missing(request: &Request) -> Error {
     Error::Missing(request.param("id").to_owned())
+}
+
+/// Where to go on: numbers and positions begin at 1.
+fn after(query: &Query) -> Result<i64, Problem> {
+    query.cursor()?.map_or(Ok(0), |cursor| cursor.key())
 }
 
 fn cursor(last: i64) -> Cursor {
@@ -86,13 +86,13 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
     let query = request.query()?;
     let limit = query.number("limit", 50, 1..=1000)?;
-    let page = store::page(db, query.numeric_cursor()?, limit)?;
+    let page = store::page(db, after(&query)?, limit)?;
     Ok(Reply::page(request, &page.items, page.last.map(cursor)))
 }
 
 /// What is known of a dataset.
 pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
-    match store::find(db, id(request)?)? {
+    match store::find(db, request.param("id"))? {
         Some(dataset) => Ok(Reply::ok(&dataset)),
         None => Err(missing(request)),
     }
@@ -100,7 +100,7 @@ pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
 
 /// Removes a dataset. It is gone at once, what it leaves behind is swept as far as time allows.
 pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
-    if !store::remove(db, id(request)?)? {
+    if !store::remove(db, request.param("id"))? {
         return Err(missing(request));
     }
     sweep(db);
@@ -109,15 +109,14 @@ pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
 
 /// The rows of a dataset: a page of them, or all of them as CSV.
 pub fn rows(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let id = id(request)?;
+    let id = request.param("id");
     if request.preferred(ROWS_AS) == Some(CSV) {
         let dataset = store::find(db, id)?.ok_or_else(|| missing(request))?;
         return Ok(file(dataset, db.take()));
     }
     let query = request.query()?;
     let limit = query.number("limit", 50, 1..=1000)?;
-    let page =
-        store::rows(db, id, query.numeric_cursor()?, limit)?.ok_or_else(|| missing(request))?;
+    let page = store::rows(db, id, after(&query)?, limit)?.ok_or_else(|| missing(request))?;
     let columns = format!(r#""columns":{},"#, page.columns);
     let next = page.last.map(cursor);
     Ok(Reply::page_with(request, &columns, &page.items, next))

@@ -9,7 +9,7 @@
 use std::mem;
 
 use json::{FromObject, Object};
-use pg::{Db, Parameter, Sql, int8, text, texts};
+use pg::{Db, Page, Parameter, Sql, int8, text, texts, uuid};
 use serde::Serialize;
 
 use crate::domain::{Columns, Name};
@@ -183,41 +183,26 @@ pub fn sweep(db: &Db) -> Result<bool, pg::Error> {
 
 /// The dataset of this id, `None` when there is none.
 pub fn find(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
-    const SQL: &str = concat!(
-        "SELECT",
-        dataset!(),
-        "FROM katas.dataset WHERE id = $1::text::uuid AND state = 'loaded'"
-    );
-    db.one(SQL, &[text(id)])
+    const SQL: &str =
+        concat!("SELECT", dataset!(), "FROM katas.dataset WHERE id = $1 AND state = 'loaded'");
+    let Some(id) = uuid(id) else { return Ok(None) };
+    db.one(SQL, &[id])
 }
 
 /// Whether there was a dataset to remove. Its rows are left to [`sweep`].
 pub fn remove(db: &Db, id: &str) -> Result<bool, pg::Error> {
     const SQL: Sql = Sql::with(
         "removed AS (UPDATE katas.dataset SET state = 'gone' \
-                     WHERE id = $1::text::uuid AND state = 'loaded' RETURNING 1)",
+                     WHERE id = $1 AND state = 'loaded' RETURNING 1)",
         "SELECT FROM removed",
     );
-    Ok(db.execute(SQL, &[text(id)])? == 1)
-}
-
-/// A stretch of a list.
-pub struct Page {
-    /// A JSON array.
-    pub items: String,
-    /// The key of the last item on the page if more come after it.
-    pub last: Option<i64>,
-}
-
-impl FromObject for Page {
-    fn from_object(row: &mut Object) -> Option<Page> {
-        Some(Page { items: row.required("items")?, last: row.required("last")? })
-    }
+    let Some(id) = uuid(id) else { return Ok(false) };
+    Ok(db.execute(SQL, &[id])? == 1)
 }
 
 /// Up to `limit` datasets in the order in which they were begun, after the number `after`; fewer when
 /// the names of their columns reach 256 KiB.
-pub fn page(db: &Db, after: i64, limit: i64) -> Result<Page, pg::Error> {
+pub fn page(db: &Db, after: i64, limit: i64) -> Result<Page<i64>, pg::Error> {
     const SQL: Sql = Sql::with(
         concat!(
             "found AS (SELECT",
@@ -230,12 +215,11 @@ pub fn page(db: &Db, after: i64, limit: i64) -> Result<Page, pg::Error> {
                       FROM found WINDOW w AS (ORDER BY number))"
         ),
         "SELECT coalesce(json_agg((SELECT d FROM \
-                    (SELECT id, name, columns, rows, bytes, created_at) d) ORDER BY number), '[]') \
-                    ::text AS items, \
+                    (SELECT id, name, columns, rows, bytes, created_at) d) ORDER BY number), '[]') AS items, \
                 CASE WHEN bool_and(more) THEN max(number) END AS last \
          FROM page WHERE place <= $2::int8 AND before < 262144",
     );
-    some(db.one(SQL, &[int8(after), int8(limit)])?)
+    db.page(SQL, &[int8(after), int8(limit)])
 }
 
 /// A stretch of a dataset.
@@ -246,16 +230,6 @@ pub struct Rows {
     pub items: String,
     /// The position of the last row if more come after it.
     pub last: Option<i64>,
-}
-
-impl FromObject for Rows {
-    fn from_object(row: &mut Object) -> Option<Rows> {
-        Some(Rows {
-            columns: row.required("columns")?,
-            items: row.required("items")?,
-            last: row.required("last")?,
-        })
-    }
 }
 
 impl Rows {
@@ -274,19 +248,28 @@ impl Rows {
 pub fn rows(db: &Db, id: &str, after: i64, limit: i64) -> Result<Option<Rows>, pg::Error> {
     const SQL: Sql = Sql::with(
         "dataset AS (SELECT number, columns, rows FROM katas.dataset \
-                     WHERE id = $1::text::uuid AND state = 'loaded'), \
+                     WHERE id = $1 AND state = 'loaded'), \
          found AS (SELECT position, size, fields FROM katas.dataset_row \
                    WHERE dataset = (SELECT number FROM dataset) AND position > $2::int8 \
                      AND position <= $3::int8), \
          page AS (SELECT position, fields, sum(size) OVER (ORDER BY position) - size AS before \
                   FROM found)",
-        "SELECT to_json(columns)::text AS columns, \
-                (SELECT coalesce(json_agg(fields ORDER BY position), '[]') FROM page \
-                 WHERE before < 262144)::text AS items, \
+        // The columns stand in a line of their own, as JSON that need not be read. Without a dataset
+        // there is no line.
+        "SELECT coalesce(to_json(columns) || E'\\n' || \
+                         (SELECT coalesce(json_agg(fields ORDER BY position), '[]') FROM page \
+                          WHERE before < 262144), '') AS items, \
                 (SELECT nullif(max(position), rows) FROM page WHERE before < 262144) AS last \
-         FROM dataset",
+         FROM (SELECT) AS always LEFT JOIN dataset ON true",
     );
-    db.one(SQL, &[text(id), int8(after), int8(after.saturating_add(limit))])
+    let Some(id) = uuid(id) else { return Ok(None) };
+    let Page { items, last } =
+        db.page(SQL, &[id, int8(after), int8(after.saturating_add(limit))])?;
+    Ok(items.split_once('\n').map(|(columns, items)| Rows {
+        columns: columns.to_owned(),
+        items: items.to_owned(),
+        last,
+    }))
 }
 
 /// The one row of a statement that always has one.

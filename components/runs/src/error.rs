@@ -30,7 +30,7 @@ impl From<Error> for Problem {
             Error::NoDataset(id) => Problem::not_found(format!("Can't find dataset {id}")),
             Error::NoRun(id) => Problem::not_found(format!("Can't find run {id}")),
             Error::NoColumn(field) => invalid(field, &"is not a column of the dataset"),
-            Error::NoPriceList => invalid("price_list", &"is not there"),
+            Error::NoPriceList => invalid("price_list", &"is not known"),
             Error::NoResult(field, flaw) => invalid(field, &flaw),
             Error::Request(problem) => problem,
             Error::Database(error) if error.is_temporary() => {

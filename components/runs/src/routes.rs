@@ -2,11 +2,11 @@
 
 use http::StatusCode;
 use json::{FromObject, Object};
-use katas::Amount;
+use katas::{Amount, Name};
 use pg::Db;
 use web::{Cursor, Reply, Request};
 
-use crate::domain::{Task, price_list};
+use crate::domain::Task;
 use crate::error::Error;
 use crate::run::run;
 use crate::store;
@@ -19,7 +19,7 @@ impl FromObject for Task {
             "nth-char" => object.required("column").map(|column| Task::NthChar { column }),
             "spending" => {
                 let item_column = object.required("item_column");
-                let price_list = object.text("price_list", price_list);
+                let price_list = object.text("price_list", Name::new);
                 let tax = object.number("tax", Amount::parse);
                 let grouped = object.has("group_by");
                 let group_by = if grouped { object.required("group_by") } else { Some(None) };
@@ -38,18 +38,13 @@ impl FromObject for Task {
     }
 }
 
-/// The id in the path. What cannot be an id cannot have a dataset either.
-fn id(request: &Request) -> Result<&str, Error> {
-    request.uuid("id").ok_or_else(|| no_dataset(request))
-}
-
 fn no_dataset(request: &Request) -> Error {
     Error::NoDataset(request.param("id").to_owned())
 }
 
 /// Runs a kata over a dataset, and keeps what came of it.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let id = id(request)?;
+    let id = request.param("id");
     let task = request.json()?;
     let dataset = store::dataset(db, id)?.ok_or_else(|| no_dataset(request))?;
     let outcome = run(db, &dataset, &task)?;
@@ -64,15 +59,17 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
     let query = request.query()?;
     let limit = query.number("limit", 50, 1..=1000)?;
-    let page = store::page(db, id(request)?, query.numeric_cursor()?, limit)?;
+    let after = query.cursor()?.map(|cursor| cursor.key()).transpose()?;
+    let page = store::page(db, request.param("id"), after, limit)?;
     let page = page.ok_or_else(|| no_dataset(request))?;
-    Ok(Reply::page(request, &page.items, page.last.map(Cursor)))
+    Ok(Reply::page(request, &page.items, page.last.map(|number| Cursor(number.to_string()))))
 }
 
 /// One run.
 pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let missing = || Error::NoRun(request.param("run").to_owned());
-    let run = request.uuid("run").ok_or_else(missing)?;
-    let run = store::find(db, id(request)?, run)?.ok_or_else(missing)?;
-    Ok(Reply::json_text(StatusCode::OK, run))
+    let run = request.param("run");
+    match store::find(db, request.param("id"), run)? {
+        Some(run) => Ok(Reply::json_text(StatusCode::OK, run)),
+        None => Err(Error::NoRun(run.to_owned())),
+    }
 }

@@ -1,7 +1,7 @@
 //! A kata over a dataset, a stretch of rows at a time: its memory does not grow with the rows, and
 //! neither does its time between two statements.
 
-use katas::{Amount, NthChar};
+use katas::{Amount, Name, NthChar};
 use pg::Db;
 use serde::Serialize;
 
@@ -47,7 +47,7 @@ fn spending(
     db: &Db,
     dataset: &Dataset,
     item_column: &str,
-    price_list: &str,
+    price_list: &Name,
     tax: Amount,
     group_by: Option<&str>,
 ) -> Result<Outcome, Error> {
@@ -65,7 +65,7 @@ fn spending(
     let mut parameters = format!(
         r#"{{"item_column":{},"price_list":{},"tax":{}"#,
         text(&item_column),
-        text(&price_list),
+        text(&price_list.as_str()),
         tax.shortest()
     );
     if let Some(column) = group_by {

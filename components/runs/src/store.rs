@@ -4,8 +4,8 @@
 //! change once they are there, so the stretches fit together.
 
 use json::{FromObject, Object};
-use katas::{Amount, Inexact, Prices};
-use pg::{Db, Parameter, Sql, int8, text};
+use katas::{Name, Prices};
+use pg::{Db, Page, Parameter, Sql, int8, text, uuid};
 
 use crate::run::Outcome;
 
@@ -24,20 +24,22 @@ impl FromObject for Dataset {
 /// The dataset of this id, `None` when there is none.
 pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     const SQL: &str = "SELECT number, columns FROM katas.dataset \
-                       WHERE id = $1::text::uuid AND state = 'loaded'";
-    db.one(SQL, &[text(id)])
+                       WHERE id = $1 AND state = 'loaded'";
+    let Some(id) = uuid(id) else { return Ok(None) };
+    db.one(SQL, &[id])
 }
 
-/// What stands beside each other: the fields of rows in two columns, or items and their prices.
-pub struct Pairs {
+/// Rows that follow each other.
+pub struct Stretch {
+    /// The field of each row in one column.
     pub first: Vec<String>,
-    /// As many, or none when there is no second column.
+    /// The field of each row in the other column; none when there is no other.
     pub second: Vec<String>,
 }
 
-impl FromObject for Pairs {
-    fn from_object(row: &mut Object) -> Option<Pairs> {
-        Some(Pairs { first: row.required("first")?, second: row.required("second")? })
+impl FromObject for Stretch {
+    fn from_object(row: &mut Object) -> Option<Stretch> {
+        Some(Stretch { first: row.required("first")?, second: row.required("second")? })
     }
 }
 
@@ -52,7 +54,7 @@ pub fn stretch(
     rows: i64,
     first: i64,
     second: Option<i64>,
-) -> Result<Pairs, pg::Error> {
+) -> Result<Stretch, pg::Error> {
     const SQL: Sql = Sql::with(
         "found AS (SELECT position, size, fields FROM katas.dataset_row \
                    WHERE dataset = $1::int8 AND position > $2::int8 \
@@ -70,15 +72,9 @@ pub fn stretch(
 }
 
 /// The prices in the list of this name, `None` when there is none.
-pub fn prices(db: &Db, name: &str) -> Result<Option<Prices>, pg::Error> {
-    const SQL: &str = "SELECT \
-             (SELECT coalesce(json_agg(key), '[]') FROM json_each_text(costs)) AS first, \
-             (SELECT coalesce(json_agg(value), '[]') FROM json_each_text(costs)) AS second \
-         FROM katas.price_list WHERE name = $1";
-    let Some(Pairs { first, second }) = db.one(SQL, &[text(name)])? else { return Ok(None) };
-    let price = |(item, digits): (String, String)| Ok((item, Amount::parse(&digits)?));
-    let prices = first.into_iter().zip(second).map(price).collect::<Result<_, Inexact>>();
-    prices.map(Some).map_err(|flaw| pg::Error::Other(format!("a price {flaw}")))
+pub fn prices(db: &Db, name: &Name) -> Result<Option<Prices>, pg::Error> {
+    const SQL: &str = "SELECT costs FROM katas.price_list WHERE name = $1";
+    db.one(SQL, &[text(name.as_str())])
 }
 
 /// The columns of a run as clients see it, but for its result.
@@ -126,32 +122,24 @@ pub fn find(db: &Db, dataset: &str, run: &str) -> Result<Option<String>, pg::Err
     const SQL: &str = "SELECT run.id, kata, parameters, result, run.rows, \
                 katas.rfc3339(run.created_at) AS created_at \
          FROM katas.dataset_run AS run JOIN katas.dataset ON run.dataset = dataset.number \
-         WHERE run.id = $2::text::uuid AND dataset.id = $1::text::uuid \
-           AND dataset.state = 'loaded'";
-    db.row(SQL, &[text(dataset), text(run)])
-}
-
-/// A stretch of a list.
-pub struct Page {
-    /// A JSON array.
-    pub items: String,
-    /// The key of the last item if more come after it.
-    pub last: Option<String>,
-}
-
-impl FromObject for Page {
-    fn from_object(row: &mut Object) -> Option<Page> {
-        Some(Page { items: row.required("items")?, last: row.required("last")? })
+         WHERE run.id = $2 AND dataset.id = $1 AND dataset.state = 'loaded'";
+    match (uuid(dataset), uuid(run)) {
+        (Some(dataset), Some(run)) => db.row(SQL, &[dataset, run]),
+        _ => Ok(None),
     }
 }
 
 /// Up to `limit` runs over a dataset in the order in which they were stored, after the one with the
 /// number `after`; `None` when there is no such dataset.
-pub fn page(db: &Db, id: &str, after: i64, limit: i64) -> Result<Option<Page>, pg::Error> {
+pub fn page(
+    db: &Db,
+    id: &str,
+    after: Option<i64>,
+    limit: i64,
+) -> Result<Option<Page<i64>>, pg::Error> {
     const SQL: Sql = Sql::with(
         concat!(
-            "dataset AS (SELECT number FROM katas.dataset \
-                         WHERE id = $1::text::uuid AND state = 'loaded'), \
+            "dataset AS (SELECT number FROM katas.dataset WHERE id = $1 AND state = 'loaded'), \
              found AS (SELECT number,",
             run!(),
             "FROM katas.dataset_run \
@@ -159,12 +147,16 @@ pub fn page(db: &Db, id: &str, after: i64, limit: i64) -> Result<Option<Page>, p
              ORDER BY number LIMIT $3::int8 + 1), \
              page AS (SELECT * FROM found ORDER BY number LIMIT $3::int8)"
         ),
-        "SELECT (SELECT coalesce(json_agg((SELECT r FROM \
+        "SELECT CASE WHEN EXISTS (SELECT FROM dataset) \
+                     THEN coalesce(json_agg((SELECT r FROM \
                             (SELECT id, kata, parameters, rows, created_at) r) ORDER BY number), \
-                          '[]') FROM page)::text AS items, \
-                (SELECT max(number)::text FROM page \
-                 WHERE (SELECT count(*) FROM found) > $3::int8) AS last \
-         FROM dataset",
+                          '[]')::text \
+                     ELSE '' END AS items, \
+                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(number) END AS last \
+         FROM page",
     );
-    db.one(SQL, &[text(id), int8(after), int8(limit)])
+    let Some(id) = uuid(id) else { return Ok(None) };
+    // Numbers begin at 1.
+    let page = db.page(SQL, &[id, int8(after.unwrap_or(0)), int8(limit)])?;
+    Ok(Some(page).filter(|page| !page.items.is_empty()))
 }

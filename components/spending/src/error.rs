@@ -4,22 +4,10 @@ use json::Flaw;
 use katas::Inexact;
 use web::Problem;
 
-use crate::domain;
-
 /// Why a request was not carried out.
 pub enum Error {
-    /// There is no price list of this name.
-    NoPriceList(String),
-    /// The price list in an order is not there.
+    /// The price list in the order is not there.
     UnknownPriceList,
-    /// There is no receipt with this id.
-    NoReceipt(String),
-    /// The key stands for another order already.
-    KeyTaken,
-    /// What the path has in the place of a name cannot be one.
-    NoName(domain::Flaw),
-    /// The header `Idempotency-Key` cannot be a key.
-    NoKey(domain::Flaw),
     /// A sum would have to be rounded.
     Inexact(Inexact),
     /// The request itself is at fault.
@@ -30,17 +18,10 @@ pub enum Error {
 
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
-        let invalid = |name: &str, detail: &str| Problem::invalid(vec![Flaw::of(name, &detail)]);
         match error {
-            Error::NoPriceList(name) => Problem::not_found(format!("Can't find price list {name}")),
-            Error::UnknownPriceList => invalid("price_list", "is not known"),
-            Error::NoReceipt(id) => Problem::not_found(format!("Can't find receipt {id}")),
-            Error::KeyTaken => Problem::invalid(vec![Flaw {
-                pointer: String::new(),
-                detail: "is not the one that this Idempotency-Key was first used with".to_owned(),
-            }]),
-            Error::NoName(flaw) => Problem::invalid(vec![Flaw::of("name", &flaw)]),
-            Error::NoKey(flaw) => Problem::bad_request(format!("Idempotency-Key {flaw}")),
+            Error::UnknownPriceList => {
+                Problem::invalid(vec![Flaw::of("price_list", &"is not known")])
+            }
             Error::Inexact(flaw) => Problem::invalid(vec![Flaw {
                 pointer: String::new(),
                 detail: format!("has a sum that {flaw}"),

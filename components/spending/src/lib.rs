@@ -1,27 +1,15 @@
-//! How much will you spend: totals, price lists and receipts.
+//! How much will you spend: the total of an order.
 
-mod domain;
 mod error;
-mod order;
 mod routes;
 mod store;
 
 use pg::Db;
-use web::{Routes, compute, get, post};
+use web::{Routes, compute};
 
 use error::Error;
-use routes::{price_lists, receipts, spending};
 
 /// Everything this component answers.
-pub const ROUTES: Routes<Db, Error> = &[
-    ("/api/v1/spending", compute(spending::total)),
-    ("/api/v1/price-lists", get(price_lists::list)),
-    (
-        "/api/v1/price-lists/{name}",
-        get(price_lists::find).put(price_lists::put).delete(price_lists::remove),
-    ),
-    ("/api/v1/receipts", post(receipts::add).get(receipts::list)),
-    ("/api/v1/receipts/{id}", get(receipts::find)),
-];
+pub const ROUTES: Routes<Db, Error> = &[("/api/v1/spending", compute(routes::total))];
 
 web::service!(Db, ROUTES);

@@ -200,21 +200,20 @@ impl<'a> Object<'a> {
     }
 
     /// A field that is an object with up to `most` fields of any name, whose values `each` makes of
-    /// them; the first that does not fit, or is given twice, is named.
+    /// them, in the order of their names; the first that does not fit, or is given twice, is named.
     pub fn map<T, E: Display>(
         &mut self,
         name: &str,
         most: usize,
         each: impl Fn(Value<'a>) -> Result<T, E>,
     ) -> Option<Vec<(String, T)>> {
-        let Value::Object(fields) = self.must(name)? else {
+        let Value::Object(mut fields) = self.must(name)? else {
             self.flaw(name, &"must be an object");
             return None;
         };
         self.bounded(name, fields.len(), most)?;
-        let mut keys: Vec<&str> = fields.iter().map(|(key, _)| key.as_ref()).collect();
-        keys.sort_unstable();
-        if let Some([twice, _]) = keys.array_windows().find(|[a, b]| a == b) {
+        fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        if let Some([(twice, _), _]) = fields.array_windows().find(|[(a, _), (b, _)]| a == b) {
             self.flaws.push(Flaw::at(&[name, twice], &"is given twice"));
             return None;
         }

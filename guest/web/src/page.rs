@@ -1,5 +1,7 @@
 //! Keyset pages: `{"items":[…],"next":"<cursor>"|null}` and `Link: <…>; rel="next"`.
 
+use std::str::FromStr;
+
 use http::StatusCode;
 
 use crate::{Problem, Reply, Request};
@@ -21,8 +23,8 @@ impl Cursor {
         }
     }
 
-    /// The key, where keys are numbers.
-    pub(crate) fn number(&self) -> Result<i64, Problem> {
+    /// The key as what it was before it became text; 400 when it never was.
+    pub fn key<T: FromStr>(&self) -> Result<T, Problem> {
         self.0.parse().map_err(|_| foreign())
     }
 
@@ -79,6 +81,12 @@ mod tests {
         for forged in ["=", "6", "6x", "ff", "00", "616", "ä"] {
             assert_eq!(Cursor::decode(forged).unwrap_err().status(), 400, "{forged}");
         }
+    }
+
+    #[test]
+    fn a_key_is_what_it_was_or_the_cursor_is_from_elsewhere() {
+        assert_eq!(Cursor("12".to_owned()).key::<i64>().unwrap(), 12);
+        assert_eq!(Cursor("12a".to_owned()).key::<i64>().unwrap_err().status(), 400);
     }
 
     #[test]

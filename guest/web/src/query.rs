@@ -51,12 +51,6 @@ impl Query {
     pub fn cursor(&self) -> Result<Option<Cursor>, Problem> {
         self.text("after").map(Cursor::decode).transpose()
     }
-
-    /// The same for a list whose keys are positive numbers: the last of the page before, 0 at the
-    /// beginning.
-    pub fn numeric_cursor(&self) -> Result<i64, Problem> {
-        self.cursor()?.map_or(Ok(0), |cursor| cursor.number())
-    }
 }
 
 /// Percent-decoded, with `+` for a space; `None` when the result is not UTF-8, or holds the NUL that

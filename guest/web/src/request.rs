@@ -64,15 +64,6 @@ impl Request {
         }
     }
 
-    /// The same, `None` when it is no UUID as RFC 9562 writes it.
-    pub fn uuid(&self, name: &str) -> Option<&str> {
-        let text = self.param(name);
-        let parts = text.split('-');
-        let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let fits = parts.clone().map(str::len).eq([8, 4, 4, 4, 12]) && parts.clone().all(digits);
-        fits.then_some(text)
-    }
-
     /// The query string; 400 when it is not UTF-8.
     pub fn query(&self) -> Result<Query, Problem> {
         Query::parse(&self.query)
@@ -109,24 +100,5 @@ impl Request {
         let quality = |media_type: &&&'static str| accept::quality(&accept, media_type);
         // Of equals `max_by_key` takes the last.
         media_types.iter().rev().max_by_key(quality).filter(|it| quality(it) > 0).copied()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use crate::native::receive;
-
-    #[test]
-    fn a_uuid_is_five_groups_of_hexadecimal_digits() {
-        let uuid = "0190aF00-0000-7000-8000-00000000000f";
-        let is = |text: &str| {
-            let mut request = receive(http::Request::get("/").body(Vec::new()).unwrap());
-            request.parameters = vec![("id", text.to_owned())];
-            request.uuid("id") == Some(text)
-        };
-        assert!(is(uuid));
-        for no in [&uuid[1..], &uuid.replace('-', ""), &uuid.replace('f', "g"), "1", "--", "-"] {
-            assert!(!is(no), "{no}");
-        }
     }
 }
