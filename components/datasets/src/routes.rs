@@ -132,9 +132,7 @@ fn file(dataset: Dataset, db: Db) -> Reply {
         let rows = store::rows(&db, &dataset.id, position, STRETCH).map_err(Error::from)?;
         let rows = rows.ok_or_else(|| Error::Missing(dataset.id.clone()))?;
         let mut lines = header.take().unwrap_or_default();
-        for row in rows.fields().map_err(Error::from)? {
-            lines.append(&mut csv::line(&row));
-        }
+        rows.each(&mut |row| csv::write(row, &mut lines)).map_err(Error::from)?;
         after = rows.last;
         Ok(Some(lines).filter(|lines| !lines.is_empty()))
     };

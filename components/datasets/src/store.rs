@@ -8,7 +8,7 @@
 
 use std::mem;
 
-use json::{FromObject, Object};
+use json::{FromObject, Object, Value};
 use pg::{Db, Page, Parameter, Sql, int8, text, texts, uuid};
 use serde::Serialize;
 
@@ -233,10 +233,24 @@ pub struct Rows {
 }
 
 impl Rows {
-    /// The fields of each row.
-    pub fn fields(&self) -> Result<Vec<Vec<String>>, pg::Error> {
-        let unfit = |error| pg::Error::Other(format!("the rows are not as expected: {error}"));
-        json::from_text(&self.items).map_err(unfit)
+    /// Gives the fields of each row to `take`.
+    pub fn each(
+        &self,
+        take: &mut dyn FnMut(&mut dyn Iterator<Item = &str>),
+    ) -> Result<(), pg::Error> {
+        let unfit = || pg::Error::Other("the rows are not as expected".to_owned());
+        let Ok(Value::Array(rows)) = json::value(self.items.as_bytes()) else {
+            return Err(unfit());
+        };
+        for row in rows {
+            let Value::Array(fields) = row else { return Err(unfit()) };
+            // No field is ever stored as null.
+            take(&mut fields.iter().filter_map(|field| match field {
+                Value::String(text) => Some(text.as_ref()),
+                _ => None,
+            }));
+        }
+        Ok(())
     }
 }
 

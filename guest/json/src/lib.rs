@@ -328,22 +328,10 @@ impl FromValue for Vec<String> {
     const KIND: &'static str = "a list of strings";
 
     fn from_value(value: Value) -> Option<Vec<String>> {
-        list(value)
-    }
-}
-
-impl FromValue for Vec<Vec<String>> {
-    const KIND: &'static str = "a list of lists of strings";
-
-    fn from_value(value: Value) -> Option<Vec<Vec<String>>> {
-        list(value)
-    }
-}
-
-fn list<T: FromValue>(value: Value) -> Option<Vec<T>> {
-    match value {
-        Value::Array(values) => values.into_iter().map(T::from_value).collect(),
-        _ => None,
+        match value {
+            Value::Array(values) => values.into_iter().map(String::from_value).collect(),
+            _ => None,
+        }
     }
 }
 
@@ -357,14 +345,6 @@ pub fn value(text: &[u8]) -> Result<Value<'_>, Error> {
 /// Reads a text that is one JSON object.
 pub fn object<T: FromObject>(text: &[u8]) -> Result<T, Error> {
     from_value(value(text)?)
-}
-
-/// Reads a text that is one JSON value of this kind.
-pub fn from_text<T: FromValue>(text: &str) -> Result<T, Error> {
-    T::from_value(value(text.as_bytes())?).ok_or_else(|| {
-        let detail = format!("must be {}", T::KIND);
-        Error::Invalid(vec![Flaw { pointer: String::new(), detail }])
-    })
 }
 
 /// Makes a value of one that must be an object.
