@@ -104,8 +104,8 @@ impl Batch {
     }
 }
 
-/// Begins a load. Loads that have been silent for 15 minutes are given up: no engine waits for a
-/// client that long.
+/// Begins a load. Loads that have added nothing for 15 minutes are given up: whoever was sending them is
+/// gone, or has to begin again.
 pub fn begin(db: &Db, name: &Name, columns: &Columns) -> Result<Dataset, pg::Error> {
     const SQL: Sql = Sql::with(
         concat!(
