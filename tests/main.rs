@@ -22,3 +22,4 @@ mod tidy;
 mod token;
 mod users;
 mod wit;
+mod work;

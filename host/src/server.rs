@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -78,6 +78,14 @@ impl Server {
         Some(config.memory.load(Ordering::Relaxed))
     }
 
+    /// The most that the component has done between two calls of the host since this was last asked, in WebAssembly
+    /// instructions: under Spin nothing interrupts it there. `None` unless the application is
+    /// metered.
+    pub fn work(&self, component: &str) -> Option<u64> {
+        let config = self.service.components.get(component)?;
+        self.service.app.metered.then(|| config.work.swap(0, Ordering::Relaxed))
+    }
+
     /// Accepts no more, lets the requests that are under way finish, and ends. Spin does not wait.
     pub async fn stop(self) {
         // An error would be that it has ended already.
@@ -96,6 +104,8 @@ pub(crate) struct ComponentConfig {
     pub(crate) log: Log,
     /// The most memory that one instance has had so far, in bytes.
     pub(crate) memory: AtomicUsize,
+    /// The most instructions between two calls of the host so far.
+    work: AtomicU64,
 }
 
 impl ComponentConfig {
@@ -119,6 +129,7 @@ impl ComponentConfig {
             pools,
             log,
             memory: AtomicUsize::new(0),
+            work: AtomicU64::new(0),
         })
     }
 
@@ -220,6 +231,9 @@ impl Service {
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store.limiter(|state| state);
+        if self.app.metered {
+            meter(&mut store)?;
+        }
         let proxy = pre.instantiate_async(&mut store).await?;
         // A component sees plain HTTP, whatever stands before the server.
         let incoming =
@@ -252,6 +266,22 @@ impl Service {
             }
         }
     }
+}
+
+/// Counts the instructions of the instance between each two calls of the host.
+fn meter(store: &mut Store<State>) -> wasmtime::Result<()> {
+    store.set_fuel(u64::MAX)?;
+    let mut left = u64::MAX;
+    store.call_hook(move |store, hook| {
+        let now = store.get_fuel()?;
+        if hook.exiting_host() {
+            left = now;
+        } else {
+            store.data().component.work.fetch_max(left.saturating_sub(now), Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    Ok(())
 }
 
 /// The authority of the request, from its target or its `Host`. Without one, or with two that
