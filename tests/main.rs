@@ -2,6 +2,7 @@
 
 mod components;
 mod database_down;
+mod datasets;
 mod dictionary;
 mod examples;
 mod fidelity;
@@ -14,6 +15,7 @@ mod privileges;
 mod readme;
 mod receipts;
 mod routes;
+mod runs;
 mod spending;
 mod support;
 mod tidy;

@@ -175,13 +175,14 @@ fn write_all(
 ) -> Result<(), StreamError> {
     while !chunk.is_empty() {
         let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        if permitted == 0 {
+            head();
+            stream.subscribe().block();
+            continue;
+        }
         let (now, later) = chunk.split_at(permitted.min(chunk.len()));
         stream.write(now)?;
         chunk = later;
-        if !chunk.is_empty() {
-            head();
-            stream.subscribe().block();
-        }
     }
     Ok(())
 }
