@@ -10,7 +10,7 @@ use crate::support::{App, JSON};
 
 /// The most instructions between two calls of the host: those of the slowest body below took ten
 /// milliseconds of one core.
-const MOST: u64 = 50_000_000;
+const MOST: u64 = 60_000_000;
 
 const MEBIBYTE: usize = 1 << 20;
 
@@ -115,8 +115,8 @@ fn the_longest_lists() {
          INSERT INTO katas.price_list (name, costs) \
          SELECT repeat('🦀', 190) || n, '{}' FROM generate_series(1, 1001) n; \
          INSERT INTO katas.receipt \
-           (order_hash, lines, ignored, subtotal, tax, tax_rate, total) \
-         SELECT '', '[]', '[]', 0, 0, 0, 0 FROM generate_series(1, 1001) n",
+           (lines, ignored, subtotal, tax, tax_rate, total) \
+         SELECT '[]', '[]', 0, 0, 0, 0 FROM generate_series(1, 1001) n",
     );
     for (component, path) in [
         ("dictionary", "/api/v1/entries?limit=1000"),

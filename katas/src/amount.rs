@@ -104,14 +104,18 @@ impl Amount {
             Err(_) => digits.to_string(),
         };
         let places = self.0.scale() as usize;
-        let zeros = "0".repeat((places + 1).saturating_sub(digits.len()));
-        let mut text = zeros + &digits[..];
-        let fraction = text.split_off(text.len() - places);
+        let whole = digits.len().saturating_sub(places);
+        let (whole, fraction) = digits.split_at_checked(whole).unwrap_or_default();
         let fraction = fraction.trim_end_matches('0');
-        if least + fraction.len() > 0 {
+        // Zeros between the point and the first digit, if there is one.
+        let zeros = if fraction.is_empty() { 0 } else { places.saturating_sub(digits.len()) };
+        let mut text = String::with_capacity(digits.len() + zeros + 4);
+        text.push_str(if whole.is_empty() { "0" } else { whole });
+        if zeros + fraction.len() + least > 0 {
             text.push('.');
+            text.extend((0..zeros).map(|_| '0'));
             text.push_str(fraction);
-            text.extend((fraction.len()..least).map(|_| '0'));
+            text.extend((zeros + fraction.len()..least).map(|_| '0'));
         }
         text
     }

@@ -114,15 +114,6 @@ impl Order {
     pub fn ignored(&self, prices: &Prices) -> Vec<&str> {
         self.items.iter().map(String::as_str).filter(|item| !prices.has(item)).collect()
     }
-
-    /// The order in one text: equal for equal orders, however their numbers are written.
-    pub fn text(&self) -> String {
-        let source = match &self.source {
-            Source::Costs(costs) => costs.text(),
-            Source::PriceList(name) => text(&name.as_str()),
-        };
-        format!("{source} {} {}", text(&self.items), self.tax_rate.shortest())
-    }
 }
 
 /// From an object with the field `costs`, at most 10,000 prices by item.
@@ -197,15 +188,6 @@ mod tests {
         assert_eq!(flaws(r#"{"items":[],"tax":0}"#), told("/costs", "is required"));
         let negative = r#"{"items":[],"tax":0,"costs":{"socks":-1}}"#;
         assert_eq!(flaws(negative), told("/costs/socks", "must not be negative"));
-    }
-
-    #[test]
-    fn equal_orders_have_the_same_text_however_their_numbers_are_written() {
-        let one = order(r#"{"costs":{"a":2,"b":1.50},"items":["b"],"tax":0.10,"more":1}"#);
-        let other = order(r#"{"tax":1e-1,"items":["b"],"costs":{"a":2.0,"b":15e-1}}"#);
-        assert_eq!(one.text(), other.text());
-        assert_eq!(one.text(), r#"{"a":2,"b":1.5} ["b"] 0.1"#);
-        assert_ne!(one.text(), order(r#"{"price_list":"b","items":["b"],"tax":0.1}"#).text());
     }
 
     #[test]

@@ -22,8 +22,8 @@ CREATE TABLE katas.receipt (
   number bigint GENERATED ALWAYS AS IDENTITY CONSTRAINT receipt_number_key UNIQUE,
   -- What the client calls its attempt: a second one with the same key gets the same receipt.
   idempotency_key text COLLATE "C" CONSTRAINT receipt_idempotency_key_key UNIQUE,
-  -- SHA-256 of the order, to tell a second attempt from another order.
-  order_hash bytea NOT NULL,
+  -- SHA-256 of the request's body, to tell a second attempt from another order.
+  body_hash bytea,
   lines json NOT NULL,
   ignored json NOT NULL,
   subtotal numeric NOT NULL,
@@ -34,6 +34,7 @@ CREATE TABLE katas.receipt (
 
   CONSTRAINT receipt_idempotency_key_length
     CHECK (char_length(idempotency_key) BETWEEN 1 AND 255),
+  CONSTRAINT receipt_key_has_body CHECK ((idempotency_key IS NULL) = (body_hash IS NULL)),
   CONSTRAINT receipt_adds_up CHECK (subtotal + tax = total),
   CONSTRAINT receipt_not_negative
     CHECK (subtotal >= 0 AND tax >= 0 AND tax_rate >= 0 AND total >= 0)

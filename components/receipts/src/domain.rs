@@ -37,6 +37,13 @@ impl Key {
     }
 }
 
+/// A request for a receipt that may be repeated: the same body under the same key gets the same
+/// receipt.
+pub struct Attempt {
+    pub key: Key,
+    pub body: Vec<u8>,
+}
+
 /// A receipt before it has been stored. Money is text, with two decimal places or more.
 #[derive(Debug, PartialEq)]
 pub struct Receipt<'a> {

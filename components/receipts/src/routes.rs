@@ -5,19 +5,20 @@ use katas::{Order, Source};
 use pg::Db;
 use web::{Cursor, Reply, Request};
 
-use crate::domain::{Key, Receipt};
+use crate::domain::{Attempt, Key, Receipt};
 use crate::error::Error;
 use crate::store::{self, Stored};
 
 /// Makes a receipt, or finds the one that this key was given for.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
     let key = request.header("idempotency-key").map(Key::new).transpose().map_err(Error::NoKey)?;
-    let order: Order = request.json()?;
-    let stored = match make(&order, db, key.as_ref()) {
+    let (order, body) = request.json_and_body()?;
+    let attempt = key.map(|key| Attempt { key, body });
+    let stored = match make(&order, db, attempt.as_ref()) {
         Ok(stored) => stored,
         // The price list may be gone by now: what has a receipt keeps it.
-        Err(error) => match key {
-            Some(key) => store::repeat(db, &key, &order.text())?.ok_or(error)?,
+        Err(error) => match attempt {
+            Some(attempt) => store::repeat(db, &attempt)?.ok_or(error)?,
             None => return Err(error),
         },
     };
@@ -29,7 +30,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
 }
 
 /// Stores the receipt of an order, with the prices of now.
-fn make(order: &Order, db: &Db, key: Option<&Key>) -> Result<Stored, Error> {
+fn make(order: &Order, db: &Db, attempt: Option<&Attempt>) -> Result<Stored, Error> {
     let stored;
     let prices = match &order.source {
         Source::Costs(prices) => prices,
@@ -38,7 +39,7 @@ fn make(order: &Order, db: &Db, key: Option<&Key>) -> Result<Stored, Error> {
             &stored
         }
     };
-    Ok(store::add(db, &Receipt::new(order, prices)?, key, &order.text())?)
+    Ok(store::add(db, &Receipt::new(order, prices)?, attempt)?)
 }
 
 /// One receipt.

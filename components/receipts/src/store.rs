@@ -5,7 +5,7 @@ use katas::{Name, Prices};
 use pg::{Db, Page, Parameter, int8, text, uuid};
 use serde::Serialize;
 
-use crate::domain::{Key, Receipt};
+use crate::domain::{Attempt, Receipt};
 
 /// The prices in the list of this name, `None` when there is none.
 pub fn prices(db: &Db, name: &Name) -> Result<Option<Prices>, pg::Error> {
@@ -40,11 +40,11 @@ macro_rules! receipt {
     };
 }
 
-/// The columns of [`Stored`]; `$1` is the order.
+/// The columns of [`Stored`]; `$1` is the body.
 macro_rules! stored {
     () => {
         concat!(
-            " id, order_hash = sha256(convert_to($1, 'UTF8')) AS same, \
+            " id, body_hash IS NOT DISTINCT FROM sha256($1) AS same, \
               (SELECT row_to_json(r)::text FROM (SELECT",
             receipt!(),
             ") r) AS receipt "
@@ -52,20 +52,15 @@ macro_rules! stored {
     };
 }
 
-/// Stores the receipt, unless there is one for `key` already: then it is that one. Of requests with
-/// the same key at the same time one stores it, and the others wait for that.
-pub fn add(
-    db: &Db,
-    receipt: &Receipt,
-    key: Option<&Key>,
-    order: &str,
-) -> Result<Stored, pg::Error> {
+/// Stores the receipt, unless there is one for this key already: then it is that one. Of requests
+/// with the same key at the same time one stores it, and the others wait for that.
+pub fn add(db: &Db, receipt: &Receipt, attempt: Option<&Attempt>) -> Result<Stored, pg::Error> {
     // DO NOTHING would not return the row that is there, and a SELECT beside it would not see one
     // that was committed meanwhile.
     const SQL: &str = concat!(
         "INSERT INTO katas.receipt \
-           (order_hash, idempotency_key, lines, ignored, subtotal, tax, tax_rate, total) \
-         VALUES (sha256(convert_to($1, 'UTF8')), $2, $3::text::json, $4::text::json, \
+           (body_hash, idempotency_key, lines, ignored, subtotal, tax, tax_rate, total) \
+         VALUES (sha256($1), $2, $3::text::json, $4::text::json, \
                  $5::text::numeric, $6::text::numeric, $7::text::numeric, $8::text::numeric) \
          ON CONFLICT ON CONSTRAINT receipt_idempotency_key_key \
          DO UPDATE SET idempotency_key = excluded.idempotency_key \
@@ -73,8 +68,8 @@ pub fn add(
         stored!()
     );
     let parameters = [
-        text(order),
-        key.map_or(Parameter::DbNull, |key| text(key.as_str())),
+        attempt.map_or(Parameter::DbNull, |it| Parameter::Binary(it.body.clone())),
+        attempt.map_or(Parameter::DbNull, |it| text(it.key.as_str())),
         text(&to_json(&receipt.lines)),
         text(&to_json(&receipt.ignored)),
         text(&receipt.subtotal.money()),
@@ -91,10 +86,10 @@ fn to_json(value: &impl Serialize) -> String {
     serde_json::to_string(value).unwrap_or_default()
 }
 
-/// The receipt that `key` was given for, `None` when there is none.
-pub fn repeat(db: &Db, key: &Key, order: &str) -> Result<Option<Stored>, pg::Error> {
+/// The receipt that the key was given for, `None` when there is none.
+pub fn repeat(db: &Db, attempt: &Attempt) -> Result<Option<Stored>, pg::Error> {
     const SQL: &str = concat!("SELECT", stored!(), "FROM katas.receipt WHERE idempotency_key = $2");
-    db.one(SQL, &[text(order), text(key.as_str())])
+    db.one(SQL, &[Parameter::Binary(attempt.body.clone()), text(attempt.key.as_str())])
 }
 
 /// The receipt with this id as a JSON object, `None` when there is none.

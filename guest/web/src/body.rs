@@ -13,10 +13,11 @@ const JSON_LIMIT: usize = 1 << 20;
 #[cfg(any(test, target_arch = "wasm32"))]
 const DISCARD_LIMIT: usize = 4 << 20;
 
-/// Reads the JSON object in a request's body.
-pub(crate) fn json<T: FromObject>(request: &Request) -> Result<T, Problem> {
+/// Reads the JSON object in a request's body; the value with the bytes that it was made of.
+pub(crate) fn json<T: FromObject>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
     require_json(request)?;
-    json::object(&read(request, JSON_LIMIT)?).map_err(|error| match error {
+    let bytes = read(request, JSON_LIMIT)?;
+    let value = json::object(&bytes).map_err(|error| match error {
         json::Error::Syntax(reason) => {
             Problem::bad_request(format!("the body is not JSON: {reason}"))
         }
@@ -25,7 +26,8 @@ pub(crate) fn json<T: FromObject>(request: &Request) -> Result<T, Problem> {
             format!("the body may have at most {most} values"),
         ),
         json::Error::Invalid(flaws) => Problem::invalid(flaws),
-    })
+    })?;
+    Ok((value, bytes))
 }
 
 fn require_json(request: &Request) -> Result<(), Problem> {
@@ -130,7 +132,7 @@ mod tests {
 
     fn read_as(content_type: &str, body: impl Into<Vec<u8>>) -> Result<Word, Problem> {
         let request = http::Request::post("/").header(header::CONTENT_TYPE, content_type);
-        json(&receive(request.body(body.into()).unwrap()))
+        json(&receive(request.body(body.into()).unwrap())).map(|(word, _)| word)
     }
 
     #[test]

@@ -73,6 +73,11 @@ impl Request {
     ///
     /// The body is a stream: a second call finds it empty.
     pub fn json<T: FromObject>(&self) -> Result<T, Problem> {
+        body::json(self).map(|(value, _)| value)
+    }
+
+    /// The same, with the body that it was made of.
+    pub fn json_and_body<T: FromObject>(&self) -> Result<(T, Vec<u8>), Problem> {
         body::json(self)
     }
 
