@@ -19,10 +19,16 @@ const MEBIBYTE: usize = 1 << 20;
 fn costs_little(app: &App, component: &str, method: Method, path: &str, body: &str) -> u16 {
     let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
     let response = app.request(method.clone(), path, headers, body);
+    within(app, component, &format!("{method} {path}, {}", response.status));
+    response.status
+}
+
+/// Checks what the requests since the last check have cost their component.
+#[track_caller]
+fn within(app: &App, component: &str, what: &str) {
     // On the real Spin nothing counts.
     let work = app.work(component).unwrap_or_default();
-    assert!(work < MOST, "{method} {path}: {work} instructions, {}", response.status);
-    response.status
+    assert!(work < MOST, "{component}, {what}: {work} instructions");
 }
 
 /// JSON of a mebibyte: `before`, the element as often as it fits, `after`.
@@ -105,6 +111,60 @@ fn ten_thousand_prices_and_items() {
 }
 
 #[test]
+fn files_that_are_hard_to_read() {
+    let app = App::metered();
+    let datasets = "/api/v1/datasets";
+    let row = 64 << 10;
+    let cells = |cell: &str, count: usize| vec![cell; count].join(",");
+    for file in [
+        format!("a\n{}", "x\n".repeat(MEBIBYTE / 2)),
+        format!("a\n{}", "\"\"\n".repeat(MEBIBYTE / 3)),
+        ["a\n", &format!("\"{}\"\n", "\"\"".repeat(row)).repeat(8)].concat(),
+        ["a\n", &format!("\"{}\"\n", "\n".repeat(row)).repeat(8)].concat(),
+        ["a\n", &format!("{}\n", "\u{1}".repeat(row)).repeat(8)].concat(),
+        ["a\n", &format!("{}\n", "🦀".repeat(row / 4)).repeat(8)].concat(),
+        format!("{}\n{}", (0..1000).map(|n| n.to_string()).collect::<Vec<_>>().join(","), {
+            format!("{}\n", cells("x", 1000)).repeat(500)
+        }),
+    ] {
+        let shown: String = file.chars().take(20).collect();
+        let headers = [("Content-Type", "text/csv")];
+        let loaded = app.request(Method::POST, &format!("{datasets}?name=x"), &headers, &file);
+        assert_eq!(loaded.status, 201, "{shown:?}: {loaded:?}");
+        within(&app, "datasets", &format!("load {shown:?}"));
+        let path = loaded.header("location").to_owned();
+        app.get(&format!("{path}/rows?limit=1000"));
+        within(&app, "datasets", &format!("page {shown:?}"));
+        app.request(Method::GET, &format!("{path}/rows"), &[("Accept", "text/csv")], "");
+        within(&app, "datasets", &format!("file {shown:?}"));
+        let column = if file.starts_with('a') { "a" } else { "0" };
+        app.put("/api/v1/price-lists/shop", &json!({"costs": {"x": 1}}));
+        app.post(&format!("{path}/runs"), &json!({"kata": "nth-char", "column": column}));
+        within(&app, "runs", &format!("nth-char {shown:?}"));
+        let run = json!({
+            "kata": "spending",
+            "item_column": column,
+            "group_by": column,
+            "price_list": "shop",
+            "tax": 0.09,
+        });
+        app.post(&format!("{path}/runs"), &run);
+        within(&app, "runs", &format!("spending {shown:?}"));
+        app.get(&format!("{path}/runs?limit=1000"));
+        within(&app, "runs", "list");
+    }
+    for (before, element, after) in [
+        ("{\"name\":\"x\",\"columns\":[\"a\"],\"rows\":[", "[\"x\"]", "]}"),
+        ("{\"name\":\"x\",\"columns\":[\"a\"],\"rows\":[", "[]", "]}"),
+        ("{\"name\":\"x\",\"columns\":[\"a\"],\"rows\":[[", "\"\\n\"", "]]}"),
+        ("{\"name\":\"x\",\"rows\":[],\"columns\":[", "\"\"", "]}"),
+    ] {
+        let body = filled(before, element, after);
+        costs_little(&app, "datasets", Method::POST, datasets, &body);
+    }
+}
+
+#[test]
 fn the_longest_lists() {
     let app = App::metered();
     app.sql(
@@ -147,7 +207,6 @@ fn the_longest_heads() {
             ("traceparent", &"0-".repeat(5_000)),
         ];
         app.request(Method::GET, &path, &headers, "");
-        let work = app.work(component).unwrap_or_default();
-        assert!(work < MOST, "{component}: {work} instructions");
+        within(&app, component, "a long head");
     }
 }

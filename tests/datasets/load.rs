@@ -112,8 +112,8 @@ fn what_is_not_csv_is_refused_with_its_line_and_nothing_is_stored() {
     }
     let late = rows(9000) + "9001";
     load(&app, late).is_problem(422, "line 9002 has 1 fields where there are 2 columns");
-    let long = format!("a\n{}\n", "x".repeat((256 << 10) + 1));
-    load(&app, long).is_problem(422, "line 2 has more than 262144 bytes in a row");
+    let long = format!("a\n{}\n", "x".repeat((64 << 10) + 1));
+    load(&app, long).is_problem(422, "line 2 has more than 65536 bytes in a row");
     let wide = vec!["a"; 1002].join(",");
     load(&app, wide).is_problem(422, "line 1 has more than 1000 fields");
     assert_eq!(stored(&app), "0 0");

@@ -7,8 +7,9 @@ use std::fmt;
 const NAME_LENGTH: usize = 200;
 /// The most columns a dataset has.
 pub const COLUMNS: usize = 1000;
-/// The most bytes the fields of one row have, 256 KiB: a row is read, kept and sent as a whole.
-pub const ROW_LENGTH: usize = 256 << 10;
+/// The most bytes the fields of one row have, 64 KiB: a row is read, kept and sent as a whole, and as
+/// JSON it can have six times as many.
+pub const ROW_LENGTH: usize = 64 << 10;
 
 /// What a dataset is called: 1 to 200 characters.
 #[derive(Clone, Debug, PartialEq)]

@@ -254,7 +254,7 @@ impl Rows {
     }
 }
 
-/// Up to `limit` rows after the position `after`, fewer when they reach 256 KiB; `None` when there is
+/// Up to `limit` rows after the position `after`, fewer when they reach 64 KiB; `None` when there is
 /// no such dataset.
 ///
 /// Positions have no gaps, so both ends are known. With a LIMIT in place of the second, PostgreSQL
@@ -272,8 +272,8 @@ pub fn rows(db: &Db, id: &str, after: i64, limit: i64) -> Result<Option<Rows>, p
         // there is no line.
         "SELECT coalesce(to_json(columns) || E'\\n' || \
                          (SELECT coalesce(json_agg(fields ORDER BY position), '[]') FROM page \
-                          WHERE before < 262144), '') AS items, \
-                (SELECT nullif(max(position), rows) FROM page WHERE before < 262144) AS last \
+                          WHERE before < 65536), '') AS items, \
+                (SELECT nullif(max(position), rows) FROM page WHERE before < 65536) AS last \
          FROM (SELECT) AS always LEFT JOIN dataset ON true",
     );
     let Some(id) = uuid(id) else { return Ok(None) };

@@ -44,7 +44,8 @@ impl FromObject for Stretch {
 }
 
 /// The fields in one or two columns, counted from 1, of up to 2,000 rows after the first `rows`; fewer
-/// when the rows reach 256 KiB, none at the end. That is read and added up in milliseconds.
+/// when the rows reach 32 KiB, none at the end. That is read and added up in milliseconds, even where
+/// every character has to be escaped.
 ///
 /// Both ends are given: with a LIMIT in place of the second, PostgreSQL reads and sorts all that is
 /// left of a dataset that it has no statistics of yet.
@@ -64,7 +65,7 @@ pub fn stretch(
         "SELECT coalesce(json_agg(fields[$3::int8] ORDER BY position), '[]') AS first, \
                 coalesce(json_agg(fields[$4::int8] ORDER BY position) \
                            FILTER (WHERE $4::int8 IS NOT NULL), '[]') AS second \
-         FROM stretch WHERE before < 262144",
+         FROM stretch WHERE before < 32768",
     );
     let second = second.map_or(Parameter::DbNull, int8);
     let stretch = db.one(SQL, &[int8(dataset.number), int8(rows), int8(first), second])?;
