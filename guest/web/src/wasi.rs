@@ -176,13 +176,15 @@ fn write_all(
 ) -> Result<(), StreamError> {
     while !chunk.is_empty() {
         let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        if permitted == 0 {
+            // To write nothing would need a permit too: without one the host traps.
+            head();
+            stream.subscribe().block();
+            continue;
+        }
         let (now, later) = chunk.split_at(permitted.min(chunk.len()));
         stream.write(now)?;
         chunk = later;
-        if !chunk.is_empty() {
-            head();
-            stream.subscribe().block();
-        }
     }
     Ok(())
 }
