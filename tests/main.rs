@@ -3,6 +3,7 @@
 mod components;
 mod database_down;
 mod dictionary;
+mod docs;
 mod examples;
 mod fidelity;
 mod health;
