@@ -19,9 +19,9 @@ const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What the pages load, from `/docs/<version>/<file name>`.
 const ASSETS: [(&str, &str); 9] = [
+    ("page/calls.js", JAVASCRIPT),
     ("page/http.js", JAVASCRIPT),
     ("page/icon.svg", SVG),
-    ("page/katas.js", JAVASCRIPT),
     ("page/page.css", CSS),
     ("page/page.js", JAVASCRIPT),
     ("swagger/start.js", JAVASCRIPT),

@@ -1,6 +1,6 @@
-// The page where every kata can be tried. What there is to try is in katas.js.
+// The page where every kata can be tried. What there is to try is in calls.js.
 
-import { katas, probes } from './katas.js';
+import { katas, probes } from './calls.js';
 import { asCurl, asText, pretty, requestOf } from './http.js';
 
 const byId = (id) => document.getElementById(id);
