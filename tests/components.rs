@@ -12,8 +12,13 @@ fn manifest() -> Manifest {
     Manifest::read(&root().join("spin.toml")).expect("the manifest is valid")
 }
 
+/// Where cargo puts the component.
+fn wasm(id: &str) -> String {
+    format!("target/wasm32-wasip2/release/{}.wasm", id.replace('-', "_"))
+}
+
 /// The folders in a folder.
-fn folders(path: &str) -> BTreeSet<String> {
+pub(crate) fn folders(path: &str) -> BTreeSet<String> {
     let entries = fs::read_dir(root().join(path)).expect(path).map(|entry| entry.expect(path));
     let folders = entries.filter(|entry| entry.path().is_dir());
     folders.map(|folder| folder.file_name().into_string().expect("UTF-8")).collect()
@@ -26,12 +31,11 @@ fn every_component_has_its_folder_its_wasm_and_its_tests() {
     assert_eq!(ids, folders("components"));
     let main = fs::read_to_string(root().join("tests/main.rs")).expect("main.rs");
     for (id, component) in &manifest.component {
-        let wasm = format!("target/wasm32-wasip2/release/{id}.wasm");
-        assert_eq!(component.source().to_str(), Some(wasm.as_str()));
+        assert_eq!(component.source().to_str(), Some(wasm(id).as_str()));
         let build = component.build.as_ref().expect("a build command");
         let command = format!("cargo build --release --target wasm32-wasip2 -p {id}");
         assert_eq!(build.commands(), [command]);
-        assert!(main.contains(&format!("mod {id};")), "{id} has no tests");
+        assert!(main.contains(&format!("mod {};", id.replace('-', "_"))), "{id} has no tests");
         let routed = manifest.trigger.http.iter().any(|it| it.component.as_ref() == Some(id));
         assert!(routed, "{id} has no route");
     }
@@ -40,8 +44,7 @@ fn every_component_has_its_folder_its_wasm_and_its_tests() {
 #[test]
 fn every_component_is_small() {
     for id in app().manifest.component.keys() {
-        let wasm = root().join(format!("target/wasm32-wasip2/release/{id}.wasm"));
-        let size = fs::metadata(wasm).expect("built").len();
+        let size = fs::metadata(root().join(wasm(id))).expect("built").len();
         // What is served compressed is in the wasm as it is sent.
         let files = if id == "docs" { docs::compressed_bytes() } else { 0 };
         assert!(size - files < 150_000, "{id} has {size} bytes, {files} of them files");
@@ -60,8 +63,16 @@ enum Right {
 use Right::{Database, Token};
 
 /// Every component with its rights: a new one is given here, and seen in review.
-const RIGHTS: &[(&str, &[Right])] =
-    &[("dictionary", &[Database, Token]), ("docs", &[]), ("health", &[Database])];
+const RIGHTS: &[(&str, &[Right])] = &[
+    ("dictionary", &[Database, Token]),
+    ("docs", &[]),
+    ("health", &[Database]),
+    ("nth-char", &[]),
+    ("price-lists", &[Database, Token]),
+    ("receipts", &[Database, Token]),
+    ("spending", &[Database]),
+    ("users", &[Database, Token]),
+];
 
 #[test]
 fn every_component_has_its_rights_and_no_more() {

@@ -56,6 +56,17 @@ impl Database {
         }
     }
 
+    /// A database whose second migration will fail: it can make its table, but not the constraint's
+    /// index.
+    fn with_something_in_the_way() -> Database {
+        let database = Database::new();
+        database.sql(
+            "CREATE SCHEMA katas AUTHORIZATION katas_owner;
+             CREATE TABLE katas.other (id int CONSTRAINT entry_pkey PRIMARY KEY)",
+        );
+        database
+    }
+
     /// `migrate` with these arguments, as the migrator.
     fn migrate(&self, arguments: &[&str]) -> Output {
         migrate(&self.migrator, arguments).output().expect("it runs")
@@ -156,10 +167,16 @@ fn newest() -> String {
     migrate::newest().to_string()
 }
 
+/// How many migrations there are: their numbers may have gaps.
+fn count() -> usize {
+    let files = std::fs::read_dir("migrations").expect("a folder").map(|it| it.expect("a file"));
+    files.filter(|it| it.path().extension().is_some_and(|ending| ending == "sql")).count()
+}
+
 #[test]
 fn up_applies_everything_and_then_nothing() {
     let database = Database::new();
-    let all = format!("the schema is at version {} ({} applied)", newest(), newest());
+    let all = format!("the schema is at version {} ({} applied)", newest(), count());
     assert_ended(&database.migrate(&["up"]), 0, &all);
     assert_eq!(database.value(VERSION), newest());
     let nothing = format!("the schema is at version {} (0 applied)", newest());
@@ -179,7 +196,7 @@ fn ten_at_once_apply_everything_once() {
         let told = String::from_utf8_lossy(&output.stderr);
         applied += told.lines().filter(|line| line.starts_with("applied ")).count();
     }
-    assert_eq!(applied.to_string(), newest());
+    assert_eq!(applied, count());
 }
 
 #[test]
@@ -207,8 +224,7 @@ fn up_waits_for_another_runner_even_for_that_of_sqlx() {
 #[test]
 fn up_goes_on_where_a_killed_one_was() {
     let database = Database::new();
-    assert_ended(&database.migrate(&["up"]), 0, "");
-    database.sql("DELETE FROM katas._sqlx_migrations WHERE version = 2; DROP TABLE katas.entry");
+    database.sql("CREATE SCHEMA katas AUTHORIZATION katas_owner");
     // Whoever makes the same table has to wait.
     let held = database.hold("CREATE TABLE katas.entry ()");
     let mut killed = database.migrate_until(&["up"], "could not get a lock; trying again");
@@ -221,13 +237,7 @@ fn up_goes_on_where_a_killed_one_was() {
 
 #[test]
 fn a_migration_that_fails_leaves_nothing_behind() {
-    let database = Database::new();
-    assert_ended(&database.migrate(&["up"]), 0, "");
-    database.sql(
-        "DELETE FROM katas._sqlx_migrations WHERE version = 2;
-         ALTER TABLE katas.entry RENAME TO other;",
-    );
-    // The table could be made; its constraint's index is in the way.
+    let database = Database::with_something_in_the_way();
     let failed = database.migrate(&["up"]);
     assert_ended(&failed, 4, "0002_dictionary.sql: relation \"entry_pkey\" already exists (42P07)");
     let table = "SELECT coalesce(to_regclass('katas.entry')::text, 'none')";
@@ -238,13 +248,9 @@ fn a_migration_that_fails_leaves_nothing_behind() {
 
 #[test]
 fn an_edited_migration_is_refused_before_anything_is_done() {
-    let database = Database::new();
-    assert_ended(&database.migrate(&["up"]), 0, "");
-    database.sql(
-        "UPDATE katas._sqlx_migrations SET checksum = '' WHERE version = 1;
-         DELETE FROM katas._sqlx_migrations WHERE version = 2;
-         DROP TABLE katas.entry",
-    );
+    let database = Database::with_something_in_the_way();
+    assert_ended(&database.migrate(&["up"]), 4, "0002_dictionary.sql");
+    database.sql("UPDATE katas._sqlx_migrations SET checksum = ''; DROP TABLE katas.other");
     for command in ["up", "status"] {
         let refused = database.migrate(&[command]);
         assert_ended(&refused, 3, "0001_schema has been edited since it was applied");
@@ -282,7 +288,7 @@ fn status_tells_what_is_applied_and_touches_nothing() {
     let pending = database.migrate(&["status"]);
     assert_ended(&pending, 0, "pending");
     let lines = String::from_utf8(pending.stdout).expect("text");
-    assert_eq!(lines.lines().count().to_string(), newest());
+    assert_eq!(lines.lines().count(), count());
     let checked = database.migrate(&["status", "--check"]);
     assert_ended(&checked, 5, "migrations are pending: run `migrate up`");
     let schema = "SELECT coalesce(to_regnamespace('katas')::text, 'none')";

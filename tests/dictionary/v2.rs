@@ -238,7 +238,7 @@ fn a_page_has_what_an_entry_has() {
 #[test]
 fn pages_follow_each_other_in_the_order_of_bytes() {
     let app = App::start();
-    let mut words = ["b", "B", "a", "ä", "z", "🦀", "ab", "a b", "%", "_"];
+    let mut words = ["b", "B", "a", "ä", "z", "🦀", "ab", "a b", "a\nb", "%", "_"];
     for word in words {
         app.post("/api/v1/newentry", &json!({"word": word, "definition": ""}));
     }

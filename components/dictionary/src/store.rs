@@ -1,9 +1,9 @@
 //! The dictionary's table, `katas.entry`.
 
 use json::{FromObject, Object};
-use pg::{Db, Parameter, Sql, bool, int8, text, texts};
+use pg::{Db, Page, Sql, int8, set, text};
 use serde::Serialize;
-use web::{Preconditions, Tags};
+use web::Preconditions;
 
 use crate::domain::{Definition, Word};
 
@@ -71,31 +71,31 @@ pub fn put(
     db: &Db,
     word: &Word,
     definition: &Definition,
-    preconditions: Preconditions,
+    preconditions: &Preconditions,
 ) -> Result<Put, pg::Error> {
     const UPSERT: &str = concat!(
         "INSERT INTO katas.entry (word, definition) VALUES ($1, $2) \
          ON CONFLICT ON CONSTRAINT entry_word_key DO UPDATE \
          SET definition = excluded.definition, version = entry.version + 1, \
              updated_at = greatest(entry.updated_at, now()) \
-         WHERE NOT ($3 OR entry.id || '-' || entry.version = ANY ($4)) \
+         WHERE NOT coalesce(entry.id || '-' || entry.version = ANY ($3), true) \
          RETURNING",
         entry!()
     );
     const UPDATE: &str = concat!(
         "UPDATE katas.entry \
          SET definition = $2, version = version + 1, updated_at = greatest(updated_at, now()) \
-         WHERE word = $1 AND NOT ($3 OR id || '-' || version = ANY ($4)) \
-           AND ($5 OR id || '-' || version = ANY ($6)) \
+         WHERE word = $1 AND NOT coalesce(id || '-' || version = ANY ($3), true) \
+           AND coalesce(id || '-' || version = ANY ($4), true) \
          RETURNING",
         entry!()
     );
-    let mut parameters = vec![text(word.as_str()), text(definition.as_str())];
-    parameters.extend(set(preconditions.if_none_match.as_ref(), false));
+    let mut parameters =
+        vec![text(word.as_str()), text(definition.as_str()), set(preconditions.unwanted())];
     let sql = match preconditions.if_match {
         // Nothing that was read can match a word that has no entry: replace, but do not create.
-        Some(tags) => {
-            parameters.extend(set(Some(&tags), true));
+        Some(_) => {
+            parameters.push(set(preconditions.wanted()));
             UPDATE
         }
         None => UPSERT,
@@ -129,8 +129,8 @@ pub fn remove_if(
 ) -> Result<Removed, pg::Error> {
     const SQL: Sql = Sql::with(
         "gone AS (DELETE FROM katas.entry \
-                  WHERE word = $1 AND NOT ($2 OR id || '-' || version = ANY ($3)) \
-                    AND ($4 OR id || '-' || version = ANY ($5)) \
+                  WHERE word = $1 AND NOT coalesce(id || '-' || version = ANY ($2), true) \
+                    AND coalesce(id || '-' || version = ANY ($3), true) \
                   RETURNING 1)",
         // This sees the table as it was before the DELETE.
         "SELECT EXISTS (SELECT FROM gone) AS gone, \
@@ -148,9 +148,8 @@ pub fn remove_if(
         }
     }
 
-    let mut parameters = vec![text(word.as_str())];
-    parameters.extend(set(preconditions.if_none_match.as_ref(), false));
-    parameters.extend(set(preconditions.if_match.as_ref(), true));
+    let parameters =
+        [text(word.as_str()), set(preconditions.unwanted()), set(preconditions.wanted())];
     let demanding = *preconditions != Preconditions::default();
     Ok(match db.one(SQL, &parameters)? {
         Some(Outcome { gone: true, .. }) => Removed::Gone,
@@ -158,15 +157,6 @@ pub fn remove_if(
         Some(Outcome { existed: true, .. }) if demanding => Removed::Refused,
         _ => Removed::Missing,
     })
-}
-
-/// A set of tags as two parameters: whether all tags are in it, and those that are.
-fn set(tags: Option<&Tags>, absent: bool) -> [Parameter; 2] {
-    match tags {
-        None => [bool(absent), texts(&[])],
-        Some(Tags::Any) => [bool(true), texts(&[])],
-        Some(Tags::These(tags)) => [bool(false), texts(tags)],
-    }
 }
 
 /// `limit` entries after the first `skip` in the order in which they were added, as JSON: up to
@@ -177,25 +167,16 @@ pub fn added(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     db.json(SQL, &[int8(skip), int8(limit)])
 }
 
-/// A stretch of the dictionary.
-pub struct Page {
-    /// A JSON array of entries, ordered by word, bytewise.
-    pub entries: String,
-    /// The last word on the page if more come after it.
-    pub last: Option<String>,
-}
-
-impl FromObject for Page {
-    fn from_object(row: &mut Object) -> Option<Page> {
-        Some(Page { entries: row.required("entries")?, last: row.required("last")? })
-    }
-}
-
 /// Up to `limit` entries whose words begin with `prefix`, after the word `after`.
 ///
 /// A page ends early once its definitions reach 256 KiB: a guest cannot be interrupted, and its
 /// time between two calls of the host is short. The next page goes on from there.
-pub fn page(db: &Db, prefix: &str, after: Option<&str>, limit: i64) -> Result<Page, pg::Error> {
+pub fn page(
+    db: &Db,
+    prefix: &str,
+    after: Option<&str>,
+    limit: i64,
+) -> Result<Page<String>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT word, definition, katas.rfc3339(created_at) AS created_at, \
                     katas.rfc3339(updated_at) AS updated_at \
@@ -208,11 +189,9 @@ pub fn page(db: &Db, prefix: &str, after: Option<&str>, limit: i64) -> Result<Pa
          ) \
          SELECT coalesce(json_agg((SELECT e FROM \
                     (SELECT word, definition, created_at, updated_at) e) ORDER BY word), '[]') \
-                    ::text AS entries, \
+                    AS items, \
                 CASE WHEN bool_and(more) THEN max(word) END AS last \
          FROM page WHERE place <= $3::int8 AND before < 262144";
     // No word is empty: all of them come after the empty one.
-    let parameters = [text(after.unwrap_or_default()), text(prefix), int8(limit)];
-    db.one(SQL, &parameters)?
-        .ok_or_else(|| pg::Error::Other("an aggregate returned no row".to_owned()))
+    db.page(SQL, &[text(after.unwrap_or_default()), text(prefix), int8(limit)])
 }

@@ -66,12 +66,20 @@ pub struct Flaw {
 impl Flaw {
     /// The field `name` of the outermost object is at fault.
     pub fn of(name: &str, detail: &dyn Display) -> Flaw {
-        let mut pointer = String::from("/");
-        for character in name.chars() {
-            match character {
-                '~' => pointer += "~0",
-                '/' => pointer += "~1",
-                other => pointer.push(other),
+        Flaw::at(&[name], detail)
+    }
+
+    /// What these names and indices lead to, from the outside in, is at fault.
+    pub fn at(path: &[&str], detail: &dyn Display) -> Flaw {
+        let mut pointer = String::new();
+        for name in path {
+            pointer.push('/');
+            for character in name.chars() {
+                match character {
+                    '~' => pointer += "~0",
+                    '/' => pointer += "~1",
+                    other => pointer.push(other),
+                }
             }
         }
         Flaw { pointer, detail: detail.to_string() }
@@ -136,13 +144,14 @@ impl<'a> Object<'a> {
         Some(self.left.swap_remove(index).1)
     }
 
+    /// Whether there is such a field, and it has not been taken out.
+    pub fn has(&self, name: &str) -> bool {
+        self.left.iter().any(|(known, _)| known == name)
+    }
+
     /// The field's value; a flaw when it is missing or something else.
     pub fn required<T: FromValue>(&mut self, name: &str) -> Option<T> {
-        let Some(value) = self.take(name) else {
-            self.flaw(name, &"is required");
-            return None;
-        };
-        let value = T::from_value(value);
+        let value = T::from_value(self.must(name)?);
         if value.is_none() {
             self.flaw(name, &format_args!("must be {}", T::KIND));
         }
@@ -164,9 +173,110 @@ impl<'a> Object<'a> {
         }
     }
 
+    /// A field that is an array of up to `most` values, which `each` makes of them; the first that
+    /// does not fit is named.
+    pub fn list<T, E: Display>(
+        &mut self,
+        name: &str,
+        most: usize,
+        each: impl Fn(Value<'a>) -> Result<T, E>,
+    ) -> Option<Vec<T>> {
+        let Value::Array(values) = self.must(name)? else {
+            self.flaw(name, &"must be an array");
+            return None;
+        };
+        self.bounded(name, values.len(), most)?;
+        let mut list = Vec::with_capacity(values.len());
+        for (index, value) in values.into_iter().enumerate() {
+            match each(value) {
+                Ok(value) => list.push(value),
+                Err(flaw) => {
+                    self.flaws.push(Flaw::at(&[name, &index.to_string()], &flaw));
+                    return None;
+                }
+            }
+        }
+        Some(list)
+    }
+
+    /// A field that is an object with up to `most` fields of any name, whose values `each` makes of
+    /// them, in the order of their names; the first that does not fit, or is given twice, is named.
+    pub fn map<T, E: Display>(
+        &mut self,
+        name: &str,
+        most: usize,
+        each: impl Fn(Value<'a>) -> Result<T, E>,
+    ) -> Option<Vec<(String, T)>> {
+        let Value::Object(mut fields) = self.must(name)? else {
+            self.flaw(name, &"must be an object");
+            return None;
+        };
+        self.bounded(name, fields.len(), most)?;
+        fields.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
+        if let Some([(twice, _), _]) = fields.array_windows().find(|[(a, _), (b, _)]| a == b) {
+            self.flaws.push(Flaw::at(&[name, twice], &"is given twice"));
+            return None;
+        }
+        let mut map = Vec::with_capacity(fields.len());
+        for (key, value) in fields {
+            match each(value) {
+                Ok(value) => map.push((key.into_owned(), value)),
+                Err(flaw) => {
+                    self.flaws.push(Flaw::at(&[name, &key], &flaw));
+                    return None;
+                }
+            }
+        }
+        Some(map)
+    }
+
+    /// A field that is a number, if the rules of what it stands for allow its digits.
+    pub fn number<T, E: Display>(
+        &mut self,
+        name: &str,
+        rules: impl FnOnce(&str) -> Result<T, E>,
+    ) -> Option<T> {
+        let flaw = match digits(self.must(name)?).map(rules) {
+            Ok(Ok(value)) => return Some(value),
+            Ok(Err(flaw)) => flaw.to_string(),
+            Err(flaw) => flaw.to_owned(),
+        };
+        self.flaw(name, &flaw);
+        None
+    }
+
+    fn must(&mut self, name: &str) -> Option<Value<'a>> {
+        let value = self.take(name);
+        if value.is_none() {
+            self.flaw(name, &"is required");
+        }
+        value
+    }
+
+    fn bounded(&mut self, name: &str, length: usize, most: usize) -> Option<()> {
+        if length > most {
+            self.flaw(name, &format_args!("may have at most {most} elements"));
+            return None;
+        }
+        Some(())
+    }
+
     /// Notes what is wrong with a field.
     pub fn flaw(&mut self, name: &str, flaw: &dyn Display) {
         self.flaws.push(Flaw::of(name, flaw));
+    }
+}
+
+/// The text of a string.
+pub fn string(value: Value) -> Result<String, &'static str> {
+    String::from_value(value).ok_or("must be a string")
+}
+
+/// The digits of a number, as they were written.
+pub fn digits<'a>(value: Value<'a>) -> Result<&'a str, &'static str> {
+    match value {
+        Value::Number((digits, _)) => Ok(digits),
+        _ => Err("must be a number"),
     }
 }
 
@@ -308,6 +418,64 @@ mod tests {
         let fields: Vec<_> = (0..=FIELDS).map(|number| format!("\"{number}\":0")).collect();
         let many = flaws(&format!("{{{}}}", fields.join(",")));
         assert_eq!(many, told(&[("", "may have at most 100 fields")]));
+    }
+
+    /// A list and a map of short things.
+    #[derive(Debug)]
+    struct Order {
+        items: Vec<String>,
+        costs: Vec<(String, String)>,
+        tax: usize,
+    }
+
+    impl FromObject for Order {
+        fn from_object(object: &mut Object) -> Option<Order> {
+            let items = object.list("items", 2, string);
+            let costs = object.map("costs", 2, |value| digits(value).map(str::to_owned));
+            let tax = object.number("tax", |digits| digits.parse().map_err(|_| "is odd"));
+            Some(Order { items: items?, costs: costs?, tax: tax? })
+        }
+    }
+
+    #[test]
+    fn lists_and_maps_are_bounded_and_name_the_element_that_does_not_fit() {
+        let text = br#"{"items":["a","b"],"costs":{"x":1.50,"y":1e2},"tax":7}"#;
+        let Order { items, costs, tax } = object(text).unwrap();
+        assert_eq!((items, tax), (vec!["a".to_owned(), "b".to_owned()], 7));
+        assert_eq!(
+            costs,
+            [("x", "1.50"), ("y", "1e2")].map(|(name, digits)| (name.into(), digits.into()))
+        );
+        let flaws = |text: &str| match object::<Order>(text.as_bytes()) {
+            Err(Error::Invalid(flaws)) => {
+                flaws.into_iter().map(|flaw| (flaw.pointer, flaw.detail)).collect::<Vec<_>>()
+            }
+            other => panic!("{text}: {other:?}"),
+        };
+        assert_eq!(
+            flaws(r#"{"items":["a",1],"costs":{"a/b":"1"},"tax":1.5}"#),
+            told(&[
+                ("/items/1", "must be a string"),
+                ("/costs/a~1b", "must be a number"),
+                ("/tax", "is odd")
+            ])
+        );
+        assert_eq!(
+            flaws(r#"{"items":["a","b","c"],"costs":{"a":1,"b":2,"c":3},"tax":"1"}"#),
+            told(&[
+                ("/items", "may have at most 2 elements"),
+                ("/costs", "may have at most 2 elements"),
+                ("/tax", "must be a number")
+            ])
+        );
+        assert_eq!(
+            flaws(r#"{"items":{},"costs":{"a":1,"a":2}}"#),
+            told(&[
+                ("/items", "must be an array"),
+                ("/costs/a", "is given twice"),
+                ("/tax", "is required")
+            ])
+        );
     }
 
     #[test]

@@ -17,7 +17,7 @@ mod error;
 
 use std::cell::Cell;
 
-use json::FromObject;
+use json::{FromObject, FromValue};
 use spin_sdk::pg4::{Connection, DbValue};
 use spin_sdk::variables;
 
@@ -74,14 +74,33 @@ pub fn texts(values: &[String]) -> Parameter {
     Parameter::ArrayStr(values.iter().cloned().map(Some).collect())
 }
 
+/// A set of texts, `None` for the set of all, as a `text[]` parameter or NULL. Whether `it` is in it:
+/// `coalesce(it = ANY ($1), true)`.
+pub fn set(values: Option<&[String]>) -> Parameter {
+    values.map_or(Parameter::DbNull, texts)
+}
+
+/// A `uuid` parameter; `None` when the text is not one as RFC 9562 writes it.
+pub fn uuid(value: &str) -> Option<Parameter> {
+    let is_uuid = value.len() == 36
+        && value.bytes().enumerate().all(|(place, byte)| match place {
+            8 | 13 | 18 | 23 => byte == b'-',
+            _ => byte.is_ascii_hexdigit(),
+        });
+    is_uuid.then(|| Parameter::Uuid(value.to_owned()))
+}
+
 /// An `int8` parameter. Where PostgreSQL would expect another integer: `$1::int8`.
 pub fn int8(value: i64) -> Parameter {
     Parameter::Int64(value)
 }
 
-/// A `bool` parameter.
-pub fn bool(value: bool) -> Parameter {
-    Parameter::Boolean(value)
+/// A stretch of a list that is ordered by a key.
+pub struct Page<K> {
+    /// A JSON array, exactly as PostgreSQL wrote it.
+    pub items: String,
+    /// The key of the last item if more come after it.
+    pub last: Option<K>,
 }
 
 impl Db {
@@ -106,19 +125,43 @@ impl Db {
         sql: impl Into<Sql>,
         parameters: &[Parameter],
     ) -> Result<Option<T>, Error> {
-        // Two rows would not be one JSON value.
-        const ROW: &str = "coalesce(string_agg(row_to_json(r)::text, ','), 'null')";
+        let Some(row) = self.row(sql, parameters)? else { return Ok(None) };
+        json::object(row.as_bytes()).map(Some).map_err(unfit)
+    }
+
+    /// The row as the text of a JSON object, exactly as PostgreSQL wrote it: for what is sent on
+    /// without being looked at. Several rows are not one object.
+    pub fn row(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: &[Parameter],
+    ) -> Result<Option<String>, Error> {
+        const ROW: &str = "coalesce(string_agg(row_to_json(r)::text, ','), '')";
         let row = self.value(&sql.into().wrapped(ROW), parameters)?;
-        match json::value(row.as_bytes()).map_err(unfit)? {
-            json::Value::Null => Ok(None),
-            row => json::from_value(row).map(Some).map_err(unfit),
-        }
+        Ok(Some(row).filter(|row| !row.is_empty()))
     }
 
     /// All rows as the text of a JSON array, exactly as PostgreSQL wrote it: for lists that are
     /// sent on without being looked at.
     pub fn json(&self, sql: impl Into<Sql>, parameters: &[Parameter]) -> Result<String, Error> {
         self.value(&sql.into().wrapped("coalesce(json_agg(r), '[]')"), parameters)
+    }
+
+    /// A page of a list, from a statement that returns one row, always: `items`, the JSON array, and
+    /// `last`, the key of the last item if more come after it.
+    pub fn page<K: FromValue>(
+        &self,
+        sql: impl Into<Sql>,
+        parameters: &[Parameter],
+    ) -> Result<Page<K>, Error> {
+        // Items in quotes would have to be read to the end: the key stands in a line of its own.
+        const PAGE: &str = "coalesce(to_json(last), 'null') || E'\\n' || items";
+        let text = self.value(&sql.into().wrapped(PAGE), parameters)?;
+        let (last, items) = text.split_once('\n').unwrap_or_default();
+        match Option::from_value(json::value(last.as_bytes()).map_err(unfit)?) {
+            Some(last) => Ok(Page { items: items.to_owned(), last }),
+            None => Err(Error::Other(format!("a key is not {}", K::KIND))),
+        }
     }
 
     /// How many rows a statement returns: for `… RETURNING 1`, how many it wrote.
@@ -157,6 +200,15 @@ fn unfit(error: json::Error) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn only_a_uuid_is_one() {
+        assert!(uuid("67e55044-10b1-426f-9247-BB680E5FE0C8").is_some());
+        for bad in ["", "67e5504410b1426f9247bb680e5fe0c8", "67e55044-10b1-426f-9247-bb680e5fe0cg"]
+        {
+            assert!(uuid(bad).is_none(), "{bad}");
+        }
+    }
 
     #[test]
     fn writing_ctes_stand_beside_the_wrapper() {

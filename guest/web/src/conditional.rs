@@ -29,9 +29,27 @@ impl Tags {
             Tags::These(tags) => tags.iter().any(|one| one == tag),
         }
     }
+
+    /// The tags in the set; `None` when it has all there are.
+    fn listed(&self) -> Option<&[String]> {
+        match self {
+            Tags::Any => None,
+            Tags::These(tags) => Some(tags),
+        }
+    }
 }
 
 impl Preconditions {
+    /// The tags of which the current one, if there is one, must be one; `None` when any will do.
+    pub fn wanted(&self) -> Option<&[String]> {
+        self.if_match.as_ref().and_then(Tags::listed)
+    }
+
+    /// The tags of which the current one, if there is one, must be none; `None` when none will do.
+    pub fn unwanted(&self) -> Option<&[String]> {
+        self.if_none_match.as_ref().map_or(Some(&[]), Tags::listed)
+    }
+
     /// The preconditions in the headers; 400 for a header that is not a list of entity tags.
     pub(crate) fn of(request: &Request) -> Result<Preconditions, Problem> {
         Ok(Preconditions {
@@ -110,6 +128,17 @@ mod tests {
     fn a_star_is_any_and_no_header_is_no_demand() {
         assert_eq!(of(header::IF_MATCH, " * ").unwrap().if_match, Some(Tags::Any));
         assert_eq!(of(header::ACCEPT, "*/*").unwrap(), Preconditions::default());
+    }
+
+    #[test]
+    fn without_a_demand_any_tag_will_do_and_none_is_refused() {
+        let indifferent = Preconditions::default();
+        assert_eq!((indifferent.wanted(), indifferent.unwanted()), (None, Some([].as_slice())));
+        let any = Preconditions { if_match: Some(Tags::Any), if_none_match: Some(Tags::Any) };
+        assert_eq!((any.wanted(), any.unwanted()), (None, None));
+        let one = Preconditions { if_match: these(&["a"]), if_none_match: these(&["b"]) };
+        assert_eq!(one.wanted(), Some(["a".to_owned()].as_slice()));
+        assert_eq!(one.unwanted(), Some(["b".to_owned()].as_slice()));
     }
 
     #[test]

@@ -31,6 +31,8 @@ mod accept;
 mod authorization;
 mod body;
 mod conditional;
+#[cfg(target_arch = "wasm32")]
+mod libc;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod log;
 #[cfg(not(target_arch = "wasm32"))]

@@ -1,5 +1,7 @@
 //! Keyset pages: `{"items":[…],"next":"<cursor>"|null}` and `Link: <…>; rel="next"`.
 
+use std::str::FromStr;
+
 use http::StatusCode;
 
 use crate::{Problem, Reply, Request};
@@ -17,14 +19,23 @@ impl Cursor {
         match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
             // No key holds NUL, and PostgreSQL cannot be asked for one.
             Some(key) if !key.contains('\0') => Ok(Cursor(key)),
-            _ => Err(Problem::bad_request("after is not a cursor from this list")),
+            _ => Err(foreign()),
         }
+    }
+
+    /// The key as what it was before it became text; 400 when it never was.
+    pub fn key<T: FromStr>(&self) -> Result<T, Problem> {
+        self.0.parse().map_err(|_| foreign())
     }
 
     fn encode(&self) -> String {
         let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
         self.0.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
     }
+}
+
+fn foreign() -> Problem {
+    Problem::bad_request("after is not a cursor from this list")
 }
 
 impl Reply {
@@ -64,6 +75,12 @@ mod tests {
         for forged in ["=", "6", "6x", "ff", "00", "616", "ä"] {
             assert_eq!(Cursor::decode(forged).unwrap_err().status(), 400, "{forged}");
         }
+    }
+
+    #[test]
+    fn a_key_is_what_it_was_or_the_cursor_is_from_elsewhere() {
+        assert_eq!(Cursor("12".to_owned()).key::<i64>().unwrap(), 12);
+        assert_eq!(Cursor("12a".to_owned()).key::<i64>().unwrap_err().status(), 400);
     }
 
     #[test]

@@ -21,7 +21,6 @@ pub mod bindings {
 }
 
 use bindings::fermyon::spin::variables;
-use bindings::wasi::cli::stderr::get_stderr;
 use bindings::wasi::cli::stdout::get_stdout;
 use bindings::wasi::clocks::monotonic_clock::now;
 use bindings::wasi::http::types as wasi;
@@ -209,21 +208,5 @@ fn log(line: &str) {
     for piece in line.as_bytes().chunks(4096) {
         // Nobody is left to be told that the log is gone.
         let _ = stdout.blocking_write_and_flush(piece);
-    }
-}
-
-/// Where the standard library writes the message of a panic: to standard error, whatever the file.
-///
-/// It calls libc's `write`. The one in wasi-libc brings with it a table of file descriptors, the
-/// terminals and, from 2026 on, `printf`: 8 to 21 KB in every component, and five interfaces that a
-/// service has no use for. The linker takes this one and leaves that out.
-#[unsafe(no_mangle)]
-#[expect(unsafe_code, reason = "libc's signature")]
-extern "C" fn write(_file: i32, bytes: *const u8, length: usize) -> isize {
-    // SAFETY: the caller promises `length` bytes at `bytes`, as write(2) asks.
-    let bytes = unsafe { std::slice::from_raw_parts(bytes, length.min(4096)) };
-    match get_stderr().blocking_write_and_flush(bytes) {
-        Ok(()) => bytes.len() as isize,
-        Err(_) => -1,
     }
 }

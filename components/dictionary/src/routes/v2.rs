@@ -33,7 +33,7 @@ pub fn put(request: &Request, db: &Db) -> Result<Reply, Error> {
     let word = Word::new(request.param("word")).map_err(Error::NoWord)?;
     let preconditions = request.preconditions()?;
     let NewDefinition { definition } = request.json()?;
-    match store::put(db, &word, &definition, preconditions)? {
+    match store::put(db, &word, &definition, &preconditions)? {
         Put::Created(entry) => Ok(Reply::created(&entry).tagged(&entry.etag)),
         Put::Replaced(entry) => Ok(Reply::ok(&entry).tagged(&entry.etag)),
         Put::Refused => Err(Error::Precondition(word)),
@@ -57,5 +57,5 @@ pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
     let after = query.cursor()?;
     let prefix = query.text("prefix").unwrap_or_default();
     let page = store::page(db, prefix, after.as_ref().map(|Cursor(word)| word.as_str()), limit)?;
-    Ok(Reply::page(request, &page.entries, page.last.map(Cursor)))
+    Ok(Reply::page(request, &page.items, page.last.map(Cursor)))
 }

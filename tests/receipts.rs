@@ -1,0 +1,161 @@
+//! Receipts, over HTTP.
+
+use std::collections::BTreeSet;
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{App, JSON, Response};
+
+const PATH: &str = "/api/v1/receipts";
+
+fn order() -> Value {
+    json!({
+        "costs": {"socks": 5, "shoes": 60, "sweater": 30},
+        "items": ["socks", "hat", "shoes", "socks"],
+        "tax": 0.09,
+    })
+}
+
+/// Asks for a receipt under a key.
+fn post_with(app: &App, key: &str, order: &Value) -> Response {
+    app.request(Method::POST, PATH, &[JSON, ("Idempotency-Key", key)], order.to_string())
+}
+
+#[test]
+fn a_receipt_says_what_was_bought_and_adds_up() {
+    let app = App::start();
+    let made = app.post(PATH, &order());
+    assert_eq!(made.status, 201, "{made:?}");
+    let mut receipt = made.json();
+    let id = receipt["id"].as_str().expect("an id").to_owned();
+    assert_eq!(made.header("location"), format!("{PATH}/{id}"));
+    assert_eq!(app.get(made.header("location")).json(), receipt);
+    receipt.as_object_mut().expect("an object").retain(|name, _| name != "id");
+    let created_at = receipt["created_at"].take();
+    assert!(created_at.as_str().is_some_and(|time| time.ends_with('Z')), "{created_at}");
+    let expected = json!({
+        "lines": [
+            {"item": "socks", "quantity": 2, "unit_price": "5.00", "amount": "10.00"},
+            {"item": "shoes", "quantity": 1, "unit_price": "60.00", "amount": "60.00"},
+        ],
+        "ignored": ["hat"],
+        "subtotal": "70.00",
+        "tax": "6.30",
+        "tax_rate": "0.09",
+        "total": "76.30",
+        "created_at": null,
+    });
+    assert_eq!(receipt, expected);
+}
+
+#[test]
+fn a_receipt_keeps_the_prices_of_its_moment() {
+    let app = App::start();
+    app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 5}}));
+    let made = app.post(PATH, &json!({"price_list": "shop", "items": ["socks"], "tax": 0}));
+    assert_eq!(made.json()["total"], "5.00");
+    app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 6}}));
+    assert_eq!(app.get(made.header("location")).json()["total"], "5.00");
+    app.delete("/api/v1/price-lists/shop");
+    assert_eq!(app.get(made.header("location")).json()["total"], "5.00");
+}
+
+#[test]
+fn a_key_is_good_for_one_receipt() {
+    let app = App::start();
+    let first = post_with(&app, "order-1", &order());
+    let again = post_with(&app, "order-1", &order());
+    assert_eq!((again.status, again.json()), (201, first.json()));
+    assert_eq!(again.header("location"), first.header("location"));
+    // The same order, written in another way.
+    let body = r#"{"tax":9e-2,"items":["socks","hat","shoes","socks"],
+                   "costs":{"sweater":30.0,"shoes":6e1,"socks":5.00}}"#;
+    let headers = [JSON, ("Idempotency-Key", "order-1")];
+    assert_eq!(app.request(Method::POST, PATH, &headers, body).json(), first.json());
+
+    let mut other = order();
+    other["tax"] = json!(0.1);
+    let detail = "is not what this Idempotency-Key was first used with";
+    post_with(&app, "order-1", &other).is_invalid(&[("", detail)]);
+    assert_ne!(post_with(&app, "order-2", &order()).json()["id"], first.json()["id"]);
+    assert_ne!(app.post(PATH, &order()).json()["id"], app.post(PATH, &order()).json()["id"]);
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "4");
+}
+
+#[test]
+fn a_key_still_finds_its_receipt_when_the_price_list_is_gone() {
+    let app = App::start();
+    app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 5}}));
+    let order = json!({"price_list": "shop", "items": ["socks"], "tax": 0});
+    let first = post_with(&app, "k", &order);
+    app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 6}}));
+    assert_eq!(post_with(&app, "k", &order).json(), first.json());
+    app.delete("/api/v1/price-lists/shop");
+    assert_eq!(post_with(&app, "k", &order).json(), first.json());
+    post_with(&app, "l", &order).is_invalid(&[("/price_list", "is not known")]);
+}
+
+#[test]
+fn retries_at_the_same_time_get_the_same_receipt() {
+    let app = App::start();
+    let answers: Vec<_> = std::thread::scope(|scope| {
+        let retries: Vec<_> =
+            (0..16).map(|_| scope.spawn(|| post_with(&app, "k", &order()))).collect();
+        retries.into_iter().map(|retry| retry.join().expect("it answers")).collect()
+    });
+    let ids: BTreeSet<_> =
+        answers.iter().map(|it| (it.status, it.json()["id"].to_string())).collect();
+    assert_eq!(ids.len(), 1, "{ids:?}");
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "1");
+}
+
+#[test]
+fn keys_have_bounds() {
+    let app = App::start();
+    let long = "k".repeat(256);
+    for bad in ["", long.as_str()] {
+        let detail = "Idempotency-Key must have 1 to 255 characters";
+        post_with(&app, bad, &order()).is_problem(400, detail);
+    }
+    assert_eq!(post_with(&app, &long[1..], &order()).status, 201);
+}
+
+#[test]
+fn what_is_not_an_order_leaves_no_receipt() {
+    let app = App::start();
+    app.post(PATH, &json!({"costs": {}, "items": []})).is_invalid(&[("/tax", "is required")]);
+    let unknown = json!({"price_list": "none", "items": [], "tax": 0});
+    app.post(PATH, &unknown).is_invalid(&[("/price_list", "is not known")]);
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "0");
+}
+
+#[test]
+fn an_id_that_nobody_has_is_not_found() {
+    let app = App::start();
+    for id in ["67e55044-10b1-426f-9247-bb680e5fe0c8", "1", "' OR true --"] {
+        let encoded = id.replace(' ', "%20");
+        let detail = format!("Can't find receipt {id}");
+        app.get(&format!("{PATH}/{encoded}")).is_problem(404, &detail);
+    }
+}
+
+#[test]
+fn receipts_are_paged_in_the_order_in_which_they_were_made() {
+    let app = App::start();
+    let made: Vec<_> = (0..5).map(|_| app.post(PATH, &order()).json()["id"].clone()).collect();
+    let mut found = Vec::new();
+    let mut path = format!("{PATH}?limit=2");
+    loop {
+        let page = app.get(&path).json();
+        for item in page["items"].as_array().expect("items") {
+            assert_eq!(item["total"], "76.30");
+            assert_eq!(item.as_object().expect("an object").len(), 3, "{item}");
+            found.push(item["id"].clone());
+        }
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("{PATH}?limit=2&after={next}");
+    }
+    assert_eq!(found, made);
+    app.get(&format!("{PATH}?after=78")).problem(400);
+}

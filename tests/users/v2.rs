@@ -1,0 +1,358 @@
+//! Version 2: users that come, change and go, and lists that do not drift.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use http::Method;
+use serde_json::{Value, json};
+
+use super::{add_people, count, user, with_people};
+use crate::support::{App, JSON, Response};
+
+const USERS: &str = "/api/v2/users";
+const FIRST: &str = "/api/v2/users/1";
+
+fn august() -> Value {
+    json!({"username": "August", "email": "august1@example.com"})
+}
+
+/// A PUT to the first user, with a header that makes it conditional.
+fn put_if(app: &App, header: (&str, &str), username: &str) -> Response {
+    let body = json!({"username": username, "email": "a@b"}).to_string();
+    app.request(Method::PUT, FIRST, &[JSON, header], body)
+}
+
+#[test]
+fn a_user_who_is_added_can_be_found_where_location_says() {
+    let app = App::start();
+    let added = app.post(USERS, &august());
+    added.is(201, &user(1, "August", "august1@example.com"));
+    assert_eq!(added.header("location"), FIRST);
+    assert_eq!(added.header("api-version"), "2");
+    let found = app.get(FIRST);
+    found.is(200, &added.json());
+    assert_eq!(found.header("etag"), added.header("etag"));
+    assert!(found.header("etag").starts_with('"'), "strong: {found:?}");
+}
+
+#[test]
+fn two_may_have_the_same_name_and_address() {
+    let app = App::start();
+    app.post(USERS, &august()).is(201, &user(1, "August", "august1@example.com"));
+    app.post(USERS, &august()).is(201, &user(2, "August", "august1@example.com"));
+}
+
+#[test]
+fn many_who_are_added_at_once_have_ids_of_their_own() {
+    let app = App::start();
+    let ids: BTreeSet<i64> = std::thread::scope(|scope| {
+        let add = || app.post(USERS, &august()).json()["id"].as_i64().expect("an id");
+        let threads: Vec<_> = (0..8).map(|_| scope.spawn(add)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    assert_eq!(ids, (1..=8).collect());
+}
+
+#[test]
+fn put_replaces_and_may_do_so_again() {
+    let app = with_people();
+    let body = json!({"username": "Augusta", "email": "augusta@example.com"});
+    let before = app.get(FIRST).header("etag").to_owned();
+    let mut tags = BTreeSet::from([before]);
+    for _ in 0..2 {
+        let replaced = app.put(FIRST, &body);
+        replaced.is(200, &user(1, "Augusta", "augusta@example.com"));
+        let found = app.get(FIRST);
+        found.is(200, &replaced.json());
+        assert_eq!(found.header("etag"), replaced.header("etag"));
+        assert!(tags.insert(found.header("etag").to_owned()), "{tags:?}");
+    }
+    app.get("/api/v2/users/2").is(200, &user(2, "Ada", "ada2@example.com"));
+}
+
+#[test]
+fn put_creates_nobody() {
+    let app = App::start();
+    for id in ["1", "0", "-1", "9223372036854775808"] {
+        let path = format!("{USERS}/{id}");
+        app.put(&path, &august()).is_problem(404, "Unknown User ID");
+        // A demand on somebody who is not there cannot be what is wrong.
+        let headers = [JSON, ("If-Match", "*")];
+        let refused = app.request(Method::PUT, &path, &headers, august().to_string());
+        refused.is_problem(404, "Unknown User ID");
+    }
+    assert_eq!(count(&app), "0");
+}
+
+#[test]
+fn delete_removes_and_then_does_not_find() {
+    let app = with_people();
+    let deleted = app.delete(FIRST);
+    assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
+    app.delete(FIRST).is_problem(404, "Unknown User ID");
+    app.get(FIRST).is_problem(404, "Unknown User ID");
+    app.get("/users/1").is_problem(404, "Unknown User ID");
+    assert_eq!(count(&app), "99");
+}
+
+#[test]
+fn an_id_is_never_given_again() {
+    let app = App::start();
+    assert_eq!(app.post(USERS, &august()).json()["id"], 1);
+    app.delete(FIRST);
+    assert_eq!(app.post(USERS, &august()).json()["id"], 2);
+}
+
+#[test]
+fn an_id_that_is_not_an_integer_is_told() {
+    let app = with_people();
+    let told = [("/id", "must be a whole number")];
+    app.get("/api/v2/users/August").is_invalid(&told);
+    app.put("/api/v2/users/1.0", &august()).is_invalid(&told);
+    app.delete("/api/v2/users/1%20OR%201=1").is_invalid(&told);
+    app.get("/api/v2/users/101").is_problem(404, "Unknown User ID");
+    assert_eq!(count(&app), "100");
+}
+
+#[test]
+fn what_is_wrong_with_a_user_is_told_all_at_once() {
+    let app = with_people();
+    for (body, errors) in [
+        (json!({}), [("/username", "is required"), ("/email", "is required")]),
+        (
+            json!({"username": "", "email": ""}),
+            [
+                ("/username", "must not be empty"),
+                ("/email", "must have the shape of name@example.com"),
+            ],
+        ),
+        (
+            json!({"username": "x".repeat(101), "email": format!("{}@b", "a".repeat(253))}),
+            [
+                ("/username", "may have at most 100 characters"),
+                ("/email", "may have at most 254 characters"),
+            ],
+        ),
+        (
+            json!({"username": "a\0", "email": "a\0@b"}),
+            [
+                ("/username", "must not contain the character NUL"),
+                ("/email", "must have the shape of name@example.com"),
+            ],
+        ),
+        (
+            json!({"username": 5, "email": null}),
+            [("/username", "must be a string"), ("/email", "must be a string")],
+        ),
+    ] {
+        app.post(USERS, &body).is_invalid(&errors);
+        app.put(FIRST, &body).is_invalid(&errors);
+    }
+    let unknown = json!({"username": "a", "email": "a@b", "id": 7});
+    app.post(USERS, &unknown).is_invalid(&[("/id", "is not known here")]);
+    app.put(FIRST, &unknown).is_invalid(&[("/id", "is not known here")]);
+    app.post(USERS, &json!([august()])).is_invalid(&[("", "must be an object")]);
+    app.request(Method::POST, USERS, &[JSON], "username=a").problem(400);
+    app.request(Method::POST, USERS, &[], august().to_string()).problem(415);
+    app.get(FIRST).is(200, &user(1, "August", "august1@example.com"));
+    assert_eq!(count(&app), "100");
+}
+
+#[test]
+fn a_name_may_be_of_any_characters_and_an_address_as_long_as_any() {
+    let app = App::start();
+    let long = format!("{}@b", "ü".repeat(252));
+    for (id, (username, email)) in (1..).zip([
+        ("🦀".repeat(100).as_str(), long.as_str()),
+        (" \t\u{1}\u{7f}\"\\\u{2028}", "o'neil+x@例え.テスト"),
+        ("'; DROP TABLE katas.person; --", "$1@{{database_url}}"),
+    ]) {
+        app.post(USERS, &json!({"username": username, "email": email}))
+            .is(201, &user(id, username, email));
+        app.get(&format!("{USERS}/{id}")).is(200, &user(id, username, email));
+    }
+    assert_eq!(count(&app), "3");
+}
+
+#[test]
+fn if_match_replaces_only_what_was_read() {
+    let app = with_people();
+    let old = app.get(FIRST).header("etag").to_owned();
+    let replaced = put_if(&app, ("If-Match", &old), "second");
+    assert_eq!(replaced.status, 200);
+    let refused = put_if(&app, ("If-Match", &old), "third");
+    refused.is_problem(412, "User 1 is not as the precondition demands");
+    let new = replaced.header("etag");
+    put_if(&app, ("If-Match", &format!("W/{new}")), "weak tags never match").problem(412);
+    put_if(&app, ("If-Match", "fourth"), "not a tag").problem(400);
+    assert_eq!(app.get(FIRST).json()["username"], "second");
+    assert_eq!(put_if(&app, ("If-Match", &format!("{old}, {new}")), "fifth").status, 200);
+    assert_eq!(put_if(&app, ("If-Match", "*"), "sixth").status, 200);
+    assert_eq!(app.get(FIRST).json()["username"], "sixth");
+}
+
+#[test]
+fn if_none_match_refuses_that_state() {
+    let app = with_people();
+    let tag = app.get(FIRST).header("etag").to_owned();
+    put_if(&app, ("If-None-Match", &tag), "second").problem(412);
+    put_if(&app, ("If-None-Match", "*"), "second").problem(412);
+    assert_eq!(put_if(&app, ("If-None-Match", "\"other\""), "second").status, 200);
+}
+
+#[test]
+fn a_read_is_conditional_too() {
+    let app = with_people();
+    let tag = app.get(FIRST).header("etag").to_owned();
+    let get = |name: &str, value: &str| app.request(Method::GET, FIRST, &[(name, value)], "");
+    for known in [tag.clone(), format!("W/{tag}"), "*".to_owned()] {
+        let response = get("If-None-Match", &known);
+        assert_eq!((response.status, response.body.as_str()), (304, ""), "{known}");
+        assert_eq!(response.header("etag"), tag);
+    }
+    assert_eq!(get("If-None-Match", "\"other\"").status, 200);
+    assert_eq!(get("If-Match", &tag).status, 200);
+    get("If-Match", "\"other\"").problem(412);
+    get("If-Match", "nonsense").problem(400);
+}
+
+#[test]
+fn delete_is_conditional_too() {
+    let app = with_people();
+    let tag = app.get(FIRST).header("etag").to_owned();
+    let delete = |header| app.request(Method::DELETE, FIRST, &[header], "");
+    delete(("If-Match", "\"other\"")).is_problem(412, "User 1 is not as the precondition demands");
+    delete(("If-None-Match", &tag)).problem(412);
+    assert_eq!(count(&app), "100");
+    assert_eq!(delete(("If-Match", &tag)).status, 204);
+    delete(("If-Match", &tag)).is_problem(404, "Unknown User ID");
+}
+
+#[test]
+fn of_writers_that_read_the_same_state_one_wins() {
+    let app = with_people();
+    let mut tag = app.get(FIRST).header("etag").to_owned();
+    for round in 1..=3 {
+        let responses: Vec<Response> = std::thread::scope(|scope| {
+            let write = |writer| put_if(&app, ("If-Match", &tag), &format!("{round} {writer}"));
+            let threads: Vec<_> = (0..6).map(|writer| scope.spawn(move || write(writer))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+        });
+        let (won, lost): (Vec<_>, Vec<_>) = responses.iter().partition(|it| it.status == 200);
+        assert_eq!((won.len(), lost.len()), (1, 5));
+        assert!(lost.iter().all(|response| response.status == 412));
+        assert_eq!(app.get(FIRST).json(), won[0].json());
+        tag = won[0].header("etag").to_owned();
+    }
+}
+
+#[test]
+fn of_those_who_remove_a_user_at_once_one_does() {
+    let app = with_people();
+    let mut statuses: Vec<u16> = std::thread::scope(|scope| {
+        let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| app.delete(FIRST).status)).collect();
+        threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
+    });
+    statuses.sort_unstable();
+    assert_eq!(statuses, [204, 404, 404, 404, 404, 404]);
+}
+
+/// Every user of a list, page by page, along `next` and along `Link`.
+fn walk(app: &App, start: &str, mut on_page: impl FnMut(&[Value])) -> Vec<Value> {
+    let mut users = Vec::new();
+    let mut path = start.to_owned();
+    loop {
+        let page = app.get(&path);
+        assert_eq!(page.status, 200, "{page:?}");
+        let json = page.json();
+        let items = json["items"].as_array().expect("items");
+        on_page(items);
+        users.extend_from_slice(items);
+        let Some(next) = json["next"].as_str() else {
+            assert_eq!((page.header("link"), &json["next"]), ("", &Value::Null));
+            return users;
+        };
+        let link = page.header("link");
+        assert!(link.ends_with(&format!("after={next}>; rel=\"next\"")), "{link}");
+        path = link.trim_start_matches('<').split('>').next().expect("a target").to_owned();
+    }
+}
+
+#[test]
+fn pages_follow_each_other_in_the_order_of_ids() {
+    let app = App::start();
+    app.get(USERS).is(200, &json!({"items": [], "next": null}));
+    add_people(&app);
+    app.delete("/api/v2/users/50");
+    let users: Vec<Value> = (1..=100)
+        .filter(|id| *id != 50)
+        .map(|id| app.get(&format!("{USERS}/{id}")).json())
+        .collect();
+    for limit in [7, 33, 98, 99, 1000] {
+        let walked = walk(&app, &format!("{USERS}?limit={limit}"), |page| {
+            assert!((1..=limit).contains(&page.len()), "{}", page.len());
+        });
+        assert_eq!(walked, users, "limit {limit}");
+    }
+    assert_eq!(app.get(USERS).json()["items"].as_array().map(Vec::len), Some(50));
+}
+
+#[test]
+fn what_cannot_be_a_page_is_refused() {
+    let app = App::start();
+    // The last ones are the hexadecimal of "", "a" and "9223372036854775808".
+    for query in [
+        "limit=0",
+        "limit=1001",
+        "limit=x",
+        "after=1",
+        "after=",
+        "after=61",
+        "after=39323233333732303336383534373735383038",
+    ] {
+        app.get(&format!("{USERS}?{query}")).problem(400);
+    }
+}
+
+#[test]
+fn pages_have_no_gaps_while_users_come_and_go() {
+    let app = App::start();
+    app.sql(
+        "INSERT INTO katas.person (username, email) \
+         SELECT CASE g % 3 WHEN 0 THEN 'goes' ELSE 'stays' END, 'a@b' \
+         FROM generate_series(1, 3000) g",
+    );
+    let done = AtomicBool::new(false);
+    let walked = std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Before, between and behind where the walk is.
+            for number in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
+                app.delete(&format!("{USERS}/{}", 3 + number * 37 % 1000 * 3));
+                app.post(USERS, &json!({"username": "comes", "email": "a@b"}));
+            }
+        });
+        let walked = walk(&app, &format!("{USERS}?limit=97"), |_| ());
+        done.store(true, Ordering::Relaxed);
+        walked
+    });
+    let ids: Vec<i64> = walked.iter().map(|user| user["id"].as_i64().expect("an id")).collect();
+    assert!(ids.is_sorted_by(|a, b| a < b), "in order, none twice");
+    let stayed = walked.iter().filter(|user| user["username"] == "stays").count();
+    assert_eq!(stayed, 2000, "none left out");
+}
+
+#[test]
+fn the_largest_page_arrives_whole() {
+    let app = App::start();
+    // Each character in its longest form: as JSON it has six bytes, and the crab four.
+    app.sql(
+        "INSERT INTO katas.person (username, email) \
+         SELECT repeat(chr(1), 100), repeat('🦀', 252) || '@b' FROM generate_series(1, 1001)",
+    );
+    let page = app.get(&format!("{USERS}?limit=1000"));
+    assert_eq!(page.header("content-length"), page.body.len().to_string());
+    assert!(page.body.len() > 1_600_000, "{}", page.body.len());
+    let page = page.json();
+    assert_eq!(page["items"].as_array().map(Vec::len), Some(1000));
+    assert!(page["next"].is_string());
+}
