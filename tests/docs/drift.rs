@@ -1,7 +1,6 @@
 //! The OpenAPI document against the running application: neither says what the other does not.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use http::Method;
 use katas_host::manifest::{Manifest, Route};
@@ -217,7 +216,8 @@ fn every_operation_fails_as_it_is_documented() {
                 check(&operation, &with(&" ".repeat((1 << 20) + 1)), Some(413));
             }
             for value in call.path_parameters.values() {
-                let path = |with: &str| call.path.replace(&encoded(value), with);
+                let segment = format!("/{}", encoded(value));
+                let path = |with: &str| call.path.replace(&segment, &format!("/{with}"));
                 check(&operation, &Call { path: path("%FF"), ..call.clone() }, Some(400));
                 check(&operation, &Call { path: path("%00"), ..call.clone() }, None);
                 check(&operation, &Call { path: path(&"9".repeat(300)), ..call.clone() }, None);
@@ -226,9 +226,11 @@ fn every_operation_fails_as_it_is_documented() {
                 let name = parameter["name"].as_str().expect("a name");
                 match parameter["in"].as_str() {
                     Some("query") => {
-                        let path = operation_path(&call);
+                        // With JSON the body says what the query says with CSV.
+                        let status = Some(400).filter(|_| call.method == Method::GET);
+                        let path = call.path.split('?').next().unwrap_or_default();
                         let path = format!("{path}?{name}=%00");
-                        check(&operation, &Call { path, ..call.clone() }, Some(400));
+                        check(&operation, &Call { path, ..call.clone() }, status);
                     }
                     Some("header") if name.starts_with("If-") => {
                         check(&operation, &call.with(name, "no tag"), Some(400));
@@ -238,10 +240,6 @@ fn every_operation_fails_as_it_is_documented() {
             }
         }
     }
-}
-
-fn operation_path(call: &Call) -> &str {
-    call.path.split('?').next().unwrap_or_default()
 }
 
 #[test]
@@ -326,20 +324,26 @@ fn every_route_of_a_component_is_documented_and_no_other() {
     assert!(hidden.is_empty() && absent.is_empty(), "hidden {hidden:?}, absent {absent:?}");
 }
 
+/// Whether a path belongs to a route of the manifest, where that stands alone.
+fn leads(route: &str, path: &str) -> bool {
+    let (mut route, mut path) = (route.split('/'), path.split('/'));
+    loop {
+        match (route.next(), path.next()) {
+            (Some("..."), _) | (None, None) => return true,
+            (Some(segment), Some(actual)) if segment == actual || segment.starts_with(':') => {}
+            _ => return false,
+        }
+    }
+}
+
 #[test]
 fn every_route_of_the_manifest_leads_to_a_documented_path() {
     let document = Document::of(&App::start());
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
     for trigger in &manifest.trigger.http {
         let Route::Pattern(route) = &trigger.route else { panic!("{trigger:?} is private") };
-        let leads = |path: &String| match route.strip_suffix("/...") {
-            Some(prefix) => {
-                Path::new(path).starts_with(if prefix.is_empty() { "/" } else { prefix })
-            }
-            None => path == route,
-        };
         let twins = document.paths().keys().map(|path| path.replace("/api/v1/", "/api/"));
         let mut paths = document.paths().keys().cloned().chain(twins);
-        assert!(paths.any(|path| leads(&path)), "{route}");
+        assert!(paths.any(|path| leads(route, &path)), "{route}");
     }
 }

@@ -176,7 +176,6 @@ fn write_all(
     while !chunk.is_empty() {
         let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
         if permitted == 0 {
-            // To write nothing would need a permit too: without one the host traps.
             head();
             stream.subscribe().block();
             continue;
