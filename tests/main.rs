@@ -21,3 +21,4 @@ mod tidy;
 mod token;
 mod users;
 mod wit;
+mod work;

@@ -70,7 +70,7 @@ fn a_key_is_good_for_one_receipt() {
     assert_eq!(again.header("location"), first.header("location"));
     // The same order, written in another way.
     let body = r#"{"tax":9e-2,"items":["socks","hat","shoes","socks"],
-                   "costs":{"sweater":30.0,"shoes":6e1,"socks":5.00}}"#;
+                   "costs":{"shoes":6e1,"socks":5.00,"sweater":30.0}}"#;
     let headers = [JSON, ("Idempotency-Key", "order-1")];
     assert_eq!(app.request(Method::POST, PATH, &headers, body).json(), first.json());
 

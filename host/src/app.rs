@@ -31,6 +31,8 @@ pub struct App {
     pub(crate) engine: Engine,
     /// By component id: everything about instantiation that is the same for all requests.
     pub(crate) components: BTreeMap<String, ProxyPre<State>>,
+    /// Whether the work of the components is counted.
+    pub(crate) metered: bool,
 }
 
 impl App {
@@ -38,9 +40,19 @@ impl App {
     ///
     /// Compiled code is cached per user, so that only a component that has changed is compiled.
     pub fn load(manifest: &Path) -> anyhow::Result<App> {
+        App::load_as(manifest, false)
+    }
+
+    /// The same, with a count of the components' work, which slows them down:
+    /// [`Server::work`](crate::Server::work).
+    pub fn load_metered(manifest: &Path) -> anyhow::Result<App> {
+        App::load_as(manifest, true)
+    }
+
+    fn load_as(manifest: &Path, metered: bool) -> anyhow::Result<App> {
         let manifest = Manifest::read(manifest)?;
         let router = Router::new(&manifest)?;
-        let engine = engine()?;
+        let engine = engine(metered)?;
         let mut linker = Linker::new(&engine);
         link(&mut linker)?;
         let components = manifest.component.iter().map(|(id, component)| {
@@ -57,7 +69,7 @@ impl App {
         });
         let components = components.collect::<anyhow::Result<_>>()?;
         tick(engine.weak());
-        Ok(App { manifest, router, engine, components })
+        Ok(App { manifest, router, engine, components, metered })
     }
 
     /// What a component imports and exports, `package:name/interface@version` each.
@@ -71,8 +83,9 @@ impl App {
 }
 
 /// Spin's engine: fresh instances from a pool of memory that is reserved once.
-fn engine() -> anyhow::Result<Engine> {
+fn engine(metered: bool) -> anyhow::Result<Engine> {
     let mut config = Config::new();
+    config.consume_fuel(metered);
     config.epoch_interruption(true);
     // Without a home there is no cache, and every start compiles.
     config.cache(Cache::from_file(None).ok());

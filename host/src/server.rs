@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -50,6 +51,7 @@ pub struct Config {
 
 /// An application that is being served.
 pub struct Server {
+    service: Arc<Service>,
     address: SocketAddr,
     stop: watch::Sender<()>,
     accepting: JoinHandle<()>,
@@ -61,13 +63,21 @@ impl Server {
         let address = listener.local_addr()?;
         let service = Arc::new(Service::new(app, config)?);
         let (stop, stopped) = watch::channel(());
-        let accepting = tokio::spawn(accept(service, listener, stopped));
-        Ok(Server { address, stop, accepting })
+        let accepting = tokio::spawn(accept(service.clone(), listener, stopped));
+        Ok(Server { service, address, stop, accepting })
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
         self.address
+    }
+
+    /// The most that the component has done between two calls of the host since this was last asked, in WebAssembly
+    /// instructions: under Spin nothing interrupts it there. `None` unless the application is
+    /// metered.
+    pub fn work(&self, component: &str) -> Option<u64> {
+        let config = self.service.components.get(component)?;
+        self.service.app.metered.then(|| config.work.swap(0, Ordering::Relaxed))
     }
 
     /// Accepts no more, lets the requests that are under way finish, and ends. Spin does not wait.
@@ -86,6 +96,8 @@ pub(crate) struct ComponentConfig {
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) pools: Arc<Pools>,
     pub(crate) log: Log,
+    /// The most instructions between two calls of the host so far.
+    work: AtomicU64,
 }
 
 impl ComponentConfig {
@@ -108,6 +120,7 @@ impl ComponentConfig {
             allowed_hosts: AllowedHosts::parse(&hosts.collect::<anyhow::Result<Vec<_>>>()?)?,
             pools,
             log,
+            work: AtomicU64::new(0),
         })
     }
 
@@ -208,6 +221,9 @@ impl Service {
         let mut store = Store::new(&self.app.engine, State::new(config.clone()));
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
+        if self.app.metered {
+            meter(&mut store)?;
+        }
         let proxy = pre.instantiate_async(&mut store).await?;
         // A component sees plain HTTP, whatever stands before the server.
         let incoming =
@@ -240,6 +256,22 @@ impl Service {
             }
         }
     }
+}
+
+/// Counts the instructions of the instance between each two calls of the host.
+fn meter(store: &mut Store<State>) -> wasmtime::Result<()> {
+    store.set_fuel(u64::MAX)?;
+    let mut left = u64::MAX;
+    store.call_hook(move |store, hook| {
+        let now = store.get_fuel()?;
+        if hook.exiting_host() {
+            left = now;
+        } else {
+            store.data().component.work.fetch_max(left.saturating_sub(now), Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    Ok(())
 }
 
 /// The authority of the request, from its target or its `Host`. Without one, or with two that

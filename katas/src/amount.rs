@@ -86,17 +86,34 @@ impl Amount {
 
     /// The shortest text: `70.85`, `65`, `70.5`. A number as JSON writes it.
     pub fn shortest(self) -> String {
-        self.0.normalize().to_string()
+        self.text(0)
     }
 
     /// With two decimal places, or as many more as it has: `65.00`, `0.125`.
     pub fn money(self) -> String {
-        let mut amount = self.0.normalize();
-        if amount.scale() < 2 {
-            // Where there is no room for the zeros it stays as it is.
-            amount.rescale(2);
+        self.text(2)
+    }
+
+    /// With `least` decimal places, or as many more as it has. The library's own way to the shortest
+    /// text divides by ten until it does not go any more, which is most of the work of a long
+    /// receipt.
+    fn text(self, least: usize) -> String {
+        let digits = self.0.mantissa().unsigned_abs();
+        let digits = match u64::try_from(digits) {
+            Ok(digits) => digits.to_string(),
+            Err(_) => digits.to_string(),
+        };
+        let places = self.0.scale() as usize;
+        let zeros = "0".repeat((places + 1).saturating_sub(digits.len()));
+        let mut text = zeros + &digits[..];
+        let fraction = text.split_off(text.len() - places);
+        let fraction = fraction.trim_end_matches('0');
+        if least + fraction.len() > 0 {
+            text.push('.');
+            text.push_str(fraction);
+            text.extend((fraction.len()..least).map(|_| '0'));
         }
-        amount.to_string()
+        text
     }
 }
 

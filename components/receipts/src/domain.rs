@@ -101,7 +101,7 @@ mod tests {
         let amount = |digits| Amount::parse(digits).expect("a number");
         let prices = [("a", "0.333"), ("b", "0.005")];
         let prices = prices.map(|(item, price)| (item.to_owned(), amount(price)));
-        let prices = Prices::new(prices.into()).expect("they are in order");
+        let prices = Prices::new(prices.into()).expect("each is there once");
         let order = Order {
             items: ["b", "a", "x", "a"].map(str::to_owned).into(),
             source: Source::Costs(prices.clone()),

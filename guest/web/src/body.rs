@@ -20,6 +20,10 @@ pub(crate) fn json<T: FromObject>(request: &Request) -> Result<T, Problem> {
         json::Error::Syntax(reason) => {
             Problem::bad_request(format!("the body is not JSON: {reason}"))
         }
+        json::Error::TooMany(most) => Problem::new(
+            StatusCode::PAYLOAD_TOO_LARGE,
+            format!("the body may have at most {most} values"),
+        ),
         json::Error::Invalid(flaws) => Problem::invalid(flaws),
     })
 }

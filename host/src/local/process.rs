@@ -1,7 +1,6 @@
 //! Child processes that do not outlive this one, however it ends.
 
 use std::io;
-use std::os::unix::process::CommandExt;
 use std::process::{ChildStderr, Command, ExitStatus};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
@@ -70,6 +69,8 @@ impl Child {
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
 pub(super) fn die_with_parent(command: &mut Command, signal: Signal) {
+    use std::os::unix::process::CommandExt;
+
     let parent = rustix::process::getpid();
     // SAFETY: both calls are async-signal-safe, and neither allocates.
     unsafe {
