@@ -142,16 +142,26 @@ fn follow(operation: &Operation, call: &Call, response: &Response, known: &mut K
     }
 }
 
-/// The operations in an order in which each finds what it needs: what creates, what reads, what
-/// removes.
-fn in_order<'d>(document: &'d Document) -> Vec<Operation<'d>> {
+/// The operations in an order in which each finds what it needs: what creates under a name of the
+/// client's, what gives a name itself, what changes and adds to that, what reads, what removes.
+fn in_order(document: &Document) -> Vec<Operation<'_>> {
     let mut operations = document.operations();
+    let links: BTreeSet<_> = operations.iter().flat_map(|it| links(it.json)).collect();
     operations.sort_by_key(|operation| match operation.method {
-        Method::POST | Method::PUT => 0,
-        Method::DELETE => 2,
-        _ => 1,
+        Method::PUT | Method::POST if links.contains(operation.id()) => 2,
+        Method::PUT => 0,
+        Method::POST => 1,
+        Method::DELETE => 4,
+        _ => 3,
     });
     operations
+}
+
+/// The operations that the answers of one lead to.
+fn links(operation: &Value) -> Vec<&str> {
+    let responses = operation["responses"].as_object().expect("responses").values();
+    let links = responses.filter_map(|response| response["links"].as_object());
+    links.flat_map(|links| links.values()).filter_map(|it| it["operationId"].as_str()).collect()
 }
 
 #[test]
@@ -199,7 +209,7 @@ fn every_operation_fails_as_it_is_documented() {
             assert_eq!(response.status, status, "{call:?} {response:?}");
         }
     };
-    for operation in document.operations() {
+    for operation in in_order(&document) {
         for call in calls(&operation, &Known::new(), &document) {
             let nothing = "application/x-nothing";
             check(&operation, &call.with("Accept", nothing), Some(406));
