@@ -64,12 +64,14 @@ use Right::{Database, Token};
 
 /// Every component with its rights: a new one is given here, and seen in review.
 const RIGHTS: &[(&str, &[Right])] = &[
+    ("datasets", &[Database, Token]),
     ("dictionary", &[Database, Token]),
     ("docs", &[]),
     ("health", &[Database]),
     ("nth-char", &[]),
     ("price-lists", &[Database, Token]),
     ("receipts", &[Database, Token]),
+    ("runs", &[Database, Token]),
     ("spending", &[Database]),
     ("users", &[Database, Token]),
 ];

@@ -2,6 +2,7 @@
 
 mod components;
 mod database_down;
+mod datasets;
 mod dictionary;
 mod docs;
 mod examples;
@@ -15,6 +16,7 @@ mod privileges;
 mod readme;
 mod receipts;
 mod routes;
+mod runs;
 mod spending;
 mod support;
 mod tidy;

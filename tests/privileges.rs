@@ -35,6 +35,10 @@ fn the_app_role_reads_and_writes_rows_and_nothing_else() {
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
     for refused in [
         "TRUNCATE katas.entry",
+        "UPDATE katas.dataset SET name = 'b'",
+        "UPDATE katas.dataset_row SET fields = '{}'",
+        "UPDATE katas.dataset_run SET result = '0'",
+        "DELETE FROM katas.dataset_run",
         "DROP TABLE katas.entry",
         "ALTER TABLE katas.entry ADD COLUMN x int",
         "CREATE TABLE katas.x ()",

@@ -5,7 +5,7 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -72,6 +72,12 @@ impl Server {
         self.address
     }
 
+    /// The most memory that one instance of the component has had so far, in bytes.
+    pub fn memory(&self, component: &str) -> Option<usize> {
+        let config = self.service.components.get(component)?;
+        Some(config.memory.load(Ordering::Relaxed))
+    }
+
     /// The most that the component has done between two calls of the host since this was last asked, in WebAssembly
     /// instructions: under Spin nothing interrupts it there. `None` unless the application is
     /// metered.
@@ -96,6 +102,8 @@ pub(crate) struct ComponentConfig {
     pub(crate) allowed_hosts: AllowedHosts,
     pub(crate) pools: Arc<Pools>,
     pub(crate) log: Log,
+    /// The most memory that one instance has had so far, in bytes.
+    pub(crate) memory: AtomicUsize,
     /// The most instructions between two calls of the host so far.
     work: AtomicU64,
 }
@@ -120,6 +128,7 @@ impl ComponentConfig {
             allowed_hosts: AllowedHosts::parse(&hosts.collect::<anyhow::Result<Vec<_>>>()?)?,
             pools,
             log,
+            memory: AtomicUsize::new(0),
             work: AtomicU64::new(0),
         })
     }
@@ -221,6 +230,7 @@ impl Service {
         let mut store = Store::new(&self.app.engine, State::new(config.clone()));
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
+        store.limiter(|state| state);
         if self.app.metered {
             meter(&mut store)?;
         }

@@ -1,7 +1,9 @@
 //! What a store holds: one request's view of the host.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
+use wasmtime::ResourceLimiter;
 use wasmtime::component::{HasSelf, Linker, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
@@ -79,6 +81,28 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     fermyon::spin::variables::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
     spin::postgres::postgres::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
     Ok(())
+}
+
+/// Nothing is limited, as under Spin by default; what is used is noted.
+impl ResourceLimiter for State {
+    fn memory_growing(
+        &mut self,
+        _current: usize,
+        desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        self.component.memory.fetch_max(desired, Ordering::Relaxed);
+        Ok(true)
+    }
+
+    fn table_growing(
+        &mut self,
+        _current: usize,
+        _desired: usize,
+        _maximum: Option<usize>,
+    ) -> wasmtime::Result<bool> {
+        Ok(true)
+    }
 }
 
 struct HasTable;

@@ -30,6 +30,11 @@ impl Prices {
         self.prices.iter().map(|(item, price)| (item.as_str(), *price))
     }
 
+    /// What the item costs, if it has a price.
+    pub fn price(&self, item: &str) -> Option<Amount> {
+        self.places.get(item).map(|&place| self.prices[place].1)
+    }
+
     /// Whether the item has a price.
     pub fn has(&self, item: &str) -> bool {
         self.places.contains_key(item)

@@ -278,6 +278,15 @@ impl App {
         self.base.trim_start_matches("http://")
     }
 
+    /// The most memory that one instance of the component has had so far, in bytes. Spin does not
+    /// tell.
+    pub(crate) fn memory(&self, component: &str) -> Option<usize> {
+        match self.engine.as_ref()? {
+            Engine::Katas(server) => server.memory(component),
+            Engine::Spin { .. } => None,
+        }
+    }
+
     /// The lines that begin like this, once this many have been logged: a line is written after
     /// the answer has been sent.
     pub(crate) fn wait_for_log(&self, beginning: &str, count: usize) -> Vec<String> {

@@ -333,6 +333,17 @@ impl<T: FromValue> FromValue for Option<T> {
     }
 }
 
+impl FromValue for Vec<String> {
+    const KIND: &'static str = "a list of strings";
+
+    fn from_value(value: Value) -> Option<Vec<String>> {
+        match value {
+            Value::Array(values) => values.into_iter().map(String::from_value).collect(),
+            _ => None,
+        }
+    }
+}
+
 /// Reads a text that is one JSON value.
 pub fn value(text: &[u8]) -> Result<Value<'_>, Error> {
     let left = Cell::new(VALUES);

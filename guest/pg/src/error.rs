@@ -71,6 +71,9 @@ impl Error {
             "the database system is",
             "connection closed",
             "error communicating with the server",
+            // The same two, when a statement cannot even be sent.
+            "kind: Closed",
+            "kind: Io",
         ];
         if TEMPORARY.iter().any(|words| position(&cause, words).is_some()) {
             Error::Unavailable(cause)
@@ -157,6 +160,7 @@ mod tests {
             "db error: FATAL: terminating connection due to administrator command",
             "db error: FATAL: too many connections for role \"katas_app\"",
             "connection closed",
+            "Error { kind: Closed, cause: None }",
             "… code: \"57014\" …",
         ] {
             assert!(text(told).is_temporary(), "{told}");

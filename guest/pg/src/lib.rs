@@ -104,6 +104,11 @@ pub struct Page<K> {
 }
 
 impl Db {
+    /// The connection, taken out: for an answer that is made after its handler has returned.
+    pub fn take(&self) -> Db {
+        Db { connection: Cell::new(self.connection.take()) }
+    }
+
     /// All rows.
     pub fn all<T: FromObject>(
         &self,

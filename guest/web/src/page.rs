@@ -42,10 +42,16 @@ impl Reply {
     /// 200 with a page of a list, its items the text of a JSON array as PostgreSQL has written it.
     /// `next` is where the page after it begins, `None` at the end.
     pub fn page(request: &Request, items: &str, next: Option<Cursor>) -> Reply {
+        Reply::page_with(request, "", items, next)
+    }
+
+    /// The same, beginning with fields of its own: JSON text, a comma after each.
+    pub fn page_with(request: &Request, own: &str, items: &str, next: Option<Cursor>) -> Reply {
         let Some(next) = next.as_ref().map(Cursor::encode) else {
-            return Reply::json_text(StatusCode::OK, format!(r#"{{"items":{items},"next":null}}"#));
+            let text = format!(r#"{{{own}"items":{items},"next":null}}"#);
+            return Reply::json_text(StatusCode::OK, text);
         };
-        let text = format!(r#"{{"items":{items},"next":"{next}"}}"#);
+        let text = format!(r#"{{{own}"items":{items},"next":"{next}"}}"#);
         let link = link(&request.path, &request.query, &next);
         Reply::json_text(StatusCode::OK, text).header("link", link)
     }

@@ -1,0 +1,200 @@
+//! Katas over datasets: results, what leads to none, and how long a guest may think.
+
+use http::Method;
+use serde_json::{Value, json};
+
+use crate::support::{App, Response};
+
+/// The path of the runs over the dataset that a file becomes.
+fn runs(app: &App, file: &str) -> String {
+    let csv = [("Content-Type", "text/csv")];
+    let loaded = app.request(Method::POST, "/api/v1/datasets?name=test", &csv, file);
+    assert_eq!(loaded.status, 201, "{loaded:?}");
+    loaded.header("location").to_owned() + "/runs"
+}
+
+fn shop(app: &App) {
+    let costs = json!({"costs": {"socks": 5, "shoes": 60, "sweater": 30, "pin": 0.005}});
+    assert_eq!(app.put("/api/v1/price-lists/shop", &costs).status, 201);
+}
+
+fn spending() -> Value {
+    json!({"kata": "spending", "item_column": "item", "price_list": "shop", "tax": 0.09})
+}
+
+/// The run is stored, with this result; the run.
+#[track_caller]
+fn results_in(app: &App, response: &Response, result: &Value) -> Value {
+    assert_eq!(response.status, 201, "{response:?}");
+    let run = response.json();
+    assert_eq!(&run["result"], result);
+    app.get(response.header("location")).is(200, &run);
+    run
+}
+
+#[test]
+fn a_column_is_one_list_of_words() {
+    let app = App::start();
+    let runs = runs(&app, "n,word\n1,yoda\n2,best\n3,has\n4,and\n5,more\n");
+    let order = json!({"kata": "nth-char", "column": "word"});
+    let run = results_in(&app, &app.post(&runs, &order), &json!({"word": "yes"}));
+    assert_eq!(run["kata"], "nth-char");
+    assert_eq!(run["parameters"], json!({"column": "word"}));
+    // The fourth word is too short: there is no use in reading on.
+    assert_eq!(run["rows"], 4);
+}
+
+#[test]
+fn a_column_is_what_somebody_buys() {
+    let app = App::start();
+    shop(&app);
+    let runs = runs(&app, "item\nsocks\nshoes\nhat\n");
+    let run = results_in(&app, &app.post(&runs, &spending()), &json!({"total": 70.85}));
+    assert_eq!(run["rows"], 3);
+    let parameters = json!({"item_column": "item", "price_list": "shop", "tax": 0.09});
+    assert_eq!(run["parameters"], parameters);
+}
+
+#[test]
+fn totals_are_rounded_once() {
+    let app = App::start();
+    shop(&app);
+    let runs = runs(&app, "item\npin\npin\npin\n");
+    let mut order = spending();
+    order["tax"] = json!(0);
+    results_in(&app, &app.post(&runs, &order), &json!({"total": 0.02}));
+}
+
+#[test]
+fn a_second_column_makes_groups() {
+    let app = App::start();
+    shop(&app);
+    let file = "customer,item\nb,socks\n\"a,\"\"\",hat\nb,shoes\nä,socks\nä,socks\n";
+    let runs = runs(&app, file);
+    let mut order = spending();
+    order["group_by"] = json!("customer");
+    let groups = json!({"groups": [
+        {"key": "a,\"", "total": 0},
+        {"key": "b", "total": 70.85},
+        {"key": "ä", "total": 10.9},
+    ]});
+    let run = results_in(&app, &app.post(&runs, &order), &groups);
+    assert_eq!(run["parameters"]["group_by"], "customer");
+    order["group_by"] = Value::Null;
+    results_in(&app, &app.post(&runs, &order), &json!({"total": 81.75}));
+}
+
+#[test]
+fn no_rows_are_nothing() {
+    let app = App::start();
+    shop(&app);
+    let runs = runs(&app, "item\n");
+    let words = json!({"kata": "nth-char", "column": "item"});
+    results_in(&app, &app.post(&runs, &words), &json!({"word": ""}));
+    results_in(&app, &app.post(&runs, &spending()), &json!({"total": 0}));
+    let mut grouped = spending();
+    grouped["group_by"] = json!("item");
+    results_in(&app, &app.post(&runs, &grouped), &json!({"groups": []}));
+}
+
+#[test]
+fn what_leads_to_no_result_is_named_and_not_stored() {
+    let app = App::start();
+    shop(&app);
+    let keys: String = (0..10_001).map(|key| format!("socks,{key}\n")).collect();
+    let runs = runs(&app, &format!("item,key\n{keys}"));
+    let with = |field: &str, value: Value| {
+        let mut order = spending();
+        order[field] = value;
+        app.post(&runs, &order)
+    };
+    for (response, field, detail) in [
+        (app.post(&runs, &json!({})), "/kata", "is required"),
+        (with("kata", json!("sorting")), "/kata", "must be nth-char or spending"),
+        (app.post(&runs, &json!({"kata": "nth-char"})), "/column", "is required"),
+        (with("item_column", json!("x")), "/item_column", "is not a column of the dataset"),
+        (with("group_by", json!("x")), "/group_by", "is not a column of the dataset"),
+        (with("price_list", json!("x")), "/price_list", "is not known"),
+        (with("price_list", json!("\0")), "/price_list", "must not contain the character NUL"),
+        (with("tax", json!("1")), "/tax", "must be a number"),
+        (with("tax", json!(-1)), "/tax", "must not be negative"),
+        (
+            with("group_by", json!("key")),
+            "/group_by",
+            "makes more than 10000 groups, or keys of more than 1048576 bytes",
+        ),
+    ] {
+        response.is_invalid(&[(field, detail)]);
+    }
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.dataset_run"), "0");
+}
+
+#[test]
+fn runs_are_listed_in_their_order() {
+    let app = App::start();
+    let runs = runs(&app, "word\na\n");
+    app.get(&runs).is(200, &json!({"items": [], "next": null}));
+    let order = json!({"kata": "nth-char", "column": "word"});
+    let stored: Vec<_> = (0..3).map(|_| app.post(&runs, &order).json()["id"].clone()).collect();
+    let mut found = Vec::new();
+    let mut path = format!("{runs}?limit=2");
+    loop {
+        let page = app.get(&path).json();
+        for run in page["items"].as_array().expect("items") {
+            assert_eq!(run.get("result"), None, "a list is without results");
+            found.push(run["id"].clone());
+        }
+        let Some(next) = page["next"].as_str() else { break };
+        path = format!("{runs}?limit=2&after={next}");
+    }
+    assert_eq!(found, stored);
+    app.get(&format!("{runs}?limit=0")).problem(400);
+    app.get(&format!("{runs}?after=x")).problem(400);
+}
+
+#[test]
+fn a_run_belongs_to_its_dataset() {
+    let app = App::start();
+    let (one, other) = (runs(&app, "word\na\n"), runs(&app, "word\na\n"));
+    let order = json!({"kata": "nth-char", "column": "word"});
+    let run = app.post(&one, &order);
+    let id = run.json()["id"].as_str().expect("an id").to_owned();
+    let missing = format!("Can't find run {id}");
+    app.get(&format!("{other}/{id}")).is_problem(404, &missing);
+    app.get(&format!("{one}/x")).is_problem(404, "Can't find run x");
+
+    assert_eq!(app.delete(one.trim_end_matches("/runs")).status, 204);
+    app.get(run.header("location")).is_problem(404, &missing);
+    let dataset = one.split('/').nth(4).expect("the id");
+    let missing = format!("Can't find dataset {dataset}");
+    app.get(&one).is_problem(404, &missing);
+    app.post(&one, &order).is_problem(404, &missing);
+    app.get("/api/v1/datasets/x/runs").is_problem(404, "Can't find dataset x");
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.dataset_run"), "0");
+}
+
+#[test]
+fn a_million_rows_are_run_over() {
+    let app = App::start();
+    shop(&app);
+    let runs = runs(&app, "item,customer\n");
+    app.sql(
+        "INSERT INTO katas.dataset_row (dataset, position, size, fields) \
+         SELECT number, place, 20, \
+                ARRAY[(ARRAY['socks', 'shoes', 'sweater', 'hat'])[1 + place % 4], \
+                      'customer ' || place % 1000] \
+         FROM katas.dataset, generate_series(1, 1000000) AS place",
+    );
+    let run = results_in(&app, &app.post(&runs, &spending()), &json!({"total": 25_887_500}));
+    assert_eq!(run["rows"], 1_000_000);
+    let mut order = spending();
+    order["group_by"] = json!("customer");
+    let grouped = app.post(&runs, &order).json();
+    let groups = grouped["result"]["groups"].as_array().expect("groups");
+    assert_eq!(groups.len(), 1000);
+    // Every thousandth row is the same item.
+    assert_eq!(groups[0], json!({"key": "customer 0", "total": 5450}));
+    if let Some(memory) = app.memory("runs") {
+        assert!(memory < 4 << 20, "{memory}");
+    }
+}
