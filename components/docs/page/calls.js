@@ -3,7 +3,7 @@
 // A field of a call stands in the path where that has `{name}`, else where `in` says: `query`,
 // `header`, `json` (a field of the body) or `body` (all of it). `as` says how its text becomes a
 // value: `text` as it is, `number`, `lines` (a list), `prices` (an object of numbers, a line each).
-// An `optional` field is left out when it is empty. Where an answer has `keeps: {field: 'a.b'}`, the
+// An `optional` field is left out when it is empty. Where an answer has `keeps: { field: 'member' }`, the
 // fields of that name take its value, so that what was created can be looked at.
 
 const word = { name: 'word', label: 'Word', value: 'Apple' };

@@ -6,7 +6,8 @@ import { asCurl, asText, pretty, requestOf } from './http.js';
 const byId = (id) => document.getElementById(id);
 const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
 
-// What somebody has typed, by the name of the field: it stays when they turn to another call.
+// What somebody has typed, by the id of the control: it stays when they turn to another call of the
+// same kata.
 const typed = {};
 
 // More of an answer than this nobody reads, and laying it out takes the browser seconds.
@@ -78,7 +79,7 @@ function fieldOf(id, field) {
   const control = document.createElement(many ? 'textarea' : 'input');
   control.id = `${id}-${field.name}`;
   control.name = field.name;
-  control.value = typed[field.name] ?? field.value ?? '';
+  control.value = typed[control.id] ?? field.value ?? '';
   control.required = !field.in;
   control.spellcheck = false;
   control.autocomplete = 'off';
@@ -112,9 +113,9 @@ function valueIn(form, field) {
 }
 
 function remember(form, field) {
-  const { value } = form.elements[field.name];
-  if (value === (field.value ?? '')) delete typed[field.name];
-  else typed[field.name] = value;
+  const { id, value } = form.elements[field.name];
+  if (value === (field.value ?? '')) delete typed[id];
+  else typed[id] = value;
 }
 
 async function send(section, call, request) {
@@ -129,7 +130,7 @@ async function send(section, call, request) {
     const took = performance.now() - start;
     answered(section, response, text, took);
     tellFields(section, text);
-    if (response.ok) keep(call, text);
+    if (response.ok) keep(section, call, text);
   } catch (error) {
     section.querySelector('.response').dataset.outcome = 'failed';
     outcome.textContent = `No answer: ${error.message}`;
@@ -182,10 +183,10 @@ function tellFields(section, text) {
 }
 
 // What was created, for the calls that look at it.
-function keep(call, text) {
+function keep(section, call, text) {
   const answer = parsed(text);
   for (const [field, member] of Object.entries(call.keeps ?? {})) {
-    if (answer?.[member] !== undefined) typed[field] = String(answer[member]);
+    if (answer?.[member] !== undefined) typed[`${section.id}-${field}`] = String(answer[member]);
   }
 }
 
