@@ -14,7 +14,7 @@ fn every_example_comes_true_in_its_order() {
         for example in component.examples() {
             let response = app.call(example);
             assert_eq!(response.status, example.status, "{example:?} {response:?}");
-            if !response.body.is_empty() {
+            if response.header("content-type") == "application/json" {
                 serde_json::from_str::<Value>(&response.body).expect("JSON");
             }
             called += 1;

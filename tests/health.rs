@@ -1,6 +1,5 @@
 //! What probes are answered.
 
-use http::Method;
 use serde_json::json;
 
 use crate::support::{App, cluster};
@@ -8,8 +7,6 @@ use crate::support::{App, cluster};
 #[test]
 fn every_probe_is_answered_as_it_always_was() {
     let app = App::start();
-    let version = env!("CARGO_PKG_VERSION");
-    app.get("/").is(200, &json!({"status": "healthy", "app": "katas", "version": version}));
     app.get("/health").is(200, &json!({"status": "healthy"}));
     app.get("/healthcheck").is(200, &json!({"Healthy": true}));
     app.get("/status").is(200, &json!(1));
@@ -17,13 +14,6 @@ fn every_probe_is_answered_as_it_always_was() {
     let schema = json!({"version": newest, "required": newest});
     app.get("/db-check")
         .is(200, &json!({"status": "ready", "database": "connected", "schema": schema}));
-}
-
-#[test]
-fn a_browser_gets_an_answer_at_the_root() {
-    let app = App::start();
-    let accept = "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8";
-    assert_eq!(app.request(Method::GET, "/", &[("Accept", accept)], "").status, 200);
 }
 
 #[test]

@@ -4,6 +4,7 @@ mod components;
 mod database_down;
 mod datasets;
 mod dictionary;
+mod docs;
 mod examples;
 mod fidelity;
 mod health;

@@ -268,6 +268,11 @@ impl App {
         }
     }
 
+    /// Where it is: scheme, address and port.
+    pub(crate) fn base(&self) -> &str {
+        &self.base
+    }
+
     /// The address and port that it listens on.
     pub(crate) fn authority(&self) -> &str {
         self.base.trim_start_matches("http://")
@@ -350,6 +355,16 @@ impl App {
             _ => self.agent.run(request.body(body).expect("the request is valid")),
         };
         Response::read(sent.unwrap_or_else(|error| panic!("{path}: {error}")))
+    }
+
+    /// What is sent to those who take it compressed.
+    pub(crate) fn compressed(&self, path: &str) -> http::Response<Vec<u8>> {
+        let request = http::Request::get(format!("{}{path}", self.base))
+            .header("Accept-Encoding", "gzip")
+            .body(())
+            .expect("the request is valid");
+        let (head, mut body) = self.agent.run(request).expect("it is answered").into_parts();
+        http::Response::from_parts(head, body.read_to_vec().expect("the body is complete"))
     }
 
     /// A connection that gives up after ten seconds of silence.

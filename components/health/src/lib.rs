@@ -1,4 +1,4 @@
-//! Health: what the application says of itself, and what probes ask it.
+//! Health: what probes ask.
 //!
 //! It also answers for every path that belongs to nobody, so that such a request gets the same
 //! envelope as any other that fails.
@@ -11,7 +11,6 @@ use web::{Problem, Routes, get};
 
 /// Everything this component answers.
 pub const ROUTES: Routes<Db, Problem> = &[
-    ("/", get(routes::root)),
     ("/health", get(routes::health)),
     ("/healthcheck", get(routes::healthcheck)),
     ("/status", get(routes::status)),

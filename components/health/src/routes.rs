@@ -11,19 +11,6 @@ use crate::store;
 const REQUIRED_SCHEMA: &str = env!("REQUIRED_SCHEMA");
 
 #[derive(Serialize)]
-struct Root {
-    status: &'static str,
-    app: &'static str,
-    version: &'static str,
-}
-
-/// Who is there.
-pub fn root(_: &Request, _: &Db) -> Result<Reply, Problem> {
-    let version = env!("CARGO_PKG_VERSION");
-    Ok(Reply::ok(&Root { status: "healthy", app: "katas", version }))
-}
-
-#[derive(Serialize)]
 struct Health {
     status: &'static str,
 }

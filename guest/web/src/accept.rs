@@ -40,6 +40,22 @@ pub(crate) fn quality(accept: &str, media_type: &str) -> u16 {
     if said_anything { best.1 } else { 1000 }
 }
 
+/// Whether an `Accept-Encoding` takes a content coding (lower case): what it says of that one decides
+/// before what it says of all others (RFC 9110, section 12.5.3).
+pub(crate) fn takes(accept_encoding: &str, coding: &str) -> bool {
+    let mut others = false;
+    for item in accept_encoding.split(',') {
+        let mut parts = item.split(';');
+        let name = parts.next().unwrap_or_default().trim_ascii();
+        let taken = parts.find_map(weight) != Some(0);
+        if name.eq_ignore_ascii_case(coding) {
+            return taken;
+        }
+        others |= name == "*" && taken;
+    }
+    others
+}
+
 /// The thousandths of a parameter that is a weight: `q=0.5`. One that cannot be read is no weight.
 fn weight(parameter: &str) -> Option<u16> {
     let (name, weight) = parameter.split_once('=')?;
@@ -77,6 +93,26 @@ mod tests {
             ("nonsense", true),
         ] {
             assert_eq!(quality(accept, "application/json") > 0, taken, "{accept}");
+        }
+    }
+
+    #[test]
+    fn a_coding_is_taken_when_it_is_named_or_all_are() {
+        for (accept_encoding, taken) in [
+            ("gzip", true),
+            ("deflate, GZip;q=0.5, br", true),
+            ("*", true),
+            ("br, *;q=0.1", true),
+            ("gzip;q=0", false),
+            ("*, gzip;q=0", false),
+            ("gzip;q=0, *", false),
+            ("*;q=0", false),
+            ("*;q=0, gzip", true),
+            ("identity", false),
+            ("xgzip, gzipx", false),
+            ("", false),
+        ] {
+            assert_eq!(takes(accept_encoding, "gzip"), taken, "{accept_encoding}");
         }
     }
 

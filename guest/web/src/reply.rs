@@ -106,8 +106,10 @@ impl Reply {
         Reply { body, ..self.header("content-type", media_type) }
     }
 
-    /// With this header (lower case). The value must be visible ASCII, and nothing a client has sent.
+    /// With this header (lower case), in place of one by that name. The value must be visible ASCII,
+    /// and nothing a client has sent.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.into()));
         self
     }

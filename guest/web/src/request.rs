@@ -98,6 +98,11 @@ impl Request {
         self.header("content-type").is_some_and(|it| accept::media_type(&it) == media_type)
     }
 
+    /// Whether the client says that it takes this content coding (lower case).
+    pub fn takes(&self, coding: &str) -> bool {
+        self.header("accept-encoding").is_some_and(|it| accept::takes(&it, coding))
+    }
+
     /// Which of these media types (lower case, without parameters) the client wants most, the first
     /// of several; `None` when it takes none of them.
     pub fn preferred(&self, media_types: &[&'static str]) -> Option<&'static str> {
