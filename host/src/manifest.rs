@@ -185,12 +185,14 @@ struct Katas {
 pub struct Example {
     /// The method.
     pub method: String,
-    /// Path and query.
+    /// Path and query. `$name` stands for an id that another call has kept.
     pub path: String,
     /// A JSON body.
     pub body: Option<String>,
     /// The status it is answered with when all examples are called in their order.
     pub status: u16,
+    /// The name under which the `id` in the answer is kept for other calls.
+    pub keep: Option<String>,
 }
 
 impl Example {
@@ -204,17 +206,29 @@ impl Example {
             Some(body) => format!(" -H 'Content-Type: application/json' -d {}", quoted(body)),
             None => String::new(),
         };
-        format!("curl -s{method} {}{body}", quoted(&format!("{base}{}", self.path)))
+        let call = format!("curl -s{method} {}{body}", expanded(&format!("{base}{}", self.path)));
+        match &self.keep {
+            Some(name) => {
+                format!(r#"{name}=$({call} | sed 's/.*"id":"\([^"]*\)".*/\1/'); echo ${name}"#)
+            }
+            None => call,
+        }
     }
 }
 
-/// One word for a shell.
-fn quoted(text: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:%".contains(c);
+/// One word for a shell, in which `$name` stands for a value.
+fn expanded(text: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:%$".contains(c);
     match text.chars().all(plain) {
         true => text.to_owned(),
-        false => format!("'{}'", text.replace('\'', r"'\''")),
+        false if text.contains('$') => format!("\"{text}\""),
+        false => quoted(text),
     }
+}
+
+/// One word for a shell, whatever is in it.
+fn quoted(text: &str) -> String {
+    format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 impl Component {
@@ -339,10 +353,18 @@ mod tests {
             path: path.into(),
             body: body.map(str::to_owned),
             status: 200,
+            keep: None,
         };
         assert_eq!(example("GET", "/a%20b", None).curl("http://h:1"), "curl -s http://h:1/a%20b");
         let line = r#"curl -s -X PUT 'http://h/a?b=c&d' -H 'Content-Type: application/json' -d '{"a":"it'\''s"}'"#;
-        let example = example("PUT", "/a?b=c&d", Some(r#"{"a":"it's"}"#));
-        assert_eq!(example.curl("http://h"), line);
+        let put = example("PUT", "/a?b=c&d", Some(r#"{"a":"it's"}"#));
+        assert_eq!(put.curl("http://h"), line);
+        let kept = Example { keep: Some("a".into()), ..example("POST", "/as", None) };
+        let line =
+            r#"a=$(curl -s -X POST http://h/as | sed 's/.*"id":"\([^"]*\)".*/\1/'); echo $a"#;
+        assert_eq!(kept.curl("http://h"), line);
+        assert_eq!(example("GET", "/as/$a", None).curl("http://h"), "curl -s http://h/as/$a");
+        let query = example("GET", "/as/$a?b=1", None);
+        assert_eq!(query.curl("http://h"), r#"curl -s "http://h/as/$a?b=1""#);
     }
 }

@@ -170,6 +170,8 @@ pub(crate) struct App {
     administrator: String,
     database: Option<String>,
     log: Arc<Mutex<Vec<String>>>,
+    /// The ids that the manifest's calls have kept.
+    kept: Mutex<BTreeMap<String, String>>,
 }
 
 impl App {
@@ -265,6 +267,7 @@ impl App {
             administrator: cluster.postgres.administrator(database),
             database: None,
             log,
+            kept: Mutex::default(),
         }
     }
 
@@ -333,7 +336,18 @@ impl App {
         let method = example.method.parse().expect("a method");
         let body = example.body.as_deref().unwrap_or_default();
         let json: &[_] = if body.is_empty() { &[] } else { &[JSON] };
-        self.request(method, &example.path, &[json, headers].concat(), body)
+        let mut path = example.path.clone();
+        for (name, id) in self.kept.lock().expect("no panic").iter() {
+            path = path.replace(&format!("${name}"), id);
+        }
+        let response = self.request(method, &path, &[json, headers].concat(), body);
+        if let Some(name) = &example.keep
+            && response.status == example.status
+        {
+            let id = response.json()["id"].as_str().expect("an id").to_owned();
+            self.kept.lock().expect("no panic").insert(name.clone(), id);
+        }
+        response
     }
 
     /// Any request. `path` is sent as it is.
