@@ -4,8 +4,10 @@ mod amount;
 mod nth_char;
 mod order;
 mod spending;
+mod text;
 
 pub use amount::{Amount, Inexact};
 pub use nth_char::{NthChar, nth_char};
-pub use order::{Flaw, Name, Order, Source};
+pub use order::{Name, Order, Source};
 pub use spending::{Bill, Line, Prices};
+pub use text::{Flaw, name, text};

@@ -1,12 +1,10 @@
 //! What is bought, with where its prices come from and the tax on it: the body that totals and
 //! receipts are asked for with.
 
-use std::fmt;
-
 use json::{FromObject, Object, Value};
 use serde::Serialize;
 
-use crate::{Amount, Bill, Prices};
+use crate::{Amount, Bill, Flaw, Prices, text};
 
 /// The most prices in a list, and the most items in an order.
 const MOST: usize = 10_000;
@@ -35,36 +33,10 @@ pub enum Source {
 #[derive(Clone, Debug, PartialEq)]
 pub struct Name(String);
 
-/// Why a text is not a name.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Flaw {
-    /// There is nothing.
-    Empty,
-    /// There are more characters than this.
-    Longer(usize),
-    /// There is a character that PostgreSQL cannot store.
-    Nul,
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Flaw::Empty => f.write_str("must not be empty"),
-            Flaw::Longer(most) => write!(f, "may have at most {most} characters"),
-            Flaw::Nul => f.write_str("must not contain the character NUL"),
-        }
-    }
-}
-
 impl Name {
     /// The name, if `text` can be one.
     pub fn new(text: impl Into<String>) -> Result<Name, Flaw> {
-        match text.into() {
-            text if text.is_empty() => Err(Flaw::Empty),
-            text if text.contains('\0') => Err(Flaw::Nul),
-            text if text.chars().nth(NAME_LENGTH).is_some() => Err(Flaw::Longer(NAME_LENGTH)),
-            text => Ok(Name(text)),
-        }
+        text::name(text.into(), NAME_LENGTH).map(Name)
     }
 
     /// The name's characters.
@@ -144,14 +116,14 @@ impl Prices {
     pub fn text(&self) -> String {
         let fields: Vec<_> = self
             .iter()
-            .map(|(item, price)| format!("{}:{}", text(&item), price.shortest()))
+            .map(|(item, price)| format!("{}:{}", json(&item), price.shortest()))
             .collect();
         format!("{{{}}}", fields.join(","))
     }
 }
 
 /// JSON of strings, which always serialise.
-fn text(strings: &impl Serialize) -> String {
+fn json(strings: &impl Serialize) -> String {
     serde_json::to_string(strings).unwrap_or_default()
 }
 
@@ -170,14 +142,6 @@ mod tests {
             }
             _ => panic!("{text} is an order"),
         }
-    }
-
-    #[test]
-    fn a_name_has_1_to_200_characters() {
-        assert!(Name::new("ж".repeat(200)).is_ok());
-        assert_eq!(Name::new("ж".repeat(201)), Err(Flaw::Longer(200)));
-        assert_eq!(Name::new(""), Err(Flaw::Empty));
-        assert_eq!(Name::new("a\0"), Err(Flaw::Nul));
     }
 
     #[test]

@@ -146,9 +146,11 @@ fn a_dataset_has_a_name() {
     let app = App::start();
     let name =
         |query: &str| app.request(Method::POST, &format!("{DATASETS}{query}"), &[CSV], "a\n");
-    for query in ["", "?name=", &format!("?name={}", "x".repeat(201))] {
-        name(query).is_problem(400, "name must have 1 to 200 characters");
+    for query in ["", "?name="] {
+        name(query).is_problem(400, "name must not be empty");
     }
+    let long = format!("?name={}", "x".repeat(201));
+    name(&long).is_problem(400, "name may have at most 200 characters");
     assert_eq!(name("?name=Caf%C3%A9+1").json()["name"], "Café 1");
 }
 

@@ -3,6 +3,8 @@
 use std::collections::BTreeSet;
 use std::fmt;
 
+use katas::Flaw;
+
 /// The most characters the name of a dataset or of a column has.
 const NAME_LENGTH: usize = 200;
 /// The most columns a dataset has.
@@ -18,15 +20,6 @@ pub struct Name(String);
 /// The names of a dataset's columns: 1 to 1,000, none of them empty, none there twice.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Columns(Vec<String>);
-
-/// What is wrong with a name.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum NameFlaw {
-    /// There are no characters, or too many.
-    Length,
-    /// There is a character that PostgreSQL cannot store.
-    Nul,
-}
 
 /// What is wrong with the columns or with a row.
 #[derive(Clone, Debug, PartialEq)]
@@ -54,15 +47,6 @@ pub enum RowFlaw {
     Nul,
 }
 
-impl fmt::Display for NameFlaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            NameFlaw::Length => write!(f, "must have 1 to {NAME_LENGTH} characters"),
-            NameFlaw::Nul => f.write_str("must not contain the character NUL"),
-        }
-    }
-}
-
 impl fmt::Display for RowFlaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -84,15 +68,8 @@ impl fmt::Display for RowFlaw {
 
 impl Name {
     /// The name, if `text` can be one.
-    pub fn new(text: impl Into<String>) -> Result<Name, NameFlaw> {
-        let text = text.into();
-        if text.contains('\0') {
-            Err(NameFlaw::Nul)
-        } else if text.is_empty() || text.chars().nth(NAME_LENGTH).is_some() {
-            Err(NameFlaw::Length)
-        } else {
-            Ok(Name(text))
-        }
+    pub fn new(text: impl Into<String>) -> Result<Name, Flaw> {
+        katas::name(text.into(), NAME_LENGTH).map(Name)
     }
 
     /// The name's characters.
@@ -113,9 +90,9 @@ impl Columns {
         let mut known = BTreeSet::new();
         for name in &names {
             match Name::new(name.as_str()) {
-                Err(NameFlaw::Nul) => return Err(RowFlaw::Nul),
-                Err(NameFlaw::Length) if name.is_empty() => return Err(RowFlaw::Unnamed),
-                Err(NameFlaw::Length) => return Err(RowFlaw::LongName),
+                Err(Flaw::Nul) => return Err(RowFlaw::Nul),
+                Err(Flaw::Empty) => return Err(RowFlaw::Unnamed),
+                Err(Flaw::Longer(_)) => return Err(RowFlaw::LongName),
                 Ok(_) if !known.insert(name) => return Err(RowFlaw::Repeated(name.clone())),
                 Ok(_) => {}
             }
@@ -154,14 +131,6 @@ mod tests {
 
     fn columns(names: &[&str]) -> Result<Columns, RowFlaw> {
         Columns::new(names.iter().map(|&name| name.to_owned()).collect())
-    }
-
-    #[test]
-    fn a_name_has_1_to_200_characters() {
-        assert!(Name::new("ж".repeat(200)).is_ok());
-        assert_eq!(Name::new("ж".repeat(201)), Err(NameFlaw::Length));
-        assert_eq!(Name::new(""), Err(NameFlaw::Length));
-        assert_eq!(Name::new("a\0"), Err(NameFlaw::Nul));
     }
 
     #[test]

@@ -4,14 +4,13 @@ use http::StatusCode;
 use web::Problem;
 
 use crate::csv;
-use crate::domain::NameFlaw;
 
 /// Why a request was not carried out.
 pub enum Error {
     /// There is no such dataset.
     Missing(String),
     /// The query does not say how the dataset is to be called, or it cannot be called that.
-    Name(NameFlaw),
+    Name(katas::Flaw),
     /// The file is not CSV, or has no columns.
     Csv(csv::Flaw),
     /// The body is neither of what can be read.

@@ -5,7 +5,7 @@ use pg::Db;
 use web::{Cursor, Problem, Query, Reply, Request};
 
 use crate::csv;
-use crate::domain::{COLUMNS, Columns, Name, NameFlaw};
+use crate::domain::{COLUMNS, Columns, Name};
 use crate::error::Error;
 use crate::load::{load, sweep};
 use crate::store::{self, Dataset};
@@ -68,7 +68,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
     let encoded = request.header("content-encoding").is_some_and(|it| it != "identity");
     let dataset = if request.is(CSV) && !encoded {
         let name = request.query()?.text("name").map(Name::new);
-        let name = name.unwrap_or(Err(NameFlaw::Length)).map_err(Error::Name)?;
+        let name = name.unwrap_or(Err(katas::Flaw::Empty)).map_err(Error::Name)?;
         let mut chunks = request.chunks(FILE_LIMIT)?;
         load(db, &name, &mut || Ok(chunks.next()?))?
     } else if request.is(JSON) {

@@ -1,6 +1,6 @@
 //! What a word and a definition may be.
 
-use std::fmt;
+use katas::Flaw;
 
 /// The most characters a word has.
 const WORD_LENGTH: usize = 200;
@@ -15,32 +15,10 @@ pub struct Word(String);
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition(String);
 
-/// Why a text is not what it should be.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Flaw {
-    /// There is nothing.
-    Empty,
-    /// There are more characters than this.
-    Longer(usize),
-    /// There is a character that PostgreSQL cannot store.
-    Nul,
-}
-
-impl fmt::Display for Flaw {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Flaw::Empty => f.write_str("must not be empty"),
-            Flaw::Longer(most) => write!(f, "may have at most {most} characters"),
-            Flaw::Nul => f.write_str("must not contain the character NUL"),
-        }
-    }
-}
-
 impl Word {
     /// The word, if `text` can be one.
     pub fn new(text: impl Into<String>) -> Result<Word, Flaw> {
-        let text = text.into();
-        if text.is_empty() { Err(Flaw::Empty) } else { checked(text, WORD_LENGTH).map(Word) }
+        katas::name(text.into(), WORD_LENGTH).map(Word)
     }
 
     /// The word's characters.
@@ -52,22 +30,12 @@ impl Word {
 impl Definition {
     /// The definition, if `text` can be one.
     pub fn new(text: impl Into<String>) -> Result<Definition, Flaw> {
-        checked(text.into(), DEFINITION_LENGTH).map(Definition)
+        katas::text(text.into(), DEFINITION_LENGTH).map(Definition)
     }
 
     /// The definition's characters.
     pub fn as_str(&self) -> &str {
         &self.0
-    }
-}
-
-fn checked(text: String, most: usize) -> Result<String, Flaw> {
-    if text.contains('\0') {
-        Err(Flaw::Nul)
-    } else if text.chars().nth(most).is_some() {
-        Err(Flaw::Longer(most))
-    } else {
-        Ok(text)
     }
 }
 
@@ -88,11 +56,5 @@ mod tests {
         assert!(Definition::new("").is_ok());
         assert_eq!(Word::new(""), Err(Flaw::Empty));
         assert!(Word::new(" ").is_ok());
-    }
-
-    #[test]
-    fn nul_is_refused_wherever_it_stands() {
-        assert_eq!(Word::new("a\0b"), Err(Flaw::Nul));
-        assert_eq!(Definition::new("\0"), Err(Flaw::Nul));
     }
 }

@@ -1,8 +1,9 @@
 //! What can go wrong, and the one place where it becomes a status.
 
+use katas::Flaw;
 use web::Problem;
 
-use crate::domain::{Flaw, Word};
+use crate::domain::Word;
 
 /// Why a request was not carried out.
 pub enum Error {

@@ -19,12 +19,8 @@ pub struct Email(String);
 /// Why a text is not what it should be.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Flaw {
-    /// There is nothing.
-    Empty,
-    /// There are more characters than this.
-    Longer(usize),
-    /// There is a character that PostgreSQL cannot store.
-    Nul,
+    /// No such text can be kept.
+    Text(katas::Flaw),
     /// It has not the shape of an e-mail address.
     NoAddress,
     /// It is not an integer.
@@ -34,9 +30,7 @@ pub enum Flaw {
 impl fmt::Display for Flaw {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Flaw::Empty => f.write_str("must not be empty"),
-            Flaw::Longer(most) => write!(f, "may have at most {most} characters"),
-            Flaw::Nul => f.write_str("must not contain the character NUL"),
+            Flaw::Text(flaw) => flaw.fmt(f),
             Flaw::NoAddress => f.write_str("must have the shape of name@example.com"),
             Flaw::NoNumber => f.write_str("must be a whole number"),
         }
@@ -46,13 +40,7 @@ impl fmt::Display for Flaw {
 impl Username {
     /// The name, if `text` can be one.
     pub fn new(text: String) -> Result<Username, Flaw> {
-        if text.is_empty() {
-            Err(Flaw::Empty)
-        } else if text.contains('\0') {
-            Err(Flaw::Nul)
-        } else {
-            limited(text, USERNAME_LENGTH).map(Username)
-        }
+        katas::name(text, USERNAME_LENGTH).map(Username).map_err(Flaw::Text)
     }
 
     /// The name's characters.
@@ -71,7 +59,7 @@ impl Email {
                     && !domain.contains('@')
                     && !text.contains(|it: char| it.is_whitespace() || it.is_control()) =>
             {
-                limited(text, EMAIL_LENGTH).map(Email)
+                katas::text(text, EMAIL_LENGTH).map(Email).map_err(Flaw::Text)
             }
             _ => Err(Flaw::NoAddress),
         }
@@ -93,10 +81,6 @@ pub fn id(text: &str) -> Result<Option<i64>, Flaw> {
     Ok(text.parse().ok())
 }
 
-fn limited(text: String, most: usize) -> Result<String, Flaw> {
-    if text.chars().nth(most).is_some() { Err(Flaw::Longer(most)) } else { Ok(text) }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -114,9 +98,9 @@ mod tests {
         for good in ["A", " ", "August", "Zoë", "\u{1}", &"🦀".repeat(100)] {
             assert!(username(good).is_ok(), "{good:?}");
         }
-        assert_eq!(username(""), Err(Flaw::Empty));
-        assert_eq!(username(&"🦀".repeat(101)), Err(Flaw::Longer(100)));
-        assert_eq!(username("a\0"), Err(Flaw::Nul));
+        assert_eq!(username(""), Err(Flaw::Text(katas::Flaw::Empty)));
+        assert_eq!(username(&"🦀".repeat(101)), Err(Flaw::Text(katas::Flaw::Longer(100))));
+        assert_eq!(username("a\0"), Err(Flaw::Text(katas::Flaw::Nul)));
     }
 
     #[test]
@@ -135,7 +119,7 @@ mod tests {
     fn an_address_has_at_most_254_characters() {
         let name = "ü".repeat(250);
         assert!(email(&format!("{name}@b.c")).is_ok());
-        assert_eq!(email(&format!("{name}@bb.c")), Err(Flaw::Longer(254)));
+        assert_eq!(email(&format!("{name}@bb.c")), Err(Flaw::Text(katas::Flaw::Longer(254))));
     }
 
     #[test]
