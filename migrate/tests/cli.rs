@@ -285,10 +285,14 @@ fn a_newer_schema_is_left_alone() {
 #[test]
 fn status_tells_what_is_applied_and_touches_nothing() {
     let database = Database::new();
-    let pending = database.migrate(&["status"]);
-    assert_ended(&pending, 0, "pending");
-    let lines = String::from_utf8(pending.stdout).expect("text");
-    assert_eq!(lines.lines().count(), count());
+    // A word of its own: a migration may be about spending.
+    let pending = |output: &Output| {
+        let text = String::from_utf8_lossy(&output.stdout);
+        text.lines().filter(|line| line.split_whitespace().any(|word| word == "pending")).count()
+    };
+    let before = database.migrate(&["status"]);
+    assert_ended(&before, 0, "0001_schema");
+    assert_eq!(pending(&before), count());
     let checked = database.migrate(&["status", "--check"]);
     assert_ended(&checked, 5, "migrations are pending: run `migrate up`");
     let schema = "SELECT coalesce(to_regnamespace('katas')::text, 'none')";
@@ -296,7 +300,7 @@ fn status_tells_what_is_applied_and_touches_nothing() {
     assert_ended(&database.migrate(&["up"]), 0, "");
     let applied = database.migrate(&["status", "--check"]);
     assert_ended(&applied, 0, "0001_schema");
-    assert!(!String::from_utf8_lossy(&applied.stdout).contains("pending"));
+    assert_eq!(pending(&applied), 0);
     // The components' role may ask as well.
     let asked = migrate(&database.app, &["status", "--check"]).output().expect("it runs");
     assert_ended(&asked, 0, "applied 2");
