@@ -2,24 +2,25 @@
 
 use std::net::SocketAddr;
 
-use anyhow::Context;
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::router::RouteMatch;
 
+/// Whether a guest can be told all of them: Spin reads them as UTF-8.
+pub(crate) fn are_text(headers: &HeaderMap) -> bool {
+    headers.values().all(|value| std::str::from_utf8(value.as_bytes()).is_ok())
+}
+
 /// Adds what Spin tells about the request (`trigger-http/src/headers.rs`, 3.6). It is appended, so
 /// a client's own `spin-…` header comes first: nothing can be built on them.
 ///
-/// `uri` is absolute. An error, like under Spin, for a value that is not UTF-8.
+/// `uri` is absolute.
 pub(crate) fn complete(
     headers: &mut HeaderMap,
     uri: &Uri,
     route: &RouteMatch,
     client: SocketAddr,
 ) -> anyhow::Result<()> {
-    for value in headers.values() {
-        std::str::from_utf8(value.as_bytes()).context("a header is not UTF-8")?;
-    }
     let host = headers.get(header::HOST).and_then(|host| host.to_str().ok());
     let host = host.unwrap_or("localhost");
     let target = uri.path_and_query().map_or("/", |target| target.as_str());

@@ -182,6 +182,9 @@ impl Service {
         if let Some(fixed) = &trigger.static_response {
             return respond_fixed(fixed);
         }
+        if !headers::are_text(request.headers()) {
+            return odd_header();
+        }
         let component = trigger.component.as_deref().unwrap_or_default();
         match self.run(component, request, &route, client).await {
             Ok(response) => Ok(response),
@@ -309,6 +312,15 @@ fn respond_fixed(fixed: &StaticResponse) -> anyhow::Result<Response<Body>> {
         response = response.header(name, value);
     }
     Ok(response.body(full(fixed.body.clone().unwrap_or_default()))?)
+}
+
+/// Kinder than Spin, which answers with an empty 500: it is the client's mistake.
+fn odd_header() -> anyhow::Result<Response<Body>> {
+    const PROBLEM: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"a header is not UTF-8"}"#;
+    Ok(Response::builder()
+        .status(StatusCode::BAD_REQUEST)
+        .header(header::CONTENT_TYPE, "application/problem+json")
+        .body(full(PROBLEM))?)
 }
 
 fn empty(status: StatusCode) -> Response<Body> {

@@ -78,3 +78,15 @@ fn a_request_under_way_is_finished_when_the_host_stops() {
     assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("0\r\n\r\n"), "{answer}");
     assert!(TcpStream::connect(authority).is_err(), "it still listens");
 }
+
+#[test]
+fn a_header_that_is_not_utf_8_is_400() {
+    let app = App::probe();
+    let answer =
+        app.raw(b"GET /do/headers HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Odd: \xff\r\n\r\n");
+    // Spin takes it for a mistake of its own, and says nothing more.
+    let (status, end) =
+        if is_spin() { ("500 ", "\r\n\r\n") } else { ("400 ", "\"a header is not UTF-8\"}") };
+    assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
+    assert!(answer.ends_with(end), "{answer}");
+}
