@@ -185,6 +185,9 @@ fn the_longest_lists() {
         ("users", "/api/v2/users?limit=1000"),
         ("price-lists", "/api/v1/price-lists?limit=1000"),
         ("receipts", "/api/v1/receipts?limit=1000"),
+        // Kept compressed, and asked for plain.
+        ("docs", "/openapi.json"),
+        ("docs", "/docs/x/swagger-ui-bundle.js"),
     ] {
         assert_eq!(costs_little(&app, component, Method::GET, path, ""), 200);
     }

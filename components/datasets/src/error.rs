@@ -37,10 +37,7 @@ impl From<Error> for Problem {
                 Problem::unavailable("the load took too long; try again", &"the load was given up")
             }
             Error::Request(problem) => problem,
-            Error::Database(error) if error.is_temporary() => {
-                Problem::unavailable("the database is not ready; try again", &error)
-            }
-            Error::Database(error) => Problem::internal(&error),
+            Error::Database(error) => Problem::database(error.is_temporary(), &error),
         }
     }
 }

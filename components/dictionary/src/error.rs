@@ -41,10 +41,7 @@ impl From<Error> for Problem {
             )),
             Error::NoWord(flaw) => Problem::invalid(vec![json::Flaw::of("word", &flaw)]),
             Error::Request(problem) => problem,
-            Error::Database(error) if error.is_temporary() => {
-                Problem::unavailable("the database is not ready; try again", &error)
-            }
-            Error::Database(error) => Problem::internal(&error),
+            Error::Database(error) => Problem::database(error.is_temporary(), &error),
         }
     }
 }

@@ -21,10 +21,7 @@ impl From<Error> for Problem {
             Error::Missing(name) => Problem::not_found(format!("Can't find price list {name}")),
             Error::NoName(flaw) => Problem::invalid(vec![Flaw::of("name", &flaw)]),
             Error::Request(problem) => problem,
-            Error::Database(error) if error.is_temporary() => {
-                Problem::unavailable("the database is not ready; try again", &error)
-            }
-            Error::Database(error) => Problem::internal(&error),
+            Error::Database(error) => Problem::database(error.is_temporary(), &error),
         }
     }
 }

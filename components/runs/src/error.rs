@@ -33,10 +33,7 @@ impl From<Error> for Problem {
             Error::NoPriceList => invalid("price_list", &"is not known"),
             Error::NoResult(field, flaw) => invalid(field, &flaw),
             Error::Request(problem) => problem,
-            Error::Database(error) if error.is_temporary() => {
-                Problem::unavailable("the database is not ready; try again", &error)
-            }
-            Error::Database(error) => Problem::internal(&error),
+            Error::Database(error) => Problem::database(error.is_temporary(), &error),
         }
     }
 }

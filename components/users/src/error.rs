@@ -27,10 +27,7 @@ impl From<Error> for Problem {
                 "User {id} is not as the precondition demands"
             )),
             Error::Request(problem) => problem,
-            Error::Database(error) if error.is_temporary() => {
-                Problem::unavailable("the database is not ready; try again", &error)
-            }
-            Error::Database(error) => Problem::internal(&error),
+            Error::Database(error) => Problem::database(error.is_temporary(), &error),
         }
     }
 }

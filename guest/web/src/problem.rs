@@ -71,6 +71,14 @@ impl Problem {
             .because(cause)
     }
 
+    /// What the database did not do: 503 when that passes by itself, else 500.
+    pub fn database(is_temporary: bool, cause: &dyn Display) -> Problem {
+        match is_temporary {
+            true => Problem::unavailable("the database is not ready; try again", cause),
+            false => Problem::internal(cause),
+        }
+    }
+
     /// The status.
     pub fn status(&self) -> StatusCode {
         self.status
