@@ -294,7 +294,7 @@ fn build<T>(shell: &str, run: impl FnOnce(&mut Command) -> T) -> (TempDir, T) {
          [component.only.build]\ncommand = {shell:?}\n"
     );
     fs::write(&manifest, text).expect("written");
-    let mut command = katas(&["up"]);
+    let mut command = katas(&["up", "--listen", "127.0.0.1:0"]);
     command.current_dir(folder.path());
     let result = run(&mut command);
     (folder, result)
