@@ -1,6 +1,8 @@
 //! What is bought, with where its prices come from and the tax on it: the body that totals and
 //! receipts are asked for with.
 
+use std::borrow::Cow;
+
 use json::{FromObject, Object, Value};
 use serde::Serialize;
 
@@ -73,6 +75,18 @@ fn item(value: Value) -> Result<String, String> {
 }
 
 impl Order {
+    /// Its own prices, or those that `find` has for the list that it names; `None` when there is no
+    /// such list.
+    pub fn prices<E>(
+        &self,
+        find: impl FnOnce(&Name) -> Result<Option<Prices>, E>,
+    ) -> Result<Option<Cow<'_, Prices>>, E> {
+        match &self.source {
+            Source::Costs(prices) => Ok(Some(Cow::Borrowed(prices))),
+            Source::PriceList(name) => Ok(find(name)?.map(Cow::Owned)),
+        }
+    }
+
     /// What has been bought, at these prices.
     pub fn bill<'p>(&self, prices: &'p Prices) -> Bill<'p> {
         let mut bill = Bill::new(prices);

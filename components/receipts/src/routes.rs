@@ -1,7 +1,7 @@
 //! Between HTTP and the receipts.
 
 use http::StatusCode;
-use katas::{Order, Source};
+use katas::Order;
 use pg::Db;
 use web::{Cursor, Reply, Request};
 
@@ -31,15 +31,8 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
 
 /// Stores the receipt of an order, with the prices of now.
 fn make(order: &Order, db: &Db, attempt: Option<&Attempt>) -> Result<Stored, Error> {
-    let stored;
-    let prices = match &order.source {
-        Source::Costs(prices) => prices,
-        Source::PriceList(name) => {
-            stored = store::prices(db, name)?.ok_or(Error::UnknownPriceList)?;
-            &stored
-        }
-    };
-    Ok(store::add(db, &Receipt::new(order, prices)?, attempt)?)
+    let prices = order.prices(|name| store::prices(db, name))?.ok_or(Error::UnknownPriceList)?;
+    Ok(store::add(db, &Receipt::new(order, &prices)?, attempt)?)
 }
 
 /// One receipt.
