@@ -9,7 +9,7 @@ use crate::database::Database;
 use crate::error::postgres_error;
 use crate::{Error, Report};
 
-const ROLES: &str = include_str!("../roles.sql");
+const ROLES: &str = include_str!("../sql/roles.sql");
 
 /// A role's password, to be set.
 pub struct Password<'a> {

@@ -126,6 +126,7 @@ pub(crate) fn pending(applied: &[Applied]) -> Result<Vec<&'static Migration>, Er
     }
     let pending: Vec<_> = MIGRATOR
         .iter()
+        .filter(|ours| ours.migration_type.is_up_migration())
         .filter(|ours| applied.iter().all(|row| row.version != ours.version))
         .collect();
     match pending.iter().find(|migration| migration.version < newest_applied) {

@@ -15,17 +15,18 @@ mod database;
 mod error;
 mod ledger;
 mod lock;
+mod project;
 mod status;
 mod up;
 
 pub use bootstrap::{Password, bootstrap, has_role};
 pub use database::Database;
 pub use error::Error;
+pub use project::{File, Project, Script};
 pub use status::{Migration, State, status, wait};
 pub use up::{Up, up};
 
-/// The migrations in `migrations/`, in the order of their numbers.
-static MIGRATOR: sqlx::migrate::Migrator = sqlx::migrate!();
+use project::MIGRATOR;
 
 /// Where progress is told, a line at a time, without its end.
 pub type Report<'a> = &'a (dyn Fn(&str) + Sync);

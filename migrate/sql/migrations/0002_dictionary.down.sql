@@ -1,0 +1,3 @@
+-- Undoes 0002_dictionary: every entry is lost.
+
+DROP TABLE katas.entry;

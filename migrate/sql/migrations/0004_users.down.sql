@@ -1,0 +1,3 @@
+-- Undoes 0004_users: every user is lost.
+
+DROP TABLE katas.person;

@@ -1,0 +1,1 @@
+-- What dump prints of a database that has all migrations.
