@@ -1,5 +1,6 @@
 //! What probes are answered.
 
+use migrate::Project;
 use serde_json::json;
 
 use crate::support::{App, cluster};
@@ -10,7 +11,7 @@ fn every_probe_is_answered_as_it_always_was() {
     app.get("/health").is(200, &json!({"status": "healthy"}));
     app.get("/healthcheck").is(200, &json!({"Healthy": true}));
     app.get("/status").is(200, &json!(1));
-    let newest = migrate::newest();
+    let newest = Project::built_in().newest();
     let schema = json!({"version": newest, "required": newest});
     app.get("/db-check")
         .is(200, &json!({"status": "ready", "database": "connected", "schema": schema}));
@@ -48,7 +49,7 @@ fn a_schema_that_is_not_there_is_not_ready() {
 #[test]
 fn a_schema_that_is_too_old_is_not_ready_until_it_has_been_migrated() {
     let app = App::start();
-    let newest = migrate::newest();
+    let newest = Project::built_in().newest();
     app.sql(&format!("DELETE FROM katas._sqlx_migrations WHERE version = {newest}"));
     let old = app.value("SELECT max(version)::text FROM katas._sqlx_migrations");
     let detail = format!("the schema is at version {old}, this build needs {newest}");

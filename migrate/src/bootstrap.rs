@@ -7,9 +7,8 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use crate::backoff::Backoff;
 use crate::database::Database;
 use crate::error::postgres_error;
+use crate::project::Project;
 use crate::{Error, Report};
-
-const ROLES: &str = include_str!("../sql/roles.sql");
 
 /// A role's password, to be set.
 pub struct Password<'a> {
@@ -25,24 +24,27 @@ pub struct Password<'a> {
 /// With `exclusive`, the database is the application's own, and everybody else loses the rights
 /// that PostgreSQL gives to everybody.
 pub async fn bootstrap(
+    project: &Project,
     database: &Database,
     passwords: &[Password<'_>],
     exclusive: bool,
     report: Report<'_>,
 ) -> Result<(), Error> {
-    let mut connection = database.connect(report).await?;
+    let Some(roles) = &project.roles else {
+        return Err(Error::Usage("there is no roles.sql beside the migrations".to_owned()));
+    };
+    let mut session = database.connect(report).await?;
     let (second, half_minute) = (Duration::from_secs(1), Duration::from_secs(30));
     let mut backoff = Backoff::new(Duration::from_millis(50), second, half_minute);
     loop {
-        match attempt(&mut connection, passwords, exclusive).await {
+        match attempt(&mut session.connection, roles, passwords, exclusive).await {
             Ok(()) => break,
             // "tuple concurrently updated": somebody changes the same roles from another database.
             Err(error) if is_race(&error) && backoff.pause().await => {}
             Err(error) => return Err(error.into()),
         }
     }
-    connection.close().await?;
-    Ok(())
+    session.close().await
 }
 
 fn is_race(error: &sqlx::Error) -> bool {
@@ -51,11 +53,12 @@ fn is_race(error: &sqlx::Error) -> bool {
 
 async fn attempt(
     connection: &mut PgConnection,
+    roles: &str,
     passwords: &[Password<'_>],
     exclusive: bool,
 ) -> Result<(), sqlx::Error> {
     let mut transaction = connection.begin().await?;
-    sqlx::raw_sql(ROLES).execute(&mut *transaction).await?;
+    sqlx::raw_sql(AssertSqlSafe(roles)).execute(&mut *transaction).await?;
     for Password { role, password } in passwords {
         let verifier = postgres_protocol::password::scram_sha_256(password.as_bytes());
         let (sql,): (String,) =
@@ -79,11 +82,11 @@ async fn attempt(
 
 /// Whether the server knows a role of this name.
 pub async fn has_role(database: &Database, role: &str) -> Result<bool, Error> {
-    let mut connection = database.connect(&|_| ()).await?;
+    let mut session = database.connect(&|_| ()).await?;
     let (known,) = sqlx::query_as("SELECT to_regrole(quote_ident($1)) IS NOT NULL")
         .bind(role)
-        .fetch_one(&mut connection)
+        .fetch_one(&mut session.connection)
         .await?;
-    connection.close().await?;
+    session.close().await?;
     Ok(known)
 }

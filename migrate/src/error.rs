@@ -1,9 +1,12 @@
 //! What can go wrong, by what its caller can do about it: each kind has an exit code of its own.
 
-use sqlx::migrate::Migration;
+use std::fmt;
+
+use serde::Serialize;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use crate::name;
+use crate::project::Script;
+use crate::statements::Statement;
 
 /// Why a command did not do what it was asked for.
 #[derive(Debug, thiserror::Error)]
@@ -11,39 +14,67 @@ pub enum Error {
     /// Nothing that this build foresees.
     #[error("{0}")]
     Unexpected(String),
-    /// The command line, or a value it names, is not right.
+    /// The command line, or a value or file that it names, is not right.
     #[error("{0}")]
     Usage(String),
     /// The ledger and the migrations contradict each other: nothing was done.
     #[error("{0}")]
     Integrity(String),
-    /// A statement of a migration failed, and the migration was rolled back.
-    #[error("{migration}.sql{}: {message} ({code}){}", at(*line), hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
-    Sql {
-        /// The migration's name.
-        migration: String,
-        /// The line in its file, from 1, when PostgreSQL tells.
-        line: Option<usize>,
-        /// PostgreSQL's message.
-        message: String,
-        /// Its SQLSTATE.
-        code: String,
-        /// What to do.
-        hint: Option<String>,
-    },
+    /// A statement of a file failed.
+    #[error("{0}")]
+    Sql(Box<SqlFailure>),
     /// There are migrations to apply.
     #[error("{0} migrations are pending: run `migrate up`")]
     Pending(usize),
-    /// PostgreSQL does not know this user, its password, or the database, or does not permit it.
+    /// The schema is not what the migrations make.
+    #[error("{0}")]
+    Drift(String),
+    /// A migration is unsafe.
+    #[error("{0}")]
+    Lint(String),
+    /// PostgreSQL does not know this user, its password, or the database, or does not permit it; or
+    /// this is a place where it would do harm.
     #[error("{0}")]
     Refused(String),
-    /// The database, or the lock, could not be had in time: trying again may help.
+    /// The database, or a lock, could not be had in time: trying again may help.
     #[error("{0}")]
     Unavailable(String),
 }
 
-fn at(line: Option<usize>) -> String {
-    line.map(|line| format!(":{line}")).unwrap_or_default()
+/// A statement that PostgreSQL did not carry out.
+#[derive(Debug, Serialize)]
+pub struct SqlFailure {
+    /// The file that it stands in.
+    pub file: String,
+    /// The line in that file, from 1: that of the mistake when PostgreSQL tells, or else the
+    /// statement's first.
+    pub line: usize,
+    /// The statement's beginning.
+    pub statement: String,
+    /// PostgreSQL's message.
+    pub message: String,
+    /// Its SQLSTATE.
+    pub code: String,
+    /// PostgreSQL's detail.
+    pub detail: Option<String>,
+    /// What may help.
+    pub hint: Option<String>,
+    /// What remains, and what to do next.
+    pub next: String,
+}
+
+impl fmt::Display for SqlFailure {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let SqlFailure { file, line, message, code, statement, .. } = self;
+        write!(to, "{file}:{line}: {message} ({code})\n  in: {statement}")?;
+        if let Some(detail) = &self.detail {
+            write!(to, "\n  detail: {detail}")?;
+        }
+        if let Some(hint) = &self.hint {
+            write!(to, "\n  hint: {hint}")?;
+        }
+        write!(to, "\n  next: {}", self.next)
+    }
 }
 
 impl Error {
@@ -54,10 +85,27 @@ impl Error {
             Error::Unexpected(_) => 1,
             Error::Usage(_) => 2,
             Error::Integrity(_) => 3,
-            Error::Sql { .. } => 4,
+            Error::Sql(_) => 4,
             Error::Pending(_) => 5,
+            Error::Drift(_) => 6,
+            Error::Lint(_) => 7,
             Error::Refused(_) => 9,
             Error::Unavailable(_) => 75,
+        }
+    }
+
+    /// The kind in one word, for machines.
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Error::Unexpected(_) => "unexpected",
+            Error::Usage(_) => "usage",
+            Error::Integrity(_) => "integrity",
+            Error::Sql(_) => "sql",
+            Error::Pending(_) => "pending",
+            Error::Drift(_) => "drift",
+            Error::Lint(_) => "lint",
+            Error::Refused(_) => "refused",
+            Error::Unavailable(_) => "unavailable",
         }
     }
 
@@ -66,30 +114,62 @@ impl Error {
         matches!(self, Error::Unavailable(_))
     }
 
-    /// A statement of `migration` failed.
-    pub(crate) fn of_migration(migration: &Migration, error: sqlx::Error) -> Error {
+    /// `statement` of `script` failed; `next` says what remains and what to do.
+    pub(crate) fn of_statement(
+        script: &Script,
+        statement: &Statement<'_>,
+        error: sqlx::Error,
+        next: String,
+    ) -> Error {
         let Some(refusal) = postgres_error(&error) else { return error.into() };
-        let line = match refusal.position() {
-            Some(PgErrorPosition::Original(position)) => {
-                let before = migration.sql.as_str().chars().take(position.saturating_sub(1));
-                Some(1 + before.filter(|&character| character == '\n').count())
-            }
-            _ => None,
-        };
-        let hint = match refusal.code() {
-            "42704" if refusal.message().starts_with("role ") => {
-                Some("the roles are made once, by an administrator: run `migrate bootstrap`".into())
-            }
-            _ => refusal.hint().or(refusal.detail()).map(str::to_owned),
-        };
-        Error::Sql {
-            migration: name(migration.version, &migration.description),
-            line,
+        // The connection went, not the statement wrong.
+        if is_temporary(refusal.code()) {
+            return error.into();
+        }
+        Error::Sql(Box::new(SqlFailure {
+            file: script.file.clone(),
+            line: statement.line + lines_before(statement.text, refusal.position()),
+            statement: beginning(statement.text),
             message: refusal.message().to_owned(),
             code: refusal.code().to_owned(),
-            hint,
-        }
+            detail: refusal.detail().map(str::to_owned),
+            hint: hint(refusal),
+            next,
+        }))
     }
+}
+
+fn lines_before(text: &str, position: Option<PgErrorPosition<'_>>) -> usize {
+    match position {
+        Some(PgErrorPosition::Original(position)) => {
+            let before = text.chars().take(position.saturating_sub(1));
+            before.filter(|&character| character == '\n').count()
+        }
+        _ => 0,
+    }
+}
+
+/// Enough of a statement to recognise it, in one line.
+fn beginning(text: &str) -> String {
+    const ENOUGH: usize = 120;
+    let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    match words.char_indices().nth(ENOUGH) {
+        Some((end, _)) => format!("{} ...", &words[..end]),
+        None => words,
+    }
+}
+
+fn hint(refusal: &PgDatabaseError) -> Option<String> {
+    let ours = match refusal.code() {
+        "42704" if refusal.message().starts_with("role ") => {
+            "the roles are made once, by an administrator: run `migrate bootstrap`"
+        }
+        "57014" if refusal.message().contains("statement timeout") => {
+            "give it more time with --statement-timeout, or do it in smaller pieces"
+        }
+        _ => return refusal.hint().map(str::to_owned),
+    };
+    Some(ours.to_owned())
 }
 
 /// What PostgreSQL itself said, if it was it that said no.
@@ -97,17 +177,29 @@ pub(crate) fn postgres_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
 
+/// The SQLSTATE, if PostgreSQL gave one.
+pub(crate) fn code(error: &sqlx::Error) -> Option<&str> {
+    postgres_error(error).map(PgDatabaseError::code)
+}
+
+/// Connection lost, out of resources, shutting down, starting up.
+fn is_temporary(code: &str) -> bool {
+    // 57014 is a statement that was cancelled.
+    ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         if let Some(refusal) = postgres_error(&error) {
             let text = format!("{} ({})", refusal.message(), refusal.code());
             return match refusal.code() {
+                // PgBouncer's answer to settings that it does not pass on.
+                "08P01" if refusal.message().contains("unsupported startup parameter") => {
+                    Error::Refused(format!("{POOLER} (it said: {text})"))
+                }
                 // Wrong user or password, no such database, no permission.
                 "28P01" | "28000" | "3D000" | "42501" => Error::Refused(text),
-                // Connection lost, out of resources, shutting down, starting up.
-                code if ["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => {
-                    Error::Unavailable(text)
-                }
+                code if is_temporary(code) => Error::Unavailable(text),
                 _ => Error::Unexpected(text),
             };
         }
@@ -119,3 +211,8 @@ impl From<sqlx::Error> for Error {
         }
     }
 }
+
+/// Why a pooler will not do.
+pub(crate) const POOLER: &str = "this is a connection pooler, not PostgreSQL: the lock that keeps \
+    runners apart, and the limits on how long others wait, belong to one session, and a pooler \
+    hands sessions on; give the address of PostgreSQL itself";

@@ -1,11 +1,26 @@
-//! The ledger of applied migrations: sqlx's table, in our schema.
+//! The ledger of applied migrations: sqlx's table, and beside it how far the unfinished ones are.
 
 use std::time::Duration;
 
-use sqlx::migrate::Migration;
+use sha2::{Digest, Sha384};
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::{Error, MIGRATOR, name};
+use crate::Error;
+use crate::lock::{FENCE, Lock, lost};
+use crate::project::{Migration, Project, name};
+use crate::session::Session;
+
+/// Which transaction this is, as whom, and where names are looked up.
+pub(crate) const STANDING: &str = "pg_current_xact_id()::text AS transaction, \
+    current_user::text AS role, current_setting('search_path') AS search_path";
+
+/// What [`STANDING`] selects: the same at the beginning and the end of a migration.
+#[derive(Debug, PartialEq, sqlx::FromRow)]
+pub(crate) struct Standing {
+    pub(crate) transaction: String,
+    pub(crate) role: String,
+    pub(crate) search_path: String,
+}
 
 /// A row of the ledger.
 #[derive(Debug, sqlx::FromRow)]
@@ -14,129 +29,233 @@ pub(crate) struct Applied {
     pub(crate) description: String,
     /// RFC 3339, UTC.
     pub(crate) installed_on: String,
-    success: bool,
-    checksum: Vec<u8>,
+    /// Whether it has been done to its end.
+    pub(crate) success: bool,
+    pub(crate) checksum: Vec<u8>,
 }
 
-/// All rows by version; none when there is no ledger yet.
-pub(crate) async fn read(connection: &mut PgConnection) -> Result<Vec<Applied>, Error> {
-    let table = &MIGRATOR.table_name;
-    let (exists,): (bool,) = sqlx::query_as("SELECT to_regclass($1) IS NOT NULL")
-        .bind(table.as_ref())
-        .fetch_one(&mut *connection)
-        .await?;
-    if !exists {
-        return Ok(Vec::new());
+impl Applied {
+    pub(crate) fn name(&self) -> String {
+        name(self.version, &self.description)
     }
-    let sql = format!(
-        r#"SELECT version, description, success, checksum,
-                  to_char(installed_on AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"') AS installed_on
-           FROM {table} ORDER BY version"#
-    );
-    Ok(sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?)
 }
 
-/// Makes the schema and the table where they are missing. Needs the lock.
-pub(crate) async fn ensure(connection: &mut PgConnection) -> Result<(), Error> {
-    for schema in MIGRATOR.create_schemas.iter() {
+/// The tables, by their qualified names.
+#[derive(Clone, Debug)]
+pub(crate) struct Ledger {
+    /// sqlx's.
+    pub(crate) table: String,
+    /// The statements that have been run of migrations that are no transaction and not finished.
+    pub(crate) steps: String,
+    schema: String,
+}
+
+impl Ledger {
+    pub(crate) fn of(project: &Project) -> Ledger {
+        let schema = project.schema.clone();
+        Ledger { table: project.ledger.clone(), steps: format!("{schema}._migrate_steps"), schema }
+    }
+
+    /// All rows by version; none when there is no ledger yet.
+    pub(crate) async fn read(&self, connection: &mut PgConnection) -> Result<Vec<Applied>, Error> {
+        let (exists,): (bool,) = sqlx::query_as("SELECT to_regclass($1) IS NOT NULL")
+            .bind(&self.table)
+            .fetch_one(&mut *connection)
+            .await?;
+        if !exists {
+            return Ok(Vec::new());
+        }
+        let sql = format!(
+            r#"SELECT version, description, success, checksum,
+                      to_char(installed_on AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
+                        AS installed_on
+               FROM {} ORDER BY version"#,
+            self.table
+        );
+        Ok(sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?)
+    }
+
+    /// Makes the schema and the tables where they are missing. Needs the lock.
+    pub(crate) async fn ensure(&self, connection: &mut PgConnection) -> Result<(), Error> {
+        let Ledger { table, steps, schema } = self;
         // Even `IF NOT EXISTS` asks for the right to create.
         let sql = format!(
             "DO $$ BEGIN
                IF to_regnamespace('{schema}') IS NULL THEN CREATE SCHEMA {schema}; END IF;
+               IF to_regclass('{table}') IS NULL THEN
+                 CREATE TABLE {table} (
+                   version bigint PRIMARY KEY,
+                   description text NOT NULL,
+                   installed_on timestamptz NOT NULL DEFAULT now(),
+                   success boolean NOT NULL,
+                   checksum bytea NOT NULL,
+                   execution_time bigint NOT NULL
+                 );
+               END IF;
+               IF to_regclass('{steps}') IS NULL THEN
+                 -- Step 0 is there from when a migration is begun until it is finished.
+                 CREATE TABLE {steps} (
+                   version bigint NOT NULL,
+                   step integer NOT NULL,
+                   direction text NOT NULL CHECK (direction IN ('up', 'down')),
+                   checksum bytea NOT NULL,
+                   finished boolean NOT NULL,
+                   begun_at timestamptz NOT NULL DEFAULT now(),
+                   PRIMARY KEY (version, step)
+                 );
+               END IF;
              END $$"
         );
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *connection).await?;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
+        Ok(())
     }
-    let sql = format!(
-        "CREATE TABLE IF NOT EXISTS {} (
-           version bigint PRIMARY KEY,
-           description text NOT NULL,
-           installed_on timestamptz NOT NULL DEFAULT now(),
-           success boolean NOT NULL,
-           checksum bytea NOT NULL,
-           execution_time bigint NOT NULL
-         )",
-        MIGRATOR.table_name
-    );
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
-    Ok(())
-}
 
-/// Claims the migration's row, in the transaction that applies it: of two runners that got here
-/// past the lock, the second waits for the first, and then fails.
-pub(crate) async fn claim(
-    connection: &mut PgConnection,
-    migration: &Migration,
-) -> Result<(), sqlx::Error> {
-    let sql = format!(
-        "INSERT INTO {} (version, description, success, checksum, execution_time)
-         VALUES ($1, $2, true, $3, -1)",
-        MIGRATOR.table_name
-    );
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(migration.version)
-        .bind(migration.description.as_ref())
-        .bind(migration.checksum.as_ref())
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// Notes how long the migration took.
-pub(crate) async fn record_time(
-    connection: &mut PgConnection,
-    migration: &Migration,
-    took: Duration,
-) -> Result<(), sqlx::Error> {
-    let sql = format!("UPDATE {} SET execution_time = $2 WHERE version = $1", MIGRATOR.table_name);
-    sqlx::query(AssertSqlSafe(sql))
-        .bind(migration.version)
-        .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
-        .execute(connection)
-        .await?;
-    Ok(())
-}
-
-/// What is still to be applied, in order, once everything has been found to fit.
-pub(crate) fn pending(applied: &[Applied]) -> Result<Vec<&'static Migration>, Error> {
-    let newest_applied = applied.last().map_or(0, |row| row.version);
-    for row in applied {
-        let name = name(row.version, &row.description);
-        let ours = MIGRATOR.iter().find(|migration| migration.version == row.version);
-        match ours {
-            _ if !row.success => {
-                return Err(Error::Integrity(format!("{name} was begun and not finished")));
-            }
-            Some(ours) if ours.checksum != row.checksum => {
-                return Err(Error::Integrity(format!(
-                    "{name} has been edited since it was applied on {}: restore the file, and put \
-                     the change into a new migration",
-                    row.installed_on
-                )));
-            }
-            // The database is ahead: this is an older build, and a newer one has been here.
-            None if row.version < crate::newest() => {
-                return Err(Error::Integrity(format!(
-                    "{name} was applied on {} and is not in this build",
-                    row.installed_on
-                )));
-            }
-            _ => {}
+    /// Claims the migration's row, in the transaction that applies it: of two runners that got here
+    /// past the lock, the second waits for the first, and then fails.
+    pub(crate) async fn claim(
+        &self,
+        session: &mut Session,
+        lock: &Lock,
+        migration: &Migration,
+        finished: bool,
+    ) -> Result<Standing, Error> {
+        let sql = format!(
+            "INSERT INTO {} (version, description, success, checksum, execution_time)
+             SELECT $3, $4, $5, $6, -1 WHERE {FENCE} RETURNING {STANDING}",
+            self.table
+        );
+        let claimed = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(lock.key())
+            .bind(session.token().to_owned())
+            .bind(migration.version)
+            .bind(&migration.description)
+            .bind(finished)
+            .bind(&migration.checksum)
+            .fetch_optional(&mut session.connection)
+            .await;
+        match claimed {
+            Err(error) if crate::error::code(&error) == Some("23505") => Err(Error::Unavailable(
+                format!("{} has just been applied by another runner", migration.name),
+            )),
+            claimed => claimed?.ok_or_else(lost),
         }
     }
-    let pending: Vec<_> = MIGRATOR
-        .iter()
-        .filter(|ours| ours.migration_type.is_up_migration())
-        .filter(|ours| applied.iter().all(|row| row.version != ours.version))
-        .collect();
-    match pending.iter().find(|migration| migration.version < newest_applied) {
-        Some(late) => Err(Error::Integrity(format!(
-            "{} comes too late: version {newest_applied} has been applied already; give it a \
-             higher number",
-            name(late.version, &late.description)
-        ))),
-        None => Ok(pending),
+
+    /// Takes the migration's row away, in the transaction that undoes it.
+    pub(crate) async fn unclaim(
+        &self,
+        session: &mut Session,
+        lock: &Lock,
+        migration: &Migration,
+    ) -> Result<Standing, Error> {
+        let sql = format!(
+            "DELETE FROM {} WHERE version = $3 AND {FENCE} RETURNING {STANDING}",
+            self.table
+        );
+        let row = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(lock.key())
+            .bind(session.token().to_owned())
+            .bind(migration.version)
+            .fetch_optional(&mut session.connection)
+            .await?;
+        row.ok_or_else(lost)
     }
+
+    /// Notes how long an applied migration took, and that it is finished.
+    pub(crate) async fn finish(
+        &self,
+        connection: &mut PgConnection,
+        migration: &Migration,
+        took: Duration,
+    ) -> Result<(), sqlx::Error> {
+        let sql = format!(
+            "UPDATE {} SET execution_time = $2, success = true, checksum = $3 WHERE version = $1",
+            self.table
+        );
+        sqlx::query(AssertSqlSafe(sql))
+            .bind(migration.version)
+            .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
+            .bind(&migration.checksum)
+            .execute(connection)
+            .await?;
+        Ok(())
+    }
+}
+
+/// The highest version that has been applied to its end.
+pub(crate) fn version(applied: &[Applied]) -> i64 {
+    applied.iter().filter(|row| row.success).map(|row| row.version).max().unwrap_or(0)
+}
+
+/// What to do with a pending migration that is older than an applied one.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub enum OutOfOrder {
+    /// Refuse: on other databases it was, or will be, applied in another order.
+    #[default]
+    Refuse,
+    /// Apply it.
+    Apply,
+}
+
+/// What is still to be applied, in order, once everything has been found to fit. A migration that
+/// was begun and can be gone on with is among it.
+pub(crate) fn pending<'a>(
+    project: &'a Project,
+    applied: &[Applied],
+    out_of_order: OutOfOrder,
+) -> Result<Vec<&'a Migration>, Error> {
+    for row in applied {
+        check(project, row)?;
+    }
+    let is_done = |version| applied.iter().any(|row| row.version == version && row.success);
+    let ours = project.migrations.iter();
+    let pending: Vec<_> = ours.filter(|migration| !is_done(migration.version)).collect();
+    let newest_applied = version(applied);
+    match pending.iter().find(|migration| migration.version < newest_applied) {
+        Some(late) if out_of_order == OutOfOrder::Refuse => Err(Error::Integrity(format!(
+            "{} comes too late: version {newest_applied} has been applied already; give it a \
+             higher number, or, where the order does not matter, run `migrate up --out-of-order`",
+            late.name
+        ))),
+        _ => Ok(pending),
+    }
+}
+
+fn check(project: &Project, row: &Applied) -> Result<(), Error> {
+    let name = row.name();
+    let ours = project.migrations.iter().find(|migration| migration.version == row.version);
+    let problem = match ours {
+        // What has been run of it is compared statement by statement.
+        Some(ours) if !row.success && ours.can_be_half_done() => return Ok(()),
+        _ if !row.success => format!(
+            "{name} was begun on {} and not finished, and is a single transaction in this build: \
+             look what is there of it, then `migrate repair --forget {}`",
+            row.installed_on, row.version
+        ),
+        Some(ours) if !is_of(&row.checksum, ours) => format!(
+            "{name} has been edited since it was applied on {}: restore the file, and put the \
+             change into a new migration; if the edit changes nothing (a comment), run \
+             `migrate repair`",
+            row.installed_on
+        ),
+        // The database may be ahead: this is an older build, and a newer one has been here.
+        None if row.version < project.newest() => format!(
+            "{name} was applied on {} and is not in this build: restore the file, or, if it is not \
+             to come back, run `migrate repair`",
+            row.installed_on
+        ),
+        _ => return Ok(()),
+    };
+    Err(Error::Integrity(problem))
+}
+
+/// Whether the checksum is the migration's, whichever ends of lines the file had when it was
+/// applied, and whether or not they were left out of account.
+fn is_of(checksum: &[u8], migration: &Migration) -> bool {
+    let unix = || migration.up.sql.replace("\r\n", "\n");
+    checksum == migration.checksum
+        || checksum == Sha384::digest(unix()).as_slice()
+        || checksum == Sha384::digest(unix().replace('\n', "\r\n")).as_slice()
 }
 
 #[cfg(test)]
@@ -153,23 +272,33 @@ mod tests {
         }
     }
 
+    fn ours() -> Project {
+        Project::built_in()
+    }
+
     /// The ledger after the first `count` migrations.
     fn after(count: usize) -> Vec<Applied> {
-        MIGRATOR.iter().take(count).map(|ours| row(ours.version, &ours.checksum)).collect()
+        let project = ours();
+        let done = project.migrations.iter().take(count);
+        done.map(|migration| row(migration.version, &migration.checksum)).collect()
+    }
+
+    fn count(applied: &[Applied]) -> usize {
+        pending(&ours(), applied, OutOfOrder::Refuse).unwrap().len()
     }
 
     fn refusal(applied: &[Applied]) -> String {
-        let error = pending(applied).unwrap_err();
+        let error = pending(&ours(), applied, OutOfOrder::Refuse).unwrap_err();
         assert_eq!(error.exit_code(), 3);
         error.to_string()
     }
 
     #[test]
     fn what_is_not_applied_is_pending() {
-        let all = MIGRATOR.iter().count();
-        assert_eq!(pending(&[]).unwrap().len(), all);
-        assert_eq!(pending(&after(1)).unwrap().len(), all - 1);
-        assert!(pending(&after(all)).unwrap().is_empty());
+        let all = ours().migrations.len();
+        assert_eq!(count(&[]), all);
+        assert_eq!(count(&after(1)), all - 1);
+        assert_eq!(count(&after(all)), 0);
     }
 
     #[test]
@@ -180,25 +309,39 @@ mod tests {
     }
 
     #[test]
+    fn other_ends_of_lines_are_the_same_migration() {
+        let mut ledger = after(1);
+        let windows = ours().migrations[0].up.sql.replace('\n', "\r\n");
+        ledger[0].checksum = Sha384::digest(windows).to_vec();
+        assert_eq!(count(&ledger), ours().migrations.len() - 1);
+    }
+
+    #[test]
     fn a_database_that_is_ahead_is_fine_and_one_with_other_migrations_is_not() {
-        let all = MIGRATOR.iter().count();
-        let mut ahead = after(all);
+        let mut ahead = after(ours().migrations.len());
         ahead.push(row(9999, b"newer"));
-        assert!(pending(&ahead).unwrap().is_empty());
+        assert_eq!(count(&ahead), 0);
         assert!(refusal(&[row(0, b"other")]).contains("not in this build"));
     }
 
     #[test]
-    fn a_migration_that_comes_too_late_is_refused() {
+    fn a_migration_that_comes_too_late_is_refused_unless_that_is_asked_for() {
         let mut ledger = after(1);
         ledger.push(row(9999, b"newer"));
         assert!(refusal(&ledger).contains("comes too late"));
+        let project = ours();
+        let late = pending(&project, &ledger, OutOfOrder::Apply).unwrap();
+        assert_eq!(late.len(), project.migrations.len() - 1);
     }
 
     #[test]
-    fn a_migration_that_was_not_finished_is_refused() {
-        let mut ledger = after(1);
-        ledger[0].success = false;
+    fn an_unfinished_migration_is_pending_if_it_can_be_gone_on_with() {
+        let mut ledger = after(2);
+        ledger[1].success = false;
         assert!(refusal(&ledger).contains("not finished"));
+        let mut project = ours();
+        project.migrations[1].up.transactional = false;
+        let pending = pending(&project, &ledger, OutOfOrder::Refuse).unwrap();
+        assert_eq!(pending[0].version, 2);
     }
 }

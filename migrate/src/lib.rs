@@ -6,37 +6,40 @@
 //! `CREATE INDEX CONCURRENTLY`, and it applies what it can before it notices what it cannot.
 //!
 //! The order of one run ([`up`]): connect, patiently; read the ledger; if nothing is pending, be
-//! done without a lock; poll for the lock; read the ledger again and validate all of it; then each
-//! migration in a transaction that first claims its row in the ledger.
+//! done without a lock; poll for the lock; read the ledger again and validate all of it, and what can
+//! be seen of the files; then each migration in a transaction that first claims its row in the
+//! ledger. A file that asks for no transaction is run step by step, and every step that is done is
+//! noted, so that the next run goes on where this one ended.
+//!
+//! Nothing here knows whose schema it is: that is in the SQL ([`Project`]).
 
 mod backoff;
 mod bootstrap;
+mod create;
 mod database;
+mod down;
 mod error;
+mod event;
 mod ledger;
 mod lock;
 mod project;
+mod repair;
+mod runner;
+mod session;
+mod statements;
 mod status;
+mod steps;
 mod up;
 
 pub use bootstrap::{Password, bootstrap, has_role};
+pub use create::create;
 pub use database::Database;
-pub use error::Error;
-pub use project::{File, Project, Script};
-pub use status::{Migration, State, status, wait};
-pub use up::{Up, up};
-
-use project::MIGRATOR;
-
-/// Where progress is told, a line at a time, without its end.
-pub type Report<'a> = &'a (dyn Fn(&str) + Sync);
-
-/// The number of the newest migration in this build.
-pub fn newest() -> i64 {
-    MIGRATOR.iter().map(|migration| migration.version).max().unwrap_or(0)
-}
-
-/// The name of a migration, as its file has it.
-fn name(version: i64, description: &str) -> String {
-    format!("{version:04}_{}", description.replace(' ', "_"))
-}
+pub use down::{Back, Down, down};
+pub use error::{Error, SqlFailure};
+pub use event::{Event, Report};
+pub use ledger::OutOfOrder;
+pub use project::{File, Migration, Project, Script};
+pub use repair::{Baseline, Fix, Repair, baseline, repair};
+pub use runner::Patience;
+pub use status::{MigrationStatus, State, Status, status, wait};
+pub use up::{Up, UpOptions, up};

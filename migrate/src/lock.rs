@@ -1,11 +1,19 @@
 //! One runner at a time: sqlx's advisory lock, so that sqlx's own runner is kept out as well.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use sqlx::PgConnection;
-
+use crate::Error;
 use crate::backoff::Backoff;
-use crate::{Error, Report};
+use crate::event::{Event, Report};
+use crate::session::Session;
+
+/// True while this session holds the lock `$1` and is still the one that has the token `$2`: the
+/// fence that every transaction begins with. A pooler that hands each transaction to another session
+/// loses the lock without an error.
+pub(crate) const FENCE: &str = "(current_setting('migrate.session', true) = $2 AND EXISTS (
+    SELECT FROM pg_locks
+    WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
+      AND (classid::bigint << 32) | objid::bigint = $1))";
 
 /// An advisory lock that this session holds, until it is released or the session ends.
 pub(crate) struct Lock(i64);
@@ -14,26 +22,26 @@ impl Lock {
     /// Polls for the lock. To wait for it inside of PostgreSQL would be to wait with a snapshot
     /// open, and `CREATE INDEX CONCURRENTLY` in the session that holds it waits for snapshots.
     pub(crate) async fn acquire(
-        connection: &mut PgConnection,
+        session: &mut Session,
         wait: Duration,
         report: Report<'_>,
     ) -> Result<Lock, Error> {
-        let (database,): (String,) =
-            sqlx::query_as("SELECT current_database()::text").fetch_one(&mut *connection).await?;
-        let key = key(&database);
+        let key = key(session.database());
+        let start = Instant::now();
         let mut backoff = Backoff::new(Duration::from_millis(50), Duration::from_secs(1), wait);
         let mut told = String::new();
         loop {
             let (held,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
                 .bind(key)
-                .fetch_one(&mut *connection)
+                .fetch_one(&mut session.connection)
                 .await?;
             if held {
+                report(&Event::Locked { waited: start.elapsed() });
                 return Ok(Lock(key));
             }
-            let holder = holder(connection, key).await?;
+            let holder = holder(session, key).await?;
             if !holder.is_empty() && holder != told {
-                report(&format!("waiting for the lock, held by {holder}"));
+                report(&Event::WaitingForLock { holder: holder.clone() });
                 told = holder;
             }
             if !backoff.pause().await {
@@ -42,39 +50,35 @@ impl Lock {
         }
     }
 
-    /// Whether this session still has the lock. A pooler that hands each transaction to another
-    /// session loses it without an error.
-    pub(crate) async fn is_held(&self, connection: &mut PgConnection) -> Result<bool, sqlx::Error> {
-        let (held,) = sqlx::query_as(
-            "SELECT EXISTS (
-               SELECT FROM pg_locks
-               WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
-                 AND (classid::bigint << 32) | objid::bigint = $1 AND objsubid = 1)",
-        )
-        .bind(self.0)
-        .fetch_one(connection)
-        .await?;
-        Ok(held)
+    /// The lock's number.
+    pub(crate) fn key(&self) -> i64 {
+        self.0
     }
 
-    pub(crate) async fn release(self, connection: &mut PgConnection) -> Result<(), Error> {
+    pub(crate) async fn release(self, session: &mut Session) -> Result<(), Error> {
+        let connection = &mut session.connection;
         sqlx::query("SELECT pg_advisory_unlock($1)").bind(self.0).execute(connection).await?;
         Ok(())
     }
 }
 
+/// What to say when the fence is down.
+pub(crate) fn lost() -> Error {
+    Error::Refused(format!("the lock was lost between two transactions: {}", crate::error::POOLER))
+}
+
 /// Who holds the lock: the session and what it calls itself.
-async fn holder(connection: &mut PgConnection, key: i64) -> Result<String, Error> {
+async fn holder(session: &mut Session, key: i64) -> Result<String, Error> {
     let holder: Option<(String,)> = sqlx::query_as(
-        "SELECT format('process %s (%s), connected since %s', pid, application_name,
-                       to_char(backend_start, 'HH24:MI:SS'))
+        "SELECT concat('process ', pid, ' (' || nullif(application_name, '') || ')',
+                       ', connected since ' || to_char(backend_start, 'HH24:MI:SS'))
          FROM pg_locks JOIN pg_stat_activity USING (pid)
          WHERE locktype = 'advisory' AND granted AND objsubid = 1
            AND (classid::bigint << 32) | objid::bigint = $1
            AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     )
     .bind(key)
-    .fetch_optional(connection)
+    .fetch_optional(&mut session.connection)
     .await?;
     Ok(holder.map(|(text,)| text).unwrap_or_default())
 }

@@ -8,7 +8,7 @@ use sqlx::migrate::{MigrationType, Migrator, ResolveConfig, ResolveWith};
 use crate::Error;
 
 /// The migrations in `sql/migrations/`.
-pub(crate) static MIGRATOR: Migrator = sqlx::migrate!();
+static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// The files in `sql/seeds/`.
 const SEEDS: [(&str, &str); 0] = [];
@@ -45,6 +45,13 @@ pub struct Migration {
     pub up: Script,
     /// Undoes it, where that is possible.
     pub down: Option<Script>,
+}
+
+impl Migration {
+    /// Whether one of its directions is no transaction.
+    pub(crate) fn can_be_half_done(&self) -> bool {
+        !self.up.transactional || self.down.as_ref().is_some_and(|down| !down.transactional)
+    }
 }
 
 /// One direction of a migration.
@@ -104,6 +111,12 @@ impl Project {
             dump: optional(&folder.join("schema.sql"))?,
             seeds: seeds(&folder.join("seeds"))?,
         })
+    }
+
+    /// The migration of this version.
+    pub fn migration(&self, version: i64) -> Result<&Migration, Error> {
+        let found = self.migrations.iter().find(|migration| migration.version == version);
+        found.ok_or_else(|| Error::Usage(format!("there is no migration {version} in this build")))
     }
 
     /// The newest version, 0 when there is none.

@@ -127,7 +127,7 @@ impl Running {
 
 fn migrate(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
-    command.args(arguments).env("DATABASE_URL", url);
+    command.args(arguments).env("DATABASE_URL", url).env("MIGRATE_LOG", "human");
     command
 }
 
@@ -164,13 +164,14 @@ fn assert_ended(output: &Output, code: i32, text: &str) {
 const VERSION: &str = "SELECT max(version)::text FROM katas._sqlx_migrations";
 
 fn newest() -> String {
-    migrate::newest().to_string()
+    migrate::Project::built_in().newest().to_string()
 }
 
 /// How many migrations there are: their numbers may have gaps.
 fn count() -> usize {
-    let files = std::fs::read_dir("migrations").expect("a folder").map(|it| it.expect("a file"));
-    files.filter(|it| it.path().extension().is_some_and(|ending| ending == "sql")).count()
+    let files =
+        std::fs::read_dir("sql/migrations").expect("a folder").map(|it| it.expect("a file"));
+    files.filter(|it| it.path().to_string_lossy().ends_with(".up.sql")).count()
 }
 
 #[test]
@@ -227,7 +228,7 @@ fn up_goes_on_where_a_killed_one_was() {
     database.sql("CREATE SCHEMA katas AUTHORIZATION katas_owner");
     // Whoever makes the same table has to wait.
     let held = database.hold("CREATE TABLE katas.entry ()");
-    let mut killed = database.migrate_until(&["up"], "could not get a lock; trying again");
+    let mut killed = database.migrate_until(&["up"], "a lock was not to be had in time");
     killed.child.kill().expect("it runs");
     killed.child.wait().expect("it ends");
     drop(held);
@@ -239,7 +240,11 @@ fn up_goes_on_where_a_killed_one_was() {
 fn a_migration_that_fails_leaves_nothing_behind() {
     let database = Database::with_something_in_the_way();
     let failed = database.migrate(&["up"]);
-    assert_ended(&failed, 4, "0002_dictionary.sql: relation \"entry_pkey\" already exists (42P07)");
+    assert_ended(
+        &failed,
+        4,
+        "0002_dictionary.up.sql:3: relation \"entry_pkey\" already exists (42P07)",
+    );
     let table = "SELECT coalesce(to_regclass('katas.entry')::text, 'none')";
     assert_eq!((database.value(VERSION), database.value(table)), ("1".into(), "none".into()));
     database.sql("DROP TABLE katas.other");
@@ -249,7 +254,7 @@ fn a_migration_that_fails_leaves_nothing_behind() {
 #[test]
 fn an_edited_migration_is_refused_before_anything_is_done() {
     let database = Database::with_something_in_the_way();
-    assert_ended(&database.migrate(&["up"]), 4, "0002_dictionary.sql");
+    assert_ended(&database.migrate(&["up"]), 4, "0002_dictionary.up.sql");
     database.sql("UPDATE katas._sqlx_migrations SET checksum = ''; DROP TABLE katas.other");
     for command in ["up", "status"] {
         let refused = database.migrate(&[command]);
@@ -340,6 +345,8 @@ fn a_database_without_the_roles_says_what_to_do() {
     let server = server();
     let url = server.administrator("postgres");
     let refused = migrate(&url, &["up"]).output().expect("it runs");
+    assert_ended(&refused, 9, "`migrate bootstrap` makes the roles");
+    let refused = migrate(&url, &["up", "--allow-superuser"]).output().expect("it runs");
     assert_ended(&refused, 4, "run `migrate bootstrap`");
 }
 
@@ -354,7 +361,7 @@ fn nobody_there_is_worth_another_try() {
 fn a_mistake_in_the_command_line_is_2() {
     let mut without = Command::new(env!("CARGO_BIN_EXE_migrate"));
     let without = without.arg("up").env_remove("DATABASE_URL").output().expect("it runs");
-    assert_ended(&without, 2, "give --database-url or set DATABASE_URL");
+    assert_ended(&without, 2, "or set DATABASE_URL");
     for (url, arguments) in [
         ("postgres://u:p-secret@h:port/x", &["up"][..]),
         ("mysql://u:p-secret@h/x", &["up"]),

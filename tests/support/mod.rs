@@ -16,7 +16,7 @@ use katas_host::local::postgres::{self, Postgres, Source};
 use katas_host::local::spin::Spin;
 use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Log, Server};
-use migrate::{Database, Password};
+use migrate::{Database, Password, Project, UpOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -89,9 +89,10 @@ impl Cluster {
             Password { role: "katas_migrator", password: &cluster.migrator_password },
         ];
         let administrator = cluster.postgres.administrator(postgres::DATABASE);
-        migrate::bootstrap(&Database::new(&administrator)?, &passwords, true, &|_| ()).await?;
+        let (project, administrator) = (Project::built_in(), Database::new(&administrator)?);
+        migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
         let migrator = Database::new(&cluster.migrator(postgres::DATABASE))?;
-        migrate::up(&migrator, Duration::from_secs(60), &|_| ()).await?;
+        migrate::up(&project, &migrator, UpOptions::default(), &|_| ()).await?;
         Ok(cluster)
     }
 

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use migrate::{Database, Password, State};
+use migrate::{Database, Event, Password, Patience, Project, UpOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -191,9 +191,10 @@ async fn prepare_own(options: &Options, report: Report<'_>) -> anyhow::Result<Re
         Password { role: "katas_app", password: &app },
         Password { role: "katas_migrator", password: &migrator },
     ];
-    migrate::bootstrap(&administrator, &passwords, true, &|_| ()).await?;
+    let project = Project::built_in();
+    migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
     let url = postgres.url("katas_migrator", &migrator, postgres::DATABASE);
-    migrate_up(&Database::new(&url)?, report).await?;
+    migrate_up(&project, &Database::new(&url)?, report).await?;
     let url = postgres.url("katas_app", &app, postgres::DATABASE);
     Ok(Ready {
         url: format!("{url}&application_name=katas&connect_timeout=3"),
@@ -210,23 +211,35 @@ async fn prepare_given(
     report: Report<'_>,
 ) -> anyhow::Result<Ready> {
     let host = host(url)?;
-    let database = Database::new(migrate_url.unwrap_or(url))?;
+    // On a laptop, who is asked for a database often has only its superuser at hand.
+    let database = Database::new(migrate_url.unwrap_or(url))?.allow_superuser(true);
     report("Database", &database.address());
-    let status = migrate::status(&database, &|_| ()).await.with_context(
+    let project = Project::built_in();
+    let status = migrate::status(&project, &database, &|_| ()).await.with_context(
         || "the database cannot be used; start it, or leave out --database-url for one of our own",
     )?;
-    if status.iter().any(|migration| migration.state == State::Pending) {
+    if status.pending > 0 {
         if !migrate::has_role(&database, "katas_owner").await? {
-            migrate::bootstrap(&database, &[], false, &|_| ()).await?;
+            migrate::bootstrap(&project, &database, &[], false, &|_| ()).await?;
         }
-        migrate_up(&database.role("katas_owner"), report).await?;
+        migrate_up(&project, &database.role("katas_owner"), report).await?;
     }
     Ok(Ready { url: url.to_owned(), host, _postgres: None })
 }
 
-async fn migrate_up(database: &Database, report: Report<'_>) -> anyhow::Result<()> {
-    let lock_wait = Duration::from_secs(60);
-    let up = migrate::up(database, lock_wait, &|line| report("", line)).await?;
+async fn migrate_up(
+    project: &Project,
+    database: &Database,
+    report: Report<'_>,
+) -> anyhow::Result<()> {
+    let patience = Patience { lock: Duration::from_secs(60), ..Patience::default() };
+    let options = UpOptions { patience, ..UpOptions::default() };
+    let tell = |event: &Event| match event {
+        // It is there at once, unless somebody else has it, which is told.
+        Event::Locked { .. } => {}
+        event => report("", &event.to_string()),
+    };
+    let up = migrate::up(project, database, options, &tell).await?;
     report("Schema", &format!("version {}", up.version));
     Ok(())
 }

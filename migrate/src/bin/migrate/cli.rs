@@ -1,0 +1,310 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use migrate::{Database, Error, OutOfOrder, Patience, Project};
+
+/// Brings the schema of a PostgreSQL database to the version that this build needs
+///
+/// Safe to start many times at once, to kill, and to start again: whatever has been done stays done,
+/// and nothing is done twice. Results go to standard output, progress to standard error.
+#[derive(Parser)]
+#[command(version, after_long_help = MANUAL, after_help = "`--help` says more, exit codes included.")]
+pub(crate) struct Cli {
+    /// postgres://user:password@host:port/database
+    ///
+    /// The address of PostgreSQL itself, not of a pooler. Parameters as of libpq, for example
+    /// ?sslmode=verify-full&sslrootcert=/path/ca.crt
+    #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
+    database_url: Option<String>,
+
+    /// A file with the URL in its first line
+    #[arg(long, env = "DATABASE_URL_FILE", global = true, value_name = "FILE")]
+    database_url_file: Option<PathBuf>,
+
+    /// The role to act as once connected, where the server does not do that by itself
+    #[arg(long, env = "MIGRATE_ROLE", global = true)]
+    role: Option<String>,
+
+    /// The folder with migrations/, roles.sql, schema.sql and seeds/, in place of those built in
+    #[arg(long, env = "MIGRATE_SOURCE", global = true, value_name = "FOLDER")]
+    pub(crate) source: Option<PathBuf>,
+
+    /// How long to wait for the database to accept a connection
+    #[arg(long, env = "MIGRATE_WAIT", default_value = "60", value_parser = seconds, global = true, value_name = "SECONDS")]
+    wait: Duration,
+
+    /// How long all of it may take; then it is rolled back, and the exit code is 75
+    ///
+    /// To be shorter than the activeDeadlineSeconds of a Job.
+    #[arg(long, env = "MIGRATE_DEADLINE", value_parser = seconds, global = true, value_name = "SECONDS")]
+    pub(crate) deadline: Option<Duration>,
+
+    /// What standard output is for
+    #[arg(long, env = "MIGRATE_FORMAT", default_value = "human", global = true)]
+    pub(crate) format: Format,
+
+    /// What standard error is for; by default people if it is a terminal, and JSON lines if not
+    #[arg(long, env = "MIGRATE_LOG", global = true)]
+    pub(crate) log: Option<Format>,
+
+    /// Where to leave the outcome for Kubernetes
+    #[arg(
+        long,
+        env = "MIGRATE_TERMINATION_LOG",
+        default_value = "/dev/termination-log",
+        global = true,
+        value_name = "FILE"
+    )]
+    pub(crate) termination_log: PathBuf,
+
+    /// Where to leave metrics for Prometheus's textfile collector
+    #[arg(long, env = "MIGRATE_METRICS_FILE", global = true, value_name = "FILE")]
+    pub(crate) metrics_file: Option<PathBuf>,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+const MANUAL: &str = "\
+How it goes about it:
+  `up` reads the ledger, and is done without a lock when nothing is pending. Otherwise it waits for
+  the lock that all runners of this database share, sqlx's own included, checks everything that can
+  be checked, and applies each file in a transaction of its own. A statement that does not get its
+  lock in time is rolled back and tried again, so that nobody queues behind it.
+  A file that begins with the line `-- no-transaction` is run statement by statement, and goes on
+  where it ended: for CREATE INDEX CONCURRENTLY.
+
+Exit codes:
+  0    done, or nothing to do
+  1    something unforeseen
+  2    a mistake in the command line, or in a file that it names
+  3    the database and this build disagree about what was applied; nothing was done
+  4    a statement failed; its transaction was rolled back
+  5    `status --check`, `verify`: migrations are pending
+  6    `verify`: the schema is not what the migrations make
+  7    `lint`: a migration is unsafe
+  9    not permitted: user, password, rights, no such database, a pooler, or a place to keep out of
+  75   the database or a lock was not to be had in time: try again
+  130  interrupted (SIGINT), 143 told to end (SIGTERM): what was under way was rolled back";
+
+/// For whom output is.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum Format {
+    /// People
+    Human,
+    /// Programs
+    Json,
+}
+
+#[derive(Subcommand)]
+pub(crate) enum Command {
+    /// Apply all pending migrations
+    Up {
+        /// Stop at this version
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i64>,
+        /// Apply pending migrations that are older than applied ones, too
+        #[arg(long)]
+        out_of_order: bool,
+        #[command(flatten)]
+        changing: Changing,
+    },
+    /// Undo migrations: the newest, or as far as is said
+    Down {
+        /// Undo everything after this version; 0 undoes everything
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i64>,
+        /// Undo so many migrations
+        #[arg(long, default_value_t = 1, conflicts_with = "to", value_name = "COUNT")]
+        steps: usize,
+        /// Even where real data is lost
+        #[arg(long)]
+        production: bool,
+        #[command(flatten)]
+        changing: Changing,
+    },
+    /// Show which migrations are applied and which are pending
+    Status {
+        /// Exit with 5 when any is pending
+        #[arg(long)]
+        check: bool,
+    },
+    /// Wait until the schema is at least as new as this build
+    Wait {
+        /// The version to wait for, if not this build's
+        #[arg(long, value_name = "VERSION")]
+        min_version: Option<i64>,
+        /// How long
+        #[arg(long, default_value = "300", value_parser = seconds, value_name = "SECONDS")]
+        timeout: Duration,
+    },
+    /// Note migrations as applied without running them, for a database that has its schema already
+    Baseline {
+        /// The last one; all of them if not given
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i64>,
+        #[command(flatten)]
+        changing: Changing,
+    },
+    /// Accept edited and missing files of applied migrations: prints the SQL, runs it with --yes
+    Repair {
+        /// Begin this unfinished migration anew
+        #[arg(long, value_name = "VERSION")]
+        forget: Option<i64>,
+        /// Do it
+        #[arg(long)]
+        yes: bool,
+        #[command(flatten)]
+        changing: Changing,
+    },
+    /// Make the files of a new migration
+    New {
+        /// What it is about, as in add_prices
+        name: String,
+        /// For statements that cannot be in a transaction
+        #[arg(long)]
+        no_transaction: bool,
+    },
+    /// Make the roles that own, migrate and use the schema; needs an administrator
+    Bootstrap {
+        /// Set a role's password to the first line of a file
+        #[arg(long, value_name = "ROLE=FILE", value_parser = pair)]
+        password: Vec<(String, String)>,
+        /// Set a role's password to the value of an environment variable
+        #[arg(long, value_name = "ROLE=VARIABLE", value_parser = pair)]
+        password_env: Vec<(String, String)>,
+        /// Leave alone the rights that everybody has in the database
+        #[arg(long)]
+        shared_database: bool,
+    },
+}
+
+/// What commands that write have in common.
+#[derive(Args)]
+pub(crate) struct Changing {
+    /// How long to wait for another runner to finish
+    #[arg(long, env = "MIGRATE_LOCK_WAIT", default_value = "300", value_parser = seconds, value_name = "SECONDS")]
+    lock_wait: Duration,
+    /// How long a statement waits for a lock on a table before its file is rolled back
+    #[arg(long, env = "MIGRATE_LOCK_TIMEOUT", default_value = "3", value_parser = seconds, value_name = "SECONDS")]
+    lock_timeout: Duration,
+    /// How long such a file is tried again
+    #[arg(long, env = "MIGRATE_RETRY", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    retry: Duration,
+    /// How long a statement may take
+    #[arg(long, env = "MIGRATE_STATEMENT_TIMEOUT", default_value = "900", value_parser = seconds, value_name = "SECONDS")]
+    statement_timeout: Duration,
+    /// Migrate even as a superuser
+    #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
+    allow_superuser: bool,
+}
+
+impl Changing {
+    pub(crate) fn patience(&self) -> Patience {
+        Patience { lock: self.lock_wait, retry: self.retry }
+    }
+}
+
+impl Cli {
+    /// The database that is meant.
+    pub(crate) fn database(&self) -> Result<Database, Error> {
+        let url = match (&self.database_url, &self.database_url_file) {
+            (Some(url), _) => url.clone(),
+            (None, Some(file)) => first_line("the database URL", file)?,
+            (None, None) => {
+                let ways = "give --database-url or --database-url-file, or set DATABASE_URL";
+                return Err(Error::Usage(format!("no database: {ways}")));
+            }
+        };
+        let mut database = Database::new(&url)?.wait(self.wait);
+        if let Some(role) = &self.role {
+            database = database.role(role);
+        }
+        if let Some(changing) = self.command.changing() {
+            database = database
+                .lock_timeout(changing.lock_timeout)
+                .statement_timeout(changing.statement_timeout)
+                .allow_superuser(changing.allow_superuser);
+        }
+        Ok(database)
+    }
+
+    /// What there is to apply.
+    pub(crate) async fn project(&self) -> Result<Project, Error> {
+        match &self.source {
+            Some(folder) => Project::read(folder).await,
+            None => Ok(Project::built_in()),
+        }
+    }
+}
+
+impl Command {
+    /// Its name, as it is typed.
+    pub(crate) fn name(&self) -> &'static str {
+        match self {
+            Command::Up { .. } => "up",
+            Command::Down { .. } => "down",
+            Command::Status { .. } => "status",
+            Command::Wait { .. } => "wait",
+            Command::Baseline { .. } => "baseline",
+            Command::Repair { .. } => "repair",
+            Command::New { .. } => "new",
+            Command::Bootstrap { .. } => "bootstrap",
+        }
+    }
+
+    fn changing(&self) -> Option<&Changing> {
+        match self {
+            Command::Up { changing, .. }
+            | Command::Down { changing, .. }
+            | Command::Baseline { changing, .. }
+            | Command::Repair { changing, .. } => Some(changing),
+            _ => None,
+        }
+    }
+}
+
+/// What to do with migrations that come late.
+pub(crate) fn out_of_order(apply: bool) -> OutOfOrder {
+    if apply { OutOfOrder::Apply } else { OutOfOrder::Refuse }
+}
+
+/// The passwords of `--password` and `--password-env`.
+pub(crate) fn passwords(
+    files: &[(String, String)],
+    variables: &[(String, String)],
+) -> Result<Vec<(String, String)>, Error> {
+    let from_files = files.iter().map(|(role, file)| {
+        let password = first_line(&format!("the password of {role}"), file.as_ref())?;
+        Ok((role.clone(), password))
+    });
+    let from_variables = variables.iter().map(|(role, variable)| match std::env::var(variable) {
+        Ok(password) if !password.is_empty() => Ok((role.clone(), password)),
+        _ => Err(Error::Usage(format!("the password of {role}: {variable} is not set"))),
+    });
+    from_files.chain(from_variables).collect()
+}
+
+/// Tools that write secrets into files end them with a new line.
+fn first_line(what: &str, file: &std::path::Path) -> Result<String, Error> {
+    let text = std::fs::read_to_string(file).map_err(|error| {
+        Error::Usage(format!("{what} cannot be read from {}: {error}", file.display()))
+    })?;
+    match text.lines().next() {
+        Some(line) if !line.is_empty() => Ok(line.to_owned()),
+        _ => Err(Error::Usage(format!("{what} in {} is empty", file.display()))),
+    }
+}
+
+fn pair(text: &str) -> Result<(String, String), String> {
+    let (role, source) = text.split_once('=').ok_or("expected ROLE=...")?;
+    Ok((role.to_owned(), source.to_owned()))
+}
+
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
+    Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
