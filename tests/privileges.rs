@@ -1,8 +1,9 @@
 //! What the components' role can do: what they need, and nothing else.
 
+use katas_host::manifest::Manifest;
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{App, RUNTIME, cluster};
+use crate::support::{App, RUNTIME, cluster, root};
 
 /// What PostgreSQL says to SQL run as the components' role: its SQLSTATE, or nothing.
 fn code(database: &str, sql: &str) -> Option<String> {
@@ -75,4 +76,45 @@ fn the_server_limits_what_a_guest_cannot() {
     const QUERY_CANCELED: &str = "57014";
     let slow = "SET statement_timeout = '10ms'; SELECT pg_sleep(5)";
     assert_eq!(code(&database, slow).as_deref(), Some(QUERY_CANCELED));
+}
+
+/// Every right that the components' role has in the schema, as the SQL that takes it away.
+const RIGHTS: &str = "
+    SELECT string_agg(format('REVOKE %s ON %s FROM katas_app', what, whose), ';' ORDER BY whose, what)
+    FROM (
+      SELECT privilege_type, 'SCHEMA katas'
+      FROM pg_namespace, aclexplode(nspacl)
+      WHERE nspname = 'katas' AND grantee = 'katas_app'::regrole
+      UNION ALL
+      SELECT privilege_type, oid::regclass::text
+      FROM pg_class, aclexplode(relacl)
+      WHERE relnamespace = 'katas'::regnamespace AND grantee = 'katas_app'::regrole
+      UNION ALL
+      SELECT format('%s (%I)', privilege_type, attname), attrelid::regclass::text
+      FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid, aclexplode(attacl)
+      WHERE relnamespace = 'katas'::regnamespace AND grantee = 'katas_app'::regrole
+      UNION ALL
+      SELECT privilege_type, 'FUNCTION ' || oid::regprocedure::text
+      FROM pg_proc, aclexplode(proacl)
+      WHERE pronamespace = 'katas'::regnamespace AND grantee = 'katas_app'::regrole
+    ) AS rights (what, whose)";
+
+/// Whether all examples of `spin.toml` come true, and whatever else only happens now and then.
+fn everything_works(app: &App) -> bool {
+    let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
+    let mut examples = manifest.component.values().flat_map(|component| component.examples());
+    examples.all(|example| app.call(example).status == example.status)
+}
+
+#[test]
+fn no_right_can_be_taken_away() {
+    let granted = App::on(&cluster().create_database(true));
+    assert!(everything_works(&granted));
+    let rights = granted.value(RIGHTS);
+    for revoke in rights.split(';') {
+        let database = cluster().create_database(true);
+        let app = App::on(&database);
+        app.sql(revoke);
+        if everything_works(&app) { eprintln!("nobody misses it: {revoke}"); }
+    }
 }
