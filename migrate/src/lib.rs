@@ -16,6 +16,8 @@ mod error;
 mod ledger;
 mod lock;
 mod project;
+#[allow(dead_code)]
+mod statements;
 mod status;
 mod up;
 
