@@ -19,6 +19,7 @@ mod project;
 #[allow(dead_code)]
 mod statements;
 mod status;
+mod touches;
 mod up;
 
 pub use bootstrap::{Password, bootstrap, has_role};
@@ -26,6 +27,7 @@ pub use database::Database;
 pub use error::Error;
 pub use project::{File, Project, Script};
 pub use status::{Migration, State, status, wait};
+pub use touches::{LockMode, Touch, Work, touches};
 pub use up::{Up, up};
 
 use project::MIGRATOR;
