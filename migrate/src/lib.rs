@@ -14,6 +14,7 @@ mod bootstrap;
 mod database;
 mod error;
 mod ledger;
+mod lint;
 mod lock;
 mod project;
 #[allow(dead_code)]
@@ -25,6 +26,7 @@ mod up;
 pub use bootstrap::{Password, bootstrap, has_role};
 pub use database::Database;
 pub use error::Error;
+pub use lint::{Finding, lint};
 pub use project::{File, Project, Script};
 pub use status::{Migration, State, status, wait};
 pub use touches::{LockMode, Touch, Work, touches};

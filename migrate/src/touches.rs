@@ -69,7 +69,9 @@ pub enum Work {
     Scans,
     /// It may be written anew under the lock. Some changes of a type are known not to need it.
     Rewrites,
-    /// It is gone, or empty, afterwards.
+    /// It is empty afterwards.
+    Empties,
+    /// It is gone afterwards.
     Removes,
     /// It is made: nobody else knows it yet.
     Creates,
@@ -80,6 +82,7 @@ impl fmt::Display for Work {
         f.pad(match self {
             Work::Scans => "scans it",
             Work::Rewrites => "may rewrite it",
+            Work::Empties => "empties it",
             Work::Removes => "removes it",
             Work::Creates => "new",
         })
@@ -366,12 +369,11 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
             table_lock = Some(lock);
             lock
         }
-        DROP_TABLE
-        | DROP_FOREIGN_TABLE
-        | DROP_VIEW
-        | DROP_MATERIALIZED_VIEW
-        | DROP_SEQUENCE
-        | TRUNCATE => {
+        TRUNCATE => {
+            work = Some(Work::Empties);
+            AccessExclusive
+        }
+        DROP_TABLE | DROP_FOREIGN_TABLE | DROP_VIEW | DROP_MATERIALIZED_VIEW | DROP_SEQUENCE => {
             work = Some(Work::Removes);
             AccessExclusive
         }
@@ -642,7 +644,7 @@ mod tests {
 
     #[test]
     fn the_rows_to_go_over_are_told() {
-        let work = |statement| touches(statement).expect("it is known")[0].work;
+        let work = |statement: &str| touches(statement).expect("it is known")[0].work;
         for (action, expected) in [
             ("ADD COLUMN a int", None),
             ("ADD COLUMN a int DEFAULT 1 NOT NULL", None),
@@ -659,7 +661,7 @@ mod tests {
         ] {
             assert_eq!(work(&format!("ALTER TABLE s.t {action}")), expected, "{action}");
         }
-        assert_eq!(work("TRUNCATE s.t"), Some(Work::Removes));
+        assert_eq!(work("TRUNCATE s.t"), Some(Work::Empties));
         assert_eq!(work("VACUUM (FULL) s.t"), Some(Work::Rewrites));
         assert_eq!(work("VACUUM s.t"), None);
         assert!(touches("DROP TABLE s.t CASCADE").expect("it is known")[0].cascades);
