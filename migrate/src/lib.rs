@@ -16,6 +16,8 @@ mod error;
 mod ledger;
 mod lint;
 mod lock;
+#[allow(dead_code)]
+mod plan;
 mod project;
 #[allow(dead_code)]
 mod statements;
@@ -27,6 +29,7 @@ pub use bootstrap::{Password, bootstrap, has_role};
 pub use database::Database;
 pub use error::Error;
 pub use lint::{Finding, lint};
+pub use plan::{Plan, PlannedLock, PlannedScript, PlannedStatement, Size};
 pub use project::{File, Project, Script};
 pub use status::{Migration, State, status, wait};
 pub use touches::{LockMode, Touch, Work, touches};

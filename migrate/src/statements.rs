@@ -60,12 +60,20 @@ pub(crate) enum Reindex {
 }
 
 /// The name of a relation, as the catalog has it: without quotes, in lower case unless quoted.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Name {
     /// The schema, if the statement names it.
     pub(crate) schema: Option<String>,
     /// The relation.
     pub(crate) name: String,
+}
+
+impl Name {
+    /// The name that is written like this; `None` when it is not one, or of the form `U&`.
+    pub(crate) fn parse(text: &str) -> Option<Name> {
+        let mut words = Words::of(text);
+        words.name().filter(|_| words.next == words.tokens.len())
+    }
 }
 
 /// Splits a file where psql does (`src/fe_utils/psqlscan.l`): at semicolons outside of parentheses
