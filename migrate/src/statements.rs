@@ -42,6 +42,8 @@ pub(crate) enum Kind {
     DropIndexConcurrently(Name),
     /// Anything else that PostgreSQL refuses within a transaction, as `VACUUM`.
     NotInTransaction,
+    /// `COPY` from or to a client, which a runner of files is not.
+    CopyWithClient,
     /// Anything else.
     Other,
 }
@@ -58,12 +60,20 @@ pub(crate) enum Reindex {
 }
 
 /// The name of a relation, as the catalog has it: without quotes, in lower case unless quoted.
-#[derive(Debug, PartialEq)]
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct Name {
     /// The schema, if the statement names it.
     pub(crate) schema: Option<String>,
     /// The relation.
     pub(crate) name: String,
+}
+
+impl Name {
+    /// The name that is written like this; `None` when it is not one, or of the form `U&`.
+    pub(crate) fn parse(text: &str) -> Option<Name> {
+        let mut words = Words::of(text);
+        words.name().filter(|_| words.next == words.tokens.len())
+    }
 }
 
 /// Splits a file where psql does (`src/fe_utils/psqlscan.l`): at semicolons outside of parentheses
@@ -303,6 +313,13 @@ impl<'a> Words<'a> {
         }
         if self.skip("reindex") {
             return self.reindex();
+        }
+        if self.skip("copy") {
+            let between = |(one, other)| {
+                self.tokens.windows(2).any(|pair| pair[0].is(one) && pair[1].is(other))
+            };
+            let with_client = [("from", "stdin"), ("to", "stdout")].into_iter().any(between);
+            return with_client.then_some(Kind::CopyWithClient);
         }
         self.not_in_transaction().then_some(Kind::NotInTransaction)
     }
@@ -660,6 +677,17 @@ mod tests {
             "REINDEX (CONCURRENTLY off) INDEX i",
             "REINDEX (CONCURRENTLY",
         ] {
+            assert_eq!(kind(text), Kind::Other, "{text}");
+        }
+    }
+
+    #[test]
+    fn copy_with_a_client_is_known() {
+        for text in ["COPY t FROM STDIN", "copy t (a) from stdin (format csv)", "COPY t TO STDOUT"]
+        {
+            assert_eq!(kind(text), Kind::CopyWithClient, "{text}");
+        }
+        for text in ["COPY t FROM '/a'", "COPY stdin TO '/a'", "COPY t TO PROGRAM 'cat'"] {
             assert_eq!(kind(text), Kind::Other, "{text}");
         }
     }

@@ -6,6 +6,7 @@ CREATE TABLE katas.price_list (
   -- Prices by item, with the digits and in the order in which they were given: json, not jsonb.
   costs json NOT NULL,
   -- Grows with every change.
+  -- squawk-ignore prefer-bigint-over-int -- nobody changes one row two thousand million times
   version integer NOT NULL DEFAULT 1,
   created_at timestamptz NOT NULL DEFAULT now(),
   updated_at timestamptz NOT NULL DEFAULT now(),

@@ -1,0 +1,669 @@
+//! Which tables a statement touches, and what it locks out meanwhile.
+//!
+//! The locks are those of PostgreSQL's manual, chapter 13.3, and of its page about `ALTER TABLE`,
+//! as they are since PostgreSQL 12. `tests/locks.rs` compares them with a server's `pg_locks`.
+
+use std::fmt;
+
+use serde::Serialize;
+use squawk_syntax::SyntaxKind::{self, *};
+use squawk_syntax::{SourceFile, SyntaxNode};
+
+/// A lock on a relation, from the weakest to the strongest.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum LockMode {
+    /// Of readers.
+    AccessShare,
+    /// Of readers who lock rows.
+    RowShare,
+    /// Of writers.
+    RowExclusive,
+    /// Of what goes on beside readers and writers, as `VACUUM`.
+    ShareUpdateExclusive,
+    /// Of what nobody may write beside, as `CREATE INDEX`.
+    Share,
+    /// The same, one at a time.
+    ShareRowExclusive,
+    /// Only readers who lock no rows are let in.
+    Exclusive,
+    /// Nobody else is let in.
+    AccessExclusive,
+}
+
+impl LockMode {
+    /// What others cannot do meanwhile.
+    pub fn blocks(self) -> &'static str {
+        match self {
+            LockMode::AccessShare | LockMode::RowShare | LockMode::RowExclusive => {
+                "blocks neither reads nor writes"
+            }
+            LockMode::ShareUpdateExclusive => "blocks other schema changes",
+            LockMode::Share | LockMode::ShareRowExclusive | LockMode::Exclusive => "blocks writes",
+            LockMode::AccessExclusive => "blocks reads and writes",
+        }
+    }
+}
+
+impl fmt::Display for LockMode {
+    /// As `LOCK TABLE` has it.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            LockMode::AccessShare => "ACCESS SHARE",
+            LockMode::RowShare => "ROW SHARE",
+            LockMode::RowExclusive => "ROW EXCLUSIVE",
+            LockMode::ShareUpdateExclusive => "SHARE UPDATE EXCLUSIVE",
+            LockMode::Share => "SHARE",
+            LockMode::ShareRowExclusive => "SHARE ROW EXCLUSIVE",
+            LockMode::Exclusive => "EXCLUSIVE",
+            LockMode::AccessExclusive => "ACCESS EXCLUSIVE",
+        })
+    }
+}
+
+/// What takes long, or lasts, beyond the change of the catalog.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Work {
+    /// It is read from beginning to end under the lock: to check its rows, or to index them.
+    Scans,
+    /// It may be written anew under the lock. Some changes of a type are known not to need it.
+    Rewrites,
+    /// It is empty afterwards.
+    Empties,
+    /// It is gone afterwards.
+    Removes,
+    /// It is made: nobody else knows it yet.
+    Creates,
+}
+
+impl fmt::Display for Work {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Work::Scans => "scans it",
+            Work::Rewrites => "may rewrite it",
+            Work::Empties => "empties it",
+            Work::Removes => "removes it",
+            Work::Creates => "new",
+        })
+    }
+}
+
+/// A relation that a statement locks.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Touch {
+    /// Its name, as the statement has it.
+    pub relation: String,
+    /// The strongest lock that the statement takes on it.
+    pub lock: LockMode,
+    /// For an index: the lock on its table, which the statement does not name.
+    pub table_lock: Option<LockMode>,
+    /// What else is to be known.
+    pub work: Option<Work>,
+    /// Whether what depends on it is touched too: `CASCADE`.
+    pub cascades: bool,
+}
+
+/// The relations that a statement names and locks, each once. `None` when that cannot be told from
+/// its text: it calls a function or runs a block, or is of a kind that is not known here.
+///
+/// What the text does not name is left out: partitions and other children, the table at the other
+/// end of a foreign key that is checked or dropped, what a trigger touches. So are locks on
+/// PostgreSQL's own tables, and the new name of what is renamed.
+pub fn touches(statement: &str) -> Option<Vec<Touch>> {
+    let parse = SourceFile::parse(statement);
+    if !parse.errors().is_empty() {
+        return None;
+    }
+    let mut statements = parse.tree().stmts();
+    let (Some(only), None) = (statements.next(), statements.next()) else { return None };
+    use squawk_syntax::ast::AstNode;
+    of_statement(only.syntax())
+}
+
+/// As [`touches`], of what is parsed already.
+pub(crate) fn of_statement(statement: &SyntaxNode) -> Option<Vec<Touch>> {
+    if !is_understood(statement) {
+        return None;
+    }
+    let cascades = children(statement).any(|child| child.kind() == CASCADE);
+    let mut touches: Vec<Touch> = Vec::new();
+    for name in statement.descendants().filter(is_name) {
+        let Some(touch) = touch(statement, &name)? else { continue };
+        match touches.iter_mut().find(|other| other.relation == touch.relation) {
+            Some(other) => {
+                other.lock = other.lock.max(touch.lock);
+                other.work = other.work.max(touch.work);
+            }
+            None => touches.push(Touch { cascades, ..touch }),
+        }
+    }
+    Some(touches)
+}
+
+/// Whether all that the statement locks is what it names.
+fn is_understood(statement: &SyntaxNode) -> bool {
+    let has = |kind| statement.descendants().any(|node| node.kind() == kind);
+    match statement.kind() {
+        // They run what they are given.
+        SELECT
+        | SELECT_INTO
+        | COMPOUND_SELECT
+        | PAREN_SELECT
+        | VALUES
+        | TABLE
+        | INSERT
+        | UPDATE
+        | DELETE
+        | MERGE
+        | COPY
+        | CREATE_TABLE_AS
+        | CREATE_MATERIALIZED_VIEW => {
+            !statement.descendants().any(|node| calls_own_function(&node))
+        }
+        // Without a name they go over all there is.
+        VACUUM | ANALYZE => has(TABLE_AND_COLUMNS),
+        CLUSTER => has(TABLE_NAME_REF),
+        REINDEX => has(REINDEX_TARGET_INDEX) || has(REINDEX_TARGET_TABLE),
+        ALTER_TABLE | ALTER_INDEX | ALTER_MATERIALIZED_VIEW => !has(ALL_IN_TABLESPACE),
+        ALTER_TYPE => has(ADD_VALUE),
+        CREATE_SCHEMA => {
+            children(statement).all(|child| !format!("{:?}", child.kind()).starts_with("CREATE_"))
+        }
+        DROP_AGGREGATE | DROP_DOMAIN | DROP_FUNCTION | DROP_PROCEDURE | DROP_ROUTINE
+        | DROP_SCHEMA | DROP_TYPE | DROP_COLLATION => !has(CASCADE),
+        ALTER_AGGREGATE
+        | ALTER_COLLATION
+        | ALTER_DATABASE
+        | ALTER_DEFAULT_PRIVILEGES
+        | ALTER_FOREIGN_TABLE
+        | ALTER_FUNCTION
+        | ALTER_GROUP
+        | ALTER_POLICY
+        | ALTER_PROCEDURE
+        | ALTER_ROLE
+        | ALTER_ROUTINE
+        | ALTER_RULE
+        | ALTER_SCHEMA
+        | ALTER_SEQUENCE
+        | ALTER_SYSTEM
+        | ALTER_TRIGGER
+        | ALTER_USER
+        | ALTER_VIEW
+        | BEGIN
+        | CHECKPOINT
+        | COMMENT_ON
+        | COMMIT_TRANSACTION
+        | CREATE_AGGREGATE
+        | CREATE_CAST
+        | CREATE_COLLATION
+        | CREATE_DATABASE
+        | CREATE_DOMAIN
+        | CREATE_FOREIGN_TABLE
+        | CREATE_FUNCTION
+        | CREATE_GROUP
+        | CREATE_INDEX
+        | CREATE_OPERATOR
+        | CREATE_POLICY
+        | CREATE_PROCEDURE
+        | CREATE_ROLE
+        | CREATE_RULE
+        | CREATE_SEQUENCE
+        | CREATE_STATISTICS
+        | CREATE_TABLE
+        | CREATE_TRIGGER
+        | CREATE_TYPE
+        | CREATE_USER
+        | CREATE_VIEW
+        | DEALLOCATE
+        | DISCARD
+        | DROP_DATABASE
+        | DROP_FOREIGN_TABLE
+        | DROP_GROUP
+        | DROP_INDEX
+        | DROP_MATERIALIZED_VIEW
+        | DROP_POLICY
+        | DROP_ROLE
+        | DROP_RULE
+        | DROP_SEQUENCE
+        | DROP_TABLE
+        | DROP_TRIGGER
+        | DROP_USER
+        | DROP_VIEW
+        | GRANT
+        | LISTEN
+        | LOCK
+        | NOTIFY
+        | PREPARE_TRANSACTION
+        | REFRESH
+        | RELEASE_SAVEPOINT
+        | RESET
+        | RESET_ROLE
+        | REVOKE
+        | ROLLBACK_TO_SAVEPOINT
+        | ROLLBACK_TRANSACTION
+        | SAVEPOINT_CREATE
+        | SET
+        | SET_CONSTRAINTS
+        | SET_ROLE
+        | SET_TRANSACTION
+        | SHOW
+        | TRUNCATE
+        | UNLISTEN => true,
+        _ => false,
+    }
+}
+
+/// Whether it calls a function that is not PostgreSQL's own. With an empty `search_path`, those of
+/// others have their schema before their name.
+fn calls_own_function(node: &SyntaxNode) -> bool {
+    if node.kind() != CALL_EXPR {
+        return false;
+    }
+    let function = children(node).find(|child| child.kind() == FIELD_EXPR);
+    function.is_some_and(|function| {
+        children(&function).next().is_some_and(|schema| text(&schema) != "pg_catalog")
+    })
+}
+
+fn is_name(node: &SyntaxNode) -> bool {
+    let is_name = matches!(
+        node.kind(),
+        TABLE_NAME_REF
+            | RELATION_NAME_REF
+            | VIEW_REF
+            | INDEX_REF
+            | SEQUENCE_REF
+            | QUALIFIED_COLUMN_NAME_REF
+            | TABLE_NAME
+            | VIEW
+            | INDEX
+            | SEQUENCE
+    );
+    // VIEW and the like are also what their keywords' nodes are called.
+    is_name && node.descendants().any(|part| matches!(part.kind(), PATH | PATH_REF))
+}
+
+/// What is locked under this name. The inner `None` when nothing is; the outer when who knows.
+fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
+    use LockMode::*;
+    let Some(context) = name.ancestors().skip(1).find(|node| {
+        !matches!(node.kind(), TABLE_RELATION_NAME | RELATION_NAME | RELATION_LIST | TABLE_LIST)
+    }) else {
+        return None;
+    };
+    let concurrently = statement
+        .descendants_with_tokens()
+        .filter(|token| token.kind() == CONCURRENTLY_KW)
+        .any(|word| word.parent().is_none_or(|option| !is_off(&option)));
+    let mut relation = text(name);
+    let (mut table_lock, mut work) = (None, None);
+    let lock = match context.kind() {
+        RELATION_FROM_ITEM if is_query_name(statement, name) => return Some(None),
+        RELATION_FROM_ITEM if locks_rows(name) => RowShare,
+        RELATION_FROM_ITEM | TABLE | LIKE_CLAUSE => AccessShare,
+        INSERT | UPDATE | DELETE | MERGE => RowExclusive,
+        COPY_TABLE if children(statement).any(|child| child.kind() == COPY_FROM) => RowExclusive,
+        COPY_TABLE => AccessShare,
+
+        CREATE_VIEW if children(&context).any(|child| child.kind() == OR_REPLACE) => {
+            AccessExclusive
+        }
+        CREATE_INDEX if name.kind() == INDEX => {
+            // An index is in the schema of its table.
+            let table = children(&context).find(|child| child.kind() == TABLE_RELATION_NAME)?;
+            let table = table.descendants().find(|node| node.kind() == TABLE_NAME_REF)?;
+            if let Some((schema, _)) = text(&table).rsplit_once('.') {
+                relation = format!("{schema}.{relation}");
+            }
+            work = Some(Work::Creates);
+            AccessExclusive
+        }
+        CREATE_TABLE
+        | CREATE_TABLE_AS
+        | CREATE_FOREIGN_TABLE
+        | CREATE_VIEW
+        | CREATE_MATERIALIZED_VIEW
+        | CREATE_SEQUENCE
+        | INTO_CLAUSE => {
+            work = Some(Work::Creates);
+            AccessExclusive
+        }
+        PARTITION_OF => AccessExclusive,
+        INHERITS | INHERIT_TABLE => ShareUpdateExclusive,
+        NO_INHERIT_TABLE => AccessShare,
+        REFERENCES_CONSTRAINT | FOREIGN_KEY_CONSTRAINT => ShareRowExclusive,
+        CREATE_INDEX => {
+            work = Some(Work::Scans);
+            if concurrently { ShareUpdateExclusive } else { Share }
+        }
+
+        ALTER_TABLE | ALTER_FOREIGN_TABLE | ALTER_MATERIALIZED_VIEW => {
+            work = children(&context).filter_map(|action| work_of(&action)).max();
+            children(&context).filter_map(|action| level_of_table(&action)).max()?
+        }
+        ALTER_INDEX => children(&context).filter_map(|action| level_of_index(&action)).max()?,
+        ALTER_SEQUENCE => {
+            children(&context).filter_map(|action| level_of_sequence(&action)).max()?
+        }
+        ALTER_VIEW => AccessExclusive,
+        ATTACH_PARTITION => {
+            work = Some(Work::Scans);
+            AccessExclusive
+        }
+        DETACH_PARTITION | ATTACH_INDEX_PARTITION => AccessExclusive,
+        // The new name; an index that is taken over, in the schema of its table.
+        TABLE_RENAME_TO | VIEW_RENAME_TO | INDEX_RENAME_TO | SEQUENCE_RENAME_TO
+        | USING_INDEX_NAME | CLUSTER_ON | CLUSTER_USING_INDEX => {
+            return Some(None);
+        }
+
+        FROM_TABLE if statement.kind() == CREATE_STATISTICS => ShareUpdateExclusive,
+        FROM_TABLE => AccessShare,
+        ON_RELATION if statement.kind() == CREATE_TRIGGER => ShareRowExclusive,
+        ON_RELATION | ON_TABLE | RULE_ON => AccessExclusive,
+
+        DROP_INDEX => {
+            work = Some(Work::Removes);
+            let lock = if concurrently { ShareUpdateExclusive } else { AccessExclusive };
+            table_lock = Some(lock);
+            lock
+        }
+        TRUNCATE => {
+            work = Some(Work::Empties);
+            AccessExclusive
+        }
+        DROP_TABLE | DROP_FOREIGN_TABLE | DROP_VIEW | DROP_MATERIALIZED_VIEW | DROP_SEQUENCE => {
+            work = Some(Work::Removes);
+            AccessExclusive
+        }
+        LOCK => explicit(&context),
+        TABLE_AND_COLUMNS if is_full_vacuum(statement) => {
+            work = Some(Work::Rewrites);
+            AccessExclusive
+        }
+        TABLE_AND_COLUMNS => ShareUpdateExclusive,
+        CLUSTER | ON_PATH => {
+            work = Some(Work::Rewrites);
+            AccessExclusive
+        }
+        REINDEX_TARGET_TABLE | REINDEX_TARGET_INDEX => {
+            let on_table = if concurrently { ShareUpdateExclusive } else { Share };
+            work = Some(Work::Scans);
+            match context.kind() {
+                REINDEX_TARGET_TABLE => on_table,
+                _ => {
+                    table_lock = Some(on_table);
+                    if concurrently { ShareUpdateExclusive } else { AccessExclusive }
+                }
+            }
+        }
+        REFRESH => {
+            work = Some(Work::Rewrites);
+            if concurrently { Exclusive } else { AccessExclusive }
+        }
+
+        OBJECT_TABLE
+        | OBJECT_INDEX
+        | OBJECT_VIEW
+        | OBJECT_MATERIALIZED_VIEW
+        | OBJECT_SEQUENCE
+        | OBJECT_FOREIGN_TABLE => ShareUpdateExclusive,
+        OBJECT_COLUMN => {
+            relation = relation.rsplit_once('.')?.0.to_owned();
+            ShareUpdateExclusive
+        }
+        OBJECT_CONSTRAINT | OBJECT_TRIGGER | OBJECT_RULE | OBJECT_POLICY => AccessShare,
+        // OWNED BY NONE has no table.
+        OPTION_OWNED_BY => match relation.rsplit_once('.') {
+            Some((table, _)) => {
+                relation = table.to_owned();
+                AccessShare
+            }
+            None => return Some(None),
+        },
+        // Neither GRANT nor a type's name locks a table.
+        _ if matches!(statement.kind(), GRANT | REVOKE) => return Some(None),
+        _ => return None,
+    };
+    Some(Some(Touch { relation, lock, table_lock, work, cascades: false }))
+}
+
+/// The lock that a part of `ALTER TABLE` takes; `AlterTableGetLockLevel` in PostgreSQL's source.
+fn level_of_table(action: &SyntaxNode) -> Option<LockMode> {
+    use LockMode::*;
+    let has = |kind| action.descendants().any(|node| node.kind() == kind);
+    Some(match action.kind() {
+        TABLE_RELATION_NAME | VIEW_REF | IF_EXISTS => return None,
+        VALIDATE_CONSTRAINT | CLUSTER_ON | SET_WITHOUT_CLUSTER | ATTACH_PARTITION => {
+            ShareUpdateExclusive
+        }
+        DETACH_PARTITION if has(DETACH_CONCURRENTLY) || has(DETACH_FINALIZE) => {
+            ShareUpdateExclusive
+        }
+        ENABLE_TRIGGER | ENABLE_ALWAYS_TRIGGER | ENABLE_REPLICA_TRIGGER | DISABLE_TRIGGER => {
+            ShareRowExclusive
+        }
+        ADD_CONSTRAINT if has(FOREIGN_KEY_CONSTRAINT) => ShareRowExclusive,
+        ALTER_COLUMN if has(SET_STATISTICS) || has(SET_OPTIONS) || has(RESET_OPTIONS) => {
+            ShareUpdateExclusive
+        }
+        SET_OPTIONS | RESET_OPTIONS if !text(action).contains("user_catalog_table") => {
+            ShareUpdateExclusive
+        }
+        _ => AccessExclusive,
+    })
+}
+
+fn level_of_index(action: &SyntaxNode) -> Option<LockMode> {
+    use LockMode::*;
+    Some(match action.kind() {
+        INDEX_REF | IF_EXISTS => return None,
+        INDEX_RENAME_TO | ATTACH_INDEX_PARTITION | ALTER_SET_STATISTICS => ShareUpdateExclusive,
+        SET_OPTIONS | RESET_OPTIONS
+            if action
+                .descendants()
+                .filter(|node| node.kind() == ATTRIBUTE_NAME)
+                .all(|name| matches!(text(&name).as_str(), "fillfactor" | "deduplicate_items")) =>
+        {
+            ShareUpdateExclusive
+        }
+        _ => AccessExclusive,
+    })
+}
+
+fn level_of_sequence(action: &SyntaxNode) -> Option<LockMode> {
+    Some(match action.kind() {
+        SEQUENCE_REF | IF_EXISTS => return None,
+        OWNER_TO | SEQUENCE_RENAME_TO | SET_SCHEMA | SET_LOGGED | SET_UNLOGGED => {
+            LockMode::AccessExclusive
+        }
+        _ => LockMode::ShareRowExclusive,
+    })
+}
+
+/// What a part of `ALTER TABLE` does with the rows.
+fn work_of(action: &SyntaxNode) -> Option<Work> {
+    let has = |kind| action.descendants().any(|node| node.kind() == kind);
+    match action.kind() {
+        SET_TABLESPACE | SET_LOGGED | SET_UNLOGGED | SET_ACCESS_METHOD => Some(Work::Rewrites),
+        ALTER_COLUMN if has(SET_TYPE) || has(SET_EXPRESSION) => Some(Work::Rewrites),
+        ALTER_COLUMN if has(SET_NOT_NULL) => Some(Work::Scans),
+        ADD_COLUMN if has(GENERATED_CONSTRAINT) || is_serial(action) => Some(Work::Rewrites),
+        // A constant is kept once, in the catalog; so is what is evaluated once, but which that is
+        // only the server knows.
+        ADD_COLUMN if has(DEFAULT_CONSTRAINT) && has(CALL_EXPR) => Some(Work::Rewrites),
+        ADD_COLUMN
+            if has(CHECK_CONSTRAINT)
+                || has(UNIQUE_CONSTRAINT)
+                || has(PRIMARY_KEY_CONSTRAINT)
+                || has(REFERENCES_CONSTRAINT) =>
+        {
+            Some(Work::Scans)
+        }
+        ADD_CONSTRAINT if !has(NOT_VALID) && !has(USING_INDEX_NAME) => Some(Work::Scans),
+        VALIDATE_CONSTRAINT => Some(Work::Scans),
+        _ => None,
+    }
+}
+
+fn is_serial(column: &SyntaxNode) -> bool {
+    let name = children(column).find(|child| child.kind() == PATH_TYPE).map(|name| text(&name));
+    name.is_some_and(|name| {
+        ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"]
+            .contains(&name.to_ascii_lowercase().as_str())
+    })
+}
+
+/// Whether an option has the value no.
+fn is_off(option: &SyntaxNode) -> bool {
+    let value = children(option).next().map(|value| text(&value).to_ascii_lowercase());
+    option.kind() == REINDEX_OPTION_CONCURRENTLY
+        && value.is_some_and(|value| ["off", "false", "0"].contains(&value.trim_matches('\'')))
+}
+
+/// The mode of `LOCK TABLE`.
+fn explicit(lock: &SyntaxNode) -> LockMode {
+    let clause = lock.descendants().find(|node| node.kind() == LOCK_MODE_CLAUSE);
+    let mode = clause.and_then(|clause| children(&clause).next()).map(|mode| mode.kind());
+    match mode {
+        Some(ACCESS_SHARE) => LockMode::AccessShare,
+        Some(ROW_SHARE) => LockMode::RowShare,
+        Some(ROW_EXCLUSIVE) => LockMode::RowExclusive,
+        Some(SHARE_UPDATE_EXCLUSIVE) => LockMode::ShareUpdateExclusive,
+        Some(SHARE) => LockMode::Share,
+        Some(SHARE_ROW_EXCLUSIVE) => LockMode::ShareRowExclusive,
+        Some(EXCLUSIVE) => LockMode::Exclusive,
+        _ => LockMode::AccessExclusive,
+    }
+}
+
+fn is_full_vacuum(statement: &SyntaxNode) -> bool {
+    use squawk_syntax::ast::{AstNode, Vacuum};
+    Vacuum::cast(statement.clone()).is_some_and(|vacuum| vacuum.is_full())
+}
+
+/// Whether the name is not a table's but that of a `WITH` query.
+fn is_query_name(statement: &SyntaxNode, name: &SyntaxNode) -> bool {
+    let name = text(name);
+    statement.descendants().any(|node| node.kind() == CTE_NAME && text(&node) == name)
+}
+
+/// Whether the `SELECT` around a table locks its rows: `FOR UPDATE` and the like.
+fn locks_rows(name: &SyntaxNode) -> bool {
+    let Some(select) = name.ancestors().find(|node| node.kind() == SELECT) else { return false };
+    let own = [Some(text(name)), name.next_sibling().map(|alias| text(&alias))];
+    children(&select).filter(|child| child.kind() == LOCKING_CLAUSE).any(|clause| {
+        let Some(of) = children(&clause).find(|child| child.kind() == LOCKING_OF) else {
+            return true;
+        };
+        children(&of).any(|one| {
+            let one = text(&one);
+            own.iter().flatten().any(|own| {
+                let last = own.rsplit(['.', ' ']).next();
+                last.is_some_and(|last| last == one)
+            })
+        })
+    })
+}
+
+fn children(node: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> + use<> {
+    node.children()
+}
+
+/// A node as written, without comments and white space.
+fn text(node: &SyntaxNode) -> String {
+    let tokens = node.descendants_with_tokens().filter_map(|element| element.into_token());
+    tokens
+        .filter(|token| !matches!(token.kind(), SyntaxKind::COMMENT | SyntaxKind::WHITESPACE))
+        .map(|token| token.text().to_owned())
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(statement: &str) -> Option<Vec<String>> {
+        Some(touches(statement)?.into_iter().map(|touch| touch.relation).collect())
+    }
+
+    #[test]
+    fn what_cannot_be_told_is_said_to_be_so() {
+        for statement in [
+            "DO $$ BEGIN END $$",
+            "CALL s.p()",
+            "SELECT s.f()",
+            "SELECT * FROM s.f(1)",
+            "INSERT INTO s.t SELECT s.f()",
+            "EXECUTE p",
+            "VACUUM",
+            "ANALYZE",
+            "CLUSTER",
+            "REINDEX DATABASE",
+            "ALTER TABLE ALL IN TABLESPACE a SET TABLESPACE b",
+            "ALTER DOMAIN s.d ADD CHECK (value > 0)",
+            "DROP SCHEMA s CASCADE",
+            "DROP FUNCTION s.f() CASCADE",
+            "CREATE SCHEMA s CREATE TABLE t (a int)",
+            "CREATE EXTENSION x",
+            "SELECT 1; SELECT 2",
+            "this is not SQL",
+            "",
+        ] {
+            assert_eq!(touches(statement), None, "{statement}");
+        }
+    }
+
+    #[test]
+    fn what_touches_no_table_is_known_to() {
+        for statement in [
+            "GRANT SELECT ON s.t TO r",
+            "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "ALTER DEFAULT PRIVILEGES REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC",
+            "SELECT now(), pg_catalog.setval('s.q', 1)",
+            "CREATE SCHEMA s",
+            "ALTER TYPE s.e ADD VALUE 'a'",
+            "SET LOCAL lock_timeout = '1s'",
+        ] {
+            assert_eq!(touches(statement), Some(Vec::new()), "{statement}");
+        }
+    }
+
+    #[test]
+    fn names_are_as_written_and_come_once() {
+        let own = r#"INSERT INTO "S" . "T" /* x */ SELECT * FROM s.t a JOIN s.t b USING (c)"#;
+        assert_eq!(names(own), Some(vec![r#""S"."T""#.into(), "s.t".into()]));
+        let with = "WITH q AS (SELECT 1) SELECT * FROM q, s.t";
+        assert_eq!(names(with), Some(vec!["s.t".into()]));
+        assert_eq!(names("COMMENT ON COLUMN s.t.c IS 'x'"), Some(vec!["s.t".into()]));
+        let index = "CREATE INDEX i ON s.t (a)";
+        assert_eq!(names(index), Some(vec!["s.i".into(), "s.t".into()]));
+        assert_eq!(names("ALTER TABLE s.t RENAME TO u"), Some(vec!["s.t".into()]));
+    }
+
+    #[test]
+    fn the_rows_to_go_over_are_told() {
+        let work = |statement: &str| touches(statement).expect("it is known")[0].work;
+        for (action, expected) in [
+            ("ADD COLUMN a int", None),
+            ("ADD COLUMN a int DEFAULT 1 NOT NULL", None),
+            ("ADD COLUMN a uuid DEFAULT gen_random_uuid()", Some(Work::Rewrites)),
+            ("ADD COLUMN a bigint GENERATED ALWAYS AS IDENTITY", Some(Work::Rewrites)),
+            ("ADD COLUMN a bigserial", Some(Work::Rewrites)),
+            ("ADD COLUMN a int CHECK (a > 0)", Some(Work::Scans)),
+            ("ALTER a TYPE bigint, VALIDATE CONSTRAINT c", Some(Work::Rewrites)),
+            ("ALTER a SET NOT NULL", Some(Work::Scans)),
+            ("ADD CONSTRAINT c CHECK (a > 0)", Some(Work::Scans)),
+            ("ADD CONSTRAINT c CHECK (a > 0) NOT VALID", None),
+            ("ADD CONSTRAINT c PRIMARY KEY USING INDEX i", None),
+            ("DROP COLUMN a", None),
+        ] {
+            assert_eq!(work(&format!("ALTER TABLE s.t {action}")), expected, "{action}");
+        }
+        assert_eq!(work("TRUNCATE s.t"), Some(Work::Empties));
+        assert_eq!(work("VACUUM (FULL) s.t"), Some(Work::Rewrites));
+        assert_eq!(work("VACUUM s.t"), None);
+        assert!(touches("DROP TABLE s.t CASCADE").expect("it is known")[0].cascades);
+    }
+}
