@@ -11,20 +11,25 @@
 
 mod backoff;
 mod bootstrap;
+mod catalog;
 mod database;
+mod dump;
 mod error;
 mod ledger;
 mod lock;
 mod project;
 mod status;
 mod up;
+mod verify;
 
 pub use bootstrap::{Password, bootstrap, has_role};
 pub use database::Database;
+pub use dump::dump;
 pub use error::Error;
 pub use project::{File, Project, Script};
 pub use status::{Migration, State, status, wait};
 pub use up::{Up, up};
+pub use verify::{Difference, Verified, verify};
 
 use project::MIGRATOR;
 
