@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use katas_host::local::postgres::{Postgres, Source};
 use migrate::{Difference, Project, Verified};
+use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tokio::runtime::Runtime;
 
@@ -109,7 +110,16 @@ fn run(url: &str, text: &str) {
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
         connection.close().await
     });
-    done.expect(text);
+    if let Err(error) = done {
+        let position = error.as_database_error().and_then(|error| {
+            match error.try_downcast_ref::<PgDatabaseError>()?.position()? {
+                PgErrorPosition::Original(position) => Some(position),
+                PgErrorPosition::Internal { .. } => None,
+            }
+        });
+        let from: String = text.chars().skip(position.unwrap_or(1) - 1).take(200).collect();
+        panic!("{error} at: {from}");
+    }
 }
 
 fn migrate() -> Command {
@@ -143,5 +153,54 @@ fn schema_sql_is_what_the_migrations_make_on_every_version() {
         }
         let help = "renew it: RENEW=1 cargo test -p migrate --test catalog schema_sql";
         assert_same(&dump, checked_in, help);
+    }
+}
+
+/// A project that has nothing to do with katas, and a statement of every kind in its schema.
+fn shop() -> Project {
+    let (schema, ledger) = ("shop".to_owned(), "shop._sqlx_migrations".to_owned());
+    Project { schema, ledger, dump: None, ..Project::built_in() }
+}
+
+/// A database in which the roles of the shop may do what they should.
+fn shop_database(server: &'static Postgres) -> Database {
+    let database = Database::empty(server);
+    database.sql(&format!(
+        "DO $$
+         DECLARE name text;
+         BEGIN
+           FOREACH name IN ARRAY ARRAY['shop_owner', 'shop_app', 'shop_reader'] LOOP
+             IF to_regrole(name) IS NULL THEN EXECUTE format('CREATE ROLE %I', name); END IF;
+           END LOOP;
+         END
+         $$;
+         ALTER ROLE shop_app LOGIN NOINHERIT CONNECTION LIMIT 3 BYPASSRLS;
+         ALTER ROLE shop_app SET search_path = shop, \"$user\";
+         ALTER ROLE shop_app SET lc_messages = 'C';
+         ALTER ROLE shop_app IN DATABASE {0} SET work_mem = '5MB';
+         GRANT shop_reader TO shop_app WITH ADMIN OPTION;
+         GRANT CONNECT, CREATE ON DATABASE {0} TO shop_owner;
+         GRANT CONNECT ON DATABASE {0} TO shop_app WITH GRANT OPTION;",
+        database.name
+    ));
+    database
+}
+
+#[test]
+fn every_kind_of_object_can_be_restored_and_is_the_same_on_every_version() {
+    let mut dumps = Vec::new();
+    for server in [&*INSTALLED, &*BUNDLED] {
+        let (made, restored) = (shop_database(server), shop_database(server));
+        made.sql(include_str!("catalog/shop.sql"));
+        let dump = made.dump(&shop());
+        restored.sql(&dump);
+        assert_same(&dump, &restored.dump(&shop()), "the restored schema is another one");
+        let project = Project { dump: Some(dump.clone()), ..shop() };
+        assert_eq!(verify(&restored.administrator(), &project).drift, []);
+        dumps.push(dump);
+    }
+    assert_same(&dumps[0], &dumps[1], "the versions differ");
+    for absent in ["lc_messages", "elsewhere", "_migrate_steps", &INSTALLED.port().to_string()] {
+        assert!(!dumps[0].contains(absent), "{absent}");
     }
 }

@@ -1,6 +1,6 @@
 -- What belongs to the project; every other file here goes on from this. $1 is the project's schema,
 -- $2 the names of the runner's own tables: they are left out unless something is granted on them.
--- What belongs to an extension comes with it, and is left out as well.
+-- What belongs to an extension comes with it, as does what a range type has inside.
 WITH namespace AS (
   SELECT oid, tableoid AS class, nspname, nspowner, nspacl, quote_ident(nspname) AS name
   FROM pg_namespace WHERE nspname = $1::text
@@ -31,6 +31,8 @@ routine AS (
          END AS word
   FROM pg_proc p JOIN namespace n ON n.oid = p.pronamespace
   WHERE (p.tableoid, p.oid) NOT IN (SELECT classid, objid FROM member)
+    AND NOT EXISTS (SELECT FROM pg_depend
+                    WHERE classid = p.tableoid AND objid = p.oid AND deptype = 'i')
 ),
 type AS (
   SELECT t.*, t.tableoid AS class, format('%I.%I', n.nspname, t.typname) AS name,
@@ -74,13 +76,15 @@ sequence AS (
              ELSE 9223372036854775807
            END AS most) type
 ),
--- A default that uses a sequence or a function of ours is set once that is there.
+-- A default that uses a sequence or a function of ours is set once that is there, one of a view's
+-- column once the view is.
 column_default AS (
   SELECT d.oid, d.adrelid, d.adnum, pg_get_expr(d.adbin, d.adrelid) AS expression,
-         a.attgenerated AS generated,
-         a.attgenerated = '' AND EXISTS (
+         c.relkind = 'v' OR a.attgenerated = '' AND EXISTS (
            SELECT FROM pg_depend p
            WHERE p.classid = 'pg_attrdef'::regclass AND p.objid = d.oid AND p.deptype = 'n'
              AND p.refclassid IN ('pg_class'::regclass, 'pg_proc'::regclass)) AS is_separate
-  FROM pg_attrdef d JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
+  FROM pg_attrdef d
+  JOIN pg_class c ON c.oid = d.adrelid
+  JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
 )

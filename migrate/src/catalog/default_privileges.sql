@@ -11,8 +11,7 @@
          d.defaclacl AS acl,
          CASE WHEN d.defaclnamespace = 0
               THEN acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END,
-                              d.defaclrole)
-              ELSE '{}' END AS usual
+                              d.defaclrole) END AS usual
   FROM pg_default_acl d CROSS JOIN namespace n
   WHERE d.defaclnamespace IN (0, n.oid)
     AND (d.defaclrole = n.nspowner OR starts_with(pg_get_userbyid(d.defaclrole), $1 || '_'))

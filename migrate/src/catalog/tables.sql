@@ -46,7 +46,7 @@ SELECT 'default', format('%s.%I', r.name, a.attname),
 FROM relation r
 JOIN column_default d ON d.adrelid = r.oid
 JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
-WHERE d.generated = '' AND (d.is_separate OR r.relkind = 'v') AND NOT r.is_own
+WHERE d.is_separate AND NOT r.is_own
 UNION ALL
 SELECT 'typed table', r.name,
        format('ALTER TABLE %s OF %s;', r.name, format_type(r.reloftype, NULL)), NULL, NULL

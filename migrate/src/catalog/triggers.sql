@@ -5,8 +5,8 @@
 )
 SELECT 'rule' AS kind, format('%s.%I', r.name, w.rulename) AS name,
        concat_ws(E'\n', pg_get_ruledef(w.oid),
-         format('ALTER TABLE %s %s RULE %I;', r.name,
-                (SELECT word FROM state WHERE letter = w.ev_enabled), w.rulename)) AS sql,
+         (SELECT format('ALTER TABLE %s %s RULE %I;', r.name, word, w.rulename)
+          FROM state WHERE letter = w.ev_enabled)) AS sql,
        w.tableoid::bigint AS class, w.oid::bigint AS id
 FROM relation r JOIN pg_rewrite w ON w.ev_class = r.oid
 WHERE w.rulename <> '_RETURN' AND NOT r.is_own
