@@ -64,7 +64,7 @@ pub(crate) enum Maker {
 
 /// All kinds of objects. They are written in this order, but for what needs something of a later
 /// kind.
-const KINDS: [(&str, Maker); 37] = [
+const KINDS: [(&str, Maker); 38] = [
     ("role", Maker::Bootstrap),
     ("role setting", Maker::Bootstrap),
     ("membership", Maker::Bootstrap),
@@ -86,6 +86,7 @@ const KINDS: [(&str, Maker); 37] = [
     ("column", Maker::Owner),
     ("constraint", Maker::Owner),
     ("index", Maker::Owner),
+    ("index options", Maker::Owner),
     ("replica identity", Maker::Owner),
     ("statistics", Maker::Owner),
     ("inheritance", Maker::Owner),
@@ -219,12 +220,7 @@ fn in_order(mut rows: Vec<Row>, dependencies: &[Dependency]) -> Vec<Object> {
     order.into_iter().filter_map(|place| objects[place].take()).collect()
 }
 
-fn visit(
-    place: usize,
-    needs: &mut [Vec<usize>],
-    is_visited: &mut [bool],
-    order: &mut Vec<usize>,
-) {
+fn visit(place: usize, needs: &mut [Vec<usize>], is_visited: &mut [bool], order: &mut Vec<usize>) {
     if std::mem::replace(&mut is_visited[place], true) {
         return;
     }

@@ -72,10 +72,12 @@ fn differences(expected: Vec<Object>, found: Vec<Object>) -> Vec<Difference> {
     // What is there so that a dump can be restored is not looked at.
     let is_ours = |object: &Object| !matches!(object.kind.as_str(), "session" | "ledger");
     for object in expected.into_iter().filter(is_ours) {
-        pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().0 = Some(object.sql);
+        pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().0 =
+            Some(object.sql);
     }
     for object in found.into_iter().filter(is_ours) {
-        pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().1 = Some(object.sql);
+        pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().1 =
+            Some(object.sql);
     }
     pairs
         .into_iter()
@@ -97,7 +99,10 @@ impl fmt::Display for Verified {
         write!(f, "{} difference{s} from version {version} (-: expected, +: found)", drift.len())?;
         let is_of_roles = |it: &Difference| catalog::maker(&it.kind) == Maker::Bootstrap;
         if drift.iter().any(is_of_roles) {
-            write!(f, "\nof roles and the database: `migrate bootstrap` puts right what roles.sql sets")?;
+            write!(
+                f,
+                "\nof roles and the database: `migrate bootstrap` puts right what roles.sql sets"
+            )?;
         }
         if !drift.iter().all(is_of_roles) {
             write!(
@@ -161,7 +166,8 @@ mod tests {
 
     #[test]
     fn a_difference_shows_the_lines_that_differ() {
-        let (one, two) = ("CREATE (\n  a int,\n  b int\n);", "CREATE (\n  a int,\n  b int,\n  c int\n);");
+        let (one, two) =
+            ("CREATE (\n  a int,\n  b int\n);", "CREATE (\n  a int,\n  b int,\n  c int\n);");
         assert_eq!(difference(Some(one), Some(two)), "changed: table a.b\n  + c int");
         assert_eq!(difference(Some(two), Some(one)), "changed: table a.b\n  - c int");
         assert_eq!(difference(Some("x;"), None), "missing: table a.b\n  - x;");

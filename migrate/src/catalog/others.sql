@@ -7,7 +7,8 @@ FROM pg_depend d
 JOIN namespace n ON d.refclassid = n.class AND d.refobjid = n.oid
 CROSS JOIN pg_identify_object(d.classid, d.objid, 0) o
 WHERE d.deptype = 'n' AND (d.classid, d.objid) NOT IN (SELECT classid, objid FROM member)
-  AND d.classid NOT IN ('pg_proc'::regclass, 'pg_statistic_ext'::regclass, 'pg_default_acl'::regclass)
+  AND d.classid NOT IN ('pg_proc'::regclass, 'pg_statistic_ext'::regclass, 'pg_default_acl'::regclass,
+                        'pg_extension'::regclass)
   AND NOT EXISTS (SELECT FROM pg_class c
                   WHERE c.tableoid = d.classid AND c.oid = d.objid AND c.relkind <> 'f')
   AND NOT EXISTS (SELECT FROM pg_type t

@@ -32,3 +32,13 @@ SELECT 'row level security', r.name,
          CASE WHEN r.relforcerowsecurity THEN format('ALTER TABLE %s FORCE ROW LEVEL SECURITY;', r.name) END),
        NULL, NULL
 FROM relation r WHERE (r.relrowsecurity OR r.relforcerowsecurity) AND NOT r.is_own
+UNION ALL
+-- The definition of a constraint does not have them.
+SELECT 'index options', i.indexrelid::regclass::text,
+       format('ALTER INDEX %s SET (%s);', i.indexrelid::regclass, array_to_string(x.reloptions, ', ')),
+       NULL, NULL
+FROM relation r
+JOIN pg_index i ON i.indrelid = r.oid
+JOIN pg_class x ON x.oid = i.indexrelid
+WHERE x.reloptions IS NOT NULL AND NOT r.is_own
+  AND EXISTS (SELECT FROM pg_constraint WHERE conindid = x.oid AND contype IN ('p', 'u', 'x'))

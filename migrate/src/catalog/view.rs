@@ -128,10 +128,7 @@ mod tests {
     #[test]
     fn an_alias_is_the_name() {
         let old = "SELECT x.a FROM katas.f(1, 2) x(a, b) ORDER BY x.b;";
-        assert_eq!(
-            without_prefix(old),
-            "SELECT a FROM katas.f(1, 2) x(a, b) ORDER BY b;"
-        );
+        assert_eq!(without_prefix(old), "SELECT a FROM katas.f(1, 2) x(a, b) ORDER BY b;");
         let old = "SELECT s.a FROM ( SELECT t.a FROM katas.t) s;";
         assert_eq!(without_prefix(old), "SELECT a FROM ( SELECT t.a FROM katas.t) s;");
     }
