@@ -115,6 +115,8 @@ fn no_right_can_be_taken_away() {
         let database = cluster().create_database(true);
         let app = App::on(&database);
         app.sql(revoke);
-        if everything_works(&app) { eprintln!("nobody misses it: {revoke}"); }
+        if everything_works(&app) {
+            eprintln!("nobody misses it: {revoke}");
+        }
     }
 }

@@ -1,1 +1,288 @@
--- What dump prints of a database that has all migrations.
+-- The schema katas at version 5, as `migrate dump` writes it and `migrate verify` compares it.
+-- To restore it, run it as an administrator in an empty database, after `migrate bootstrap`.
+-- That makes what is in comments here: roles, and their rights to the database.
+
+-- role: katas_app
+--   ALTER ROLE katas_app LOGIN CONNECTION LIMIT 80;
+
+-- role: katas_migrator
+--   ALTER ROLE katas_migrator LOGIN CONNECTION LIMIT 20;
+
+-- role: katas_owner
+--   ALTER ROLE katas_owner NOLOGIN;
+
+-- role setting: katas_app TimeZone
+--   ALTER ROLE katas_app SET TimeZone TO 'UTC';
+
+-- role setting: katas_app idle_in_transaction_session_timeout
+--   ALTER ROLE katas_app SET idle_in_transaction_session_timeout TO '5s';
+
+-- role setting: katas_app lock_timeout
+--   ALTER ROLE katas_app SET lock_timeout TO '2s';
+
+-- role setting: katas_app search_path
+--   ALTER ROLE katas_app SET search_path TO '';
+
+-- role setting: katas_app statement_timeout
+--   ALTER ROLE katas_app SET statement_timeout TO '5s';
+
+-- role setting: katas_migrator role
+--   ALTER ROLE katas_migrator SET role TO 'katas_owner';
+
+-- membership: katas_migrator in katas_owner
+--   GRANT katas_owner TO katas_migrator;
+
+-- database: katas_app
+--   GRANT CONNECT ON DATABASE current TO katas_app;
+
+-- database: katas_migrator
+--   GRANT CONNECT ON DATABASE current TO katas_migrator;
+
+-- database: katas_owner
+--   GRANT CONNECT, CREATE ON DATABASE current TO katas_owner;
+
+-- session: settings
+SET search_path = '';
+SET check_function_bodies = off;
+
+-- schema: katas
+CREATE SCHEMA katas AUTHORIZATION katas_owner;
+
+-- session: as the owner
+SET ROLE katas_owner;
+
+-- function: katas.rfc3339(timestamp with time zone)
+CREATE OR REPLACE FUNCTION katas.rfc3339(timestamp with time zone)
+ RETURNS text
+ LANGUAGE sql
+ STABLE PARALLEL SAFE STRICT
+RETURN to_char(($1 AT TIME ZONE 'UTC'::text), 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'::text);
+
+-- ledger: katas._sqlx_migrations
+CREATE TABLE katas._sqlx_migrations (
+  version bigint NOT NULL,
+  description text NOT NULL,
+  installed_on timestamp with time zone DEFAULT now() NOT NULL,
+  success boolean NOT NULL,
+  checksum bytea NOT NULL,
+  execution_time bigint NOT NULL
+);
+
+-- ledger: katas._sqlx_migrations._sqlx_migrations_pkey
+ALTER TABLE katas._sqlx_migrations ADD CONSTRAINT _sqlx_migrations_pkey PRIMARY KEY (version);
+
+-- table: katas.dataset
+CREATE TABLE katas.dataset (
+  number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  id uuid DEFAULT gen_random_uuid() NOT NULL,
+  name text NOT NULL,
+  columns text[] NOT NULL,
+  state text DEFAULT 'loading'::text NOT NULL,
+  touched_at timestamp with time zone DEFAULT now() NOT NULL,
+  rows bigint DEFAULT 0 NOT NULL,
+  bytes bigint DEFAULT 0 NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- table: katas.dataset_row
+CREATE TABLE katas.dataset_row (
+  dataset bigint NOT NULL,
+  "position" bigint NOT NULL,
+  size integer NOT NULL,
+  fields text[] NOT NULL
+);
+
+-- table: katas.dataset_run
+CREATE TABLE katas.dataset_run (
+  number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  id uuid DEFAULT gen_random_uuid() NOT NULL,
+  dataset bigint NOT NULL,
+  kata text NOT NULL,
+  parameters json NOT NULL,
+  result json NOT NULL,
+  rows bigint NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- table: katas.entry
+CREATE TABLE katas.entry (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  word text COLLATE "C" NOT NULL,
+  definition text NOT NULL,
+  version integer DEFAULT 1 NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- table: katas.person
+CREATE TABLE katas.person (
+  id bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  username text NOT NULL,
+  email text NOT NULL,
+  version integer DEFAULT 1 NOT NULL
+);
+
+-- table: katas.price_list
+CREATE TABLE katas.price_list (
+  name text COLLATE "C" NOT NULL,
+  costs json NOT NULL,
+  version integer DEFAULT 1 NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- table: katas.receipt
+CREATE TABLE katas.receipt (
+  id uuid DEFAULT gen_random_uuid() NOT NULL,
+  number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  idempotency_key text COLLATE "C",
+  body_hash bytea,
+  lines json NOT NULL,
+  ignored json NOT NULL,
+  subtotal numeric NOT NULL,
+  tax numeric NOT NULL,
+  tax_rate numeric NOT NULL,
+  total numeric NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- constraint: katas.dataset.dataset_columns_count
+ALTER TABLE katas.dataset ADD CONSTRAINT dataset_columns_count CHECK (((cardinality(columns) >= 1) AND (cardinality(columns) <= 1000)));
+
+-- constraint: katas.dataset.dataset_id_key
+ALTER TABLE katas.dataset ADD CONSTRAINT dataset_id_key UNIQUE (id);
+
+-- constraint: katas.dataset.dataset_name_length
+ALTER TABLE katas.dataset ADD CONSTRAINT dataset_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200)));
+
+-- constraint: katas.dataset.dataset_pkey
+ALTER TABLE katas.dataset ADD CONSTRAINT dataset_pkey PRIMARY KEY (number);
+
+-- constraint: katas.dataset.dataset_state_known
+ALTER TABLE katas.dataset ADD CONSTRAINT dataset_state_known CHECK ((state = ANY (ARRAY['loading'::text, 'loaded'::text, 'gone'::text])));
+
+-- constraint: katas.dataset_row.dataset_row_pkey
+ALTER TABLE katas.dataset_row ADD CONSTRAINT dataset_row_pkey PRIMARY KEY (dataset, "position");
+
+-- constraint: katas.dataset_run.dataset_run_dataset_fkey
+ALTER TABLE katas.dataset_run ADD CONSTRAINT dataset_run_dataset_fkey FOREIGN KEY (dataset) REFERENCES katas.dataset(number) ON DELETE CASCADE;
+
+-- constraint: katas.dataset_run.dataset_run_id_key
+ALTER TABLE katas.dataset_run ADD CONSTRAINT dataset_run_id_key UNIQUE (id);
+
+-- constraint: katas.dataset_run.dataset_run_kata_known
+ALTER TABLE katas.dataset_run ADD CONSTRAINT dataset_run_kata_known CHECK ((kata = ANY (ARRAY['nth-char'::text, 'spending'::text])));
+
+-- constraint: katas.dataset_run.dataset_run_pkey
+ALTER TABLE katas.dataset_run ADD CONSTRAINT dataset_run_pkey PRIMARY KEY (number);
+
+-- constraint: katas.entry.entry_definition_length
+ALTER TABLE katas.entry ADD CONSTRAINT entry_definition_length CHECK ((char_length(definition) <= 10000));
+
+-- constraint: katas.entry.entry_pkey
+ALTER TABLE katas.entry ADD CONSTRAINT entry_pkey PRIMARY KEY (id);
+
+-- constraint: katas.entry.entry_word_key
+ALTER TABLE katas.entry ADD CONSTRAINT entry_word_key UNIQUE (word);
+
+-- constraint: katas.entry.entry_word_length
+ALTER TABLE katas.entry ADD CONSTRAINT entry_word_length CHECK (((char_length(word) >= 1) AND (char_length(word) <= 200)));
+
+-- constraint: katas.person.person_email_length
+ALTER TABLE katas.person ADD CONSTRAINT person_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254)));
+
+-- constraint: katas.person.person_pkey
+ALTER TABLE katas.person ADD CONSTRAINT person_pkey PRIMARY KEY (id);
+
+-- constraint: katas.person.person_username_length
+ALTER TABLE katas.person ADD CONSTRAINT person_username_length CHECK (((char_length(username) >= 1) AND (char_length(username) <= 100)));
+
+-- constraint: katas.price_list.price_list_costs_object
+ALTER TABLE katas.price_list ADD CONSTRAINT price_list_costs_object CHECK ((json_typeof(costs) = 'object'::text));
+
+-- constraint: katas.price_list.price_list_name_length
+ALTER TABLE katas.price_list ADD CONSTRAINT price_list_name_length CHECK (((char_length(name) >= 1) AND (char_length(name) <= 200)));
+
+-- constraint: katas.price_list.price_list_pkey
+ALTER TABLE katas.price_list ADD CONSTRAINT price_list_pkey PRIMARY KEY (name);
+
+-- constraint: katas.receipt.receipt_adds_up
+ALTER TABLE katas.receipt ADD CONSTRAINT receipt_adds_up CHECK (((subtotal + tax) = total));
+
+-- constraint: katas.receipt.receipt_idempotency_key_key
+ALTER TABLE katas.receipt ADD CONSTRAINT receipt_idempotency_key_key UNIQUE (idempotency_key);
+
+-- constraint: katas.receipt.receipt_idempotency_key_length
+ALTER TABLE katas.receipt ADD CONSTRAINT receipt_idempotency_key_length CHECK (((char_length(idempotency_key) >= 1) AND (char_length(idempotency_key) <= 255)));
+
+-- constraint: katas.receipt.receipt_key_has_body
+ALTER TABLE katas.receipt ADD CONSTRAINT receipt_key_has_body CHECK (((idempotency_key IS NULL) = (body_hash IS NULL)));
+
+-- constraint: katas.receipt.receipt_not_negative
+ALTER TABLE katas.receipt ADD CONSTRAINT receipt_not_negative CHECK (((subtotal >= (0)::numeric) AND (tax >= (0)::numeric) AND (tax_rate >= (0)::numeric) AND (total >= (0)::numeric)));
+
+-- constraint: katas.receipt.receipt_number_key
+ALTER TABLE katas.receipt ADD CONSTRAINT receipt_number_key UNIQUE (number);
+
+-- constraint: katas.receipt.receipt_pkey
+ALTER TABLE katas.receipt ADD CONSTRAINT receipt_pkey PRIMARY KEY (id);
+
+-- index: katas.dataset_run_dataset
+CREATE INDEX dataset_run_dataset ON katas.dataset_run USING btree (dataset, number);
+
+-- index: katas.dataset_unloaded
+CREATE INDEX dataset_unloaded ON katas.dataset USING btree (number) WHERE (state <> 'loaded'::text);
+
+-- session: as the administrator
+RESET ROLE;
+
+-- grant: katas to katas_app
+GRANT USAGE ON SCHEMA katas TO katas_app;
+
+-- grant: katas._sqlx_migrations to katas_app
+GRANT SELECT ON TABLE katas._sqlx_migrations TO katas_app;
+
+-- grant: katas.dataset to katas_app
+GRANT SELECT, INSERT, DELETE ON TABLE katas.dataset TO katas_app;
+
+-- grant: katas.dataset.bytes to katas_app
+GRANT UPDATE (bytes) ON TABLE katas.dataset TO katas_app;
+
+-- grant: katas.dataset.rows to katas_app
+GRANT UPDATE (rows) ON TABLE katas.dataset TO katas_app;
+
+-- grant: katas.dataset.state to katas_app
+GRANT UPDATE (state) ON TABLE katas.dataset TO katas_app;
+
+-- grant: katas.dataset.touched_at to katas_app
+GRANT UPDATE (touched_at) ON TABLE katas.dataset TO katas_app;
+
+-- grant: katas.dataset_row to katas_app
+GRANT SELECT, INSERT, DELETE ON TABLE katas.dataset_row TO katas_app;
+
+-- grant: katas.dataset_run to katas_app
+GRANT SELECT, INSERT ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.entry to katas_app
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE katas.entry TO katas_app;
+
+-- grant: katas.person to katas_app
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE katas.person TO katas_app;
+
+-- grant: katas.price_list to katas_app
+GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE katas.price_list TO katas_app;
+
+-- grant: katas.receipt to katas_app
+GRANT SELECT, INSERT ON TABLE katas.receipt TO katas_app;
+
+-- grant: katas.receipt.idempotency_key to katas_app
+GRANT UPDATE (idempotency_key) ON TABLE katas.receipt TO katas_app;
+
+-- grant: katas.rfc3339(timestamp with time zone) to katas_app
+GRANT EXECUTE ON FUNCTION katas.rfc3339(timestamp with time zone) TO katas_app;
+
+-- revoke: katas.rfc3339(timestamp with time zone) from PUBLIC
+REVOKE EXECUTE ON FUNCTION katas.rfc3339(timestamp with time zone) FROM PUBLIC;
+
+-- default privileges: katas_owner, functions from PUBLIC
+ALTER DEFAULT PRIVILEGES FOR ROLE katas_owner REVOKE EXECUTE ON FUNCTIONS FROM PUBLIC;

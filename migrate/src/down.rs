@@ -68,7 +68,7 @@ pub async fn down(
 }
 
 /// What is to be undone, the newest first.
-fn select<'a>(
+pub(crate) fn select<'a>(
     project: &'a Project,
     applied: &[Applied],
     back: Back,

@@ -132,6 +132,36 @@ pub(crate) enum Command {
         #[arg(long)]
         check: bool,
     },
+    /// Show what `up` or `down` would do: the exact SQL, what each statement locks, how large that is
+    ///
+    /// Reads in a READ ONLY transaction and makes nothing. What is printed is SQL, with the rest in
+    /// comments.
+    Plan {
+        /// Stop at this version
+        #[arg(long, value_name = "VERSION")]
+        to: Option<i64>,
+        /// Show what `down` would do
+        #[arg(long)]
+        down: bool,
+        /// With --down: so many migrations
+        #[arg(
+            long,
+            default_value_t = 1,
+            requires = "down",
+            conflicts_with = "to",
+            value_name = "COUNT"
+        )]
+        steps: usize,
+    },
+    /// Look for what is unsafe in the SQL, with the rules of squawk (squawkhq.com/docs/rules)
+    ///
+    /// A finding that is meant to be is silenced in the line before, with a reason:
+    /// -- squawk-ignore ban-drop-column -- nobody has read it since version 7
+    Lint,
+    /// Compare the schema, its rights and its roles with what the migrations make
+    Verify,
+    /// Print the schema, its rights and its roles as SQL: the same bytes for the same schema
+    Dump,
     /// Wait until the schema is at least as new as this build
     Wait {
         /// The version to wait for, if not this build's
@@ -248,6 +278,10 @@ impl Command {
             Command::Up { .. } => "up",
             Command::Down { .. } => "down",
             Command::Status { .. } => "status",
+            Command::Plan { .. } => "plan",
+            Command::Lint => "lint",
+            Command::Verify => "verify",
+            Command::Dump => "dump",
             Command::Wait { .. } => "wait",
             Command::Baseline { .. } => "baseline",
             Command::Repair { .. } => "repair",

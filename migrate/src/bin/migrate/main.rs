@@ -113,12 +113,16 @@ async fn run(
 ) -> Result<Option<i64>, Error> {
     let report = &|event: &migrate::Event| progress.event(event);
     let project = cli.project().await?;
-    if let Command::New { name, no_transaction } = &cli.command {
-        return create(cli, &project, name, !no_transaction);
+    let print = Printer { command: cli.command.name(), format: cli.format };
+    match &cli.command {
+        Command::New { name, no_transaction } => {
+            return create(cli, &project, name, !no_transaction, &print);
+        }
+        Command::Lint => return lint(&project, &print),
+        _ => {}
     }
     // Its message is all there is to it.
     let database = database.map_err(|error| Error::Usage(error.to_string()))?;
-    let print = Printer { command: cli.command.name(), format: cli.format };
     match &cli.command {
         Command::Up { to, out_of_order: late, changing } => {
             let options = UpOptions {
@@ -147,6 +151,26 @@ async fn run(
                 pending @ 1.. if *check => Err(Error::Pending(pending)),
                 _ => Ok(Some(status.version)),
             }
+        }
+        Command::Plan { to, down, steps } => {
+            let back = down.then(|| to.map_or(Back::Steps(*steps), Back::To));
+            let to = to.filter(|_| !down);
+            let plan = migrate::plan(&project, database, to, back, report).await?;
+            print.out(&plan, &plan);
+            Ok(None)
+        }
+        Command::Verify => {
+            let verified = migrate::verify(&project, database, report).await?;
+            print.out(&verified, &verified);
+            match verified.drift.len() {
+                0 => Ok(Some(verified.version)),
+                count => Err(Error::Drift(format!("the schema has drifted: differences: {count}"))),
+            }
+        }
+        Command::Dump => {
+            let dump = migrate::dump(&project, database, report).await?;
+            print.out(&serde_json::json!({"sql": dump}), dump.trim_end());
+            Ok(None)
         }
         Command::Wait { min_version, timeout } => {
             let wanted = min_version.unwrap_or(project.newest());
@@ -178,7 +202,9 @@ async fn run(
             print.out(&serde_json::json!({}), "the roles are in place");
             Ok(None)
         }
-        Command::New { .. } => unreachable!("it needs no database, and is done above"),
+        Command::New { .. } | Command::Lint => {
+            unreachable!("they need no database, and are done above")
+        }
     }
 }
 
@@ -187,15 +213,26 @@ fn create(
     project: &Project,
     name: &str,
     transactional: bool,
+    print: &Printer,
 ) -> Result<Option<i64>, Error> {
     let Some(folder) = &cli.source else {
         return Err(Error::Usage("say where the files go: --source FOLDER".to_owned()));
     };
     let files = migrate::create(project, folder, name, transactional)?;
     let text = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n");
-    let print = Printer { command: cli.command.name(), format: cli.format };
     print.out(&serde_json::json!({"files": files}), text);
     Ok(None)
+}
+
+fn lint(project: &Project, print: &Printer) -> Result<Option<i64>, Error> {
+    let findings = migrate::lint(project);
+    let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
+    let text = if lines.is_empty() { "nothing to say".to_owned() } else { lines.join("\n") };
+    print.out(&serde_json::json!({"findings": findings}), text);
+    match findings.len() {
+        0 => Ok(None),
+        count => Err(Error::Lint(format!("lint has findings: {count}"))),
+    }
 }
 
 /// Standard output.

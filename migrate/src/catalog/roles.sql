@@ -1,0 +1,76 @@
+-- The project's roles, what they may do to the database, and whose members they are. Passwords are
+-- not read. Left out, because honest installations differ in it: `lc_messages`, which only a
+-- superuser can set, so that it depends on who has run `bootstrap`; and what PostgreSQL lets
+-- everybody do with a database (CONNECT, TEMPORARY), which `bootstrap --exclusive` takes away.
+, role AS (
+  SELECT * FROM pg_roles WHERE starts_with(rolname, $1 || '_')
+),
+setting AS (
+  SELECT role.rolname, s.setdatabase, split_part(text, '=', 1) AS name,
+         substr(text, strpos(text, '=') + 1) AS value
+  FROM pg_db_role_setting s JOIN role ON role.oid = s.setrole CROSS JOIN unnest(s.setconfig) text
+  WHERE s.setdatabase IN (0, (SELECT oid FROM pg_database WHERE datname = current_database()))
+    AND split_part(text, '=', 1) <> 'lc_messages'
+),
+database_right AS (
+  SELECT CASE acl.grantee WHEN 0 THEN 'PUBLIC' ELSE quote_ident(role.rolname) END AS grantee,
+         acl.is_grantable, string_agg(acl.privilege_type, ', ' ORDER BY acl.privilege_type) AS privileges
+  FROM pg_database d
+  CROSS JOIN aclexplode(coalesce(d.datacl, acldefault('d', d.datdba))) acl
+  LEFT JOIN role ON role.oid = acl.grantee
+  WHERE d.datname = current_database()
+    AND (acl.grantee = 0 AND acl.privilege_type = 'CREATE'
+         OR role.oid IS NOT NULL AND acl.privilege_type IN ('CONNECT', 'CREATE'))
+  GROUP BY 1, 2
+),
+-- Since PostgreSQL 16 somebody can be a member several times, and in part.
+membership AS (
+  SELECT member.rolname AS member, parent.rolname AS parent, bool_or(m.admin_option) AS admin,
+         bool_or(coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, member.rolinherit)) AS inherits,
+         member.rolinherit, bool_or(coalesce((to_jsonb(m) ->> 'set_option')::boolean, true)) AS sets
+  FROM pg_auth_members m
+  JOIN role member ON member.oid = m.member
+  JOIN pg_roles parent ON parent.oid = m.roleid
+  -- Managed services have roles of their own, of which others are made members.
+  WHERE parent.oid IN (SELECT oid FROM role) OR starts_with(parent.rolname, 'pg_') OR parent.rolsuper
+  GROUP BY member.rolname, parent.rolname, member.rolinherit
+)
+SELECT 'role' AS kind, quote_ident(rolname) AS name,
+       format('ALTER ROLE %I %s;', rolname, concat_ws(' ',
+         CASE WHEN rolcanlogin THEN 'LOGIN' ELSE 'NOLOGIN' END,
+         CASE WHEN rolsuper THEN 'SUPERUSER' END,
+         CASE WHEN rolcreatedb THEN 'CREATEDB' END,
+         CASE WHEN rolcreaterole THEN 'CREATEROLE' END,
+         CASE WHEN rolreplication THEN 'REPLICATION' END,
+         CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
+         CASE WHEN NOT rolinherit THEN 'NOINHERIT' END,
+         CASE WHEN rolconnlimit <> -1 THEN 'CONNECTION LIMIT ' || rolconnlimit END)) AS sql,
+       NULL::bigint AS class, NULL::bigint AS id
+FROM role
+UNION ALL
+SELECT 'role setting',
+       format('%I %s%s', rolname, name, CASE WHEN setdatabase <> 0 THEN ' in this database' END),
+       format('ALTER ROLE %I %sSET %s TO %s;', rolname,
+              CASE WHEN setdatabase <> 0 THEN 'IN DATABASE current ' END, name,
+              -- A list of names is kept as it is written, but for a list of nothing.
+              CASE WHEN value = '""' THEN ''''''
+                   WHEN name IN ('search_path', 'session_preload_libraries', 'local_preload_libraries',
+                                 'temp_tablespaces') THEN value
+                   ELSE quote_literal(value) END),
+       NULL, NULL
+FROM setting
+UNION ALL
+SELECT 'membership', format('%I in %I', member, parent),
+       format('GRANT %I TO %I%s;', parent, member, ' WITH ' || nullif(concat_ws(', ',
+         CASE WHEN admin THEN 'ADMIN OPTION' END,
+         CASE WHEN inherits <> rolinherit THEN 'INHERIT ' || upper(inherits::text) END,
+         CASE WHEN NOT sets THEN 'SET FALSE' END), '')),
+       NULL, NULL
+FROM membership
+UNION ALL
+SELECT 'database', grantee,
+       string_agg(format('GRANT %s ON DATABASE current TO %s%s;', privileges, grantee,
+                         CASE WHEN is_grantable THEN ' WITH GRANT OPTION' END),
+                  E'\n' ORDER BY is_grantable),
+       NULL, NULL
+FROM database_right GROUP BY grantee
