@@ -290,12 +290,12 @@ fn refused(sql: &str, statement: &Statement<'_>, transactional: bool) -> Option<
     }
 }
 
-/// The line counts where the file begins, and written like this, and nowhere else.
+/// The line counts where a migration begins, and written like this: else it is a comment.
 fn misplaced_no_transaction(sql: &str, purpose: Purpose) -> Option<Problem> {
-    let wanted = purpose.transactional();
-    let (at, _) = comments(sql).find(|(_, comment)| {
-        comment.trim_start_matches('-').trim().eq_ignore_ascii_case("no-transaction") && wanted
-    })?;
+    let is_meant = |&(_, comment): &(usize, &str)| {
+        comment.trim_start_matches('-').trim().eq_ignore_ascii_case("no-transaction")
+    };
+    let (at, _) = comments(sql).find(is_meant).filter(|_| purpose.transactional())?;
     let help = "It has to be the first line of a migration: `-- no-transaction`.";
     Some(Problem::new(at, "no-transaction", "This has no effect here.").help(help))
 }

@@ -7,6 +7,7 @@ use std::fmt;
 
 use serde::Serialize;
 use squawk_syntax::SyntaxKind::{self, *};
+use squawk_syntax::ast::{AstNode, Vacuum};
 use squawk_syntax::{SourceFile, SyntaxNode};
 
 /// A lock on a relation, from the weakest to the strongest.
@@ -117,7 +118,6 @@ pub fn touches(statement: &str) -> Option<Vec<Touch>> {
     }
     let mut statements = parse.tree().stmts();
     let (Some(only), None) = (statements.next(), statements.next()) else { return None };
-    use squawk_syntax::ast::AstNode;
     of_statement(only.syntax())
 }
 
@@ -126,7 +126,7 @@ pub(crate) fn of_statement(statement: &SyntaxNode) -> Option<Vec<Touch>> {
     if !is_understood(statement) {
         return None;
     }
-    let cascades = children(statement).any(|child| child.kind() == CASCADE);
+    let cascades = statement.children().any(|child| child.kind() == CASCADE);
     let mut touches: Vec<Touch> = Vec::new();
     for name in statement.descendants().filter(is_name) {
         let Some(touch) = touch(statement, &name)? else { continue };
@@ -168,7 +168,7 @@ fn is_understood(statement: &SyntaxNode) -> bool {
         ALTER_TABLE | ALTER_INDEX | ALTER_MATERIALIZED_VIEW => !has(ALL_IN_TABLESPACE),
         ALTER_TYPE => has(ADD_VALUE),
         CREATE_SCHEMA => {
-            children(statement).all(|child| !format!("{:?}", child.kind()).starts_with("CREATE_"))
+            statement.children().all(|child| !format!("{:?}", child.kind()).starts_with("CREATE_"))
         }
         DROP_AGGREGATE | DROP_DOMAIN | DROP_FUNCTION | DROP_PROCEDURE | DROP_ROUTINE
         | DROP_SCHEMA | DROP_TYPE | DROP_COLLATION => !has(CASCADE),
@@ -260,9 +260,9 @@ fn calls_own_function(node: &SyntaxNode) -> bool {
     if node.kind() != CALL_EXPR {
         return false;
     }
-    let function = children(node).find(|child| child.kind() == FIELD_EXPR);
+    let function = node.children().find(|child| child.kind() == FIELD_EXPR);
     function.is_some_and(|function| {
-        children(&function).next().is_some_and(|schema| text(&schema) != "pg_catalog")
+        function.children().next().is_some_and(|schema| text(&schema) != "pg_catalog")
     })
 }
 
@@ -287,11 +287,9 @@ fn is_name(node: &SyntaxNode) -> bool {
 /// What is locked under this name. The inner `None` when nothing is; the outer when who knows.
 fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
     use LockMode::*;
-    let Some(context) = name.ancestors().skip(1).find(|node| {
+    let context = name.ancestors().skip(1).find(|node| {
         !matches!(node.kind(), TABLE_RELATION_NAME | RELATION_NAME | RELATION_LIST | TABLE_LIST)
-    }) else {
-        return None;
-    };
+    })?;
     let concurrently = statement
         .descendants_with_tokens()
         .filter(|token| token.kind() == CONCURRENTLY_KW)
@@ -303,15 +301,15 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
         RELATION_FROM_ITEM if locks_rows(name) => RowShare,
         RELATION_FROM_ITEM | TABLE | LIKE_CLAUSE => AccessShare,
         INSERT | UPDATE | DELETE | MERGE => RowExclusive,
-        COPY_TABLE if children(statement).any(|child| child.kind() == COPY_FROM) => RowExclusive,
+        COPY_TABLE if statement.children().any(|child| child.kind() == COPY_FROM) => RowExclusive,
         COPY_TABLE => AccessShare,
 
-        CREATE_VIEW if children(&context).any(|child| child.kind() == OR_REPLACE) => {
+        CREATE_VIEW if context.children().any(|child| child.kind() == OR_REPLACE) => {
             AccessExclusive
         }
         CREATE_INDEX if name.kind() == INDEX => {
             // An index is in the schema of its table.
-            let table = children(&context).find(|child| child.kind() == TABLE_RELATION_NAME)?;
+            let table = context.children().find(|child| child.kind() == TABLE_RELATION_NAME)?;
             let table = table.descendants().find(|node| node.kind() == TABLE_NAME_REF)?;
             if let Some((schema, _)) = text(&table).rsplit_once('.') {
                 relation = format!("{schema}.{relation}");
@@ -339,12 +337,12 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
         }
 
         ALTER_TABLE | ALTER_FOREIGN_TABLE | ALTER_MATERIALIZED_VIEW => {
-            work = children(&context).filter_map(|action| work_of(&action)).max();
-            children(&context).filter_map(|action| level_of_table(&action)).max()?
+            work = context.children().filter_map(|action| work_of(&action)).max();
+            context.children().filter_map(|action| level_of_table(&action)).max()?
         }
-        ALTER_INDEX => children(&context).filter_map(|action| level_of_index(&action)).max()?,
+        ALTER_INDEX => context.children().filter_map(|action| level_of_index(&action)).max()?,
         ALTER_SEQUENCE => {
-            children(&context).filter_map(|action| level_of_sequence(&action)).max()?
+            context.children().filter_map(|action| level_of_sequence(&action)).max()?
         }
         ALTER_VIEW => AccessExclusive,
         ATTACH_PARTITION => {
@@ -508,7 +506,7 @@ fn work_of(action: &SyntaxNode) -> Option<Work> {
 }
 
 fn is_serial(column: &SyntaxNode) -> bool {
-    let name = children(column).find(|child| child.kind() == PATH_TYPE).map(|name| text(&name));
+    let name = column.children().find(|child| child.kind() == PATH_TYPE).map(|name| text(&name));
     name.is_some_and(|name| {
         ["serial", "bigserial", "smallserial", "serial2", "serial4", "serial8"]
             .contains(&name.to_ascii_lowercase().as_str())
@@ -517,7 +515,7 @@ fn is_serial(column: &SyntaxNode) -> bool {
 
 /// Whether an option has the value no.
 fn is_off(option: &SyntaxNode) -> bool {
-    let value = children(option).next().map(|value| text(&value).to_ascii_lowercase());
+    let value = option.children().next().map(|value| text(&value).to_ascii_lowercase());
     option.kind() == REINDEX_OPTION_CONCURRENTLY
         && value.is_some_and(|value| ["off", "false", "0"].contains(&value.trim_matches('\'')))
 }
@@ -525,7 +523,7 @@ fn is_off(option: &SyntaxNode) -> bool {
 /// The mode of `LOCK TABLE`.
 fn explicit(lock: &SyntaxNode) -> LockMode {
     let clause = lock.descendants().find(|node| node.kind() == LOCK_MODE_CLAUSE);
-    let mode = clause.and_then(|clause| children(&clause).next()).map(|mode| mode.kind());
+    let mode = clause.and_then(|clause| clause.children().next()).map(|mode| mode.kind());
     match mode {
         Some(ACCESS_SHARE) => LockMode::AccessShare,
         Some(ROW_SHARE) => LockMode::RowShare,
@@ -539,7 +537,6 @@ fn explicit(lock: &SyntaxNode) -> LockMode {
 }
 
 fn is_full_vacuum(statement: &SyntaxNode) -> bool {
-    use squawk_syntax::ast::{AstNode, Vacuum};
     Vacuum::cast(statement.clone()).is_some_and(|vacuum| vacuum.is_full())
 }
 
@@ -553,11 +550,11 @@ fn is_query_name(statement: &SyntaxNode, name: &SyntaxNode) -> bool {
 fn locks_rows(name: &SyntaxNode) -> bool {
     let Some(select) = name.ancestors().find(|node| node.kind() == SELECT) else { return false };
     let own = [Some(text(name)), name.next_sibling().map(|alias| text(&alias))];
-    children(&select).filter(|child| child.kind() == LOCKING_CLAUSE).any(|clause| {
-        let Some(of) = children(&clause).find(|child| child.kind() == LOCKING_OF) else {
+    select.children().filter(|child| child.kind() == LOCKING_CLAUSE).any(|clause| {
+        let Some(of) = clause.children().find(|child| child.kind() == LOCKING_OF) else {
             return true;
         };
-        children(&of).any(|one| {
+        of.children().any(|one| {
             let one = text(&one);
             own.iter().flatten().any(|own| {
                 let last = own.rsplit(['.', ' ']).next();
@@ -565,10 +562,6 @@ fn locks_rows(name: &SyntaxNode) -> bool {
             })
         })
     })
-}
-
-fn children(node: &SyntaxNode) -> impl Iterator<Item = SyntaxNode> + use<> {
-    node.children()
 }
 
 /// A node as written, without comments and white space.

@@ -274,10 +274,19 @@ async fn database(server: &Postgres, name: &str) -> PgConnection {
 }
 
 #[test]
-fn a_server_takes_the_locks_that_are_claimed() {
+fn the_installed_server_takes_the_locks_that_are_claimed() {
+    compare(Source::Any);
+}
+
+#[test]
+fn the_bundled_server_takes_the_locks_that_are_claimed() {
+    compare(Source::Bundled);
+}
+
+fn compare(source: Source) {
     RUNTIME.block_on(async {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let server = Postgres::start_empty(folder, Source::Any, true).await.expect("a server");
+        let server = Postgres::start_empty(folder, source, true).await.expect("a server");
         let mut connection = database(&server, "claims").await;
         let mut observer = connect(&server, "claims").await;
         let mut wrong = within_transactions(&mut connection, &mut observer).await;
