@@ -249,13 +249,9 @@ fn refused(sql: &str, statement: &Statement<'_>, transactional: bool) -> Option<
             Problem::new(at, "transaction-control", "Each statement is a transaction of its own.")
                 .help("What belongs together goes into a file without `-- no-transaction`."),
         ),
-        Kind::SessionSetting => Some(
-            Problem::new(
-                at,
-                "session-setting",
-                "A setting of the session outlasts the file, and is lost when the file is resumed.",
-            )
-            .help("Use `SET LOCAL` in a transaction."),
+        Kind::SessionSetting if transactional => Some(
+            Problem::new(at, "session-setting", "A setting of the session outlasts its transaction.")
+                .help("Use `SET LOCAL`."),
         ),
         Kind::LocalSetting if !transactional => Some(Problem::new(
             at,
@@ -510,6 +506,7 @@ mod tests {
             ("-- no-transaction\nROLLBACK", vec!["transaction-control"]),
             ("SET search_path = s", vec!["session-setting"]),
             ("SET LOCAL lock_timeout = 0", vec![]),
+            ("-- no-transaction\nSET lock_timeout = 0", vec![]),
             ("-- no-transaction\nSET LOCAL lock_timeout = 0", vec!["local-setting"]),
             ("VACUUM s.t", vec!["not-in-transaction"]),
             ("-- no-transaction\nVACUUM s.t", vec![]),
