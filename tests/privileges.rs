@@ -104,7 +104,8 @@ fn everything_works(app: &App) -> bool {
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
     let mut examples = manifest.component.values().flat_map(|component| component.examples());
     let are_true = examples.all(|example| app.call(example).status == example.status);
-    let dataset = "SELECT coalesce(min(id::text), 'none') FROM katas.dataset WHERE state = 'loaded'";
+    let dataset =
+        "SELECT coalesce(min(id::text), 'none') FROM katas.dataset WHERE state = 'loaded'";
     let prices = "SELECT coalesce(min(name), 'none') FROM katas.price_list";
     let user = "SELECT coalesce(min(id)::text, 'none') FROM katas.person";
     let are_gone = [("v1/datasets", dataset), ("v1/price-lists", prices), ("v2/users", user)]

@@ -1,5 +1,5 @@
-//! The project's schema, as PostgreSQL's catalog has it: a list of SQL statements that is the same for
-//! the same schema, whichever server it is on.
+//! The project's schema, as PostgreSQL's catalog has it: a list of SQL statements that is the same
+//! for the same schema, whichever server it is on.
 //!
 //! The catalog can be read by whoever may connect. No other right is needed.
 

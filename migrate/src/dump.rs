@@ -1,4 +1,4 @@
-//! The schema as one text: made from the catalog without `pg_dump`, the same bytes for the same schema.
+//! The schema as one text, made without `pg_dump`: the same bytes for the same schema.
 
 use std::fmt::Write;
 
@@ -12,11 +12,11 @@ use crate::{Error, Project};
 ///
 /// An administrator can run it in an empty database that `bootstrap` has prepared: this makes the
 /// same schema. What belongs to the whole server or to the database (the roles, their settings and
-/// memberships, who may connect) is in it as comments. Passwords are not in it, nor is anything that
-/// depends on the time, the server's version or the database's name.
+/// memberships, who may connect) is in it as comments. Passwords are not in it, nor is anything
+/// that depends on the time, the server's version or the database's name.
 ///
-/// Needs no right but to connect, and a connection that is in no transaction. Rights that were granted
-/// by somebody who had them granted in turn may come before those that they depend on.
+/// Needs no right but to connect, and a connection that is in no transaction. Rights that were
+/// granted by somebody who had them granted in turn may come before those that they depend on.
 pub async fn write_dump(
     connection: &mut PgConnection,
     project: &Project,
@@ -39,7 +39,8 @@ pub(crate) fn text(catalog: &Catalog, schema: &str, version: i64) -> String {
         let maker = object.maker();
         match (last, maker) {
             (Maker::Bootstrap, Maker::Administrator) => {
-                text += "\n-- session: settings\nSET search_path = '';\nSET check_function_bodies = off;\n";
+                text += "\n-- session: settings\nSET search_path = '';\n";
+                text += "SET check_function_bodies = off;\n";
             }
             (Maker::Owner, Maker::Administrator) => {
                 text += "\n-- session: as the administrator\nRESET ROLE;\n";

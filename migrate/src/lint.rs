@@ -250,8 +250,12 @@ fn refused(sql: &str, statement: &Statement<'_>, transactional: bool) -> Option<
                 .help("What belongs together goes into a file without `-- no-transaction`."),
         ),
         Kind::SessionSetting if transactional => Some(
-            Problem::new(at, "session-setting", "A setting of the session outlasts its transaction.")
-                .help("Use `SET LOCAL`."),
+            Problem::new(
+                at,
+                "session-setting",
+                "A setting of the session outlasts its transaction.",
+            )
+            .help("Use `SET LOCAL`."),
         ),
         Kind::LocalSetting if !transactional => Some(Problem::new(
             at,

@@ -15,8 +15,8 @@ use crate::{Error, Project, dump};
 pub struct Verified {
     /// The version of the schema, as it was given.
     pub version: i64,
-    /// SHA-256 of what `dump` prints of this database, in hexadecimal digits. Without drift it is that
-    /// of the project's `schema.sql`.
+    /// SHA-256 of what `dump` prints of this database, in hexadecimal digits. Without drift it is
+    /// that of the project's `schema.sql`.
     pub fingerprint: String,
     /// What is not as it should be, in the order of a dump. Rows are data, and no drift; nor is
     /// anything in other schemas.
@@ -36,8 +36,8 @@ pub struct Difference {
     pub found: Option<String>,
 }
 
-/// Compares the catalog with the project's `schema.sql`. `version` is the one that the ledger has, and
-/// has to be the project's newest: there is nothing to compare another one with.
+/// Compares the catalog with the project's `schema.sql`. `version` is the one that the ledger has,
+/// and has to be the project's newest: there is nothing to compare another one with.
 ///
 /// Needs no right but to connect, and a connection that is in no transaction.
 pub async fn compare(
@@ -70,12 +70,12 @@ fn differences(expected: Vec<Object>, found: Vec<Object>) -> Vec<Difference> {
     type Pair = (Option<String>, Option<String>);
     let mut pairs = BTreeMap::<(usize, String, String), Pair>::new();
     // What is there so that a dump can be restored is not looked at.
-    let is_ours = |object: &Object| !matches!(object.kind.as_str(), "session" | "ledger");
-    for object in expected.into_iter().filter(is_ours) {
+    let is_compared = |object: &Object| !matches!(object.kind.as_str(), "session" | "ledger");
+    for object in expected.into_iter().filter(is_compared) {
         pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().0 =
             Some(object.sql);
     }
-    for object in found.into_iter().filter(is_ours) {
+    for object in found.into_iter().filter(is_compared) {
         pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().1 =
             Some(object.sql);
     }

@@ -1,4 +1,24 @@
--- The schema, its owner, and the extensions of the database.
+-- The schema, its owner, and the extensions that it needs: those in it, and those that something in
+-- it is made with. Others are the administrator's.
+, ours AS (
+  SELECT tableoid, oid FROM pg_class WHERE relnamespace = (SELECT oid FROM namespace)
+  UNION ALL
+  SELECT tableoid, oid FROM pg_proc WHERE pronamespace = (SELECT oid FROM namespace)
+  UNION ALL
+  SELECT tableoid, oid FROM pg_type WHERE typnamespace = (SELECT oid FROM namespace)
+  UNION ALL
+  SELECT tableoid, oid FROM pg_constraint WHERE connamespace = (SELECT oid FROM namespace)
+  UNION ALL
+  SELECT tableoid, oid FROM pg_attrdef
+  WHERE adrelid IN (SELECT oid FROM pg_class WHERE relnamespace = (SELECT oid FROM namespace))
+),
+needed AS (
+  SELECT extension.refobjid AS oid
+  FROM ours
+  JOIN pg_depend d ON (d.classid, d.objid) = (ours.tableoid, ours.oid)
+  JOIN pg_depend extension
+    ON (extension.classid, extension.objid) = (d.refclassid, d.refobjid) AND extension.deptype = 'e'
+)
 SELECT 'schema' AS kind, name,
        format('CREATE SCHEMA %s AUTHORIZATION %I;', name, pg_get_userbyid(nspowner)) AS sql,
        class::bigint, oid::bigint AS id
@@ -9,6 +29,7 @@ SELECT 'extension', quote_ident(e.extname),
        e.tableoid::bigint, e.oid::bigint
 FROM pg_extension e JOIN pg_namespace n ON n.oid = e.extnamespace
 WHERE e.extname <> 'plpgsql'
+  AND (e.extnamespace = (SELECT oid FROM namespace) OR e.oid IN (SELECT oid FROM needed))
 UNION ALL
 SELECT 'session', 'as the owner', format('SET ROLE %I;', pg_get_userbyid(nspowner)), NULL, NULL
 FROM namespace
