@@ -342,3 +342,61 @@ fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// The commands between backticks in the documents.
+    fn documented() -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folders = [root.clone(), root.join("docs"), root.join("migrate/sql/migrations")];
+        let files = folders.iter().flat_map(|folder| folder.read_dir().expect("it is a folder"));
+        let paths = files.map(|file| file.expect("it is a file").path());
+        let texts = paths
+            .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+            .map(|path| std::fs::read_to_string(path).expect("it is text"));
+        let code = |text: String| {
+            let spans = text.split('`').skip(1).step_by(2).map(str::to_owned);
+            spans.filter(|span| span.starts_with("migrate ")).collect::<Vec<_>>()
+        };
+        texts.flat_map(code).collect()
+    }
+
+    #[test]
+    fn the_documents_commands_are_understood() {
+        let commands = documented();
+        assert!(commands.len() > 10, "{commands:?}");
+        for command in commands {
+            match Cli::try_parse_from(command.split_whitespace()) {
+                Ok(_) => {}
+                // A name for what it does, without its arguments.
+                Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {}
+                Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
+                Err(error) => panic!("{command}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_is_documented() {
+        let documented = documented();
+        for command in Cli::command().get_subcommands() {
+            let name = format!("migrate {}", command.get_name());
+            assert!(documented.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_manual_lists_every_exit_code() {
+        for code in ["0", "1", "2", "3", "4", "5", "6", "7", "9", "75", "130"] {
+            let line = |line: &str| line.split_whitespace().next() == Some(code);
+            assert!(MANUAL.lines().any(line), "{code}");
+        }
+    }
+}
