@@ -17,10 +17,10 @@ pub enum Error {
     /// The ledger and the migrations contradict each other: nothing was done.
     #[error("{0}")]
     Integrity(String),
-    /// A statement of a migration failed, and the migration was rolled back.
+    /// A statement of a migration or of a seed failed, and its transaction was rolled back.
     #[error("{migration}.sql{}: {message} ({code}){}", at(*line), hint.as_ref().map(|hint| format!("\n{hint}")).unwrap_or_default())]
     Sql {
-        /// The migration's name.
+        /// The name of the file, without its ending.
         migration: String,
         /// The line in its file, from 1, when PostgreSQL tells.
         line: Option<usize>,
@@ -68,10 +68,16 @@ impl Error {
 
     /// A statement of `migration` failed.
     pub(crate) fn of_migration(migration: &Migration, error: sqlx::Error) -> Error {
+        let name = name(migration.version, &migration.description);
+        Error::of_file(&name, migration.sql.as_str(), error)
+    }
+
+    /// A statement failed in the file of this name, which has this text.
+    pub(crate) fn of_file(name: &str, sql: &str, error: sqlx::Error) -> Error {
         let Some(refusal) = postgres_error(&error) else { return error.into() };
         let line = match refusal.position() {
             Some(PgErrorPosition::Original(position)) => {
-                let before = migration.sql.as_str().chars().take(position.saturating_sub(1));
+                let before = sql.chars().take(position.saturating_sub(1));
                 Some(1 + before.filter(|&character| character == '\n').count())
             }
             _ => None,
@@ -83,7 +89,7 @@ impl Error {
             _ => refusal.hint().or(refusal.detail()).map(str::to_owned),
         };
         Error::Sql {
-            migration: name(migration.version, &migration.description),
+            migration: name.to_owned(),
             line,
             message: refusal.message().to_owned(),
             code: refusal.code().to_owned(),

@@ -12,17 +12,21 @@
 mod backoff;
 mod bootstrap;
 mod database;
+mod environment;
 mod error;
 mod ledger;
 mod lock;
 mod project;
+mod seed;
 mod status;
 mod up;
 
 pub use bootstrap::{Password, bootstrap, has_role};
 pub use database::Database;
+pub use environment::{Environment, mark};
 pub use error::Error;
 pub use project::{File, Project, Script};
+pub use seed::{OnProgress, Seed, SeedOptions, SeedProgress, Seeded, SeededRows, seed, seeds};
 pub use status::{Migration, State, status, wait};
 pub use up::{Up, up};
 

@@ -1,11 +1,15 @@
 //! `migrate`: the schema's command line. Data goes to standard output, progress to standard error.
 
+mod bar;
+
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Duration;
 
 use clap::{Parser, Subcommand};
-use migrate::{Database, Error, Password, State};
+use migrate::{Database, Environment, Error, Password, Project, SeedOptions, State};
+
+use crate::bar::Bar;
 
 /// Brings the schema of the database to the version that this build needs.
 #[derive(Parser)]
@@ -69,6 +73,25 @@ enum Command {
         /// Leave alone the rights that everybody has in the database
         #[arg(long)]
         shared_database: bool,
+        /// What the database is for: development, test, staging, or any word in lower case. It is
+        /// production unless it is marked otherwise; without this option the mark stays as it is
+        #[arg(long, value_name = "NAME")]
+        environment: Option<Environment>,
+    },
+    /// Load data for trying things out: the same everywhere, once, and never in production
+    ///
+    /// What is there already is not loaded again. Any number of these can run at the same time: they
+    /// share the work.
+    Seed {
+        /// Load so many rows of each seed that scales, in place of its own number
+        #[arg(long, value_name = "ROWS")]
+        scale: Option<u64>,
+        /// Load only the seeds of these names
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        only: Vec<String>,
+        /// Show which seeds there are, and load nothing; needs no database
+        #[arg(long, conflicts_with_all = ["scale", "only"])]
+        list: bool,
     },
 }
 
@@ -85,6 +108,14 @@ async fn main() -> ExitCode {
 
 async fn run(cli: Cli) -> Result<(), Error> {
     let report = &|line: &str| eprintln!("{line}");
+    let project = Project::built_in();
+    if let Command::Seed { list: true, .. } = cli.command {
+        for seed in migrate::seeds(&project)? {
+            let scales = if seed.scales { ", scales" } else { "" };
+            println!("{:20} {}\n{:20} rows: {}{scales}", seed.name, seed.about, "", seed.rows);
+        }
+        return Ok(());
+    }
     let url = cli.database_url.ok_or_else(|| {
         Error::Usage("no database: give --database-url or set DATABASE_URL".to_owned())
     })?;
@@ -118,13 +149,22 @@ async fn run(cli: Cli) -> Result<(), Error> {
             let reached = migrate::wait(&database, version, timeout, report).await?;
             println!("the schema is at version {reached}");
         }
-        Command::Bootstrap { password, shared_database } => {
+        Command::Bootstrap { password, shared_database, environment } => {
             let secrets = password.iter().map(|(role, file)| secret(role, file));
             let secrets = secrets.collect::<Result<Vec<_>, _>>()?;
             let passwords: Vec<_> =
                 secrets.iter().map(|(role, password)| Password { role, password }).collect();
             migrate::bootstrap(&database, &passwords, !shared_database, report).await?;
+            if let Some(environment) = &environment {
+                migrate::mark(&database, environment, report).await?;
+            }
             println!("the roles are in place");
+        }
+        Command::Seed { scale, only, list: _ } => {
+            let (options, bar) = (SeedOptions { scale, only }, Bar::new());
+            let tell = &|progress: migrate::SeedProgress<'_>| bar.tell(progress);
+            let seeded = migrate::seed(&database, &project, &options, tell, report).await?;
+            print!("{seeded}");
         }
     }
     Ok(())

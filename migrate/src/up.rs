@@ -135,7 +135,9 @@ async fn apply(
 }
 
 /// Which transaction this is, as whom, and where names are looked up.
-async fn standing(connection: &mut PgConnection) -> Result<(String, String, String), sqlx::Error> {
+pub(crate) async fn standing(
+    connection: &mut PgConnection,
+) -> Result<(String, String, String), sqlx::Error> {
     sqlx::query_as(
         "SELECT pg_current_xact_id()::text, current_user::text, current_setting('search_path')",
     )
