@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use migrate::{Database, Password, State};
+use migrate::{Database, Password, Project, SeedOptions, State};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub state: PathBuf,
     /// Whether to begin with an empty database.
     pub fresh: bool,
+    /// Whether to load data for trying things out into the database of our own.
+    pub seed: bool,
     /// Which PostgreSQL may be used.
     pub source: Source,
     /// What runs the components.
@@ -192,8 +194,12 @@ async fn prepare_own(options: &Options, report: Report<'_>) -> anyhow::Result<Re
         Password { role: "katas_migrator", password: &migrator },
     ];
     migrate::bootstrap(&administrator, &passwords, true, &|_| ()).await?;
-    let url = postgres.url("katas_migrator", &migrator, postgres::DATABASE);
-    migrate_up(&Database::new(&url)?, report).await?;
+    migrate::mark(&administrator, &"development".parse()?, &|_| ()).await?;
+    let migrator = Database::new(&postgres.url("katas_migrator", &migrator, postgres::DATABASE))?;
+    migrate_up(&migrator, report).await?;
+    if options.seed {
+        seed(&migrator, report).await?;
+    }
     let url = postgres.url("katas_app", &app, postgres::DATABASE);
     Ok(Ready {
         url: format!("{url}&application_name=katas&connect_timeout=3"),
@@ -228,6 +234,15 @@ async fn migrate_up(database: &Database, report: Report<'_>) -> anyhow::Result<(
     let lock_wait = Duration::from_secs(60);
     let up = migrate::up(database, lock_wait, &|line| report("", line)).await?;
     report("Schema", &format!("version {}", up.version));
+    Ok(())
+}
+
+async fn seed(database: &Database, report: Report<'_>) -> anyhow::Result<()> {
+    let (project, options) = (Project::built_in(), SeedOptions::default());
+    let seeded = migrate::seed(database, &project, &options, &|_| (), &|_| ()).await?;
+    for seed in seeded.seeds {
+        report("Seed", &format!("{}: {} rows, {} of them new", seed.seed, seed.rows, seed.loaded));
+    }
     Ok(())
 }
 
