@@ -49,6 +49,10 @@ struct Up {
     #[arg(long, conflicts_with = "database_url")]
     fresh: bool,
 
+    /// Load data for trying things out into the database of our own, once
+    #[arg(long, conflicts_with = "database_url")]
+    seed: bool,
+
     /// What runs the components
     #[arg(long, value_enum, default_value_t = Engine::Katas)]
     engine: Engine,
@@ -91,6 +95,7 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
         database_url: arguments.database_url,
         migrate_url: arguments.migrate_database_url,
         fresh: arguments.fresh,
+        seed: arguments.seed,
         source: if arguments.bundled_postgres { Source::Bundled } else { Source::Any },
         engine: arguments.engine,
     };

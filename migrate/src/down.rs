@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::database::Database;
+use crate::environment;
 use crate::event::{Event, Report};
 use crate::ledger::{self, Applied, OutOfOrder, pending};
 use crate::project::{Migration, Project, Script};
@@ -42,11 +43,12 @@ pub async fn down(
         project.migration(version)?;
     }
     let mut runner = Runner::connect(project, database, patience, report).await?;
-    if runner.session.is_production() && !production {
+    let environment = environment::read(&mut runner.session.connection).await?;
+    if environment.is_production() && !production {
         return Err(Error::Refused(
             "this database is in production, as far as anybody has said, and undoing a migration \
-             loses what its tables hold: mark it with `migrate bootstrap --environment \
-             development`, or say --production"
+             loses what its tables hold: if it is not, its owner runs `migrate bootstrap --environment \
+             development`; if it is meant, say --production"
                 .to_owned(),
         ));
     }

@@ -5,7 +5,6 @@ use std::fmt;
 use serde::Serialize;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use crate::project::Script;
 use crate::statements::Statement;
 
 /// Why a command did not do what it was asked for.
@@ -114,9 +113,9 @@ impl Error {
         matches!(self, Error::Unavailable(_))
     }
 
-    /// `statement` of `script` failed; `next` says what remains and what to do.
+    /// `statement` of a file failed; `next` says what remains and what to do.
     pub(crate) fn of_statement(
-        script: &Script,
+        file: &str,
         statement: &Statement<'_>,
         error: sqlx::Error,
         next: String,
@@ -127,7 +126,7 @@ impl Error {
             return error.into();
         }
         Error::Sql(Box::new(SqlFailure {
-            file: script.file.clone(),
+            file: file.to_owned(),
             line: statement.line + lines_before(statement.text, refusal.position()),
             statement: beginning(statement.text),
             message: refusal.message().to_owned(),

@@ -22,6 +22,13 @@ pub(crate) struct Standing {
     pub(crate) search_path: String,
 }
 
+impl Standing {
+    /// How things stand now.
+    pub(crate) async fn now(connection: &mut PgConnection) -> Result<Standing, sqlx::Error> {
+        sqlx::query_as(AssertSqlSafe(format!("SELECT {STANDING}"))).fetch_one(connection).await
+    }
+}
+
 /// A row of the ledger.
 #[derive(Debug, sqlx::FromRow)]
 pub(crate) struct Applied {

@@ -9,7 +9,7 @@ use crate::backoff::Backoff;
 use crate::database::Database;
 use crate::error::code;
 use crate::event::{Event, Report, because_of};
-use crate::ledger::{Applied, Ledger, STANDING, Standing};
+use crate::ledger::{Applied, Ledger, Standing};
 use crate::lock::Lock;
 use crate::project::{Migration, Project, Script};
 use crate::session::Session;
@@ -206,7 +206,7 @@ impl<'a> Runner<'a> {
             self.session.execute(statement.text, &script.file, self.report).await;
         done.map_err(|error| match in_the_way(&error) {
             Some(reason) => Failed::InTheWay { reason: reason.to_owned(), blockers },
-            None => Failed::For(Error::of_statement(script, statement, error, next())),
+            None => Failed::For(Error::of_statement(&script.file, statement, error, next())),
         })
     }
 
@@ -229,14 +229,12 @@ impl<'a> Runner<'a> {
         let line = statements.last().map_or(1, |statement| statement.line);
         let commit = Statement { text: "COMMIT", line };
         let next = format!("nothing of the file remains; {}", mend(direction));
-        Err(Failed::For(Error::of_statement(script, &commit, error, next)))
+        Err(Failed::For(Error::of_statement(&script.file, &commit, error, next)))
     }
 
     /// Refuses what has changed between the beginning and the end of a transaction and should not.
     pub(crate) async fn compare(&mut self, before: Standing, script: &Script) -> Result<(), Error> {
-        let sql = format!("SELECT {STANDING}");
-        let now: Standing =
-            sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut self.session.connection).await?;
+        let now = Standing::now(&mut self.session.connection).await?;
         let problem = if now.transaction != before.transaction {
             "ends the transaction that it runs in: a part of it may remain. Take that out, or begin \
              the file with the line `-- no-transaction`"

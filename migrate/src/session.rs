@@ -28,7 +28,6 @@ struct Facts {
     database: String,
     superuser: bool,
     token: Option<String>,
-    environment: Option<String>,
 }
 
 impl Session {
@@ -40,8 +39,7 @@ impl Session {
         let facts: Facts = sqlx::query_as(
             "SELECT pg_backend_pid() AS pid, current_database()::text AS database,
                     (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) AS superuser,
-                    current_setting('migrate.session', true) AS token,
-                    current_setting('migrate.environment', true) AS environment",
+                    current_setting('migrate.session', true) AS token",
         )
         .fetch_one(&mut connection)
         .await?;
@@ -65,11 +63,6 @@ impl Session {
     /// What only this session has among its settings.
     pub(crate) fn token(&self) -> &str {
         &self.token
-    }
-
-    /// Whether real data may be in the database: one that nobody has marked is taken for it.
-    pub(crate) fn is_production(&self) -> bool {
-        !matches!(self.facts.environment.as_deref(), Some(name) if !name.is_empty() && name != "production")
     }
 
     /// Refuses to act as somebody for whom no limits hold.

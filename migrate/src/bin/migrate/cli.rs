@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use migrate::{Database, Error, OutOfOrder, Patience, Project};
+use migrate::{Database, Environment, Error, OutOfOrder, Patience, Project};
 
 /// Brings the schema of a PostgreSQL database to the version that this build needs
 ///
@@ -209,6 +209,30 @@ pub(crate) enum Command {
         /// Leave alone the rights that everybody has in the database
         #[arg(long)]
         shared_database: bool,
+        /// What the database is for: development, test, staging, or another word in lower case
+        ///
+        /// It is production until it is marked otherwise, and `seed` and `down` keep out of production.
+        /// Without this option a mark stays as it is.
+        #[arg(long, value_name = "NAME")]
+        environment: Option<Environment>,
+    },
+    /// Load data to try things out with: the same everywhere, once, and never in production
+    ///
+    /// What is there already is not loaded again. Any number of these can run at the same time: they
+    /// share the work.
+    Seed {
+        /// Load so many rows of each seed that scales, in place of its own number
+        #[arg(long, value_name = "ROWS")]
+        scale: Option<u64>,
+        /// Load only the seeds of these names
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        only: Vec<String>,
+        /// Show which seeds there are, and load nothing; needs no database
+        #[arg(long, conflicts_with_all = ["scale", "only"])]
+        list: bool,
+        /// Load even as a superuser, who then owns the table that says what has been loaded
+        #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
+        allow_superuser: bool,
     },
 }
 
@@ -259,6 +283,9 @@ impl Cli {
                 .statement_timeout(changing.statement_timeout)
                 .allow_superuser(changing.allow_superuser);
         }
+        if let Command::Seed { allow_superuser, .. } = self.command {
+            database = database.allow_superuser(allow_superuser);
+        }
         Ok(database)
     }
 
@@ -287,6 +314,7 @@ impl Command {
             Command::Repair { .. } => "repair",
             Command::New { .. } => "new",
             Command::Bootstrap { .. } => "bootstrap",
+            Command::Seed { .. } => "seed",
         }
     }
 

@@ -1,5 +1,6 @@
 //! `migrate`: the schema's command line. Data goes to standard output, progress to standard error.
 
+mod bar;
 mod cli;
 mod outcome;
 mod progress;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use migrate::{Back, Database, Error, Password, Project, UpOptions};
+use migrate::{Back, Database, Error, Password, Project, SeedOptions, UpOptions};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -119,6 +120,7 @@ async fn run(
             return create(cli, &project, name, !no_transaction, &print);
         }
         Command::Lint => return lint(&project, &print),
+        Command::Seed { list: true, .. } => return list_seeds(&project, &print),
         _ => {}
     }
     // Its message is all there is to it.
@@ -193,13 +195,23 @@ async fn run(
             print.out(&repair, &repair);
             Ok(None)
         }
-        Command::Bootstrap { password, password_env, shared_database } => {
+        Command::Bootstrap { password, password_env, shared_database, environment } => {
             let secrets = passwords(password, password_env)?;
             let secrets: Vec<_> =
                 secrets.iter().map(|(role, password)| Password { role, password }).collect();
             let exclusive = !shared_database;
             migrate::bootstrap(&project, database, &secrets, exclusive, report).await?;
+            if let Some(environment) = environment {
+                migrate::mark(database, environment, report).await?;
+            }
             print.out(&serde_json::json!({}), "the roles are in place");
+            Ok(None)
+        }
+        Command::Seed { scale, only, .. } => {
+            let options = SeedOptions { scale: *scale, only: only.clone() };
+            let tell = &|rows: migrate::SeedProgress<'_>| progress.rows(rows);
+            let seeded = migrate::seed(&project, database, &options, tell, report).await?;
+            print.out(&seeded, &seeded);
             Ok(None)
         }
         Command::New { .. } | Command::Lint => {
@@ -233,6 +245,17 @@ fn lint(project: &Project, print: &Printer) -> Result<Option<i64>, Error> {
         0 => Ok(None),
         count => Err(Error::Lint(format!("lint has findings: {count}"))),
     }
+}
+
+fn list_seeds(project: &Project, print: &Printer) -> Result<Option<i64>, Error> {
+    let seeds = migrate::seeds(project)?;
+    let line = |seed: &migrate::Seed| {
+        let scales = if seed.scales { ", scales" } else { "" };
+        format!("{:20} {} (rows: {}{scales})", seed.name, seed.about, seed.rows)
+    };
+    let text = seeds.iter().map(line).collect::<Vec<_>>().join("\n");
+    print.out(&serde_json::json!({"seeds": seeds}), text);
+    Ok(None)
 }
 
 /// Standard output.
