@@ -241,7 +241,7 @@ async fn seed(database: &Database, report: Report<'_>) -> anyhow::Result<()> {
     let (project, options) = (Project::built_in(), SeedOptions::default());
     let seeded = migrate::seed(database, &project, &options, &|_| (), &|_| ()).await?;
     for seed in seeded.seeds {
-        report("Seed", &format!("{}: {} rows, {} of them new", seed.seed, seed.rows, seed.loaded));
+        report("Seed", &seed.to_string());
     }
     Ok(())
 }
