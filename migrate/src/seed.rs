@@ -84,14 +84,21 @@ pub struct SeededRows {
 impl fmt::Display for Seeded {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "a database for {}:", self.environment)?;
-        for SeededRows { seed, loaded, rows } in &self.seeds {
-            match loaded {
-                0 => write!(f, "\n{seed:40} already there ({rows} rows)")?,
-                _ if loaded == rows => write!(f, "\n{seed:40} {rows} rows")?,
-                _ => write!(f, "\n{seed:40} {rows} rows, {loaded} of them new")?,
-            }
+        self.seeds.iter().try_for_each(|seed| write!(f, "\n{seed}"))
+    }
+}
+
+impl fmt::Display for SeededRows {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:20} ", self.seed)?;
+        match (self.loaded, self.rows) {
+            // One that declares no rows brings its own.
+            (0, 1) => write!(f, "already there"),
+            (_, 1) => write!(f, "loaded"),
+            (0, rows) => write!(f, "already there ({rows} rows)"),
+            (loaded, rows) if loaded == rows => write!(f, "{rows} rows"),
+            (loaded, rows) => write!(f, "{rows} rows, {loaded} of them new"),
         }
-        Ok(())
     }
 }
 

@@ -212,7 +212,7 @@ fn only_what_scales_can_have_another_size() {
 fn many_at_once_share_the_rows() {
     let project = project(&[("people", SEED)]);
     let (url, alone) = (marked(), marked());
-    let scale = 3 * MANY;
+    let scale = 2 * MANY;
     let seeded = RUNTIME.block_on(async {
         let options = options(scale);
         let run = || seed_quietly(&url, &project, &options);

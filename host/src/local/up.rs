@@ -254,7 +254,7 @@ async fn seed(project: &Project, database: &Database, report: Report<'_>) -> any
     let options = SeedOptions::default();
     let seeded = migrate::seed(project, database, &options, &|_| (), &|_| ()).await?;
     for seed in seeded.seeds {
-        report("Seed", &format!("{}: {} rows, {} of them new", seed.seed, seed.rows, seed.loaded));
+        report("Seed", &seed.to_string());
     }
     Ok(())
 }

@@ -15,7 +15,7 @@ use crate::{Error, File};
 /// The comments at the head of the file declare the rows. `-- rows: 100` is how many there are, one
 /// when it is missing; with `-- rows: 100, scales` there may be more. Each `-- fake: NAME KIND` is a
 /// column. The SQL finds the rows in `pg_temp.fake`, numbered from 1 in the column `n`, and runs once
-/// for every [`BLOCK`](super::BLOCK) of them.
+/// for every 50,000 of them.
 #[derive(Clone, Debug, Serialize)]
 pub struct Seed {
     /// The name of its file, without the ending.
