@@ -233,7 +233,7 @@ impl Ledger {
                    CONSTRAINT _migrate_seeds_pkey PRIMARY KEY (seed, block)
                  );
                END IF;
-             EXCEPTION WHEN duplicate_table OR unique_violation THEN
+             EXCEPTION WHEN duplicate_table OR duplicate_object OR unique_violation THEN
                NULL; -- Made by somebody else just now.
              END $$"
         );
