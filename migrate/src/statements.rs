@@ -46,6 +46,19 @@ pub(crate) enum Kind {
     Other,
 }
 
+impl Kind {
+    /// Whether PostgreSQL refuses it within a transaction.
+    pub(crate) fn is_alone(&self) -> bool {
+        matches!(
+            self,
+            Kind::CreateIndexConcurrently { .. }
+                | Kind::ReindexConcurrently(_)
+                | Kind::DropIndexConcurrently(_)
+                | Kind::NotInTransaction
+        )
+    }
+}
+
 /// What is indexed anew.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Reindex {
