@@ -8,7 +8,7 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    BUNDLED, Project, RUNTIME, SERVER, assert_done, assert_failed, eventually, events, failure,
+    BUNDLED, Project, RUNTIME, SERVER, assert_done, assert_failed, events, eventually, failure,
     release,
 };
 
@@ -178,7 +178,7 @@ fn a_single_step_that_does_not_get_its_table_is_tried_again() {
 
 #[test]
 fn the_ledger_may_be_held_as_well() {
-    let project = Project::new(&[ITEM, CONCURRENT_INDEX]);
+    let project = Project::new(&[ITEM, ("0002_more.up.sql", "ALTER TABLE app.item ADD more int;")]);
     assert_done(&project.migrate(&["up", "--to", "1"]));
     // Whoever reads may, and who writes has to wait.
     let held = project.hold("LOCK TABLE app._sqlx_migrations IN SHARE MODE");
@@ -246,7 +246,8 @@ fn a_serialisation_failure_is_tried_again() {
            END IF;
          END $$;",
     )]);
-    project.sql("CREATE SEQUENCE public.attempts; GRANT USAGE ON SEQUENCE public.attempts TO tester");
+    project
+        .sql("CREATE SEQUENCE public.attempts; GRANT USAGE ON SEQUENCE public.attempts TO tester");
     let output = project.migrate(&["up"]);
     assert_done(&output);
     let again = events(&output, "trying_again");

@@ -15,8 +15,8 @@ fn what_would_end_the_transaction_is_refused_before_anything_is_done() {
         ("PREPARE TRANSACTION 'x'", "the file runs in one transaction"),
         ("CREATE INDEX CONCURRENTLY i ON app.item (id)", "this cannot run in a transaction"),
         ("VACUUM app.item", "this cannot run in a transaction"),
-        ("COPY app.item FROM STDIN", "there is nothing to copy from"),
-        ("copy (select 1) to stdout", "there is nothing to copy from"),
+        ("COPY app.item FROM STDIN", "nobody is at the other end of this"),
+        ("copy (select 1) to stdout", "nobody is at the other end of this"),
     ] {
         let project = Project::new(&[
             ("0001_item.up.sql", "CREATE TABLE app.item (id int);"),
@@ -100,10 +100,7 @@ fn settings_end_with_their_file() {
             "SET LOCAL statement_timeout = '8s';
              INSERT INTO app.item VALUES (current_setting('lock_timeout'));",
         ),
-        (
-            "0003_more.up.sql",
-            "INSERT INTO app.item VALUES (current_setting('statement_timeout'));",
-        ),
+        ("0003_more.up.sql", "INSERT INTO app.item VALUES (current_setting('statement_timeout'));"),
     ]);
     let up = ["up", "--lock-timeout", "2", "--statement-timeout", "3"];
     assert_done(&project.migrate(&up));
@@ -149,7 +146,12 @@ fn a_mistake_is_told_with_its_place() {
             "COMMIT",
         ),
         // What the server lacks is missing at a place, too.
-        ("SELECT 1;\nDO $$ BEGIN RAISE 'full' USING ERRCODE = '53100'; END $$", 2, "53100", "DO $$"),
+        (
+            "SELECT 1;\nDO $$ BEGIN RAISE 'full' USING ERRCODE = '53100'; END $$",
+            2,
+            "53100",
+            "DO $$",
+        ),
     ] {
         let project = Project::new(&[("0001_wrong.up.sql", file)]);
         let output = project.migrate(&["up"]);

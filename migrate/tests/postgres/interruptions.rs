@@ -122,8 +122,7 @@ fn interrupt(command: &mut Command, proxy: &Proxy, at: usize, how: Interruption)
         Interruption::Network(fault) => fault,
     };
     let (plan, hears) = proxy.plan(fault, at);
-    let mut child =
-        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
     if let Interruption::Kill = how {
         let killed = kill_when_told(&mut child, &hears);
         child.wait().expect("it ends");

@@ -4,7 +4,8 @@
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{
-    Project, RUNTIME, assert_done, assert_ended, assert_failed, eventually, events, failure, release,
+    Project, RUNTIME, assert_done, assert_ended, assert_failed, events, eventually, failure,
+    release,
 };
 
 const ITEM: (&str, &str) = (
@@ -23,7 +24,7 @@ fn with(file: &str) -> Project {
 
 /// Leaves `item_name` half built, as a `CREATE INDEX CONCURRENTLY` that is cancelled does.
 fn leave_an_invalid_index(project: &Project) {
-    let held = project.hold("SELECT * FROM app.item FOR UPDATE");
+    let held = project.hold("UPDATE app.item SET id = id");
     let built = RUNTIME.block_on(async {
         let mut connection = PgConnection::connect(&project.url).await?;
         sqlx::raw_sql("SET lock_timeout = '10ms'").execute(&mut connection).await?;
@@ -53,14 +54,14 @@ UPDATE app.item SET id = id + 10;";
         "the statement before it is done and stays; mend it, then run `migrate up` again: it goes \
          on with this statement"
     );
-    assert!(!project.snapshot().contains("index t") && !project.snapshot().contains("index f"));
+    assert!(!project.snapshot().contains("index "), "{}", project.snapshot());
     let status = project.migrate(&["status", "--check"]);
     assert_ended(&status, 5, "not finished");
     project.sql("UPDATE app.item SET name = id::text");
     assert_done(&project.migrate(&["up"]));
     let after = project.snapshot();
     assert!(after.contains("index t t CREATE UNIQUE INDEX item_name"), "{after}");
-    assert!(after.contains("row (12,2)\nrow (13,3)") && !after.contains("step"), "{after}");
+    assert!(after.ends_with("row (12,2)\nrow (13,3)") && !after.contains("\nstep"), "{after}");
 }
 
 #[test]

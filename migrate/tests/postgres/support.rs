@@ -205,12 +205,12 @@ const SNAPSHOT: &str = "
       UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attname,
                                  format_type(atttypid, atttypmod), attnotnull)
         FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = 'app'::regnamespace AND attnum > 0 AND NOT attisdropped
+        WHERE relnamespace = 'app'::regnamespace AND relname !~ '^_' AND attnum > 0 AND NOT attisdropped
       UNION ALL SELECT concat_ws(' ', 'index', indisvalid, indisready, pg_get_indexdef(indexrelid))
         FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-        WHERE relnamespace = 'app'::regnamespace
+        WHERE relnamespace = 'app'::regnamespace AND relname !~ '^_'
       UNION ALL SELECT concat_ws(' ', 'constraint', convalidated, conname, pg_get_constraintdef(oid))
-        FROM pg_constraint WHERE connamespace = 'app'::regnamespace
+        FROM pg_constraint WHERE connamespace = 'app'::regnamespace AND conname !~ '^_'
       UNION ALL SELECT concat_ws(' ', 'label', enumtypid::regtype, enumlabel) FROM pg_enum
       UNION ALL SELECT concat_ws(' ', 'row', item) FROM app.item
     ) AS lines";
