@@ -216,6 +216,8 @@ impl From<sqlx::Error> for Error {
                 "08P01" if refusal.message().contains("unsupported startup parameter") => {
                     Error::Refused(format!("{POOLER} (it said: {text})"))
                 }
+                // A statement that was prepared is not there: another session has answered.
+                "26000" => Error::Refused(format!("{POOLER} (it said: {text})")),
                 // Wrong user or password, no such database, no permission.
                 "28P01" | "28000" | "3D000" | "42501" => Error::Refused(text),
                 code if is_temporary(code) => Error::Unavailable(text),

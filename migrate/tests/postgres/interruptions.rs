@@ -35,7 +35,9 @@ const FILES: [(&str, &str); 6] = [
         "-- no-transaction
          DROP INDEX CONCURRENTLY app.item_count;
          UPDATE app.item SET count = count - 2;
-         ALTER TABLE app.item DROP COLUMN state;",
+         ALTER TABLE app.item DROP COLUMN state;
+         DROP TYPE app.state;
+         CREATE TYPE app.state AS ENUM ('new');",
     ),
     ("0003_name.up.sql", "ALTER TABLE app.item ADD COLUMN name text NOT NULL DEFAULT 'x';"),
     ("0003_name.down.sql", "ALTER TABLE app.item DROP COLUMN name;"),

@@ -5,15 +5,15 @@
 
 mod cli;
 mod contention;
-//mod directions;
-//mod environment;
-//mod exit_codes;
+mod directions;
+mod environment;
+mod exit_codes;
 mod files;
 mod integrity;
 mod interruptions;
-//mod outcomes;
-//mod pooler;
+mod outcomes;
+mod pooler;
 mod proxy;
-//mod signals;
+mod signals;
 mod steps;
 mod support;

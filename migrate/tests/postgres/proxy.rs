@@ -15,10 +15,11 @@ use std::thread;
 pub enum Fault {
     /// Nothing gets through any more, in either direction, and nobody is told.
     Silence,
-    /// The connection ends before the message reaches the server.
+    /// The connection ends before the message reaches the server. All messages count, and otherwise
+    /// those that are answered: there are several to an answer.
     CutBefore,
     /// The connection ends when the server has done what the message asks for, and before its answer
-    /// reaches the client. Of messages only those count that are answered.
+    /// reaches the client.
     CutAfter,
 }
 
@@ -105,7 +106,7 @@ fn requests(mut client: &TcpStream, mut server: &TcpStream, plan: &Plan) -> io::
         let message = read(client, !is_first)?;
         let is_answered = is_first || b"pQSX".contains(&message[0]);
         is_first = false;
-        let counts = plan.fault != Fault::CutAfter || is_answered;
+        let counts = plan.fault == Fault::CutBefore || is_answered;
         if counts && plan.seen.fetch_add(1, Ordering::SeqCst) + 1 == plan.at {
             let _ = plan.told.send(());
             match plan.fault {
@@ -130,7 +131,8 @@ fn answers(mut client: &TcpStream, server: &TcpStream, plan: &Plan) -> io::Resul
     }
 }
 
-fn read(mut stream: &TcpStream, has_kind: bool) -> io::Result<Vec<u8>> {
+/// The next message.
+pub fn read(mut stream: &TcpStream, has_kind: bool) -> io::Result<Vec<u8>> {
     let start = usize::from(has_kind);
     let mut message = vec![0; start + 4];
     stream.read_exact(&mut message)?;

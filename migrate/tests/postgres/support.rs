@@ -31,15 +31,16 @@ pub fn server() -> Postgres {
     }
 }
 
-/// With the role `tester`, who is not a superuser and owns the databases of projects. It needs no
-/// password: a hundred rounds of ten runners would do little else than compute hashes.
+/// With the role `tester`, who is not a superuser and owns the databases of projects. Neither it nor
+/// the administrator needs a password: thousands of connections would do little else than compute
+/// hashes.
 fn start(source: Source) -> Postgres {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let server = RUNTIME.block_on(Postgres::start_empty(folder, source, true));
     let server = server.expect("a server starts");
     let rules = server.log().with_file_name("data").join("pg_hba.conf");
     let others = std::fs::read_to_string(&rules).expect("there are rules");
-    let trusted = "host all tester 127.0.0.1/32 trust";
+    let trusted = "host all tester,postgres 127.0.0.1/32 trust";
     std::fs::write(&rules, format!("{trusted}\n{others}")).expect("written");
     sql(&server.administrator("postgres"), "CREATE ROLE tester LOGIN; SELECT pg_reload_conf()");
     let url = server.url("tester", "none", "postgres");
@@ -190,30 +191,43 @@ impl Project {
         )
     }
 
-    /// Everything that migrations leave in the database: the ledger, columns, constraints, indexes,
-    /// labels, and the rows of `app.item`.
+    /// Everything that migrations leave in the database, the rows of `app.item` last.
     pub fn snapshot(&self) -> String {
-        self.value(SNAPSHOT)
+        let rows = "SELECT concat_ws(' ', 'row', item) FROM app.item";
+        self.value(&lines(&format!("{} UNION ALL {rows}", catalog("app"))))
     }
 }
 
-const SNAPSHOT: &str = "
-    SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM (
-      SELECT concat_ws(' ', 'ledger', version, description, success, checksum) AS line
-        FROM app._sqlx_migrations
-      UNION ALL SELECT concat_ws(' ', 'step', version, step, finished) FROM app._migrate_steps
-      UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attname,
-                                 format_type(atttypid, atttypmod), attnotnull)
-        FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
-        WHERE relnamespace = 'app'::regnamespace AND relname !~ '^_' AND attnum > 0 AND NOT attisdropped
-      UNION ALL SELECT concat_ws(' ', 'index', indisvalid, indisready, pg_get_indexdef(indexrelid))
-        FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
-        WHERE relnamespace = 'app'::regnamespace AND relname !~ '^_'
-      UNION ALL SELECT concat_ws(' ', 'constraint', convalidated, conname, pg_get_constraintdef(oid))
-        FROM pg_constraint WHERE connamespace = 'app'::regnamespace AND conname !~ '^_'
-      UNION ALL SELECT concat_ws(' ', 'label', enumtypid::regtype, enumlabel) FROM pg_enum
-      UNION ALL SELECT concat_ws(' ', 'row', item) FROM app.item
-    ) AS lines";
+/// What migrations leave in a schema, as an expression of SQL: the ledger, columns, constraints,
+/// indexes, labels and rights, as lines.
+pub fn catalog(schema: &str) -> String {
+    format!(
+        "SELECT concat_ws(' ', 'ledger', version, description, success, checksum) AS line
+           FROM {schema}._sqlx_migrations
+         UNION ALL SELECT concat_ws(' ', 'step', version, step, finished)
+           FROM {schema}._migrate_steps
+         UNION ALL SELECT concat_ws(' ', 'relation', oid::regclass, relowner::regrole, relacl)
+           FROM pg_class WHERE relnamespace = '{schema}'::regnamespace AND relname !~ '^_'
+         UNION ALL SELECT concat_ws(' ', 'column', attrelid::regclass, attname,
+                                    format_type(atttypid, atttypmod), attnotnull)
+           FROM pg_attribute JOIN pg_class ON pg_class.oid = attrelid
+           WHERE relnamespace = '{schema}'::regnamespace AND relname !~ '^_'
+             AND attnum > 0 AND NOT attisdropped
+         UNION ALL SELECT concat_ws(' ', 'index', indisvalid, indisready,
+                                    pg_get_indexdef(indexrelid))
+           FROM pg_index JOIN pg_class ON pg_class.oid = indexrelid
+           WHERE relnamespace = '{schema}'::regnamespace AND relname !~ '^_'
+         UNION ALL SELECT concat_ws(' ', 'constraint', convalidated, conname,
+                                    pg_get_constraintdef(oid))
+           FROM pg_constraint WHERE connamespace = '{schema}'::regnamespace AND conname !~ '^_'
+         UNION ALL SELECT concat_ws(' ', 'label', enumtypid::regtype, enumlabel) FROM pg_enum"
+    )
+}
+
+/// The lines in one value, in order.
+pub fn lines(select: &str) -> String {
+    format!("SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM ({select}) AS lines")
+}
 
 /// A `migrate` that is under way.
 pub struct Running {
