@@ -42,8 +42,9 @@ pub async fn down(
     if let Back::To(version @ 1..) = back {
         project.migration(version)?;
     }
-    let mut runner = Runner::connect(project, database, patience, report).await?;
-    let environment = environment::read(&mut runner.session.connection).await?;
+    let mut session = database.connect(report).await?;
+    session.refuse_superuser()?;
+    let environment = environment::read(&mut session.connection).await?;
     if environment.is_production() && !production {
         return Err(Error::Refused(
             "this database is in production, as far as anybody has said, and undoing a migration \
@@ -52,6 +53,7 @@ pub async fn down(
                 .to_owned(),
         ));
     }
+    let mut runner = Runner::begin(session, project, patience, report).await?;
     let applied = runner.applied().await?;
     // Whatever is wrong between the ledger and the files comes first.
     pending(project, &applied, OutOfOrder::Apply)?;
@@ -65,7 +67,7 @@ pub async fn down(
         undone.push(migration.name.clone());
     }
     let version = ledger::version(&runner.applied().await?);
-    runner.end().await?;
+    runner.end().await;
     Ok(Down { undone, version })
 }
 

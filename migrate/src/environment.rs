@@ -71,7 +71,8 @@ pub async fn mark(
             .fetch_one(&mut *connection)
             .await?;
     sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
-    session.close().await
+    session.close().await;
+    Ok(())
 }
 
 /// What the database is for.

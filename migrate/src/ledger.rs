@@ -8,6 +8,7 @@ use sqlx::{AssertSqlSafe, PgConnection};
 use crate::Error;
 use crate::lock::{FENCE, Lock, lost};
 use crate::project::{Migration, Project, name};
+use crate::runner::Failed;
 use crate::session::Session;
 
 /// Which transaction this is, as whom, and where names are looked up.
@@ -125,7 +126,7 @@ impl Ledger {
         lock: &Lock,
         migration: &Migration,
         finished: bool,
-    ) -> Result<Standing, Error> {
+    ) -> Result<Standing, Failed> {
         let sql = format!(
             "INSERT INTO {} (version, description, success, checksum, execution_time)
              SELECT $3, $4, $5, $6, -1 WHERE {FENCE} RETURNING {STANDING}",
@@ -141,10 +142,12 @@ impl Ledger {
             .fetch_optional(&mut session.connection)
             .await;
         match claimed {
-            Err(error) if crate::error::code(&error) == Some("23505") => Err(Error::Unavailable(
-                format!("{} has just been applied by another runner", migration.name),
-            )),
-            claimed => claimed?.ok_or_else(lost),
+            Err(error) if crate::error::code(&error) == Some("23505") => {
+                let name = &migration.name;
+                let error = format!("{name} has just been applied by another runner");
+                Err(Error::Unavailable(error).into())
+            }
+            claimed => Ok(claimed?.ok_or_else(lost)?),
         }
     }
 
@@ -154,7 +157,7 @@ impl Ledger {
         session: &mut Session,
         lock: &Lock,
         migration: &Migration,
-    ) -> Result<Standing, Error> {
+    ) -> Result<Standing, Failed> {
         let sql = format!(
             "DELETE FROM {} WHERE version = $3 AND {FENCE} RETURNING {STANDING}",
             self.table
@@ -165,7 +168,7 @@ impl Ledger {
             .bind(migration.version)
             .fetch_optional(&mut session.connection)
             .await?;
-        row.ok_or_else(lost)
+        Ok(row.ok_or_else(lost)?)
     }
 
     /// Notes how long an applied migration took, and that it is finished.
@@ -258,7 +261,7 @@ fn check(project: &Project, row: &Applied) -> Result<(), Error> {
 
 /// Whether the checksum is the migration's, whichever ends of lines the file had when it was
 /// applied, and whether or not they were left out of account.
-fn is_of(checksum: &[u8], migration: &Migration) -> bool {
+pub(crate) fn is_of(checksum: &[u8], migration: &Migration) -> bool {
     let unix = || migration.up.sql.replace("\r\n", "\n");
     checksum == migration.checksum
         || checksum == Sha384::digest(unix()).as_slice()

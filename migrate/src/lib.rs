@@ -29,6 +29,7 @@ mod lint;
 mod lock;
 mod plan;
 mod project;
+mod refusal;
 mod repair;
 mod runner;
 mod seed;

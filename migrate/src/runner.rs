@@ -12,8 +12,9 @@ use crate::event::{Event, Report, because_of};
 use crate::ledger::{Applied, Ledger, Standing};
 use crate::lock::Lock;
 use crate::project::{Migration, Project, Script};
+use crate::refusal::{Refusal, refusal};
 use crate::session::Session;
-use crate::statements::{Kind, Statement, split};
+use crate::statements::{Statement, split};
 
 /// How long to wait for others.
 #[derive(Clone, Copy, Debug)]
@@ -71,7 +72,19 @@ impl From<Error> for Failed {
 
 impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Failed {
-        Failed::For(error.into())
+        match in_the_way(&error) {
+            Some(reason) => Failed::InTheWay { reason: reason.to_owned(), blockers: Vec::new() },
+            None => Failed::For(error.into()),
+        }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Error {
+        match failed {
+            Failed::InTheWay { reason, .. } => Error::Unavailable(reason),
+            Failed::For(error) => error,
+        }
     }
 }
 
@@ -128,10 +141,11 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Gives the lock back and ends the session.
-    pub(crate) async fn end(mut self) -> Result<(), Error> {
-        self.lock.release(&mut self.session).await?;
-        self.session.close().await
+    /// Gives the lock back and ends the session. The work is done: a connection that is lost now
+    /// has given the lock back itself.
+    pub(crate) async fn end(mut self) {
+        let _ = self.lock.release(&mut self.session).await;
+        self.session.close().await;
     }
 
     /// Runs one direction of a migration to its end; returns how long that took.
@@ -192,7 +206,11 @@ impl<'a> Runner<'a> {
             let took = start.elapsed();
             self.ledger.finish(&mut self.session.connection, migration, took).await?;
         }
-        self.commit(script, statements, direction).await
+        // What was deferred to here, a foreign key for one, is told with the last line.
+        let line = statements.last().map_or(1, |statement| statement.line);
+        let commit = Statement { text: "COMMIT", line };
+        let next = || format!("nothing of the file remains; {}", mend(direction));
+        self.execute(script, &commit, next).await
     }
 
     /// Runs one statement of a file. `next` says what remains when it fails.
@@ -215,32 +233,14 @@ impl<'a> Runner<'a> {
         self.command("RESET ALL; BEGIN").await
     }
 
-    async fn commit(
-        &mut self,
-        script: &Script,
-        statements: &[Statement<'_>],
-        direction: Direction,
-    ) -> Result<(), Failed> {
-        let Err(error) = self.command("COMMIT").await else { return Ok(()) };
-        if let Some(reason) = in_the_way(&error) {
-            return Err(Failed::InTheWay { reason: reason.to_owned(), blockers: Vec::new() });
-        }
-        // What was deferred to here, a foreign key for one.
-        let line = statements.last().map_or(1, |statement| statement.line);
-        let commit = Statement { text: "COMMIT", line };
-        let next = format!("nothing of the file remains; {}", mend(direction));
-        Err(Failed::For(Error::of_statement(&script.file, &commit, error, next)))
-    }
-
     /// Refuses what has changed between the beginning and the end of a transaction and should not.
     pub(crate) async fn compare(&mut self, before: Standing, script: &Script) -> Result<(), Error> {
         let now = Standing::now(&mut self.session.connection).await?;
+        self.refuse_role(&now.role, script)?;
         let problem = if now.transaction != before.transaction {
             "ends the transaction that it runs in: a part of it may remain. Take that out, or begin \
              the file with the line `-- no-transaction`"
                 .to_owned()
-        } else if now.role != before.role {
-            format!("goes on as the role {}: end it with RESET ROLE", now.role)
         } else if now.search_path != before.search_path {
             "leaves another search_path: qualify the names instead, or end it with RESET \
              search_path"
@@ -249,6 +249,15 @@ impl<'a> Runner<'a> {
             return Ok(());
         };
         Err(Error::Integrity(format!("{} {problem}", script.file)))
+    }
+
+    /// Refuses another role than the one that the session began as.
+    pub(crate) fn refuse_role(&self, role: &str, script: &Script) -> Result<(), Error> {
+        if role == self.session.role() {
+            return Ok(());
+        }
+        let file = &script.file;
+        Err(Error::Integrity(format!("{file} goes on as the role {role}: end it with RESET ROLE")))
     }
 
     /// Rolls back what has not come to its end.
@@ -311,41 +320,13 @@ fn in_the_way(error: &sqlx::Error) -> Option<&'static str> {
 pub(crate) fn check<'a>(scripts: impl Iterator<Item = &'a Script>) -> Result<(), Error> {
     for script in scripts {
         for statement in split(&script.sql) {
-            if let Some(problem) = problem(&statement.kind(), script.transactional) {
-                let Script { file, .. } = script;
-                let line = statement.line;
-                return Err(Error::Integrity(format!("{file}:{line}: {problem}")));
+            if let Some(Refusal { message, help, .. }) =
+                refusal(&statement.kind(), script.transactional)
+            {
+                let (file, line) = (&script.file, statement.line);
+                return Err(Error::Integrity(format!("{file}:{line}: {message} {help}")));
             }
         }
     }
     Ok(())
-}
-
-fn problem(kind: &Kind, transactional: bool) -> Option<&'static str> {
-    match kind {
-        Kind::TransactionControl if transactional => Some(
-            "the file runs in one transaction, which this would end: take it out, or begin the file \
-             with the line `-- no-transaction`",
-        ),
-        Kind::TransactionControl => {
-            Some("every statement of this file is a transaction of its own: take this out")
-        }
-        Kind::CreateIndexConcurrently { .. }
-        | Kind::ReindexConcurrently(_)
-        | Kind::DropIndexConcurrently(_)
-        | Kind::NotInTransaction
-            if transactional =>
-        {
-            Some(
-                "this cannot run in a transaction: begin the file with the line `-- no-transaction`",
-            )
-        }
-        Kind::LocalSetting if !transactional => {
-            Some("SET LOCAL ends with its transaction, which is over at once: say SET")
-        }
-        Kind::CreateIndexConcurrently { index: None, .. } => Some(
-            "give the index a name: without one it cannot be found again if this is interrupted",
-        ),
-        _ => None,
-    }
 }

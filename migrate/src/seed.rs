@@ -145,7 +145,7 @@ pub async fn seed(
         let mut run = Run { connection: &mut *connection, ledger: &ledger, seed, progress };
         done.push(run.load(missing).await?);
     }
-    session.close().await?;
+    session.close().await;
     Ok(Seeded { environment, seeds: done })
 }
 

@@ -26,6 +26,7 @@ pub(crate) struct Session {
 struct Facts {
     pid: i32,
     database: String,
+    role: String,
     superuser: bool,
     token: Option<String>,
 }
@@ -38,6 +39,7 @@ impl Session {
     ) -> Result<Session, Error> {
         let facts: Facts = sqlx::query_as(
             "SELECT pg_backend_pid() AS pid, current_database()::text AS database,
+                    current_user::text AS role,
                     (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) AS superuser,
                     current_setting('migrate.session', true) AS token",
         )
@@ -58,6 +60,11 @@ impl Session {
     /// The database's name.
     pub(crate) fn database(&self) -> &str {
         &self.facts.database
+    }
+
+    /// As whom it acts.
+    pub(crate) fn role(&self) -> &str {
+        &self.facts.role
     }
 
     /// What only this session has among its settings.
@@ -101,9 +108,9 @@ impl Session {
         (done, blockers.into_inner().expect("it is not poisoned"))
     }
 
-    /// Ends it in good order.
-    pub(crate) async fn close(self) -> Result<(), Error> {
-        Ok(self.connection.close().await?)
+    /// Ends it in good order. Where that does not work any more, it has ended already.
+    pub(crate) async fn close(self) {
+        let _ = self.connection.close().await;
     }
 }
 

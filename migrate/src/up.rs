@@ -48,13 +48,12 @@ pub async fn up(
     session.refuse_superuser()?;
     let applied = Ledger::of(project).read(&mut session.connection).await?;
     if select(project, &applied, options.out_of_order, to)?.is_empty() {
-        session.close().await?;
+        session.close().await;
         return Ok(Up { applied: Vec::new(), version: ledger::version(&applied) });
     }
     let mut runner = Runner::begin(session, project, options.patience, report).await?;
     let applied = runner.applied().await?;
     let migrations = select(project, &applied, options.out_of_order, to)?;
-    check(migrations.iter().map(|migration| &migration.up))?;
     runner.refuse_unfinished(&applied, Direction::Up).await?;
     let mut done = Vec::new();
     for migration in migrations {
@@ -63,10 +62,11 @@ pub async fn up(
         done.push(migration.name.clone());
     }
     let version = ledger::version(&runner.applied().await?);
-    runner.end().await?;
+    runner.end().await;
     Ok(Up { applied: done, version })
 }
 
+/// What is to be applied, once it has been found that it can be.
 fn select<'a>(
     project: &'a Project,
     applied: &[ledger::Applied],
@@ -75,5 +75,6 @@ fn select<'a>(
 ) -> Result<Vec<&'a Migration>, Error> {
     let mut pending = pending(project, applied, out_of_order)?;
     pending.retain(|migration| migration.version <= to);
+    check(pending.iter().map(|migration| &migration.up))?;
     Ok(pending)
 }

@@ -61,6 +61,7 @@ async fn run_until_told(cli: &Cli, progress: &Progress) -> (Result<Option<i64>, 
         tokio::select! {
             biased;
             (name, code) = told() => (format!("{name} came"), code),
+            error = lost(database.as_ref().ok()) => (error.to_string(), 75),
             () = deadline(cli.deadline) => ("the deadline has passed".to_owned(), 75),
             result = &mut running => {
                 let code = result.as_ref().err().map_or(0, Error::exit_code);
@@ -96,6 +97,13 @@ async fn told() -> (&'static str, u8) {
     tokio::select! {
         _ = terminate.recv() => ("SIGTERM", 143),
         _ = interrupt.recv() => ("SIGINT", 130),
+    }
+}
+
+async fn lost(database: Option<&Database>) -> Error {
+    match database {
+        Some(database) => database.lost().await,
+        None => std::future::pending().await,
     }
 }
 
