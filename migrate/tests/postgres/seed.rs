@@ -2,26 +2,17 @@
 
 use std::path::Path;
 use std::process::{Command, Output};
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::sync::{LazyLock, Mutex};
 
-use katas_host::local::postgres::{Postgres, Source};
+use katas_host::local::postgres::Postgres;
 use migrate::{
     Database, Environment, Error, File, Password, Project, SeedOptions, SeedProgress, Seeded,
     UpOptions,
 };
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::runtime::Runtime;
+use sqlx::{Connection, PgConnection};
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
-
-/// The PostgreSQL that is installed, if there is one, and the one that comes with us.
-static SERVERS: LazyLock<[Postgres; 2]> = LazyLock::new(|| {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    [Source::Any, Source::Bundled].map(|source| {
-        RUNTIME.block_on(Postgres::start_empty(folder, source, true)).expect("a server starts")
-    })
-});
+use crate::support::{BUNDLED, RUNTIME, SERVER, assert_ended, sql, value};
 
 /// More than one block, and a little.
 const MANY: u64 = 50_010;
@@ -59,14 +50,14 @@ fn project(seeds: &[(&str, &str)]) -> Project {
 /// A database of a test's own: the connection string of its administrator.
 fn database(server: &Postgres) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
-    let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
+    let name = format!("seed_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
     sql(&server.administrator("postgres"), &format!("CREATE DATABASE {name}"));
     server.administrator(&name)
 }
 
 /// One with [`TABLE`], for tests.
 fn marked() -> String {
-    let url = database(&SERVERS[0]);
+    let url = database(&SERVER);
     sql(&url, TABLE);
     mark(&url, "test");
     url
@@ -119,26 +110,6 @@ fn loaded(seeded: &Seeded) -> Vec<u64> {
     seeded.seeds.iter().map(|seed| seed.loaded).collect()
 }
 
-fn sql(url: &str, text: &str) {
-    let done = RUNTIME.block_on(async {
-        let mut connection = PgConnection::connect(url).await?;
-        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
-        connection.close().await
-    });
-    done.expect(text);
-}
-
-fn value(url: &str, text: &str) -> String {
-    let value = RUNTIME.block_on(async {
-        let mut connection = PgConnection::connect(url).await?;
-        let query = sqlx::query_as::<_, (String,)>(AssertSqlSafe(text));
-        let (value,) = query.fetch_one(&mut connection).await?;
-        connection.close().await?;
-        Ok::<_, sqlx::Error>(value)
-    });
-    value.expect(text)
-}
-
 /// All that the seeds of this build make, but for what depends on the moment.
 fn everything(url: &str) -> String {
     value(
@@ -156,7 +127,7 @@ fn everything(url: &str) -> String {
 #[test]
 fn every_database_gets_the_same_rows_once() {
     let project = Project::built_in();
-    let contents = SERVERS.each_ref().map(|server| {
+    let contents = [&*SERVER, &*BUNDLED].map(|server| {
         let url = migrated(server);
         mark(&url, "development");
         let owner = as_superuser(&url).role("katas_owner");
@@ -234,7 +205,7 @@ fn many_at_once_share_the_rows() {
 #[test]
 fn production_is_refused_and_so_is_what_nobody_has_marked() {
     let project = project(&[("people", SEED)]);
-    let url = database(&SERVERS[0]);
+    let url = database(&SERVER);
     sql(&url, TABLE);
     let refused = || {
         let error = seed(&url, &project, &SeedOptions::default()).unwrap_err();
@@ -265,7 +236,7 @@ fn production_is_refused_and_so_is_what_nobody_has_marked() {
 
 #[test]
 fn an_owner_who_is_no_superuser_may_mark() {
-    for server in SERVERS.iter() {
+    for server in [&*SERVER, &*BUNDLED] {
         let administrator = database(server);
         let name = value(&administrator, "SELECT current_database()::text");
         let role = format!("owner_of_{name}");
@@ -402,17 +373,9 @@ fn migrate(url: &str, arguments: &[&str]) -> Output {
     command.output().expect("it runs")
 }
 
-#[track_caller]
-fn assert_ended(output: &Output, code: i32, text: &str) {
-    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    let said = String::from_utf8(said).expect("it is text");
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(text), "expected {text:?} in {said:?}");
-}
-
 #[test]
 fn the_command_line_loads_lists_and_refuses() {
-    let url = database(&SERVERS[0]);
+    let url = database(&SERVER);
     assert_ended(&migrate("", &["seed", "--list"]), 0, "rows: 100, scales");
     assert_ended(&migrate(&url, &["seed"]), 9, "migrate bootstrap --environment development");
     let bootstrap = |name| migrate(&url, &["bootstrap", "--environment", name]);
