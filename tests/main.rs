@@ -17,6 +17,7 @@ mod readme;
 mod receipts;
 mod routes;
 mod runs;
+mod smoke;
 mod spending;
 mod support;
 mod tidy;

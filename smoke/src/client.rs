@@ -361,7 +361,7 @@ impl<'a> Client<'a> {
                 })
             }
             Err(error) => {
-                self.away = !is_tls(&error);
+                self.away = is_away(&error);
                 self.sent = may_have_arrived(&error);
                 let what = match error {
                     Error::Timeout(_) => format!("no answer in {:?}", self.timeout),
@@ -406,6 +406,15 @@ fn is_tls(error: &Error) -> bool {
         _ => None,
     };
     inner.is_some_and(|inner| inner.is::<rustls::Error>())
+}
+
+/// Whether nobody has answered, of whatever kind.
+fn is_away(error: &Error) -> bool {
+    match error {
+        Error::HostNotFound | Error::ConnectionFailed | Error::Timeout(_) => true,
+        Error::Io(_) => !is_tls(error),
+        _ => false,
+    }
 }
 
 /// Whether the service may have seen the call, which was not answered.

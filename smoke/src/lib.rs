@@ -87,10 +87,10 @@ pub fn run(
         report(&outcome);
         outcomes.push(outcome);
     };
-    let mut unreachable = false;
+    let (mut unreachable, mut away) = (false, false);
     for (index, check) in CHECKS.iter().enumerate() {
         let reason = match stop.load(Ordering::Relaxed) {
-            0 if unreachable => Some("nothing answers"),
+            0 if unreachable => Some("not reachable"),
             0 if check.needs_token && options.token.is_none() => Some("no token was given"),
             0 => None,
             _ => Some("interrupted"),
@@ -101,7 +101,9 @@ pub fn run(
         }
         let outcome = perform(check, &mut client, options.retries);
         // Without the first none of the others means anything.
-        unreachable = index == 0 && outcome.status == Status::Failed && client.is_away();
+        if index == 0 && outcome.status == Status::Failed {
+            (unreachable, away) = (true, client.is_away());
+        }
         told(outcome);
     }
     let cleanup = Instant::now();
@@ -113,7 +115,7 @@ pub fn run(
     let exit_code = match signal {
         // As shells have it.
         1.. => u8::try_from(128 + signal).unwrap_or(1),
-        0 if unreachable => 75,
+        0 if away => 75,
         0 => u8::from(!passed),
     };
     let mut report = Report {

@@ -135,7 +135,7 @@ impl fmt::Display for Outcome {
             Status::Failed => {
                 write!(f, "FAIL  {name:<14} {took_ms:>6} ms  {expects}{again}\n      {detail}")
             }
-            Status::Skipped => write!(f, "skip  {name:<14}         -  {detail}"),
+            Status::Skipped => write!(f, "skip  {name:<14} {:>6}     {detail}", "-"),
         }
     }
 }
@@ -171,7 +171,7 @@ mod tests {
             (Status::Passed, 2, None, "  ok  users              12 ms  it works [attempts: 2]"),
             (Status::Passed, 1, Some("5"), "  ok  users              12 ms  it works (5)"),
             (Status::Failed, 1, Some("no"), "FAIL  users              12 ms  it works\n      no"),
-            (Status::Skipped, 0, Some("no"), "skip  users                 -  no"),
+            (Status::Skipped, 0, Some("no"), "skip  users               -     no"),
         ] {
             assert_eq!(outcome(status, attempts, detail).to_string(), expected);
         }
