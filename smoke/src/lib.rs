@@ -107,16 +107,16 @@ pub fn run(
         told(outcome);
     }
     let cleanup = Instant::now();
+    client.begin("cleanup");
     let left = client.clean();
     told(Outcome::cleanup(&left, cleanup.elapsed()));
 
-    let signal = stop.load(Ordering::Relaxed);
-    let passed = outcomes.iter().all(|outcome| outcome.status != Status::Failed);
-    let exit_code = match signal {
+    let failed = outcomes.iter().any(|outcome| outcome.status == Status::Failed);
+    let exit_code = match stop.load(Ordering::Relaxed) {
         // As shells have it.
-        1.. => u8::try_from(128 + signal).unwrap_or(1),
+        signal @ 1.. => u8::try_from(128 + signal).unwrap_or(1),
         0 if away => 75,
-        0 => u8::from(!passed),
+        0 => u8::from(failed),
     };
     let mut report = Report {
         format: report::FORMAT,
