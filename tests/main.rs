@@ -18,6 +18,7 @@ mod receipts;
 mod routes;
 mod runs;
 mod seeds;
+mod smoke;
 mod spending;
 mod support;
 mod tidy;

@@ -205,6 +205,26 @@ impl App {
         app
     }
 
+    /// With a migrated database, and one component out of service: its routes are answered as all
+    /// that belong to nobody.
+    pub(crate) fn without(component: &str) -> App {
+        let text = std::fs::read_to_string(root().join("spin.toml")).expect("it is there");
+        let text = text
+            .replace(&format!("\ncomponent = \"{component}\""), "\ncomponent = \"health\"")
+            .replace("source = \"", &format!("source = \"{}/", root().display()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("without-{component}"));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("spin.toml"), text).expect("it can be written");
+        // Its components have been built by whoever has made the cluster.
+        let cluster = cluster();
+        let app = katas_host::App::load(&folder.join("spin.toml")).expect("it is built");
+        let database = cluster.create_database(true);
+        let url = cluster.app(&database);
+        let mut app = App::serve(Arc::new(app), cluster, &database, &url, "");
+        app.database = Some(database);
+        app
+    }
+
     /// Not the application, but the guest in `tests/probe`, with a migrated database.
     pub(crate) fn probe() -> App {
         static PROBE: LazyLock<Arc<katas_host::App>> =
