@@ -27,7 +27,7 @@ fn assert_waited(output: &Output, reason: &str) {
 
 #[test]
 fn a_name_that_does_not_resolve_may_do_so_later() {
-    let url = "postgres://u:p-secret@no-such-host.invalid/x";
+    let url = "postgres://u:p-secret@no-such-host.invalid:5432/x";
     let mut command = migrate(url, &["up", "--wait", "0"]);
     let output = command.env_remove("MIGRATE_LOG").output().expect("it runs");
     assert_failed(&output, 75, "no-such-host.invalid:5432/x: ");

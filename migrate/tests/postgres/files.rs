@@ -1,6 +1,6 @@
 //! Files that are a transaction: they stay within it, and what fails in them is told with its place.
 
-use crate::support::{Project, assert_done, assert_failed, failure};
+use crate::support::{Project, assert_done, assert_failed, failure, has_timers};
 
 const NOTHING: &str = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
 
@@ -174,6 +174,9 @@ fn a_mistake_is_told_with_its_place() {
 
 #[test]
 fn a_statement_that_takes_too_long_is_told_so() {
+    if !has_timers() {
+        return;
+    }
     let project = Project::new(&[("0001_long.up.sql", "\nSELECT pg_sleep(600)")]);
     let failed = failure(&project.migrate(&["up", "--statement-timeout", "0.1"]), 4);
     assert_eq!((&failed["sql"]["line"], &failed["sql"]["code"]), (&2.into(), &"57014".into()));

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::support::{
     Project, RUNTIME, assert_done, assert_ended, assert_failed, events, eventually, failure,
-    release,
+    has_timers, release,
 };
 
 const ITEM: (&str, &str) = (
@@ -87,6 +87,9 @@ fn an_index_that_was_there_before_is_not_taken_for_the_files() {
 
 #[test]
 fn an_invalid_index_is_not_taken_for_a_finished_one() {
+    if !has_timers() {
+        return;
+    }
     for build in [BUILD, &BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS")] {
         let project = with(build);
         leave_an_invalid_index(&project);
@@ -106,6 +109,9 @@ fn a_valid_index_is_enough_where_the_file_says_so() {
 
 #[test]
 fn an_index_of_a_killed_run_is_removed_even_while_its_table_is_in_use() {
+    if !has_timers() {
+        return;
+    }
     let project = with(BUILD);
     let held = project.hold("UPDATE app.item SET id = id");
     let mut running = project.start(&["up"]);

@@ -24,12 +24,25 @@ use crate::progress::Progress;
 /// meaning, not when something is added.
 const FORMAT: u8 = 1;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run_and_tell(&cli));
+    // A name that is being looked up cannot be stopped, and is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run_and_tell(cli: &Cli) -> ExitCode {
     let progress = Progress::new(cli.log);
     let start = Instant::now();
-    let (result, code) = run_until_told(&cli, &progress).await;
+    let (result, code) = run_until_told(cli, &progress).await;
     if let Err(error) = &result {
         progress.failure(error, code);
     }
