@@ -56,6 +56,7 @@ impl Database {
                 // Names in migrations are qualified; one that is not must not land anywhere.
                 ("search_path", ""),
                 ("TimeZone", "UTC"),
+                ("DateStyle", "ISO"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 // Without it, a Job that is killed leaves its lock to a server process that notices
                 // only when its statement ends.

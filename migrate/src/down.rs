@@ -43,7 +43,7 @@ pub async fn down(
         project.migration(version)?;
     }
     let mut session = database.connect(report).await?;
-    session.refuse_superuser()?;
+    session.refuse_superuser().await?;
     let environment = environment::read(&mut session.connection).await?;
     if environment.is_production() && !production {
         return Err(Error::Refused(

@@ -53,6 +53,10 @@ pub(crate) struct Runner<'a> {
     pub(crate) ledger: Ledger,
     pub(crate) lock: Lock,
     pub(crate) report: Report<'a>,
+    /// Whether commits wait for the disk. The last one of a run has to: with it, all before it are
+    /// there. Those are not worth waiting for, each by itself: what a server that crashes loses of
+    /// them, it loses together with what the ledger says about it.
+    pub(crate) flush: bool,
     retry: Duration,
 }
 
@@ -100,7 +104,7 @@ impl<'a> Runner<'a> {
         // An error leaves the lock to the end of the session, which is near.
         let ledger = Ledger::of(project);
         ledger.ensure(&mut session.connection).await?;
-        Ok(Runner { session, ledger, lock, report, retry: patience.retry })
+        Ok(Runner { session, ledger, lock, report, flush: true, retry: patience.retry })
     }
 
     /// Connects and takes the lock, for who is going to change the ledger.
@@ -110,8 +114,8 @@ impl<'a> Runner<'a> {
         patience: Patience,
         report: Report<'a>,
     ) -> Result<Runner<'a>, Error> {
-        let session = database.connect(report).await?;
-        session.refuse_superuser()?;
+        let mut session = database.connect(report).await?;
+        session.refuse_superuser().await?;
         Runner::begin(session, project, patience, report).await
     }
 
@@ -192,6 +196,9 @@ impl<'a> Runner<'a> {
     ) -> Result<(), Failed> {
         let start = Instant::now();
         self.open_transaction().await?;
+        if !self.flush {
+            self.command("SET LOCAL synchronous_commit = off").await?;
+        }
         let Runner { ledger, session, lock, .. } = self;
         let before = match direction {
             Direction::Up => ledger.claim(session, lock, migration, true).await?,

@@ -122,7 +122,7 @@ pub async fn seed(
 ) -> Result<Seeded, Error> {
     let seeds = chosen(seeds(project)?, &options.only)?;
     let mut session = database.connect(report).await?;
-    session.refuse_superuser()?;
+    session.refuse_superuser().await?;
     let connection = &mut session.connection;
     let environment = environment::read(connection).await?;
     if environment.is_production() {

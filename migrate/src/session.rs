@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, Row};
 
 use crate::Error;
 use crate::database::Database;
@@ -27,7 +27,6 @@ struct Facts {
     pid: i32,
     database: String,
     role: String,
-    superuser: bool,
     token: Option<String>,
 }
 
@@ -37,14 +36,15 @@ impl Session {
         database: Database,
         token: String,
     ) -> Result<Session, Error> {
-        let facts: Facts = sqlx::query_as(
+        // Without parameters it goes there and back once, and twice as a prepared statement.
+        let facts = sqlx::raw_sql(
             "SELECT pg_backend_pid() AS pid, current_database()::text AS database,
                     current_user::text AS role,
-                    (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) AS superuser,
                     current_setting('migrate.session', true) AS token",
         )
         .fetch_one(&mut connection)
         .await?;
+        let facts = Facts::from_row(&facts)?;
         // A pooler that drops the settings instead of refusing them.
         if facts.token.as_ref() != Some(&token) {
             return Err(Error::Refused(POOLER.to_owned()));
@@ -73,8 +73,13 @@ impl Session {
     }
 
     /// Refuses to act as somebody for whom no limits hold.
-    pub(crate) fn refuse_superuser(&self) -> Result<(), Error> {
-        if !self.facts.superuser || self.database.is_superuser_allowed() {
+    pub(crate) async fn refuse_superuser(&mut self) -> Result<(), Error> {
+        if self.database.is_superuser_allowed() {
+            return Ok(());
+        }
+        let sql = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user";
+        let row = sqlx::raw_sql(sql).fetch_one(&mut self.connection).await?;
+        if !row.try_get::<bool, _>(0)? {
             return Ok(());
         }
         Err(Error::Refused(
