@@ -1,4 +1,4 @@
-//! The exit codes, which a Job's failure policy decides by: one of each.
+//! The exit codes, which a Job's failure policy decides by: one of each. 6 and 7 are in `looking`.
 
 use rustix::process::Signal;
 

@@ -13,6 +13,7 @@ mod files;
 mod integrity;
 mod interruptions;
 mod locks;
+mod looking;
 mod outcomes;
 mod pooler;
 mod proxy;
