@@ -3,10 +3,10 @@
 -- That makes what is in comments here: roles, and their rights to the database.
 
 -- role: katas_app
---   ALTER ROLE katas_app LOGIN CONNECTION LIMIT 80;
+--   ALTER ROLE katas_app LOGIN;
 
 -- role: katas_migrator
---   ALTER ROLE katas_migrator LOGIN CONNECTION LIMIT 20;
+--   ALTER ROLE katas_migrator LOGIN;
 
 -- role: katas_owner
 --   ALTER ROLE katas_owner NOLOGIN;

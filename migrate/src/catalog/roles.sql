@@ -1,7 +1,8 @@
 -- The project's roles, what they may do to the database, and whose members they are. Passwords are
 -- not read. Left out, because honest installations differ in it: `lc_messages`, which only a
--- superuser can set, so that it depends on who has run `bootstrap`; and what PostgreSQL lets
--- everybody do with a database (CONNECT, TEMPORARY), which `bootstrap --exclusive` takes away.
+-- superuser can set, so that it depends on who has run `bootstrap`; CONNECTION LIMIT, which
+-- `bootstrap --connection-limit` fits to a deployment; and what PostgreSQL lets everybody do with
+-- a database (CONNECT, TEMPORARY), which `bootstrap --shared-database` leaves.
 , role AS (
   SELECT * FROM pg_roles WHERE starts_with(rolname, $1 || '_')
 ),
@@ -43,8 +44,7 @@ SELECT 'role' AS kind, quote_ident(rolname) AS name,
          CASE WHEN rolcreaterole THEN 'CREATEROLE' END,
          CASE WHEN rolreplication THEN 'REPLICATION' END,
          CASE WHEN rolbypassrls THEN 'BYPASSRLS' END,
-         CASE WHEN NOT rolinherit THEN 'NOINHERIT' END,
-         CASE WHEN rolconnlimit <> -1 THEN 'CONNECTION LIMIT ' || rolconnlimit END)) AS sql,
+         CASE WHEN NOT rolinherit THEN 'NOINHERIT' END)) AS sql,
        NULL::bigint AS class, NULL::bigint AS id
 FROM role
 UNION ALL

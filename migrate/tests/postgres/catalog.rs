@@ -491,7 +491,7 @@ const ROLE_DRIFTS: [(&str, &str, &[&str]); 18] = [
     (
         "ALTER ROLE katas_app CONNECTION LIMIT 500",
         "ALTER ROLE katas_app CONNECTION LIMIT 80",
-        &["changed: role katas_app"],
+        &[],
     ),
     ("ALTER ROLE katas_app SUPERUSER", "ALTER ROLE katas_app NOSUPERUSER", &["changed: role katas_app"]),
     ("ALTER ROLE katas_app BYPASSRLS", "ALTER ROLE katas_app NOBYPASSRLS", &["changed: role katas_app"]),
