@@ -1,8 +1,9 @@
 //! How far a seed is, on a terminal.
 
+use std::fmt::Write;
 use std::sync::Mutex;
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use migrate::SeedProgress;
 
 /// The bar of the seed that is being loaded.
@@ -30,6 +31,13 @@ impl Bar {
 }
 
 fn style() -> ProgressStyle {
-    let template = "{prefix:20} {bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left";
-    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+    let template = "{prefix:20} {bar:40} {human_pos}/{human_len} rows, {rate}/s, {eta} left";
+    let style = ProgressStyle::with_template(template);
+    style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate)
+}
+
+/// Rows per second, without the fraction that indicatif shows.
+fn rate(state: &ProgressState, to: &mut dyn Write) {
+    // A number that is too large for it becomes the largest; there are no negative ones.
+    let _ = write!(to, "{}", HumanCount(state.per_sec() as u64));
 }
