@@ -22,6 +22,9 @@ impl Bar {
         let mut bar = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if bar.prefix() != seed {
             *bar = ProgressBar::new(total).with_prefix(seed.to_owned()).with_style(style());
+            // What was there before is nobody's speed.
+            bar.set_position(rows);
+            bar.reset_eta();
         }
         bar.set_position(rows);
         if rows == total {
