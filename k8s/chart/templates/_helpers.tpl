@@ -30,7 +30,9 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- define "katas.connections" -}}
 {{- $all := 0 -}}
 {{- range .Values.apps -}}
+{{- if .enabled -}}
 {{- $all = add $all (mul 64 .databaseComponents (include "katas.maxReplicas" (list $ .) | int)) -}}
+{{- end -}}
 {{- end -}}
 {{- $all -}}
 {{- end }}
