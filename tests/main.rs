@@ -9,6 +9,7 @@ mod examples;
 mod fidelity;
 mod health;
 mod hostile;
+mod k8s;
 mod log;
 mod nth_char;
 mod price_lists;
