@@ -80,6 +80,26 @@ async fn attempt(
     transaction.commit().await
 }
 
+/// Limits how many connections each role may have, to other numbers than `roles.sql` does.
+/// `database` is as for [`bootstrap`].
+pub async fn limit_connections(
+    database: &Database,
+    limits: &[(String, u16)],
+    report: Report<'_>,
+) -> Result<(), Error> {
+    let mut session = database.connect(report).await?;
+    for (role, limit) in limits {
+        let (sql,): (String,) =
+            sqlx::query_as("SELECT format('ALTER ROLE %I CONNECTION LIMIT %s', $1, $2)")
+                .bind(role)
+                .bind(i32::from(*limit))
+                .fetch_one(&mut session.connection)
+                .await?;
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session.connection).await?;
+    }
+    session.close().await
+}
+
 /// Whether the server knows a role of this name.
 pub async fn has_role(database: &Database, role: &str) -> Result<bool, Error> {
     let mut session = database.connect(&|_| ()).await?;

@@ -13,7 +13,7 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 /// The files in `sql/seeds/`.
 const SEEDS: [(&str, &str); 0] = [];
 
-/// The schema of a database as files: `migrations/`, `roles.sql`, `schema.sql` and `seeds/`.
+/// The schema of a database as files: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql` and `seeds/`.
 #[derive(Clone, Debug)]
 pub struct Project {
     /// The migrations in the order of their versions, each version once.
@@ -26,6 +26,8 @@ pub struct Project {
     pub roles: Option<String>,
     /// What `dump` prints of a database that has all migrations.
     pub dump: Option<String>,
+    /// Removes what nobody needs any more.
+    pub sweep: Option<String>,
     /// Data for trying things out, in the order of their names.
     pub seeds: Vec<File>,
 }
@@ -85,6 +87,7 @@ impl Project {
             ledger,
             roles: Some(include_str!("../sql/roles.sql").to_owned()),
             dump: Some(include_str!("../sql/schema.sql").to_owned()),
+            sweep: Some(include_str!("../sql/sweep.sql").to_owned()),
             seeds: SEEDS
                 .iter()
                 .map(|(name, text)| File { name: (*name).into(), text: (*text).into() })
@@ -109,6 +112,7 @@ impl Project {
             ledger,
             roles: optional(&folder.join("roles.sql"))?,
             dump: optional(&folder.join("schema.sql"))?,
+            sweep: optional(&folder.join("sweep.sql"))?,
             seeds: seeds(&folder.join("seeds"))?,
         })
     }

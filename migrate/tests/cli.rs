@@ -384,3 +384,47 @@ fn a_password_is_not_written_to_the_servers_log() {
     assert!(log.contains("ALTER ROLE katas_app PASSWORD 'SCRAM-SHA-256$"), "{log}");
     assert!(!log.contains("-secret"), "{log}");
 }
+
+#[test]
+fn sweep_removes_what_is_gone_and_nothing_else() {
+    let database = Database::new();
+    assert_ended(&database.migrate(&["up"]), 0, "");
+    assert_ended(&database.migrate(&["sweep"]), 0, "0 rows swept");
+    database.sql(
+        "INSERT INTO katas.dataset (name, columns, state, touched_at)
+         SELECT state, '{a}', state, now() - age
+         FROM (VALUES ('loaded', interval '1 year'), ('gone', '0'), ('loading', '1 hour'),
+                      ('loading', '1 minute')) AS dataset (state, age);
+         INSERT INTO katas.dataset_row (dataset, position, size, fields)
+         SELECT number, position, 0, '{a}' FROM katas.dataset, generate_series(1, 60000) AS position;
+         INSERT INTO katas.receipt
+           (idempotency_key, body_hash, lines, ignored, subtotal, tax, tax_rate, total, created_at)
+         SELECT age, '', '[]', '[]', 0, 0, 0, 0, now() - age::interval
+         FROM (VALUES ('31 days'), ('29 days')) AS receipt (age)",
+    );
+    // Two datasets with their rows, one of them marked first, and one key.
+    assert_ended(&database.migrate(&["sweep"]), 0, "120004 rows swept");
+    let left = "SELECT string_agg(state || ' ' || (SELECT count(*) FROM katas.dataset_row
+                                                   WHERE dataset = number), ', ' ORDER BY state)
+                FROM katas.dataset";
+    assert_eq!(database.value(left), "loaded 60000, loading 60000");
+    let keys = "SELECT string_agg(coalesce(idempotency_key, 'none'), ', ' ORDER BY number) FROM katas.receipt";
+    assert_eq!(database.value(keys), "none, 29 days");
+    let app = migrate(&database.app, &["sweep"]).output().expect("it runs");
+    assert_ended(&app, 9, "permission denied");
+}
+
+#[test]
+fn bootstrap_sets_another_limit_of_connections() {
+    let server = server();
+    let url = server.administrator("postgres");
+    let limit = "SELECT rolconnlimit::text FROM pg_roles WHERE rolname = 'katas_app'";
+    let more = migrate(&url, &["bootstrap", "--connection-limit=katas_app=512"]).output();
+    assert_ended(&more.expect("it runs"), 0, "");
+    assert_eq!(value(&url, limit), "512");
+    let again = migrate(&url, &["bootstrap"]).output().expect("it runs");
+    assert_ended(&again, 0, "");
+    assert_eq!(value(&url, limit), "80");
+    let nonsense = migrate(&url, &["bootstrap", "--connection-limit=katas_app=many"]).output();
+    assert_ended(&nonsense.expect("it runs"), 2, "expected a number of connections");
+}

@@ -36,13 +36,14 @@ pub(super) fn is_closed_but_for_what_is_needed(objects: &Objects) -> Vec<String>
             }
         }
     }
+    // In this namespace; whoever is in another one is named by it.
     let stranger = labels(&json!({"app.kubernetes.io/name": "stranger"}), "");
-    for to in &pods {
+    for pod in &pods {
         for port in [80, 5432, 8000] {
-            if may(objects, &stranger, &to.labels, port)
-                || may(objects, &to.labels, &stranger, port)
+            if lets(objects, "Ingress", &pod.labels, &stranger, port)
+                || lets(objects, "Egress", &pod.labels, &stranger, port)
             {
-                faults.push(format!("a stranger and {} can talk", to.of));
+                faults.push(format!("a stranger and {} can talk", pod.of));
             }
         }
     }
@@ -62,13 +63,17 @@ fn uses_database(objects: &Objects, pod: &Pod) -> bool {
 
 /// Whether both ends let it through.
 fn may(objects: &Objects, from: &Labels, to: &Labels, port: u64) -> bool {
-    let opens = |direction: &'static str, peers: &'static str, own: &Labels, other: &Labels| {
-        policies(objects, direction, own).any(|policy| {
-            let rules = list(policy, &format!("/spec/{}", direction.to_lowercase()));
-            rules.iter().any(|rule| rule_opens(rule, peers, other, port))
-        })
+    lets(objects, "Egress", from, to, port) && lets(objects, "Ingress", to, from, port)
+}
+
+/// Whether one end does.
+fn lets(objects: &Objects, direction: &str, own: &Labels, other: &Labels, port: u64) -> bool {
+    let (rules, peers) = match direction {
+        "Egress" => ("/spec/egress", "to"),
+        _ => ("/spec/ingress", "from"),
     };
-    opens("Egress", "to", from, to) && opens("Ingress", "from", to, from)
+    policies(objects, direction, own)
+        .any(|policy| list(policy, rules).iter().any(|rule| rule_opens(rule, peers, other, port)))
 }
 
 fn rule_opens(rule: &Value, peers: &str, other: &Labels, port: u64) -> bool {

@@ -28,7 +28,7 @@ pub(crate) struct Cli {
     #[arg(long, env = "MIGRATE_ROLE", global = true)]
     role: Option<String>,
 
-    /// The folder with migrations/, roles.sql, schema.sql and seeds/, in place of those built in
+    /// The folder with migrations/, roles.sql, schema.sql, sweep.sql and seeds/, in place of those built in
     #[arg(long, env = "MIGRATE_SOURCE", global = true, value_name = "FOLDER")]
     pub(crate) source: Option<PathBuf>,
 
@@ -190,6 +190,8 @@ pub(crate) enum Command {
         #[command(flatten)]
         changing: Changing,
     },
+    /// Remove what nobody needs any more, in short statements: to be run now and then
+    Sweep,
     /// Make the files of a new migration
     New {
         /// What it is about, as in add_prices
@@ -206,6 +208,9 @@ pub(crate) enum Command {
         /// Set a role's password to the value of an environment variable
         #[arg(long, value_name = "ROLE=VARIABLE", value_parser = pair)]
         password_env: Vec<(String, String)>,
+        /// Let a role have this many connections, in place of what roles.sql says
+        #[arg(long, value_name = "ROLE=COUNT", value_parser = limit)]
+        connection_limit: Vec<(String, u16)>,
         /// Leave alone the rights that everybody has in the database
         #[arg(long)]
         shared_database: bool,
@@ -285,6 +290,7 @@ impl Command {
             Command::Wait { .. } => "wait",
             Command::Baseline { .. } => "baseline",
             Command::Repair { .. } => "repair",
+            Command::Sweep => "sweep",
             Command::New { .. } => "new",
             Command::Bootstrap { .. } => "bootstrap",
         }
@@ -336,6 +342,11 @@ fn first_line(what: &str, file: &std::path::Path) -> Result<String, Error> {
 fn pair(text: &str) -> Result<(String, String), String> {
     let (role, source) = text.split_once('=').ok_or("expected ROLE=...")?;
     Ok((role.to_owned(), source.to_owned()))
+}
+
+fn limit(text: &str) -> Result<(String, u16), String> {
+    let (role, count) = pair(text)?;
+    Ok((role, count.parse().map_err(|_| "expected a number of connections".to_owned())?))
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {

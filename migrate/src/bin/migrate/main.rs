@@ -193,13 +193,21 @@ async fn run(
             print.out(&repair, &repair);
             Ok(None)
         }
-        Command::Bootstrap { password, password_env, shared_database } => {
+        Command::Bootstrap { password, password_env, connection_limit, shared_database } => {
             let secrets = passwords(password, password_env)?;
             let secrets: Vec<_> =
                 secrets.iter().map(|(role, password)| Password { role, password }).collect();
             let exclusive = !shared_database;
             migrate::bootstrap(&project, database, &secrets, exclusive, report).await?;
+            if !connection_limit.is_empty() {
+                migrate::limit_connections(database, connection_limit, report).await?;
+            }
             print.out(&serde_json::json!({}), "the roles are in place");
+            Ok(None)
+        }
+        Command::Sweep => {
+            let swept = migrate::sweep(&project, database, report).await?;
+            print.out(&swept, format!("{} rows swept", swept.rows));
             Ok(None)
         }
         Command::New { .. } | Command::Lint => {

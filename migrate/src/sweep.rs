@@ -1,0 +1,42 @@
+//! Removing what nobody needs any more, in small steps.
+
+use serde::Serialize;
+use sqlx::AssertSqlSafe;
+
+use crate::database::Database;
+use crate::project::Project;
+use crate::statements;
+use crate::{Error, Report};
+
+/// What [`sweep`] has done.
+#[derive(Debug, Serialize)]
+pub struct Sweep {
+    /// How many rows it changed or removed.
+    pub rows: u64,
+}
+
+/// Runs each statement of `sweep.sql` until it changes nothing. Each time is a transaction of its
+/// own, so nothing is held for long, and this can be interrupted anywhere.
+pub async fn sweep(
+    project: &Project,
+    database: &Database,
+    report: Report<'_>,
+) -> Result<Sweep, Error> {
+    let Some(sql) = &project.sweep else {
+        return Err(Error::Usage("there is no sweep.sql beside the migrations".to_owned()));
+    };
+    let mut session = database.connect(report).await?;
+    session.refuse_superuser()?;
+    let mut rows = 0;
+    for statement in statements::split(sql) {
+        loop {
+            let query = sqlx::query(AssertSqlSafe(statement.text.to_owned()));
+            match query.execute(&mut session.connection).await?.rows_affected() {
+                0 => break,
+                changed => rows += changed,
+            }
+        }
+    }
+    session.close().await?;
+    Ok(Sweep { rows })
+}
