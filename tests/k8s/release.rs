@@ -4,6 +4,7 @@ use migrate::Project;
 
 use super::objects::{Objects, name, title};
 use super::pods::images;
+use crate::tidy::text;
 
 /// Of the images and of the Job.
 pub(super) fn is_named_once(objects: &Objects) -> Vec<String> {
@@ -23,4 +24,12 @@ pub(super) fn is_named_once(objects: &Objects) -> Vec<String> {
         }
     }
     faults
+}
+
+#[test]
+fn gitops_deploys_this_release() {
+    for file in ["argocd/application.yaml", "flux/source.yaml"] {
+        let text = text(format!("k8s/gitops/{file}").as_ref());
+        assert!(text.contains(concat!(": v", env!("CARGO_PKG_VERSION"))), "{file}");
+    }
 }

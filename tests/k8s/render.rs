@@ -14,17 +14,23 @@ use crate::tidy::files;
 
 /// A copy of what git has, with Secrets in it.
 static COPY: LazyLock<TempDir> = LazyLock::new(|| {
+    let copy = copy();
+    for overlay in ["local", "production"] {
+        run(Command::new(copy.path().join("k8s/secrets")).arg(overlay));
+    }
+    copy
+});
+
+/// A copy of what git has.
+pub(super) fn copy() -> TempDir {
     let copy = tempfile::tempdir().expect("a folder");
     for file in files("").iter().filter(|file| file.starts_with("k8s")) {
         let to = copy.path().join(file);
         fs::create_dir_all(to.parent().expect("a folder")).expect("a folder");
         fs::copy(root().join(file), to).expect("a copy");
     }
-    for overlay in ["local", "production"] {
-        run(Command::new(copy.path().join("k8s/secrets")).arg(overlay));
-    }
     copy
-});
+}
 
 /// Everything that can be deployed, by name.
 static DEPLOYMENTS: LazyLock<Vec<(String, Objects)>> = LazyLock::new(|| {
@@ -96,7 +102,7 @@ pub(super) fn kustomize(folder: &str) -> Objects {
 }
 
 /// What it prints.
-fn run(command: &mut Command) -> String {
+pub(super) fn run(command: &mut Command) -> String {
     let output = command.output().unwrap_or_else(|error| {
         panic!(
             "{:?} cannot be run, and the manifests not be rendered: {error}",

@@ -1,9 +1,14 @@
 //! Secrets: made where they are used, mounted as files, and not in git.
 
+use std::fs;
+use std::process::Command;
+
 use serde_json::Value;
 
-use super::objects::{Objects, list};
+use super::objects::{Objects, list, title};
 use super::pods::containers;
+use super::render::{copy, run};
+use super::variables::base64;
 use crate::tidy::{files, text};
 
 /// No container has one in its environment, and no object but a Secret contains one.
@@ -15,9 +20,15 @@ pub(super) fn are_not_in_git(objects: &Objects) -> Vec<String> {
             faults.push(format!("{}: a secret is in the environment", pod.of));
         }
     }
+    // All of it is the password.
+    for secret in objects.of("Secret").filter(|it| it["type"] == "kubernetes.io/basic-auth") {
+        if base64(secret["data"]["password"].as_str().unwrap_or_default()).contains('\n') {
+            faults.push(format!("{}: the password has an end of line", title(secret)));
+        }
+    }
     for object in objects.all().iter().filter(|object| object["kind"] != "Secret") {
         if contains_password(&object.to_string()) {
-            faults.push(format!("{}: a password is in it", super::objects::title(object)));
+            faults.push(format!("{}: a password is in it", title(object)));
         }
     }
     faults
@@ -63,4 +74,24 @@ fn no_secret_is_in_git() {
     let made: Vec<_> =
         made.filter(|path| !path.is_dir() && !path.ends_with("kustomization.yaml")).collect();
     assert_eq!(made, ["k8s/secrets"].map(std::path::PathBuf::from));
+}
+
+#[test]
+fn what_is_there_is_kept() {
+    let copy = copy();
+    let folder = copy.path().join("k8s/overlays/production/secrets");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect("it is there");
+    let make = || run(Command::new(copy.path().join("k8s/secrets")).arg("production"));
+    make();
+    let before = ["katas_app", "ca.crt", "runtime-config.toml", "migrate-url"].map(read);
+    make();
+    assert_eq!(["katas_app", "ca.crt", "runtime-config.toml", "migrate-url"].map(read), before);
+    // Another password is everywhere.
+    fs::remove_file(folder.join("katas_app")).expect("it was there");
+    make();
+    let [old, ..] = before;
+    let new = read("katas_app");
+    assert_ne!(new, old);
+    let config = read("runtime-config.toml");
+    assert!(config.contains(&new) && !config.contains(&old), "the old one is left");
 }

@@ -171,10 +171,9 @@ pub(super) fn is_what_the_operator_takes(objects: &Objects) -> Vec<String> {
 
 fn refusal(objects: &Objects, name: &str, object: &Object<SpinApp>) -> Option<String> {
     let app = &object.spec;
-    let place = |wanted: &dyn Fn(&Value) -> bool| objects.all().iter().position(wanted);
-    let mine = place(&|it| it["kind"] == "SpinApp" && super::objects::name(it) == name);
-    let executor =
-        place(&|it| it["kind"] == "SpinAppExecutor" && super::objects::name(it) == app.executor);
+    let place = |kind: &str, wanted: &str| {
+        objects.all().iter().position(|it| it["kind"] == kind && self::name(it) == wanted)
+    };
     // A label's key has `app.<name>.status` in it.
     if name.len() > 52 {
         return Some("the name has more than 52 characters".to_owned());
@@ -182,8 +181,17 @@ fn refusal(objects: &Objects, name: &str, object: &Object<SpinApp>) -> Option<St
     if object.api_version != "core.spinkube.dev/v1alpha1" {
         return Some(format!("{} is not its version", object.api_version));
     }
-    if executor.is_none_or(|executor| Some(executor) > mine) {
-        return Some(format!("its executor {} is not there before it", app.executor));
+    // Of these the webhook wants the first to be there; without the others the first pod fails.
+    let before = [
+        ("SpinAppExecutor", Some(&app.executor)),
+        ("Secret", app.runtime_config.load_from_secret.as_ref()),
+        ("ServiceAccount", app.service_account_name.as_ref()),
+    ];
+    for (kind, wanted) in before {
+        let Some(wanted) = wanted else { continue };
+        if place(kind, wanted).is_none_or(|it| Some(it) > place("SpinApp", name)) {
+            return Some(format!("{kind} {wanted} is not there before it"));
+        }
     }
     if app.enable_autoscaling == app.replicas.is_some_and(|replicas| replicas > 0) {
         return Some("either replicas or enableAutoscaling".to_owned());

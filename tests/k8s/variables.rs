@@ -71,7 +71,7 @@ pub(super) fn are_those_of_the_manifest(objects: &Objects) -> Vec<String> {
 }
 
 /// What a Secret has.
-fn base64(text: &str) -> String {
+pub(super) fn base64(text: &str) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits: Vec<usize> =
         text.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte)).collect();
