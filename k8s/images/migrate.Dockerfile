@@ -21,8 +21,9 @@ LABEL org.opencontainers.image.title="katas-migrate" \
 # smoke test calls. There is nothing else that either needs from an operating system.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /image/ /
-# They start without anything beside them.
+# They start without anything beside them; and without a shell, so one after the other.
 RUN ["/migrate", "--version"]
+# hadolint ignore=DL3059
 RUN ["/smoke", "--version"]
 # A number, so that Kubernetes can tell that it is not root's.
 USER 65532:65532
