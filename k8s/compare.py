@@ -76,8 +76,8 @@ def faults(name, ours, charts):
             yield f"{it} is only in the chart"
             continue
         labels = chart["metadata"]["labels"]
-        if not OWN_LABELS <= set(labels):
-            yield f"{it} has no labels of the chart"
+        if labels.get("helm.sh/chart") != f"katas-{labels.get('app.kubernetes.io/version')}":
+            yield f"{it}: the chart has another version than the release"
         for label in OWN_LABELS:
             labels.pop(label, None)
         ours[it]["metadata"]["name"] = chart["metadata"]["name"]
