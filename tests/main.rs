@@ -18,6 +18,8 @@ mod readme;
 mod receipts;
 mod routes;
 mod runs;
+mod seeds;
+mod smoke;
 mod spending;
 mod support;
 mod tidy;

@@ -66,8 +66,9 @@ fn the_rooms_do_not_know_each_other() {
         ("guest/pg/", vec!["web", "katas", "http"]),
         ("guest/json/", vec!["web", "pg", "katas", "http"]),
         ("katas/", vec!["web", "pg", "http", "spin-sdk"]),
-        ("components/", components.chain(["katas-host", "migrate"]).collect()),
-        ("migrate/", vec!["web", "pg", "katas", "katas-host"]),
+        ("components/", components.chain(["katas-host", "migrate", "smoke"]).collect()),
+        ("migrate/", vec!["web", "pg", "katas", "katas-host", "smoke"]),
+        ("smoke/", vec!["web", "pg", "katas", "katas-host", "migrate"]),
     ] {
         for path in files("Cargo.toml").iter().filter(|path| path.starts_with(room)) {
             let manifest: toml::Table = text(path).parse().expect("TOML");

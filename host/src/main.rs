@@ -10,6 +10,7 @@ use katas_host::local::build;
 use katas_host::local::postgres::Source;
 use katas_host::local::up::{self, Engine};
 use katas_host::manifest::Manifest;
+use tokio::task::block_in_place;
 
 /// Runs the application on this machine, with nothing else installed.
 #[derive(Parser)]
@@ -29,6 +30,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
+    /// Call every service of a deployment once, and remove what that made
+    Smoke(smoke::Arguments),
 }
 
 #[derive(Args)]
@@ -48,6 +51,10 @@ struct Up {
     /// Delete the database of our own and begin with an empty one
     #[arg(long, conflicts_with = "database_url")]
     fresh: bool,
+
+    /// Load data for trying things out into the database of our own, once
+    #[arg(long, conflicts_with = "database_url")]
+    seed: bool,
 
     /// What runs the components
     #[arg(long, value_enum, default_value_t = Engine::Katas)]
@@ -71,6 +78,7 @@ async fn main() -> ExitCode {
     let done = match Cli::parse().command {
         Command::Up(arguments) => run_up(arguments).await,
         Command::Build { from } => run_build(from).await,
+        Command::Smoke(arguments) => return block_in_place(|| smoke::main(arguments)),
     };
     match done {
         Ok(()) => ExitCode::SUCCESS,
@@ -91,6 +99,7 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
         database_url: arguments.database_url,
         migrate_url: arguments.migrate_database_url,
         fresh: arguments.fresh,
+        seed: arguments.seed,
         source: if arguments.bundled_postgres { Source::Bundled } else { Source::Any },
         engine: arguments.engine,
     };

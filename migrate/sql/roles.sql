@@ -54,7 +54,7 @@ BEGIN
     EXECUTE format('GRANT katas_owner TO %I', current_user);
   END IF;
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO katas_migrator, katas_app', current_database());
-  EXECUTE format('GRANT CONNECT, CREATE ON DATABASE %I TO katas_owner', current_database());
+  EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO katas_owner', current_database());
   -- Messages in English: `guest/pg` reads those that come without their code.
   IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     ALTER ROLE katas_app SET lc_messages = 'C';

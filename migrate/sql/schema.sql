@@ -39,7 +39,7 @@
 --   GRANT CONNECT ON DATABASE current TO katas_migrator;
 
 -- database: katas_owner
---   GRANT CONNECT, CREATE ON DATABASE current TO katas_owner;
+--   GRANT CONNECT, CREATE, TEMPORARY ON DATABASE current TO katas_owner;
 
 -- session: settings
 SET search_path = '';

@@ -44,7 +44,8 @@ pub async fn bootstrap(
             Err(error) => return Err(error.into()),
         }
     }
-    session.close().await
+    session.close().await;
+    Ok(())
 }
 
 fn is_race(error: &sqlx::Error) -> bool {
@@ -97,7 +98,8 @@ pub async fn limit_connections(
                 .await?;
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut session.connection).await?;
     }
-    session.close().await
+    session.close().await;
+    Ok(())
 }
 
 /// Whether the server knows a role of this name.
@@ -107,6 +109,6 @@ pub async fn has_role(database: &Database, role: &str) -> Result<bool, Error> {
         .bind(role)
         .fetch_one(&mut session.connection)
         .await?;
-    session.close().await?;
+    session.close().await;
     Ok(known)
 }

@@ -4,7 +4,7 @@ use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
@@ -17,12 +17,16 @@ use crate::session::Session;
 /// One attempt to connect: a server that is there answers well within it.
 const ATTEMPT: Duration = Duration::from_secs(5);
 
+/// How long PostgreSQL may be silent and out of reach: as long as the server takes to give up on us.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// A database, as whom, and how patiently.
 #[derive(Clone, Debug)]
 pub struct Database {
     options: PgConnectOptions,
     wait: Duration,
     lock_timeout: Duration,
+    silence: Duration,
     superuser_allowed: bool,
     /// The server's process behind the session that was opened last, 0 when there was none.
     backend: Arc<AtomicI32>,
@@ -52,15 +56,22 @@ impl Database {
                 // Names in migrations are qualified; one that is not must not land anywhere.
                 ("search_path", ""),
                 ("TimeZone", "UTC"),
+                ("DateStyle", "ISO"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 // Without it, a Job that is killed leaves its lock to a server process that notices
                 // only when its statement ends.
                 ("client_connection_check_interval", "2s"),
+                // The same for a node that fails: the server notices after 15 + 3 * 5 s. And a
+                // connection on which nothing happens for minutes is forgotten by load balancers.
+                ("tcp_keepalives_idle", "15"),
+                ("tcp_keepalives_interval", "5"),
+                ("tcp_keepalives_count", "3"),
             ]);
         let database = Database {
             options,
             wait: Duration::ZERO,
             lock_timeout: Duration::ZERO,
+            silence: SILENCE,
             superuser_allowed: false,
             backend: Arc::default(),
         };
@@ -84,6 +95,11 @@ impl Database {
     /// How long a statement of a migration may take.
     pub fn statement_timeout(self, timeout: Duration) -> Database {
         self.option("statement_timeout", &milliseconds(timeout))
+    }
+
+    /// How long the server may be silent and out of reach before [`Database::lost`] says so.
+    pub fn silence(self, silence: Duration) -> Database {
+        Database { silence, ..self }
     }
 
     /// Acts as this role once connected.
@@ -127,6 +143,39 @@ impl Database {
             if !backoff.pause().await {
                 return Err(Error::Unavailable(format!("process {backend} does not end")));
             }
+        }
+    }
+
+    /// Returns once the session that was opened last is lost although its connection does not say so:
+    /// a network that drops everything tells nobody, and who waits for an answer waits for ever.
+    pub async fn lost(&self) -> Error {
+        let mut seen = (0, Instant::now());
+        loop {
+            tokio::time::sleep(self.silence / 3).await;
+            let backend = self.backend.load(Ordering::Relaxed);
+            if backend != seen.0 || backend == 0 || self.is_there(backend).await {
+                seen = (backend, Instant::now());
+            } else if seen.1.elapsed() >= self.silence {
+                let (address, silence) = (self.address(), self.silence.as_secs_f32());
+                return Error::Unavailable(format!("{address} has not answered for {silence} s"));
+            }
+        }
+    }
+
+    /// Whether the server still has the session, as far as it can be asked.
+    async fn is_there(&self, backend: i32) -> bool {
+        let look = async {
+            let mut connection = self.options.clone().options([("role", "none")]).connect().await?;
+            let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
+            let (found,) = sqlx::query_as(sql).bind(backend).fetch_one(&mut connection).await?;
+            connection.close().await?;
+            Ok(found)
+        };
+        match tokio::time::timeout((self.silence / 3).min(ATTEMPT), look).await {
+            Ok(Ok(found)) => found,
+            // It has answered, that it has no connection left, for one.
+            Ok(Err(sqlx::Error::Database(_))) => true,
+            _ => false,
         }
     }
 

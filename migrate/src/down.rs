@@ -4,6 +4,7 @@ use serde::Serialize;
 
 use crate::Error;
 use crate::database::Database;
+use crate::environment;
 use crate::event::{Event, Report};
 use crate::ledger::{self, Applied, OutOfOrder, pending};
 use crate::project::{Migration, Project, Script};
@@ -41,15 +42,18 @@ pub async fn down(
     if let Back::To(version @ 1..) = back {
         project.migration(version)?;
     }
-    let mut runner = Runner::connect(project, database, patience, report).await?;
-    if runner.session.is_production() && !production {
+    let mut session = database.connect(report).await?;
+    session.refuse_superuser().await?;
+    let environment = environment::read(&mut session.connection).await?;
+    if environment.is_production() && !production {
         return Err(Error::Refused(
             "this database is in production, as far as anybody has said, and undoing a migration \
-             loses what its tables hold: mark it with `migrate bootstrap --environment \
-             development`, or say --production"
+             loses what its tables hold: if it is not, its owner runs `migrate bootstrap --environment \
+             development`; if it is meant, say --production"
                 .to_owned(),
         ));
     }
+    let mut runner = Runner::begin(session, project, patience, report).await?;
     let applied = runner.applied().await?;
     // Whatever is wrong between the ledger and the files comes first.
     pending(project, &applied, OutOfOrder::Apply)?;
@@ -63,7 +67,7 @@ pub async fn down(
         undone.push(migration.name.clone());
     }
     let version = ledger::version(&runner.applied().await?);
-    runner.end().await?;
+    runner.end().await;
     Ok(Down { undone, version })
 }
 

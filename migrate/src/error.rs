@@ -1,11 +1,10 @@
 //! What can go wrong, by what its caller can do about it: each kind has an exit code of its own.
 
-use std::fmt;
+use std::{fmt, io};
 
 use serde::Serialize;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use crate::project::Script;
 use crate::statements::Statement;
 
 /// Why a command did not do what it was asked for.
@@ -114,20 +113,27 @@ impl Error {
         matches!(self, Error::Unavailable(_))
     }
 
-    /// `statement` of `script` failed; `next` says what remains and what to do.
+    /// `statement` of a file failed; `next` says what remains and what to do.
     pub(crate) fn of_statement(
-        script: &Script,
+        file: &str,
         statement: &Statement<'_>,
         error: sqlx::Error,
         next: String,
     ) -> Error {
-        let Some(refusal) = postgres_error(&error) else { return error.into() };
-        // The connection went, not the statement wrong.
-        if is_temporary(refusal.code()) {
-            return error.into();
-        }
+        let refusal = match postgres_error(&error) {
+            Some(refusal) if !is_of_the_connection(refusal.code()) => refusal,
+            // The connection went, not the statement wrong.
+            _ => {
+                let place = format!("{}:{}", file, statement.line);
+                return match Error::from(error) {
+                    Error::Unavailable(text) => Error::Unavailable(format!("{place}: {text}")),
+                    Error::Unexpected(text) => Error::Unexpected(format!("{place}: {text}")),
+                    error => error,
+                };
+            }
+        };
         Error::Sql(Box::new(SqlFailure {
-            file: script.file.clone(),
+            file: file.to_owned(),
             line: statement.line + lines_before(statement.text, refusal.position()),
             statement: beginning(statement.text),
             message: refusal.message().to_owned(),
@@ -182,10 +188,22 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<&str> {
     postgres_error(error).map(PgDatabaseError::code)
 }
 
-/// Connection lost, out of resources, shutting down, starting up.
-fn is_temporary(code: &str) -> bool {
+/// Connection lost, too many of them, shutting down, starting up.
+fn is_of_the_connection(code: &str) -> bool {
     // 57014 is a statement that was cancelled.
-    ["08", "53", "57P"].iter().any(|class| code.starts_with(class))
+    code == "53300" || ["08", "57P"].iter().any(|class| code.starts_with(class))
+}
+
+/// The connection, out of resources, or others that were in the way.
+fn is_temporary(code: &str) -> bool {
+    is_of_the_connection(code)
+        || code.starts_with("53")
+        || matches!(code, "55P03" | "40P01" | "40001")
+}
+
+fn is_loss(kind: io::ErrorKind) -> bool {
+    use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
+    matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 impl From<sqlx::Error> for Error {
@@ -197,6 +215,8 @@ impl From<sqlx::Error> for Error {
                 "08P01" if refusal.message().contains("unsupported startup parameter") => {
                     Error::Refused(format!("{POOLER} (it said: {text})"))
                 }
+                // A statement that was prepared is not there: another session has answered.
+                "26000" => Error::Refused(format!("{POOLER} (it said: {text})")),
                 // Wrong user or password, no such database, no permission.
                 "28P01" | "28000" | "3D000" | "42501" => Error::Refused(text),
                 code if is_temporary(code) => Error::Unavailable(text),
@@ -204,7 +224,11 @@ impl From<sqlx::Error> for Error {
             };
         }
         match error {
-            // Refused, reset, timed out, a name that does not resolve (yet).
+            sqlx::Error::Io(error) if is_loss(error.kind()) => Error::Unavailable(format!(
+                "the connection to PostgreSQL was lost ({error}): it rolls back what was under way; \
+                 run the same again"
+            )),
+            // Refused, timed out, a name that does not resolve (yet).
             sqlx::Error::Io(error) => Error::Unavailable(error.to_string()),
             sqlx::Error::Tls(error) => Error::Refused(format!("TLS: {error}")),
             error => Error::Unexpected(error.to_string()),

@@ -32,7 +32,7 @@ pub async fn plan(
             .collect(),
     };
     let plan = describe(&mut session.connection, &scripts).await?;
-    session.close().await?;
+    session.close().await;
     Ok(plan)
 }
 
@@ -57,7 +57,7 @@ pub async fn verify(
         )));
     }
     let verified = compare(&mut session.connection, project, version).await?;
-    session.close().await?;
+    session.close().await;
     Ok(verified)
 }
 
@@ -69,7 +69,7 @@ pub async fn dump(
 ) -> Result<String, Error> {
     let (mut session, applied) = look(project, database, report).await?;
     let dump = write_dump(&mut session.connection, project, ledger::version(&applied)).await?;
-    session.close().await?;
+    session.close().await;
     Ok(dump)
 }
 

@@ -3,11 +3,12 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha384};
-use sqlx::{AssertSqlSafe, PgConnection};
+use sqlx::{AssertSqlSafe, FromRow, PgConnection, Row};
 
 use crate::Error;
 use crate::lock::{FENCE, Lock, lost};
 use crate::project::{Migration, Project, name};
+use crate::runner::Failed;
 use crate::session::Session;
 
 /// Which transaction this is, as whom, and where names are looked up.
@@ -20,6 +21,13 @@ pub(crate) struct Standing {
     pub(crate) transaction: String,
     pub(crate) role: String,
     pub(crate) search_path: String,
+}
+
+impl Standing {
+    /// How things stand now.
+    pub(crate) async fn now(connection: &mut PgConnection) -> Result<Standing, sqlx::Error> {
+        sqlx::query_as(AssertSqlSafe(format!("SELECT {STANDING}"))).fetch_one(connection).await
+    }
 }
 
 /// A row of the ledger.
@@ -58,21 +66,22 @@ impl Ledger {
 
     /// All rows by version; none when there is no ledger yet.
     pub(crate) async fn read(&self, connection: &mut PgConnection) -> Result<Vec<Applied>, Error> {
-        let (exists,): (bool,) = sqlx::query_as("SELECT to_regclass($1) IS NOT NULL")
-            .bind(&self.table)
-            .fetch_one(&mut *connection)
-            .await?;
-        if !exists {
+        let Ledger { table, .. } = self;
+        // Without parameters it goes there and back once, and twice as a prepared statement: most
+        // runs do nothing but this.
+        let sql = format!("SELECT to_regclass('{table}') IS NOT NULL");
+        let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *connection).await?;
+        if !row.try_get(0)? {
             return Ok(Vec::new());
         }
         let sql = format!(
-            r#"SELECT version, description, success, checksum,
-                      to_char(installed_on AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS"Z"')
-                        AS installed_on
-               FROM {} ORDER BY version"#,
-            self.table
+            "SELECT version, description, success, checksum, installed_on::text AS installed_on
+             FROM {table} ORDER BY version"
         );
-        Ok(sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?)
+        let rows = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_all(connection).await?;
+        let mut rows: Vec<_> = rows.iter().map(Applied::from_row).collect::<Result<_, _>>()?;
+        rows.iter_mut().for_each(|row| row.installed_on = rfc3339(&row.installed_on));
+        Ok(rows)
     }
 
     /// Makes the schema and the tables where they are missing. Needs the lock.
@@ -118,7 +127,7 @@ impl Ledger {
         lock: &Lock,
         migration: &Migration,
         finished: bool,
-    ) -> Result<Standing, Error> {
+    ) -> Result<Standing, Failed> {
         let sql = format!(
             "INSERT INTO {} (version, description, success, checksum, execution_time)
              SELECT $3, $4, $5, $6, -1 WHERE {FENCE} RETURNING {STANDING}",
@@ -134,10 +143,12 @@ impl Ledger {
             .fetch_optional(&mut session.connection)
             .await;
         match claimed {
-            Err(error) if crate::error::code(&error) == Some("23505") => Err(Error::Unavailable(
-                format!("{} has just been applied by another runner", migration.name),
-            )),
-            claimed => claimed?.ok_or_else(lost),
+            Err(error) if crate::error::code(&error) == Some("23505") => {
+                let name = &migration.name;
+                let error = format!("{name} has just been applied by another runner");
+                Err(Error::Unavailable(error).into())
+            }
+            claimed => Ok(claimed?.ok_or_else(lost)?),
         }
     }
 
@@ -147,7 +158,7 @@ impl Ledger {
         session: &mut Session,
         lock: &Lock,
         migration: &Migration,
-    ) -> Result<Standing, Error> {
+    ) -> Result<Standing, Failed> {
         let sql = format!(
             "DELETE FROM {} WHERE version = $3 AND {FENCE} RETURNING {STANDING}",
             self.table
@@ -158,7 +169,7 @@ impl Ledger {
             .bind(migration.version)
             .fetch_optional(&mut session.connection)
             .await?;
-        row.ok_or_else(lost)
+        Ok(row.ok_or_else(lost)?)
     }
 
     /// Notes how long an applied migration took, and that it is finished.
@@ -179,6 +190,15 @@ impl Ledger {
             .execute(connection)
             .await?;
         Ok(())
+    }
+}
+
+/// A time as PostgreSQL writes it in a session whose DateStyle is ISO and whose TimeZone is UTC, to
+/// the second: 2026-01-31 09:30:00.123456+00.
+fn rfc3339(time: &str) -> String {
+    match time.split_once(' ') {
+        Some((date, time)) => format!("{date}T{}Z", time.get(..8).unwrap_or(time)),
+        None => time.to_owned(),
     }
 }
 
@@ -251,7 +271,7 @@ fn check(project: &Project, row: &Applied) -> Result<(), Error> {
 
 /// Whether the checksum is the migration's, whichever ends of lines the file had when it was
 /// applied, and whether or not they were left out of account.
-fn is_of(checksum: &[u8], migration: &Migration) -> bool {
+pub(crate) fn is_of(checksum: &[u8], migration: &Migration) -> bool {
     let unix = || migration.up.sql.replace("\r\n", "\n");
     checksum == migration.checksum
         || checksum == Sha384::digest(unix()).as_slice()

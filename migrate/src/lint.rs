@@ -18,6 +18,7 @@ use squawk_syntax::ast::AstNode;
 use squawk_syntax::{Parse, SourceFile, SyntaxKind};
 
 use crate::project::{Project, Script};
+use crate::refusal::{Refusal, refusal};
 use crate::statements::{Kind, Statement, split};
 use crate::touches::{self, Work};
 
@@ -174,12 +175,13 @@ const CHOICES: &[(Rule, In, &str)] = &[
 ];
 
 /// Our own rules.
-const OWN: [&str; 11] = [
+const OWN: [&str; 12] = [
     "syntax-error",
     "transaction-control",
     "session-setting",
     "local-setting",
     "not-in-transaction",
+    "discard-all",
     "unnamed-index",
     "copy-from-client",
     "no-transaction",
@@ -237,57 +239,17 @@ fn syntax_error(error: &squawk_syntax::syntax_error::SyntaxError) -> Problem {
     Problem::new(usize::from(error.range().start()), "syntax-error", error.message())
 }
 
-/// What the runner refuses, or PostgreSQL always will.
+/// What the runner refuses, and what it puts right although it looks like something else.
 fn refused(sql: &str, statement: &Statement<'_>, transactional: bool) -> Option<Problem> {
     let at = statement.text.as_ptr().addr() - sql.as_ptr().addr();
-    match statement.kind() {
-        Kind::TransactionControl if transactional => Some(
-            Problem::new(at, "transaction-control", "The file is one transaction already.")
-                .help("Split the file, or begin it with `-- no-transaction`."),
-        ),
-        Kind::TransactionControl => Some(
-            Problem::new(at, "transaction-control", "Each statement is a transaction of its own.")
-                .help("What belongs together goes into a file without `-- no-transaction`."),
-        ),
-        Kind::SessionSetting if transactional => Some(
-            Problem::new(
-                at,
-                "session-setting",
-                "A setting of the session outlasts its transaction.",
-            )
-            .help("Use `SET LOCAL`."),
-        ),
-        Kind::LocalSetting if !transactional => Some(Problem::new(
-            at,
-            "local-setting",
-            "`SET LOCAL` has no effect outside of a transaction.",
-        )),
-        Kind::NotInTransaction
-        | Kind::CreateIndexConcurrently { .. }
-        | Kind::DropIndexConcurrently(_)
-        | Kind::ReindexConcurrently(_)
-            if transactional =>
-        {
-            Some(
-                Problem::new(at, "not-in-transaction", "PostgreSQL refuses it in a transaction.")
-                    .help("Begin its file with `-- no-transaction`."),
-            )
-        }
-        Kind::CreateIndexConcurrently { index: None, .. } => Some(
-            Problem::new(
-                at,
-                "unnamed-index",
-                "When this fails, an invalid index stays behind that cannot be told from others.",
-            )
-            .help("Name the index."),
-        ),
-        Kind::CopyWithClient => Some(Problem::new(
-            at,
-            "copy-from-client",
-            "There is no client that sends or takes the data of `COPY`.",
-        )),
-        _ => None,
+    let kind = statement.kind();
+    if let Some(Refusal { rule, message, help }) = refusal(&kind, transactional) {
+        return Some(Problem::new(at, rule, message).help(help));
     }
+    (transactional && kind == Kind::SessionSetting).then(|| {
+        let message = "A setting of the session is taken back when the file ends.";
+        Problem::new(at, "session-setting", message).help("Say `SET LOCAL`.")
+    })
 }
 
 /// The line counts where a migration begins, and written like this: else it is a comment.
@@ -497,8 +459,9 @@ mod tests {
         let sql = "SELECT 1;\n/* é */ COMMIT;";
         let script = Script { file: "7_x.sql".into(), sql: sql.into(), transactional: true };
         let findings = lint_script(&script, false);
-        let text = "migrations/7_x.sql:2:9: The file is one transaction already. \
-                    [transaction-control]\n  Split the file, or begin it with `-- no-transaction`.";
+        let text = "migrations/7_x.sql:2:9: The file runs in one transaction, which this would end. \
+                    [transaction-control]\n  Take it out, or begin the file with the line \
+                    `-- no-transaction`.";
         assert_eq!(findings.iter().map(ToString::to_string).collect::<Vec<_>>(), [text]);
     }
 
@@ -517,6 +480,7 @@ mod tests {
             ("CREATE INDEX CONCURRENTLY i ON s.t (a)", vec!["not-in-transaction"]),
             ("-- no-transaction\nCREATE INDEX CONCURRENTLY ON s.t (a)", vec!["unnamed-index"]),
             ("-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON s.t (a)", vec![]),
+            ("-- no-transaction\nDISCARD ALL", vec!["discard-all"]),
             ("COPY s.t FROM STDIN", vec!["copy-from-client"]),
             ("COPY s.t FROM '/a'", vec![]),
             ("SELECT 1;\n-- no-transaction\nSELECT 2", vec!["no-transaction"]),

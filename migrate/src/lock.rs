@@ -45,20 +45,22 @@ impl Lock {
                 told = holder;
             }
             if !backoff.pause().await {
-                return Err(Error::Unavailable(format!("the lock is held by {told}")));
+                let holder = if told.is_empty() { "somebody" } else { &told };
+                return Err(Error::Unavailable(format!("the lock is held by {holder}")));
             }
         }
+    }
+
+    /// Gives the lock back.
+    pub(crate) async fn release(self, session: &mut Session) -> Result<(), Error> {
+        let connection = &mut session.connection;
+        sqlx::query("SELECT pg_advisory_unlock($1)").bind(self.0).execute(connection).await?;
+        Ok(())
     }
 
     /// The lock's number.
     pub(crate) fn key(&self) -> i64 {
         self.0
-    }
-
-    pub(crate) async fn release(self, session: &mut Session) -> Result<(), Error> {
-        let connection = &mut session.connection;
-        sqlx::query("SELECT pg_advisory_unlock($1)").bind(self.0).execute(connection).await?;
-        Ok(())
     }
 }
 

@@ -11,7 +11,14 @@ use crate::Error;
 static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// The files in `sql/seeds/`.
-const SEEDS: [(&str, &str); 0] = [];
+const SEEDS: [(&str, &str); 6] = [
+    ("01_dictionary", include_str!("../sql/seeds/01_dictionary.sql")),
+    ("02_price_lists", include_str!("../sql/seeds/02_price_lists.sql")),
+    ("03_users", include_str!("../sql/seeds/03_users.sql")),
+    ("04_datasets", include_str!("../sql/seeds/04_datasets.sql")),
+    ("05_orders", include_str!("../sql/seeds/05_orders.sql")),
+    ("06_sentences", include_str!("../sql/seeds/06_sentences.sql")),
+];
 
 /// The schema of a database as files: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql` and `seeds/`.
 #[derive(Clone, Debug)]

@@ -9,7 +9,7 @@ use sqlx::AssertSqlSafe;
 use crate::Error;
 use crate::database::Database;
 use crate::event::Report;
-use crate::ledger::{Applied, Ledger};
+use crate::ledger::{Applied, Ledger, is_of};
 use crate::project::Project;
 use crate::runner::{Patience, Runner};
 
@@ -50,7 +50,7 @@ pub async fn baseline(
         marked.push(migration.name.clone());
     }
     runner.command("COMMIT").await?;
-    runner.end().await?;
+    runner.end().await;
     Ok(Baseline { marked, version: to })
 }
 
@@ -96,22 +96,30 @@ pub async fn repair(
     patience: Patience,
     report: Report<'_>,
 ) -> Result<Repair, Error> {
-    let mut runner = Runner::connect(project, database, patience, report).await?;
-    let applied = runner.applied().await?;
-    let fixes = match forget {
-        Some(version) => forget_one(&runner.ledger, &applied, version)?,
-        None => applied.iter().filter_map(|row| fix(project, &runner.ledger, row)).collect(),
-    };
-    if yes {
-        runner.open_transaction().await?;
-        for Fix { sql, .. } in &fixes {
-            let query = sqlx::raw_sql(AssertSqlSafe(sql.as_str()));
-            query.execute(&mut runner.session.connection).await?;
-        }
-        runner.command("COMMIT").await?;
+    if !yes {
+        let mut session = database.connect(report).await?;
+        let applied = Ledger::of(project).read(&mut session.connection).await?;
+        session.close().await;
+        return Ok(Repair { fixes: fixes(project, &applied, forget)?, done: false });
     }
-    runner.end().await?;
-    Ok(Repair { done: yes && !fixes.is_empty(), fixes })
+    let mut runner = Runner::connect(project, database, patience, report).await?;
+    let fixes = fixes(project, &runner.applied().await?, forget)?;
+    runner.open_transaction().await?;
+    for Fix { sql, .. } in &fixes {
+        let query = sqlx::raw_sql(AssertSqlSafe(sql.as_str()));
+        query.execute(&mut runner.session.connection).await?;
+    }
+    runner.command("COMMIT").await?;
+    runner.end().await;
+    Ok(Repair { done: !fixes.is_empty(), fixes })
+}
+
+fn fixes(project: &Project, applied: &[Applied], forget: Option<i64>) -> Result<Vec<Fix>, Error> {
+    let ledger = Ledger::of(project);
+    match forget {
+        Some(version) => forget_one(&ledger, applied, version),
+        None => Ok(applied.iter().filter_map(|row| fix(project, &ledger, row)).collect()),
+    }
 }
 
 fn fix(project: &Project, ledger: &Ledger, row: &Applied) -> Option<Fix> {
@@ -119,7 +127,7 @@ fn fix(project: &Project, ledger: &Ledger, row: &Applied) -> Option<Fix> {
     let Applied { version, success, checksum, installed_on, .. } = row;
     let name = row.name();
     match project.migration(*version) {
-        Ok(ours) if *success && ours.checksum != *checksum => Some(Fix {
+        Ok(ours) if *success && !is_of(checksum, ours) => Some(Fix {
             problem: format!("{name} has been edited since it was applied on {installed_on}"),
             sql: format!(
                 "UPDATE {table} SET checksum = '\\x{}' WHERE version = {version}",

@@ -9,11 +9,12 @@ use crate::backoff::Backoff;
 use crate::database::Database;
 use crate::error::code;
 use crate::event::{Event, Report, because_of};
-use crate::ledger::{Applied, Ledger, STANDING, Standing};
+use crate::ledger::{Applied, Ledger, Standing};
 use crate::lock::Lock;
 use crate::project::{Migration, Project, Script};
+use crate::refusal::{Refusal, refusal};
 use crate::session::Session;
-use crate::statements::{Kind, Statement, split};
+use crate::statements::{Statement, split};
 
 /// How long to wait for others.
 #[derive(Clone, Copy, Debug)]
@@ -52,6 +53,10 @@ pub(crate) struct Runner<'a> {
     pub(crate) ledger: Ledger,
     pub(crate) lock: Lock,
     pub(crate) report: Report<'a>,
+    /// Whether commits wait for the disk. The last one of a run has to: with it, all before it are
+    /// there. Those are not worth waiting for, each by itself: what a server that crashes loses of
+    /// them, it loses together with what the ledger says about it.
+    pub(crate) flush: bool,
     retry: Duration,
 }
 
@@ -71,7 +76,19 @@ impl From<Error> for Failed {
 
 impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Failed {
-        Failed::For(error.into())
+        match in_the_way(&error) {
+            Some(reason) => Failed::InTheWay { reason: reason.to_owned(), blockers: Vec::new() },
+            None => Failed::For(error.into()),
+        }
+    }
+}
+
+impl From<Failed> for Error {
+    fn from(failed: Failed) -> Error {
+        match failed {
+            Failed::InTheWay { reason, .. } => Error::Unavailable(reason),
+            Failed::For(error) => error,
+        }
     }
 }
 
@@ -87,7 +104,7 @@ impl<'a> Runner<'a> {
         // An error leaves the lock to the end of the session, which is near.
         let ledger = Ledger::of(project);
         ledger.ensure(&mut session.connection).await?;
-        Ok(Runner { session, ledger, lock, report, retry: patience.retry })
+        Ok(Runner { session, ledger, lock, report, flush: true, retry: patience.retry })
     }
 
     /// Connects and takes the lock, for who is going to change the ledger.
@@ -97,8 +114,8 @@ impl<'a> Runner<'a> {
         patience: Patience,
         report: Report<'a>,
     ) -> Result<Runner<'a>, Error> {
-        let session = database.connect(report).await?;
-        session.refuse_superuser()?;
+        let mut session = database.connect(report).await?;
+        session.refuse_superuser().await?;
         Runner::begin(session, project, patience, report).await
     }
 
@@ -128,10 +145,11 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Gives the lock back and ends the session.
-    pub(crate) async fn end(mut self) -> Result<(), Error> {
-        self.lock.release(&mut self.session).await?;
-        self.session.close().await
+    /// Gives the lock back and ends the session. The work is done: a connection that is lost now
+    /// has given the lock back itself.
+    pub(crate) async fn end(mut self) {
+        let _ = self.lock.release(&mut self.session).await;
+        self.session.close().await;
     }
 
     /// Runs one direction of a migration to its end; returns how long that took.
@@ -178,6 +196,9 @@ impl<'a> Runner<'a> {
     ) -> Result<(), Failed> {
         let start = Instant::now();
         self.open_transaction().await?;
+        if !self.flush {
+            self.command("SET LOCAL synchronous_commit = off").await?;
+        }
         let Runner { ledger, session, lock, .. } = self;
         let before = match direction {
             Direction::Up => ledger.claim(session, lock, migration, true).await?,
@@ -192,7 +213,11 @@ impl<'a> Runner<'a> {
             let took = start.elapsed();
             self.ledger.finish(&mut self.session.connection, migration, took).await?;
         }
-        self.commit(script, statements, direction).await
+        // What was deferred to here, a foreign key for one, is told with the last line.
+        let line = statements.last().map_or(1, |statement| statement.line);
+        let commit = Statement { text: "COMMIT", line };
+        let next = || format!("nothing of the file remains; {}", mend(direction));
+        self.execute(script, &commit, next).await
     }
 
     /// Runs one statement of a file. `next` says what remains when it fails.
@@ -206,7 +231,7 @@ impl<'a> Runner<'a> {
             self.session.execute(statement.text, &script.file, self.report).await;
         done.map_err(|error| match in_the_way(&error) {
             Some(reason) => Failed::InTheWay { reason: reason.to_owned(), blockers },
-            None => Failed::For(Error::of_statement(script, statement, error, next())),
+            None => Failed::For(Error::of_statement(&script.file, statement, error, next())),
         })
     }
 
@@ -215,34 +240,14 @@ impl<'a> Runner<'a> {
         self.command("RESET ALL; BEGIN").await
     }
 
-    async fn commit(
-        &mut self,
-        script: &Script,
-        statements: &[Statement<'_>],
-        direction: Direction,
-    ) -> Result<(), Failed> {
-        let Err(error) = self.command("COMMIT").await else { return Ok(()) };
-        if let Some(reason) = in_the_way(&error) {
-            return Err(Failed::InTheWay { reason: reason.to_owned(), blockers: Vec::new() });
-        }
-        // What was deferred to here, a foreign key for one.
-        let line = statements.last().map_or(1, |statement| statement.line);
-        let commit = Statement { text: "COMMIT", line };
-        let next = format!("nothing of the file remains; {}", mend(direction));
-        Err(Failed::For(Error::of_statement(script, &commit, error, next)))
-    }
-
     /// Refuses what has changed between the beginning and the end of a transaction and should not.
     pub(crate) async fn compare(&mut self, before: Standing, script: &Script) -> Result<(), Error> {
-        let sql = format!("SELECT {STANDING}");
-        let now: Standing =
-            sqlx::query_as(AssertSqlSafe(sql)).fetch_one(&mut self.session.connection).await?;
+        let now = Standing::now(&mut self.session.connection).await?;
+        self.refuse_role(&now.role, script)?;
         let problem = if now.transaction != before.transaction {
             "ends the transaction that it runs in: a part of it may remain. Take that out, or begin \
              the file with the line `-- no-transaction`"
                 .to_owned()
-        } else if now.role != before.role {
-            format!("goes on as the role {}: end it with RESET ROLE", now.role)
         } else if now.search_path != before.search_path {
             "leaves another search_path: qualify the names instead, or end it with RESET \
              search_path"
@@ -251,6 +256,15 @@ impl<'a> Runner<'a> {
             return Ok(());
         };
         Err(Error::Integrity(format!("{} {problem}", script.file)))
+    }
+
+    /// Refuses another role than the one that the session began as.
+    pub(crate) fn refuse_role(&self, role: &str, script: &Script) -> Result<(), Error> {
+        if role == self.session.role() {
+            return Ok(());
+        }
+        let file = &script.file;
+        Err(Error::Integrity(format!("{file} goes on as the role {role}: end it with RESET ROLE")))
     }
 
     /// Rolls back what has not come to its end.
@@ -313,41 +327,13 @@ fn in_the_way(error: &sqlx::Error) -> Option<&'static str> {
 pub(crate) fn check<'a>(scripts: impl Iterator<Item = &'a Script>) -> Result<(), Error> {
     for script in scripts {
         for statement in split(&script.sql) {
-            if let Some(problem) = problem(&statement.kind(), script.transactional) {
-                let Script { file, .. } = script;
-                let line = statement.line;
-                return Err(Error::Integrity(format!("{file}:{line}: {problem}")));
+            if let Some(Refusal { message, help, .. }) =
+                refusal(&statement.kind(), script.transactional)
+            {
+                let (file, line) = (&script.file, statement.line);
+                return Err(Error::Integrity(format!("{file}:{line}: {message} {help}")));
             }
         }
     }
     Ok(())
-}
-
-fn problem(kind: &Kind, transactional: bool) -> Option<&'static str> {
-    match kind {
-        Kind::TransactionControl if transactional => Some(
-            "the file runs in one transaction, which this would end: take it out, or begin the file \
-             with the line `-- no-transaction`",
-        ),
-        Kind::TransactionControl => {
-            Some("every statement of this file is a transaction of its own: take this out")
-        }
-        Kind::CreateIndexConcurrently { .. }
-        | Kind::ReindexConcurrently(_)
-        | Kind::DropIndexConcurrently(_)
-        | Kind::NotInTransaction
-            if transactional =>
-        {
-            Some(
-                "this cannot run in a transaction: begin the file with the line `-- no-transaction`",
-            )
-        }
-        Kind::LocalSetting if !transactional => {
-            Some("SET LOCAL ends with its transaction, which is over at once: say SET")
-        }
-        Kind::CreateIndexConcurrently { index: None, .. } => Some(
-            "give the index a name: without one it cannot be found again if this is interrupted",
-        ),
-        _ => None,
-    }
 }

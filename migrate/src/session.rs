@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Mutex;
 use std::time::Duration;
 
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, Row};
 
 use crate::Error;
 use crate::database::Database;
@@ -26,9 +26,8 @@ pub(crate) struct Session {
 struct Facts {
     pid: i32,
     database: String,
-    superuser: bool,
+    role: String,
     token: Option<String>,
-    environment: Option<String>,
 }
 
 impl Session {
@@ -37,14 +36,15 @@ impl Session {
         database: Database,
         token: String,
     ) -> Result<Session, Error> {
-        let facts: Facts = sqlx::query_as(
+        // Without parameters it goes there and back once, and twice as a prepared statement.
+        let facts = sqlx::raw_sql(
             "SELECT pg_backend_pid() AS pid, current_database()::text AS database,
-                    (SELECT rolsuper FROM pg_roles WHERE rolname = session_user) AS superuser,
-                    current_setting('migrate.session', true) AS token,
-                    current_setting('migrate.environment', true) AS environment",
+                    current_user::text AS role,
+                    current_setting('migrate.session', true) AS token",
         )
         .fetch_one(&mut connection)
         .await?;
+        let facts = Facts::from_row(&facts)?;
         // A pooler that drops the settings instead of refusing them.
         if facts.token.as_ref() != Some(&token) {
             return Err(Error::Refused(POOLER.to_owned()));
@@ -62,19 +62,24 @@ impl Session {
         &self.facts.database
     }
 
+    /// As whom it acts.
+    pub(crate) fn role(&self) -> &str {
+        &self.facts.role
+    }
+
     /// What only this session has among its settings.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
 
-    /// Whether real data may be in the database: one that nobody has marked is taken for it.
-    pub(crate) fn is_production(&self) -> bool {
-        !matches!(self.facts.environment.as_deref(), Some(name) if !name.is_empty() && name != "production")
-    }
-
     /// Refuses to act as somebody for whom no limits hold.
-    pub(crate) fn refuse_superuser(&self) -> Result<(), Error> {
-        if !self.facts.superuser || self.database.is_superuser_allowed() {
+    pub(crate) async fn refuse_superuser(&mut self) -> Result<(), Error> {
+        if self.database.is_superuser_allowed() {
+            return Ok(());
+        }
+        let sql = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user";
+        let row = sqlx::raw_sql(sql).fetch_one(&mut self.connection).await?;
+        if !row.try_get::<bool, _>(0)? {
             return Ok(());
         }
         Err(Error::Refused(
@@ -108,9 +113,9 @@ impl Session {
         (done, blockers.into_inner().expect("it is not poisoned"))
     }
 
-    /// Ends it in good order.
-    pub(crate) async fn close(self) -> Result<(), Error> {
-        Ok(self.connection.close().await?)
+    /// Ends it in good order. Where that does not work any more, it has ended already.
+    pub(crate) async fn close(self) {
+        let _ = self.connection.close().await;
     }
 }
 

@@ -25,6 +25,8 @@ pub(crate) enum Kind {
     /// Changes a setting of the session: `SET`, `RESET`, `DISCARD`. `SET TRANSACTION` and
     /// `SET CONSTRAINTS` end with the transaction and are not of this kind.
     SessionSetting,
+    /// Gives up everything that the session has, its locks too: `DISCARD ALL`.
+    DiscardAll,
     /// Changes a setting until the transaction ends: `SET LOCAL`.
     LocalSetting,
     /// `CREATE INDEX CONCURRENTLY`. When it fails, an invalid index stays behind.
@@ -46,6 +48,19 @@ pub(crate) enum Kind {
     CopyWithClient,
     /// Anything else.
     Other,
+}
+
+impl Kind {
+    /// Whether PostgreSQL refuses it within a transaction.
+    pub(crate) fn is_alone(&self) -> bool {
+        matches!(
+            self,
+            Kind::CreateIndexConcurrently { .. }
+                | Kind::ReindexConcurrently(_)
+                | Kind::DropIndexConcurrently(_)
+                | Kind::NotInTransaction
+        )
+    }
 }
 
 /// What is indexed anew.
@@ -291,6 +306,9 @@ impl<'a> Words<'a> {
         }
         if self.skip_all(&["prepare", "transaction"]) {
             return Some(Kind::TransactionControl);
+        }
+        if self.skip_all(&["discard", "all"]) {
+            return Some(Kind::DiscardAll);
         }
         if self.skip_any(&["reset", "discard"]) {
             return Some(Kind::SessionSetting);
@@ -598,7 +616,7 @@ mod tests {
             "SET ROLE a",
             "RESET ALL",
             "RESET ROLE",
-            "DISCARD ALL",
+            "DISCARD PLANS",
             "SET SESSION AUTHORIZATION a",
             "SET TIME ZONE 'UTC'",
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
@@ -606,6 +624,7 @@ mod tests {
         ] {
             assert_eq!(kind(text), Kind::SessionSetting, "{text}");
         }
+        assert_eq!(kind("discard /**/ all"), Kind::DiscardAll);
         for text in ["SET LOCAL search_path = a", "set /**/ local role a"] {
             assert_eq!(kind(text), Kind::LocalSetting, "{text}");
         }

@@ -79,7 +79,7 @@ pub async fn status(
 ) -> Result<Status, Error> {
     let mut session = database.connect(report).await?;
     let applied = Ledger::of(project).read(&mut session.connection).await?;
-    session.close().await?;
+    session.close().await;
     let pending = pending(project, &applied, OutOfOrder::Apply)?;
     let state = |row: &ledger::Applied| {
         let at = row.installed_on.clone();
@@ -144,6 +144,6 @@ pub async fn wait(
 async fn reached(project: &Project, database: &Database) -> Result<i64, Error> {
     let mut session = database.connect(&|_| ()).await?;
     let applied = Ledger::of(project).read(&mut session.connection).await?;
-    session.close().await?;
+    session.close().await;
     Ok(ledger::version(&applied))
 }

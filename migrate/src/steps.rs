@@ -15,7 +15,7 @@ use crate::ledger::Standing;
 use crate::lock::{FENCE, lost};
 use crate::project::{Migration, Script};
 use crate::runner::{Direction, Failed, Runner, mend};
-use crate::statements::{Kind, Name, Statement, split};
+use crate::statements::{Kind, Name, Reindex, Statement, split};
 
 /// What the ledger has about a statement.
 #[derive(sqlx::FromRow)]
@@ -24,6 +24,9 @@ struct Step {
     checksum: Vec<u8>,
     finished: bool,
 }
+
+/// `lock_timeout` and `statement_timeout`.
+type Limits = (String, String);
 
 /// Where a run stands.
 struct Place<'a> {
@@ -68,13 +71,14 @@ impl Runner<'_> {
         self.command("RESET ALL").await?;
         for statement in &statements {
             if is_setting(statement) {
-                self.execute(script, statement, || place.next()).await.map_err(only_error)?;
+                self.set(&place, statement).await?;
                 continue;
             }
             place.step += 1;
             let known = steps.iter().find(|step| step.step == place.step);
             if known.is_none_or(|step| !step.finished) {
-                self.step(&place, statement, known.is_some()).await?;
+                let begun = known.is_some_and(|step| step.checksum == digest(statement.text));
+                self.step(&place, statement, begun).await?;
             }
         }
         self.finish(&place, start).await
@@ -89,6 +93,16 @@ impl Runner<'_> {
         Ok(query.fetch_all(&mut self.session.connection).await?)
     }
 
+    /// Changes a setting, for as long as the file runs. It has to stay who it is: the next step is
+    /// noted in tables that are not everybody's.
+    async fn set(&mut self, place: &Place<'_>, statement: &Statement<'_>) -> Result<(), Error> {
+        self.execute(place.script, statement, || place.next()).await?;
+        let (role,): (String,) = sqlx::query_as("SELECT current_user::text")
+            .fetch_one(&mut self.session.connection)
+            .await?;
+        self.refuse_role(&role, place.script)
+    }
+
     /// Notes that the migration has been begun.
     async fn claim(&mut self, place: &Place<'_>) -> Result<(), Error> {
         self.open_transaction().await?;
@@ -100,7 +114,7 @@ impl Runner<'_> {
             let query = sqlx::query(AssertSqlSafe(sql)).bind(place.migration.version);
             query.execute(&mut session.connection).await?;
         }
-        self.note(place, &[], true).await?;
+        self.note(place, "", true).await?;
         Ok(self.command("COMMIT").await?)
     }
 
@@ -113,17 +127,23 @@ impl Runner<'_> {
     ) -> Result<(), Error> {
         let start = Instant::now();
         let mut attempts = self.attempts();
+        let mut alone = statement.kind().is_alone();
         loop {
-            let attempt = self.in_transaction(place, statement).await;
-            let attempt = match self.settle(attempt).await {
-                Err(Failed::For(Error::Sql(failure))) if needs_none(&failure.code) => {
-                    self.outside_of_transaction(place, statement, begun).await
-                }
-                attempt => attempt,
+            let attempt = match alone {
+                true => self.outside_of_transaction(place, statement, begun).await,
+                false => self.in_transaction(place, statement).await,
             };
-            let Err(failed) = attempt else { break };
-            begun = true;
-            self.retry(failed, place.script, &mut attempts).await?;
+            match self.settle(attempt).await {
+                Ok(()) => break,
+                Err(Failed::For(Error::Sql(failure))) if !alone && needs_none(&failure.code) => {
+                    alone = true;
+                }
+                Err(failed) => {
+                    // What the attempt has begun, it has removed.
+                    begun = false;
+                    self.retry(failed, place.script, &mut attempts).await?;
+                }
+            }
         }
         (self.report)(&Event::Step {
             file: place.script.file.clone(),
@@ -141,10 +161,11 @@ impl Runner<'_> {
     ) -> Result<(), Failed> {
         // Not with RESET ALL: the file may have settings of its own.
         self.command("BEGIN").await?;
-        let before = self.note(place, statement.text.as_bytes(), true).await?;
+        let before = self.note(place, statement.text, true).await?;
         self.execute(place.script, statement, || place.next()).await?;
         self.compare(before, place.script).await?;
-        Ok(self.command("COMMIT").await?)
+        let commit = Statement { text: "COMMIT", line: statement.line };
+        self.execute(place.script, &commit, || place.next()).await
     }
 
     async fn outside_of_transaction(
@@ -153,26 +174,59 @@ impl Runner<'_> {
         statement: &Statement<'_>,
         begun: bool,
     ) -> Result<(), Failed> {
-        let text = statement.text.as_bytes();
-        self.note(place, text, false).await?;
         let kind = statement.kind();
-        if begun && self.is_done_already(&kind).await? {
-            self.note(place, text, true).await?;
-            return Ok(());
+        let is_done = self.is_done_already(&kind).await?;
+        if !is_done {
+            self.note(place, statement.text, false).await?;
         }
-        self.remove_remains(&kind).await?;
-        // What cannot be in a transaction waits for others without being waited for, and leaves
-        // half of its work behind when it is cancelled.
-        self.command("SET lock_timeout = 0; SET statement_timeout = 0").await?;
-        let done = self.execute(place.script, statement, || place.next()).await;
+        // What was there before it was begun is somebody else's. It is not noted as begun then, so
+        // that a run that is killed now leaves no note by which the next one takes it for its own.
+        if !(begun && is_done) {
+            self.run_alone(place, statement, &kind).await?;
+        }
+        self.note(place, statement.text, true).await?;
+        Ok(())
+    }
+
+    async fn run_alone(
+        &mut self,
+        place: &Place<'_>,
+        statement: &Statement<'_>,
+        kind: &Kind,
+    ) -> Result<(), Failed> {
+        let limits = self.lift_limits().await?;
+        let mut done = self.remove_remains(place, statement, kind).await;
+        if done.is_ok() {
+            done = self.execute(place.script, statement, || place.next()).await;
+        }
         if done.is_err() {
             // As far as that is possible now; or else the next run does it.
-            let _ = self.remove_remains(&kind).await;
+            let _ = self.limit(&limits).await;
+            let _ = self.remove_remains(place, statement, kind).await;
             let _ = self.forget(place).await;
+            return done;
         }
-        done?;
-        self.command("RESET lock_timeout; RESET statement_timeout").await?;
-        self.note(place, text, true).await?;
+        Ok(self.limit(&limits).await?)
+    }
+
+    /// Lets statements wait and run for as long as it takes; returns the limits that there were.
+    /// What cannot be in a transaction waits for others without being waited for, and leaves half of
+    /// its work behind when it is cancelled.
+    async fn lift_limits(&mut self) -> Result<Limits, sqlx::Error> {
+        let limits = sqlx::query_as(
+            "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')",
+        )
+        .fetch_one(&mut self.session.connection)
+        .await?;
+        self.command("SET lock_timeout = 0; SET statement_timeout = 0").await?;
+        Ok(limits)
+    }
+
+    async fn limit(&mut self, (lock, statement): &Limits) -> Result<(), sqlx::Error> {
+        let sql = "SELECT set_config('lock_timeout', $1, false),
+                          set_config('statement_timeout', $2, false)";
+        let query = sqlx::query(sql).bind(lock).bind(statement);
+        query.execute(&mut self.session.connection).await?;
         Ok(())
     }
 
@@ -180,9 +234,9 @@ impl Runner<'_> {
     async fn note(
         &mut self,
         place: &Place<'_>,
-        text: &[u8],
+        text: &str,
         finished: bool,
-    ) -> Result<Standing, Error> {
+    ) -> Result<Standing, Failed> {
         let sql = format!(
             "INSERT INTO {} AS known (version, step, direction, checksum, finished)
              SELECT $3, $4, $5, $6, $7 WHERE {FENCE}
@@ -198,11 +252,11 @@ impl Runner<'_> {
             .bind(place.migration.version)
             .bind(place.step)
             .bind(place.direction.as_str())
-            .bind(Sha256::digest(text).to_vec())
+            .bind(digest(text))
             .bind(finished)
             .fetch_optional(&mut self.session.connection)
             .await?;
-        standing.ok_or_else(lost)
+        Ok(standing.ok_or_else(lost)?)
     }
 
     /// Takes back that a statement has been begun: PostgreSQL has refused it. What it was to make
@@ -229,7 +283,12 @@ impl Runner<'_> {
 
     /// Removes what an interrupted statement has left: an index that is not valid is kept up to date
     /// and used by nobody, and `IF NOT EXISTS` takes it for the real one.
-    async fn remove_remains(&mut self, kind: &Kind) -> Result<(), Error> {
+    async fn remove_remains(
+        &mut self,
+        place: &Place<'_>,
+        statement: &Statement<'_>,
+        kind: &Kind,
+    ) -> Result<(), Failed> {
         let invalid: Vec<(String,)> = match kind {
             Kind::CreateIndexConcurrently { index: Some(index), table } => {
                 let sql = "SELECT format('%I.%I', nspname, relname) FROM pg_index
@@ -241,19 +300,32 @@ impl Runner<'_> {
                 let query = sqlx::query_as(sql).bind(index).bind(&table.schema).bind(&table.name);
                 query.fetch_all(&mut self.session.connection).await?
             }
-            Kind::ReindexConcurrently(_) => {
+            Kind::ReindexConcurrently(of) => {
+                let table = match of {
+                    Reindex::Index(name) | Reindex::Table(name) => Some(name),
+                    Reindex::Many => None,
+                };
                 let sql = r"SELECT format('%I.%I', nspname, relname) FROM pg_index
                             JOIN pg_class ON pg_class.oid = indexrelid
                             JOIN pg_namespace ON pg_namespace.oid = relnamespace
                             WHERE NOT indisvalid AND relname ~ '_cc(new|old)\d*$'
-                              AND pg_has_role(relowner, 'USAGE')";
-                sqlx::query_as(sql).fetch_all(&mut self.session.connection).await?
+                              AND pg_has_role(relowner, 'USAGE')
+                              AND ($2 IS NULL OR indrelid IN (
+                                SELECT coalesce(indrelid, named.oid) FROM pg_class AS named
+                                LEFT JOIN pg_index ON indexrelid = named.oid
+                                WHERE named.oid = to_regclass(nullif(
+                                  concat(quote_ident($1) || '.', quote_ident($2)), ''))))";
+                let query = sqlx::query_as(sql)
+                    .bind(table.and_then(|table| table.schema.as_ref()))
+                    .bind(table.map(|table| &table.name));
+                query.fetch_all(&mut self.session.connection).await?
             }
             _ => return Ok(()),
         };
         for (index,) in invalid {
             let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
-            sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.session.connection).await?;
+            let drop = Statement { text: &sql, line: statement.line };
+            self.execute(place.script, &drop, || place.next()).await?;
             (self.report)(&Event::Recovered { index });
         }
         Ok(())
@@ -299,17 +371,14 @@ fn is_setting(statement: &Statement<'_>) -> bool {
     matches!(statement.kind(), Kind::SessionSetting | Kind::LocalSetting)
 }
 
-/// A setting waits for nobody.
-fn only_error(failed: Failed) -> Error {
-    match failed {
-        Failed::For(error) => error,
-        Failed::InTheWay { reason, .. } => Error::Unavailable(reason),
-    }
-}
-
 /// "Cannot run inside a transaction block", and a procedure that tried to end the transaction.
 fn needs_none(code: &str) -> bool {
     matches!(code, "25001" | "2D000")
+}
+
+/// Of a statement, ends of lines aside.
+fn digest(text: &str) -> Vec<u8> {
+    Sha256::digest(text.replace('\r', "")).to_vec()
 }
 
 /// Refuses to go on with a file that is not the one that was begun.
@@ -318,9 +387,7 @@ fn fits(place: &Place<'_>, known: &[Step], statements: &[Statement<'_>]) -> Resu
     let steps: Vec<_> = statements.iter().filter(|statement| !is_setting(statement)).collect();
     for step in known.iter().filter(|step| step.step > 0 && step.finished) {
         let index = usize::try_from(step.step - 1).unwrap_or_default();
-        let same = |statement: &&Statement<'_>| {
-            Sha256::digest(statement.text.as_bytes()).as_slice() == step.checksum
-        };
+        let same = |statement: &&Statement<'_>| digest(statement.text) == step.checksum;
         if !steps.get(index).copied().is_some_and(|statement| same(&statement)) {
             let (file, number) = (&script.file, step.step);
             return Err(Error::Integrity(format!(

@@ -26,7 +26,7 @@ pub async fn sweep(
         return Err(Error::Usage("there is no sweep.sql beside the migrations".to_owned()));
     };
     let mut session = database.connect(report).await?;
-    session.refuse_superuser()?;
+    session.refuse_superuser().await?;
     let mut rows = 0;
     for statement in statements::split(sql) {
         loop {
@@ -37,6 +37,6 @@ pub async fn sweep(
             }
         }
     }
-    session.close().await?;
+    session.close().await;
     Ok(Sweep { rows })
 }

@@ -45,28 +45,30 @@ pub async fn up(
         None => i64::MAX,
     };
     let mut session = database.connect(report).await?;
-    session.refuse_superuser()?;
     let applied = Ledger::of(project).read(&mut session.connection).await?;
     if select(project, &applied, options.out_of_order, to)?.is_empty() {
-        session.close().await?;
+        session.close().await;
         return Ok(Up { applied: Vec::new(), version: ledger::version(&applied) });
     }
+    session.refuse_superuser().await?;
     let mut runner = Runner::begin(session, project, options.patience, report).await?;
     let applied = runner.applied().await?;
     let migrations = select(project, &applied, options.out_of_order, to)?;
-    check(migrations.iter().map(|migration| &migration.up))?;
     runner.refuse_unfinished(&applied, Direction::Up).await?;
     let mut done = Vec::new();
+    let last = migrations.last().map(|migration| migration.version);
     for migration in migrations {
+        runner.flush = Some(migration.version) == last;
         let took = runner.run(migration, &migration.up, Direction::Up).await?;
         report(&Event::Applied { migration: migration.name.clone(), took });
         done.push(migration.name.clone());
     }
     let version = ledger::version(&runner.applied().await?);
-    runner.end().await?;
+    runner.end().await;
     Ok(Up { applied: done, version })
 }
 
+/// What is to be applied, once it has been found that it can be.
 fn select<'a>(
     project: &'a Project,
     applied: &[ledger::Applied],
@@ -75,5 +77,6 @@ fn select<'a>(
 ) -> Result<Vec<&'a Migration>, Error> {
     let mut pending = pending(project, applied, out_of_order)?;
     pending.retain(|migration| migration.version <= to);
+    check(pending.iter().map(|migration| &migration.up))?;
     Ok(pending)
 }

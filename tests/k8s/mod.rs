@@ -3,6 +3,7 @@
 mod broken;
 mod budget;
 mod database;
+mod gitops;
 mod jobs;
 mod network;
 mod objects;

@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -82,17 +83,20 @@ patches:
 ";
 
 /// An overlay with components, as somebody would write it.
-fn combination(overlay: &str, components: &[&str], patches: &str) -> Objects {
-    let folder = COPY.path().join("k8s/overlays/combination");
-    fs::create_dir_all(&folder).expect("a folder");
+pub(super) fn combination(overlay: &str, components: &[&str], patches: &str) -> Objects {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+    let folder = format!("k8s/overlays/combination-{number}");
+    let path = COPY.path().join(&folder);
+    fs::create_dir_all(&path).expect("a folder");
     let components: String =
         components.iter().map(|component| format!("  - ../../components/{component}\n")).collect();
     let text = format!(
         "sortOptions: {{order: fifo}}\nresources:\n  - ../{overlay}\n\
          components:\n{components}  - ../../release\n{patches}"
     );
-    fs::write(folder.join("kustomization.yaml"), text).expect("a file");
-    kustomize("k8s/overlays/combination")
+    fs::write(path.join("kustomization.yaml"), text).expect("a file");
+    kustomize(&folder)
 }
 
 /// What `kubectl apply -k` would apply, in that order.

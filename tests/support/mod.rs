@@ -16,7 +16,7 @@ use katas_host::local::postgres::{self, Postgres, Source};
 use katas_host::local::spin::Spin;
 use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Log, Server};
-use migrate::{Database, Password, Project, UpOptions};
+use migrate::{Database, Password, Project, SeedOptions, UpOptions};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -169,6 +169,7 @@ pub(crate) struct App {
     base: String,
     agent: ureq::Agent,
     administrator: String,
+    migrator: String,
     database: Option<String>,
     log: Arc<Mutex<Vec<String>>>,
     /// The ids that the manifest's calls have kept.
@@ -200,6 +201,26 @@ impl App {
         let cluster = cluster();
         let database = cluster.create_database(true);
         let mut app = App::serve(app(), cluster, &database, &cluster.app(&database), token);
+        app.database = Some(database);
+        app
+    }
+
+    /// With a migrated database, and one component out of service: its routes are answered as all
+    /// that belong to nobody.
+    pub(crate) fn without(component: &str) -> App {
+        let text = std::fs::read_to_string(root().join("spin.toml")).expect("it is there");
+        let text = text
+            .replace(&format!("\ncomponent = \"{component}\""), "\ncomponent = \"health\"")
+            .replace("source = \"", &format!("source = \"{}/", root().display()));
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("without-{component}"));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        std::fs::write(folder.join("spin.toml"), text).expect("it can be written");
+        // Its components have been built by whoever has made the cluster.
+        let cluster = cluster();
+        let app = katas_host::App::load(&folder.join("spin.toml")).expect("it is built");
+        let database = cluster.create_database(true);
+        let url = cluster.app(&database);
+        let mut app = App::serve(Arc::new(app), cluster, &database, &url, "");
         app.database = Some(database);
         app
     }
@@ -266,6 +287,7 @@ impl App {
             engine: Some(engine),
             agent: agent.into(),
             administrator: cluster.postgres.administrator(database),
+            migrator: cluster.migrator(database),
             database: None,
             log,
             kept: Mutex::default(),
@@ -417,6 +439,19 @@ impl App {
     /// Runs SQL as the administrator.
     pub(crate) fn sql(&self, sql: &str) {
         RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
+    }
+
+    /// Loads these seeds, as `migrate seed` does.
+    pub(crate) fn seed(&self, names: &[&str]) {
+        let only = names.iter().map(|&name| name.to_owned()).collect();
+        let options = SeedOptions { scale: None, only };
+        let seeded = RUNTIME.block_on(async {
+            let environment = "test".parse()?;
+            migrate::mark(&Database::new(&self.administrator)?, &environment, &|_| ()).await?;
+            let migrator = Database::new(&self.migrator)?;
+            migrate::seed(&Project::built_in(), &migrator, &options, &|_| (), &|_| ()).await
+        });
+        seeded.expect("it is seeded");
     }
 
     /// Waits until this is the one value that SQL returns.

@@ -16,7 +16,7 @@ fn with_people() -> App {
 
 /// Adds them, where nobody has been before.
 fn add_people(app: &App) {
-    app.sql(include_str!("people.sql"));
+    app.seed(&["users"]);
 }
 
 /// A user as version 2 has them.

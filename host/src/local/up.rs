@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use migrate::{Database, Event, Password, Patience, Project, UpOptions};
+use migrate::{Database, Event, Password, Patience, Project, SeedOptions, UpOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -32,6 +32,8 @@ pub struct Options {
     pub state: PathBuf,
     /// Whether to begin with an empty database.
     pub fresh: bool,
+    /// Whether to load data for trying things out into the database of our own.
+    pub seed: bool,
     /// Which PostgreSQL may be used.
     pub source: Source,
     /// What runs the components.
@@ -193,8 +195,12 @@ async fn prepare_own(options: &Options, report: Report<'_>) -> anyhow::Result<Re
     ];
     let project = Project::built_in();
     migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
-    let url = postgres.url("katas_migrator", &migrator, postgres::DATABASE);
-    migrate_up(&project, &Database::new(&url)?, report).await?;
+    migrate::mark(&administrator, &"development".parse()?, &|_| ()).await?;
+    let migrator = Database::new(&postgres.url("katas_migrator", &migrator, postgres::DATABASE))?;
+    migrate_up(&project, &migrator, report).await?;
+    if options.seed {
+        seed(&project, &migrator, report).await?;
+    }
     let url = postgres.url("katas_app", &app, postgres::DATABASE);
     Ok(Ready {
         url: format!("{url}&application_name=katas&connect_timeout=3"),
@@ -241,6 +247,15 @@ async fn migrate_up(
     };
     let up = migrate::up(project, database, options, &tell).await?;
     report("Schema", &format!("version {}", up.version));
+    Ok(())
+}
+
+async fn seed(project: &Project, database: &Database, report: Report<'_>) -> anyhow::Result<()> {
+    let options = SeedOptions::default();
+    let seeded = migrate::seed(project, database, &options, &|_| (), &|_| ()).await?;
+    for seed in seeded.seeds {
+        report("Seed", &seed.to_string());
+    }
     Ok(())
 }
 

@@ -20,7 +20,7 @@ database_right AS (
   LEFT JOIN role ON role.oid = acl.grantee
   WHERE d.datname = current_database()
     AND (acl.grantee = 0 AND acl.privilege_type = 'CREATE'
-         OR role.oid IS NOT NULL AND acl.privilege_type IN ('CONNECT', 'CREATE'))
+         OR role.oid IS NOT NULL)
   GROUP BY 1, 2
 ),
 -- Since PostgreSQL 16 somebody can be a member several times, and in part.

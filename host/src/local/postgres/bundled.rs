@@ -1,6 +1,7 @@
 //! PostgreSQL 17 for machines that have none: the runtime inside of the crates `pglite-rs-lib-…`,
 //! an ordinary server with core and plpgsql. cargo has downloaded it together with all other
-//! dependencies; nothing else is fetched.
+//! dependencies; nothing else is fetched. One thing is missing in it: it accepts timeouts
+//! (`statement_timeout`, `lock_timeout` and the like) and never lets them pass.
 
 use std::fs;
 use std::path::{Path, PathBuf};

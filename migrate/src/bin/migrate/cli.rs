@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use migrate::{Database, Error, OutOfOrder, Patience, Project};
+use migrate::{Database, Environment, Error, OutOfOrder, Patience, Project};
 
 /// Brings the schema of a PostgreSQL database to the version that this build needs
 ///
@@ -214,6 +214,30 @@ pub(crate) enum Command {
         /// Leave alone the rights that everybody has in the database
         #[arg(long)]
         shared_database: bool,
+        /// What the database is for: development, test, staging, or another word in lower case
+        ///
+        /// It is production until it is marked otherwise, and `seed` and `down` keep out of production.
+        /// Without this option a mark stays as it is.
+        #[arg(long, value_name = "NAME")]
+        environment: Option<Environment>,
+    },
+    /// Load data to try things out with: the same everywhere, once, and never in production
+    ///
+    /// What is there already is not loaded again. Any number of these can run at the same time: they
+    /// share the work.
+    Seed {
+        /// Load so many rows of each seed that scales, in place of its own number
+        #[arg(long, value_name = "ROWS")]
+        scale: Option<u64>,
+        /// Load only the seeds of these names
+        #[arg(long, value_name = "NAME", value_delimiter = ',')]
+        only: Vec<String>,
+        /// Show which seeds there are, and load nothing; needs no database
+        #[arg(long, conflicts_with_all = ["scale", "only"])]
+        list: bool,
+        /// Load even as a superuser, who then owns the table that says what has been loaded
+        #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
+        allow_superuser: bool,
     },
 }
 
@@ -264,6 +288,9 @@ impl Cli {
                 .statement_timeout(changing.statement_timeout)
                 .allow_superuser(changing.allow_superuser);
         }
+        if let Command::Seed { allow_superuser, .. } = self.command {
+            database = database.allow_superuser(allow_superuser);
+        }
         Ok(database)
     }
 
@@ -293,6 +320,7 @@ impl Command {
             Command::Sweep => "sweep",
             Command::New { .. } => "new",
             Command::Bootstrap { .. } => "bootstrap",
+            Command::Seed { .. } => "seed",
         }
     }
 
@@ -352,4 +380,62 @@ fn limit(text: &str) -> Result<(String, u16), String> {
 fn seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use clap::CommandFactory;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    /// The commands between backticks in the documents.
+    fn documented() -> Vec<String> {
+        let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+        let folders = [root.clone(), root.join("docs"), root.join("migrate/sql/migrations")];
+        let files = folders.iter().flat_map(|folder| folder.read_dir().expect("it is a folder"));
+        let paths = files.map(|file| file.expect("it is a file").path());
+        let texts = paths
+            .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
+            .map(|path| std::fs::read_to_string(path).expect("it is text"));
+        let code = |text: String| {
+            let spans = text.split('`').skip(1).step_by(2).map(str::to_owned);
+            spans.filter(|span| span.starts_with("migrate ")).collect::<Vec<_>>()
+        };
+        texts.flat_map(code).collect()
+    }
+
+    #[test]
+    fn the_documents_commands_are_understood() {
+        let commands = documented();
+        assert!(commands.len() > 10, "{commands:?}");
+        for command in commands {
+            match Cli::try_parse_from(command.split_whitespace()) {
+                Ok(_) => {}
+                // A name for what it does, without its arguments.
+                Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {}
+                Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
+                Err(error) => panic!("{command}: {error}"),
+            }
+        }
+    }
+
+    #[test]
+    fn every_command_is_documented() {
+        let documented = documented();
+        for command in Cli::command().get_subcommands() {
+            let name = format!("migrate {}", command.get_name());
+            assert!(documented.contains(&name), "{name}");
+        }
+    }
+
+    #[test]
+    fn the_manual_lists_every_exit_code() {
+        for code in ["0", "1", "2", "3", "4", "5", "6", "7", "9", "75", "130"] {
+            let line = |line: &str| line.split_whitespace().next() == Some(code);
+            assert!(MANUAL.lines().any(line), "{code}");
+        }
+    }
 }

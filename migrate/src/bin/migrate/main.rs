@@ -1,5 +1,6 @@
 //! `migrate`: the schema's command line. Data goes to standard output, progress to standard error.
 
+mod bar;
 mod cli;
 mod outcome;
 mod progress;
@@ -11,7 +12,7 @@ use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use clap::Parser;
-use migrate::{Back, Database, Error, Password, Project, UpOptions};
+use migrate::{Back, Database, Error, Password, Project, SeedOptions, UpOptions};
 use serde::Serialize;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -23,12 +24,25 @@ use crate::progress::Progress;
 /// meaning, not when something is added.
 const FORMAT: u8 = 1;
 
-#[tokio::main(flavor = "current_thread")]
-async fn main() -> ExitCode {
+fn main() -> ExitCode {
     let cli = Cli::parse();
+    let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            eprintln!("error: {error}");
+            return ExitCode::FAILURE;
+        }
+    };
+    let code = runtime.block_on(run_and_tell(&cli));
+    // A name that is being looked up cannot be stopped, and is not waited for.
+    runtime.shutdown_background();
+    code
+}
+
+async fn run_and_tell(cli: &Cli) -> ExitCode {
     let progress = Progress::new(cli.log);
     let start = Instant::now();
-    let (result, code) = run_until_told(&cli, &progress).await;
+    let (result, code) = run_until_told(cli, &progress).await;
     if let Err(error) = &result {
         progress.failure(error, code);
     }
@@ -60,6 +74,7 @@ async fn run_until_told(cli: &Cli, progress: &Progress) -> (Result<Option<i64>, 
         tokio::select! {
             biased;
             (name, code) = told() => (format!("{name} came"), code),
+            error = lost(database.as_ref().ok()) => (error.to_string(), 75),
             () = deadline(cli.deadline) => ("the deadline has passed".to_owned(), 75),
             result = &mut running => {
                 let code = result.as_ref().err().map_or(0, Error::exit_code);
@@ -98,6 +113,13 @@ async fn told() -> (&'static str, u8) {
     }
 }
 
+async fn lost(database: Option<&Database>) -> Error {
+    match database {
+        Some(database) => database.lost().await,
+        None => std::future::pending().await,
+    }
+}
+
 async fn deadline(deadline: Option<Duration>) {
     match deadline {
         Some(deadline) => tokio::time::sleep(deadline).await,
@@ -119,6 +141,7 @@ async fn run(
             return create(cli, &project, name, !no_transaction, &print);
         }
         Command::Lint => return lint(&project, &print),
+        Command::Seed { list: true, .. } => return list_seeds(&project, &print),
         _ => {}
     }
     // Its message is all there is to it.
@@ -193,7 +216,13 @@ async fn run(
             print.out(&repair, &repair);
             Ok(None)
         }
-        Command::Bootstrap { password, password_env, connection_limit, shared_database } => {
+        Command::Bootstrap {
+            password,
+            password_env,
+            connection_limit,
+            shared_database,
+            environment,
+        } => {
             let secrets = passwords(password, password_env)?;
             let secrets: Vec<_> =
                 secrets.iter().map(|(role, password)| Password { role, password }).collect();
@@ -202,12 +231,22 @@ async fn run(
             if !connection_limit.is_empty() {
                 migrate::limit_connections(database, connection_limit, report).await?;
             }
+            if let Some(environment) = environment {
+                migrate::mark(database, environment, report).await?;
+            }
             print.out(&serde_json::json!({}), "the roles are in place");
             Ok(None)
         }
         Command::Sweep => {
             let swept = migrate::sweep(&project, database, report).await?;
             print.out(&swept, format!("{} rows swept", swept.rows));
+            Ok(None)
+        }
+        Command::Seed { scale, only, .. } => {
+            let options = SeedOptions { scale: *scale, only: only.clone() };
+            let tell = &|rows: migrate::SeedProgress<'_>| progress.rows(rows);
+            let seeded = migrate::seed(&project, database, &options, tell, report).await?;
+            print.out(&seeded, &seeded);
             Ok(None)
         }
         Command::New { .. } | Command::Lint => {
@@ -241,6 +280,17 @@ fn lint(project: &Project, print: &Printer) -> Result<Option<i64>, Error> {
         0 => Ok(None),
         count => Err(Error::Lint(format!("lint has findings: {count}"))),
     }
+}
+
+fn list_seeds(project: &Project, print: &Printer) -> Result<Option<i64>, Error> {
+    let seeds = migrate::seeds(project)?;
+    let line = |seed: &migrate::Seed| {
+        let scales = if seed.scales { ", scales" } else { "" };
+        format!("{:20} {} (rows: {}{scales})", seed.name, seed.about, seed.rows)
+    };
+    let text = seeds.iter().map(line).collect::<Vec<_>>().join("\n");
+    print.out(&serde_json::json!({"seeds": seeds}), text);
+    Ok(None)
 }
 
 /// Standard output.

@@ -5,14 +5,17 @@ use std::sync::Mutex;
 use std::time::Duration;
 
 use chrono::{SecondsFormat, Utc};
-use migrate::{Error, Event};
+use migrate::{Error, Event, SeedProgress};
 use serde::Serialize;
 
+use crate::bar::Bar;
 use crate::cli::Format;
 
 /// Tells what happens, and keeps what the outcome needs of it.
 pub(crate) struct Progress {
     format: Format,
+    /// Where there is a terminal to draw on.
+    bar: Option<Bar>,
     seen: Mutex<Seen>,
 }
 
@@ -36,6 +39,13 @@ struct Line<'a, T: Serialize> {
 }
 
 #[derive(Serialize)]
+struct Seeded<'a> {
+    event: &'a str,
+    #[serde(flatten)]
+    progress: SeedProgress<'a>,
+}
+
+#[derive(Serialize)]
 struct Failed<'a> {
     event: &'a str,
     kind: &'a str,
@@ -49,7 +59,9 @@ impl Progress {
     pub(crate) fn new(format: Option<Format>) -> Progress {
         let is_terminal = std::io::stderr().is_terminal();
         let fitting = if is_terminal { Format::Human } else { Format::Json };
-        Progress { format: format.unwrap_or(fitting), seen: Mutex::default() }
+        let format = format.unwrap_or(fitting);
+        let bar = (is_terminal && format == Format::Human).then(Bar::default);
+        Progress { format, bar, seen: Mutex::default() }
     }
 
     pub(crate) fn event(&self, event: &Event) {
@@ -68,6 +80,22 @@ impl Progress {
             Format::Human if is_quick => {}
             Format::Human => line(&event.to_string()),
             Format::Json => json("info", event.to_string(), event),
+        }
+    }
+
+    /// Shows how far a seed is: all the time to who watches, and to a log once it is there.
+    pub(crate) fn rows(&self, progress: SeedProgress<'_>) {
+        let SeedProgress { seed, rows, total } = progress;
+        match &self.bar {
+            Some(bar) => bar.show(progress),
+            None if rows < total => {}
+            None => {
+                let message = format!("{seed}: {rows} rows");
+                match self.format {
+                    Format::Human => line(&message),
+                    Format::Json => json("info", message, Seeded { event: "seeded", progress }),
+                }
+            }
         }
     }
 

@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
-use std::sync::LazyLock;
 
 use katas_host::local::postgres::{Postgres, Source};
 use migrate::{LockMode, touches};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::runtime::Runtime;
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+use crate::support::RUNTIME;
 
 const SCHEMA: &str = "
     CREATE SCHEMA s;

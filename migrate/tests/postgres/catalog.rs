@@ -9,11 +9,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use katas_host::local::postgres::{Postgres, Source};
 use migrate::{Difference, Project, Verified};
 use sha2::{Digest, Sha256};
-use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::runtime::Runtime;
+use sqlx::{Connection, PgConnection};
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+use crate::support::{RUNTIME, sql};
 
 /// What is installed, and the PostgreSQL 17 that comes with us. They end with this process.
 static INSTALLED: LazyLock<Postgres> = LazyLock::new(|| server(Source::Any));
@@ -34,7 +32,7 @@ impl Database {
     fn empty(server: &'static Postgres) -> Database {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("catalog_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        run(&server.administrator("postgres"), &format!("CREATE DATABASE {name}"));
+        sql(&server.administrator("postgres"), &format!("CREATE DATABASE {name}"));
         Database { server, name }
     }
 
@@ -79,7 +77,7 @@ impl Database {
     }
 
     fn sql(&self, text: &str) {
-        run(&self.administrator(), text);
+        sql(&self.administrator(), text);
     }
 
     fn dump(&self, project: &Project) -> String {
@@ -104,24 +102,6 @@ fn verify(url: &str, project: &Project) -> Verified {
     })
 }
 
-fn run(url: &str, text: &str) {
-    let done = RUNTIME.block_on(async {
-        let mut connection = PgConnection::connect(url).await?;
-        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
-        connection.close().await
-    });
-    if let Err(error) = done {
-        let position = error.as_database_error().and_then(|error| {
-            match error.try_downcast_ref::<PgDatabaseError>()?.position()? {
-                PgErrorPosition::Original(position) => Some(position),
-                PgErrorPosition::Internal { .. } => None,
-            }
-        });
-        let from: String = text.chars().skip(position.unwrap_or(1) - 1).take(200).collect();
-        panic!("{error} at: {from}");
-    }
-}
-
 fn migrate() -> Command {
     Command::new(env!("CARGO_BIN_EXE_migrate"))
 }
@@ -144,14 +124,14 @@ fn assert_same(one: &str, other: &str, help: &str) {
 
 #[test]
 fn schema_sql_is_what_the_migrations_make_on_every_version() {
-    let checked_in = include_str!("../sql/schema.sql");
+    let checked_in = include_str!("../../sql/schema.sql");
     for server in [&*INSTALLED, &*BUNDLED] {
         let dump = Database::migrated(server).dump(&Project::built_in());
         if std::env::var_os("RENEW").is_some() {
             std::fs::write("sql/schema.sql", dump).expect("written");
             continue;
         }
-        let help = "renew it: RENEW=1 cargo test -p migrate --test catalog schema_sql";
+        let help = "renew it: RENEW=1 cargo test -p migrate schema_sql";
         assert_same(&dump, checked_in, help);
     }
 }
@@ -378,7 +358,7 @@ const DRIFTS: [(&str, &[&str]); 45] = [
 #[test]
 fn every_drift_is_found_and_named() {
     let database = Database::bootstrapped(&INSTALLED);
-    let schema = include_str!("../sql/schema.sql");
+    let schema = include_str!("../../sql/schema.sql");
     for (sql, expected) in DRIFTS {
         // To restore it takes a tenth of the time of another database.
         database.sql(&format!("DROP SCHEMA IF EXISTS katas CASCADE; {schema}; {sql}"));
@@ -416,7 +396,7 @@ fn who_may_connect_may_look() {
 
 #[test]
 fn without_drift_the_fingerprint_is_that_of_schema_sql() {
-    let digest = Sha256::digest(include_bytes!("../sql/schema.sql"));
+    let digest = Sha256::digest(include_bytes!("../../sql/schema.sql"));
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     for database in [Database::migrated(&INSTALLED), Database::migrated(&BUNDLED)] {
         let Verified { version, fingerprint, drift } = database.verify();
@@ -464,7 +444,11 @@ fn the_dump_of_katas_can_be_restored() {
     let project = Project::built_in();
     database.sql(project.dump.as_deref().expect("it is built in"));
     assert_eq!(database.verify().drift, []);
-    assert_same(&database.dump(&project), include_str!("../sql/schema.sql"), "it is another one");
+    assert_same(
+        &database.dump(&project),
+        include_str!("../../sql/schema.sql"),
+        "it is another one",
+    );
 }
 
 #[test]

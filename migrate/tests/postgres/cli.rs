@@ -1,164 +1,22 @@
 //! The binary, as a Job runs it: what it does to a real database, and how it ends.
 
-use std::io::{BufRead, BufReader};
-use std::path::Path;
-use std::process::{Child, ChildStderr, Command, Output, Stdio};
-use std::sync::LazyLock;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::process::{Command, Output};
 use std::thread;
 
-use katas_host::local::postgres::{Postgres, Source};
 use sqlx::migrate::Migrate;
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tokio::runtime::Runtime;
+use sqlx::{Connection, PgConnection};
 
-static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+use crate::support::{Database, RUNTIME, assert_ended, has_timers, migrate, server, sql, value};
 
-/// One server for all tests but those that stop it. It ends with this process.
-static SERVER: LazyLock<Postgres> = LazyLock::new(server);
-
-fn server() -> Postgres {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    RUNTIME.block_on(Postgres::start_empty(folder, Source::Any, true)).expect("a server starts")
-}
-
-/// A database of a test's own, with the roles in place.
-struct Database {
-    administrator: String,
-    migrator: String,
-    app: String,
-}
-
-impl Database {
-    fn new() -> Database {
-        Database::on(&SERVER)
-    }
-
-    fn on(server: &Postgres) -> Database {
-        static NUMBER: AtomicU32 = AtomicU32::new(0);
-        let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        sql(&server.administrator("postgres"), &format!("CREATE DATABASE {name}"));
-        let administrator = server.administrator(&name);
-        let secrets = tempfile::tempdir().expect("a folder");
-        let (migrator, app) = (secrets.path().join("migrator"), secrets.path().join("app"));
-        std::fs::write(&migrator, "m-secret\nnot part of it\n").expect("written");
-        std::fs::write(&app, "a-secret").expect("written");
-        let bootstrap = Command::new(env!("CARGO_BIN_EXE_migrate"))
-            .args(["bootstrap", "--database-url", &administrator])
-            .arg(format!("--password=katas_migrator={}", migrator.display()))
-            .arg(format!("--password=katas_app={}", app.display()))
-            .output();
-        assert_ended(&bootstrap.expect("it runs"), 0, "the roles are in place");
-        Database {
-            administrator,
-            migrator: server.url("katas_migrator", "m-secret", &name),
-            app: server.url("katas_app", "a-secret", &name),
-        }
-    }
-
-    /// A database whose second migration will fail: it can make its table, but not the constraint's
-    /// index.
-    fn with_something_in_the_way() -> Database {
-        let database = Database::new();
-        database.sql(
-            "CREATE SCHEMA katas AUTHORIZATION katas_owner;
-             CREATE TABLE katas.other (id int CONSTRAINT entry_pkey PRIMARY KEY)",
-        );
-        database
-    }
-
-    /// `migrate` with these arguments, as the migrator.
-    fn migrate(&self, arguments: &[&str]) -> Output {
-        migrate(&self.migrator, arguments).output().expect("it runs")
-    }
-
-    /// As [`Database::migrate`], under way: once it has told `line`.
-    fn migrate_until(&self, arguments: &[&str], line: &str) -> Running {
-        let mut command = migrate(&self.migrator, arguments);
-        let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-        let stderr = child.stderr.take().expect("it is piped");
-        let mut running = Running { child, stderr: BufReader::new(stderr) };
-        running.until(line);
-        running
-    }
-
-    fn sql(&self, text: &str) {
-        sql(&self.administrator, text);
-    }
-
-    fn value(&self, text: &str) -> String {
-        value(&self.administrator, text)
-    }
-
-    /// Runs SQL in a transaction that stays open for as long as what is returned lives.
-    fn hold(&self, text: &str) -> PgConnection {
-        let held = RUNTIME.block_on(async {
-            let mut connection = PgConnection::connect(&self.administrator).await?;
-            let text = format!("BEGIN; {text}");
-            sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
-            Ok::<_, sqlx::Error>(connection)
-        });
-        held.expect(text)
-    }
-}
-
-/// A `migrate` that is under way.
-struct Running {
-    child: Child,
-    stderr: BufReader<ChildStderr>,
-}
-
-impl Running {
-    fn until(&mut self, expected: &str) {
-        let mut told = String::new();
-        while !told.contains(expected) {
-            let length = self.stderr.read_line(&mut told).expect("it is text");
-            assert!(length > 0, "it ended after: {told}");
-        }
-    }
-
-    fn end(self) -> Output {
-        // What it tells after this goes nowhere, and must not fill the pipe.
-        thread::spawn(|| self.stderr.lines().count());
-        self.child.wait_with_output().expect("it ends")
-    }
-}
-
-fn migrate(url: &str, arguments: &[&str]) -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
-    command.args(arguments).env("DATABASE_URL", url).env("MIGRATE_LOG", "human");
-    command
-}
-
-fn sql(url: &str, text: &str) {
-    let done = RUNTIME.block_on(async {
-        let mut connection = PgConnection::connect(url).await?;
-        sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
-        connection.close().await
-    });
-    done.expect(text);
-}
-
-fn value(url: &str, text: &str) -> String {
-    let value = RUNTIME.block_on(async {
-        let mut connection = PgConnection::connect(url).await?;
-        let query = sqlx::query_as::<_, (String,)>(AssertSqlSafe(text));
-        let (value,) = query.fetch_one(&mut connection).await?;
-        connection.close().await?;
-        Ok::<_, sqlx::Error>(value)
-    });
-    value.expect(text)
-}
-
-/// It ended with this code, and said this.
-#[track_caller]
-fn assert_ended(output: &Output, code: i32, text: &str) {
-    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    let said = String::from_utf8(said).expect("it is text");
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(text), "expected {text:?} in {said:?}");
-    assert!(!said.contains("-secret"), "{said}");
+/// A database whose second migration will fail: it can make its table, but not the constraint's
+/// index.
+fn with_something_in_the_way() -> Database {
+    let database = Database::new();
+    database.sql(
+        "CREATE SCHEMA katas AUTHORIZATION katas_owner;
+         CREATE TABLE katas.other (id int CONSTRAINT entry_pkey PRIMARY KEY)",
+    );
+    database
 }
 
 const VERSION: &str = "SELECT max(version)::text FROM katas._sqlx_migrations";
@@ -224,13 +82,15 @@ fn up_waits_for_another_runner_even_for_that_of_sqlx() {
 
 #[test]
 fn up_goes_on_where_a_killed_one_was() {
+    if !has_timers() {
+        return;
+    }
     let database = Database::new();
     database.sql("CREATE SCHEMA katas AUTHORIZATION katas_owner");
     // Whoever makes the same table has to wait.
     let held = database.hold("CREATE TABLE katas.entry ()");
-    let mut killed = database.migrate_until(&["up"], "a lock was not to be had in time");
-    killed.child.kill().expect("it runs");
-    killed.child.wait().expect("it ends");
+    let killed = database.migrate_until(&["up"], "a lock was not to be had in time");
+    killed.kill();
     drop(held);
     let output = database.migrate(&["up"]);
     assert_ended(&output, 0, "applied 0002_dictionary");
@@ -238,7 +98,7 @@ fn up_goes_on_where_a_killed_one_was() {
 
 #[test]
 fn a_migration_that_fails_leaves_nothing_behind() {
-    let database = Database::with_something_in_the_way();
+    let database = with_something_in_the_way();
     let failed = database.migrate(&["up"]);
     assert_ended(
         &failed,
@@ -253,7 +113,7 @@ fn a_migration_that_fails_leaves_nothing_behind() {
 
 #[test]
 fn an_edited_migration_is_refused_before_anything_is_done() {
-    let database = Database::with_something_in_the_way();
+    let database = with_something_in_the_way();
     assert_ended(&database.migrate(&["up"]), 4, "0002_dictionary.up.sql");
     database.sql("UPDATE katas._sqlx_migrations SET checksum = ''; DROP TABLE katas.other");
     for command in ["up", "status"] {

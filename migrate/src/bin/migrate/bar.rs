@@ -1,0 +1,35 @@
+//! How far a seed is, on a terminal.
+
+use std::sync::Mutex;
+
+use indicatif::{ProgressBar, ProgressStyle};
+use migrate::SeedProgress;
+
+/// The bar of the seed that is being loaded.
+pub(crate) struct Bar(Mutex<ProgressBar>);
+
+impl Default for Bar {
+    fn default() -> Bar {
+        Bar(Mutex::new(ProgressBar::hidden()))
+    }
+}
+
+impl Bar {
+    pub(crate) fn show(&self, progress: SeedProgress<'_>) {
+        let SeedProgress { seed, rows, total } = progress;
+        // Whoever panicked with it left a bar.
+        let mut bar = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        if bar.prefix() != seed {
+            *bar = ProgressBar::new(total).with_prefix(seed.to_owned()).with_style(style());
+        }
+        bar.set_position(rows);
+        if rows == total {
+            bar.finish_and_clear();
+        }
+    }
+}
+
+fn style() -> ProgressStyle {
+    let template = "{prefix:20} {bar:40} {human_pos}/{human_len} rows, {per_sec}, {eta} left";
+    ProgressStyle::with_template(template).unwrap_or_else(|_| ProgressStyle::default_bar())
+}
