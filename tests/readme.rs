@@ -72,7 +72,8 @@ fn the_calls_are_answered_as_the_readme_shows() {
 
 #[test]
 fn every_command_in_a_document_is_run() {
-    let runs = [".ci/run", ".github/workflows/ci.yml"].map(|path| text(Path::new(path))).concat();
+    let runs = [".ci/run", ".github/workflows/ci.yml", ".github/workflows/release.yml"];
+    let runs = runs.map(|path| text(Path::new(path))).concat();
     let mut commands: BTreeSet<String> =
         transcript().into_iter().map(|(command, _)| command).collect();
     commands.retain(|command| !command.starts_with("curl "));

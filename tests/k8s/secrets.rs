@@ -65,8 +65,10 @@ fn contains_password(text: &str) -> bool {
 
 #[test]
 fn no_secret_is_in_git() {
-    for path in files(".yaml").iter().filter(|path| path.starts_with("k8s")) {
-        assert_eq!(in_file(&text(path)), Vec::<String>::new(), "{}", path.display());
+    // What Helm renders of its templates, which are no YAML yet, is compared in `k8s/check-chart`.
+    let manifests = files(".yaml").into_iter().filter(|path| path.starts_with("k8s"));
+    for path in manifests.filter(|path| !path.starts_with("k8s/chart/templates")) {
+        assert_eq!(in_file(&text(&path)), Vec::<String>::new(), "{}", path.display());
     }
     let made = files("")
         .into_iter()
