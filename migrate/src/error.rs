@@ -124,7 +124,8 @@ impl Error {
             Some(refusal) if !is_of_the_connection(refusal.code()) => refusal,
             // The connection went, not the statement wrong.
             _ => {
-                let place = format!("{}:{}", file, statement.line);
+                let line = statement.line;
+                let place = format!("{file}:{line}");
                 return match Error::from(error) {
                     Error::Unavailable(text) => Error::Unavailable(format!("{place}: {text}")),
                     Error::Unexpected(text) => Error::Unexpected(format!("{place}: {text}")),
@@ -132,7 +133,7 @@ impl Error {
                 };
             }
         };
-        Error::Sql(Box::new(SqlFailure {
+        let failure = SqlFailure {
             file: file.to_owned(),
             line: statement.line + lines_before(statement.text, refusal.position()),
             statement: beginning(statement.text),
@@ -141,7 +142,12 @@ impl Error {
             detail: refusal.detail().map(str::to_owned),
             hint: hint(refusal),
             next,
-        }))
+        };
+        match failure.code.as_str() {
+            // No permission.
+            "42501" => Error::Refused(failure.to_string()),
+            _ => Error::Sql(Box::new(failure)),
+        }
     }
 }
 

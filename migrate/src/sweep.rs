@@ -5,7 +5,7 @@ use sqlx::AssertSqlSafe;
 
 use crate::database::Database;
 use crate::project::Project;
-use crate::statements;
+use crate::statements::{Statement, split};
 use crate::{Error, Report};
 
 /// What [`sweep`] has done.
@@ -28,10 +28,11 @@ pub async fn sweep(
     let mut session = database.connect(report).await?;
     session.refuse_superuser().await?;
     let mut rows = 0;
-    for statement in statements::split(sql) {
+    for statement in split(sql) {
         loop {
             let query = sqlx::query(AssertSqlSafe(statement.text.to_owned()));
-            match query.execute(&mut session.connection).await?.rows_affected() {
+            let done = query.execute(&mut session.connection).await;
+            match done.map_err(|error| failed(&statement, error))?.rows_affected() {
                 0 => break,
                 changed => rows += changed,
             }
@@ -39,4 +40,9 @@ pub async fn sweep(
     }
     session.close().await;
     Ok(Sweep { rows })
+}
+
+fn failed(statement: &Statement<'_>, error: sqlx::Error) -> Error {
+    let next = "what has been swept stays so; run `migrate sweep` again when this is mended";
+    Error::of_statement("sweep.sql", statement, error, next.to_owned())
 }

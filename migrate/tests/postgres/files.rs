@@ -195,3 +195,12 @@ fn a_statement_whose_session_is_ended_by_somebody_is_worth_another_try() {
     assert!(message.starts_with("0001_ended.up.sql:2: "), "{message}");
     assert!(message.contains("57P01"), "{message}");
 }
+
+#[test]
+fn a_right_that_is_missing_is_told_with_its_place() {
+    let sql = "CREATE TABLE app.item (id int);\nCREATE ROLE somebody_else;";
+    let project = Project::new(&[("0001_item.up.sql", sql)]);
+    let text = "0001_item.up.sql:2: permission denied to create role (42501)";
+    assert_failed(&project.migrate(&["up"]), 9, text);
+    assert_eq!(project.value("SELECT count(*)::text FROM app._sqlx_migrations"), "0");
+}
