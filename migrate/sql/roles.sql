@@ -46,11 +46,12 @@ ALTER ROLE katas_app SET search_path = '';
 ALTER ROLE katas_app SET TimeZone = 'UTC';
 
 -- To act as another role one must be a member of it. The administrator is made one too, so that
--- `migrate up` works for who has just run this.
+-- `migrate up` works for who has just run this. (Since PostgreSQL 16, who makes a role may give it to
+-- others, and may not act as it.)
 GRANT katas_owner TO katas_migrator;
 DO $$
 BEGIN
-  IF NOT pg_has_role(current_user, 'katas_owner', 'MEMBER') THEN
+  IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     EXECUTE format('GRANT katas_owner TO %I', current_user);
   END IF;
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO katas_migrator, katas_app', current_database());

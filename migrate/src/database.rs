@@ -216,6 +216,12 @@ impl Database {
         Ok(session)
     }
 
+    /// The session has been ended in good order: there is nothing to watch or to end any more.
+    pub(crate) fn forget_session(&self, backend: i32) {
+        // Unless another one has been opened since.
+        let _ = self.backend.compare_exchange(backend, 0, Ordering::Relaxed, Ordering::Relaxed);
+    }
+
     /// A second connection, as who logs in and not as the role that is acted as: to look at the
     /// first one, or to end it.
     pub(crate) async fn connect_beside(&self) -> Result<PgConnection, Error> {

@@ -57,7 +57,7 @@ pub async fn down(
     let applied = runner.applied().await?;
     // Whatever is wrong between the ledger and the files comes first.
     pending(project, &applied, OutOfOrder::Apply)?;
-    runner.refuse_unfinished(&applied, Direction::Down).await?;
+    runner.refuse_unfinished(project, &applied, Direction::Down).await?;
     let scripts = select(project, &applied, back)?;
     check(scripts.iter().map(|(_, script)| *script))?;
     let mut undone = Vec::new();

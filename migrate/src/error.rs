@@ -146,6 +146,10 @@ impl Error {
         match failure.code.as_str() {
             // No permission.
             "42501" => Error::Refused(failure.to_string()),
+            // Others were in the way, and nothing is wrong with the file.
+            "55P03" | "40P01" | "40001" => {
+                Error::Unavailable(format!("{file}:{}: {}", failure.line, failure.message))
+            }
             _ => Error::Sql(Box::new(failure)),
         }
     }

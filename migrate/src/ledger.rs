@@ -178,18 +178,21 @@ impl Ledger {
         connection: &mut PgConnection,
         migration: &Migration,
         took: Duration,
-    ) -> Result<(), sqlx::Error> {
+    ) -> Result<(), Error> {
         let sql = format!(
             "UPDATE {} SET execution_time = $2, success = true, checksum = $3 WHERE version = $1",
             self.table
         );
-        sqlx::query(AssertSqlSafe(sql))
+        let noted = sqlx::query(AssertSqlSafe(sql))
             .bind(migration.version)
             .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
             .bind(&migration.checksum)
             .execute(connection)
             .await?;
-        Ok(())
+        match noted.rows_affected() {
+            1 => Ok(()),
+            _ => Err(Error::Integrity(format!("{} is not in the ledger any more", migration.name))),
+        }
     }
 }
 
@@ -241,17 +244,24 @@ pub(crate) fn pending<'a>(
     }
 }
 
+/// What to say of an unfinished migration that cannot be gone on with.
+pub(crate) fn changed_in_the_middle(row: &Applied) -> String {
+    format!(
+        "{} was begun on {} and not finished, and is a single transaction in this build: restore \
+         `-- no-transaction`, or look what is there of it and run `migrate repair --forget {}`",
+        row.name(),
+        row.installed_on,
+        row.version
+    )
+}
+
 fn check(project: &Project, row: &Applied) -> Result<(), Error> {
     let name = row.name();
     let ours = project.migrations.iter().find(|migration| migration.version == row.version);
     let problem = match ours {
         // What has been run of it is compared statement by statement.
         Some(ours) if !row.success && ours.can_be_half_done() => return Ok(()),
-        _ if !row.success => format!(
-            "{name} was begun on {} and not finished, and is a single transaction in this build: \
-             look what is there of it, then `migrate repair --forget {}`",
-            row.installed_on, row.version
-        ),
+        _ if !row.success => changed_in_the_middle(row),
         Some(ours) if !is_of(&row.checksum, ours) => format!(
             "{name} has been edited since it was applied on {}: restore the file, and put the \
              change into a new migration; if the edit changes nothing (a comment), run \

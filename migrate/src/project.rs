@@ -6,6 +6,7 @@ use serde::Deserialize;
 use sqlx::migrate::{MigrationType, Migrator, ResolveConfig, ResolveWith};
 
 use crate::Error;
+use crate::runner::Direction;
 
 /// The migrations in `sql/migrations/`.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -57,6 +58,14 @@ pub struct Migration {
 }
 
 impl Migration {
+    /// Whether this direction is one transaction.
+    pub(crate) fn is_at_once(&self, direction: Direction) -> bool {
+        match direction {
+            Direction::Up => self.up.transactional,
+            Direction::Down => self.down.as_ref().is_some_and(|down| down.transactional),
+        }
+    }
+
     /// Whether one of its directions is no transaction.
     pub(crate) fn can_be_half_done(&self) -> bool {
         !self.up.transactional || self.down.as_ref().is_some_and(|down| !down.transactional)
@@ -106,7 +115,11 @@ impl Project {
     /// above it, names the ledger as it does for sqlx.
     pub async fn read(folder: &Path) -> Result<Project, Error> {
         let settings = Settings::read(folder)?;
-        let ledger = settings.table_name.unwrap_or_else(|| "public._sqlx_migrations".to_owned());
+        let ledger = match settings.table_name {
+            Some(name) if name.contains('.') => name,
+            Some(name) => format!("public.{name}"),
+            None => "public._sqlx_migrations".to_owned(),
+        };
         let mut config = ResolveConfig::new();
         config.ignore_chars(settings.ignored_chars);
         let source = ResolveWith(folder.join("migrations"), config);

@@ -123,7 +123,7 @@ fn fixes(project: &Project, applied: &[Applied], forget: Option<i64>) -> Result<
 }
 
 fn fix(project: &Project, ledger: &Ledger, row: &Applied) -> Option<Fix> {
-    let Ledger { table, .. } = ledger;
+    let Ledger { table, steps, .. } = ledger;
     let Applied { version, success, checksum, installed_on, .. } = row;
     let name = row.name();
     match project.migration(*version) {
@@ -136,7 +136,10 @@ fn fix(project: &Project, ledger: &Ledger, row: &Applied) -> Option<Fix> {
         }),
         Err(_) if *version < project.newest() => Some(Fix {
             problem: format!("{name} was applied on {installed_on} and is not in this build"),
-            sql: format!("DELETE FROM {table} WHERE version = {version}"),
+            sql: format!(
+                "WITH forgotten AS (DELETE FROM {steps} WHERE version = {version}) \
+                 DELETE FROM {table} WHERE version = {version}"
+            ),
         }),
         _ => None,
     }

@@ -9,7 +9,7 @@ use crate::backoff::Backoff;
 use crate::database::Database;
 use crate::error::code;
 use crate::event::{Event, Report, because_of};
-use crate::ledger::{Applied, Ledger, Standing};
+use crate::ledger::{self, Applied, Ledger, Standing};
 use crate::lock::Lock;
 use crate::project::{Migration, Project, Script};
 use crate::refusal::{Refusal, refusal};
@@ -124,9 +124,11 @@ impl<'a> Runner<'a> {
         self.ledger.read(&mut self.session.connection).await
     }
 
-    /// Refuses to begin something while a migration has been left half way in the other direction.
+    /// Refuses to begin something while a migration has been left half way in the other direction, or
+    /// in this one by a file that has become a transaction since.
     pub(crate) async fn refuse_unfinished(
         &mut self,
+        project: &Project,
         applied: &[Applied],
         direction: Direction,
     ) -> Result<(), Error> {
@@ -141,6 +143,9 @@ impl<'a> Runner<'a> {
                 "`migrate {begun}` of {} was begun and is not finished: run that first",
                 row.name()
             ))),
+            Some(_) if project.migration(row.version)?.is_at_once(direction) => {
+                Err(Error::Integrity(ledger::changed_in_the_middle(row)))
+            }
             _ => Ok(()),
         }
     }

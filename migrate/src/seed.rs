@@ -157,7 +157,7 @@ async fn ensure_migrated(connection: &mut PgConnection, project: &Project) -> Re
         .await?;
     let mut applied = Vec::<(i64,)>::new();
     if exists {
-        let sql = format!("SELECT version FROM {}", project.ledger);
+        let sql = format!("SELECT version FROM {} WHERE success", project.ledger);
         applied = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?;
     }
     let versions = project.migrations.iter().map(|migration| migration.version);

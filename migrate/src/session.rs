@@ -115,6 +115,7 @@ impl Session {
 
     /// Ends it in good order. Where that does not work any more, it has ended already.
     pub(crate) async fn close(self) {
+        self.database.forget_session(self.facts.pid);
         let _ = self.connection.close().await;
     }
 }

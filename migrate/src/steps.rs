@@ -41,7 +41,12 @@ struct Place<'a> {
 impl Place<'_> {
     /// What remains when the statement fails, and what to do.
     fn next(&self) -> String {
-        let done = match self.step - 1 {
+        self.next_after(self.step - 1)
+    }
+
+    /// The same, when so many steps have been done.
+    fn next_after(&self, done: i32) -> String {
+        let done = match done {
             0 => "nothing has been done yet".to_owned(),
             1 => "the statement before it is done and stays".to_owned(),
             before => format!("the {before} statements before it are done and stay"),
@@ -96,7 +101,7 @@ impl Runner<'_> {
     /// Changes a setting, for as long as the file runs. It has to stay who it is: the next step is
     /// noted in tables that are not everybody's.
     async fn set(&mut self, place: &Place<'_>, statement: &Statement<'_>) -> Result<(), Error> {
-        self.execute(place.script, statement, || place.next()).await?;
+        self.execute(place.script, statement, || place.next_after(place.step)).await?;
         let (role,): (String,) = sqlx::query_as("SELECT current_user::text")
             .fetch_one(&mut self.session.connection)
             .await?;

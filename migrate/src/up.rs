@@ -54,7 +54,7 @@ pub async fn up(
     let mut runner = Runner::begin(session, project, options.patience, report).await?;
     let applied = runner.applied().await?;
     let migrations = select(project, &applied, options.out_of_order, to)?;
-    runner.refuse_unfinished(&applied, Direction::Up).await?;
+    runner.refuse_unfinished(project, &applied, Direction::Up).await?;
     let mut done = Vec::new();
     let last = migrations.last().map(|migration| migration.version);
     for migration in migrations {

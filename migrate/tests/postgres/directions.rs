@@ -137,3 +137,25 @@ fn every_prefix(server: &Postgres) {
         assert_eq!(snapshot(), expected, "up by way of {version}");
     }
 }
+
+#[test]
+fn a_file_that_becomes_a_transaction_half_way_is_refused_with_a_way_out() {
+    let project = Project::new(&[("0001_item.up.sql", "CREATE TABLE app.item (id int);")]);
+    let half = "-- no-transaction\nINSERT INTO app.item VALUES (1);\nSELECT 1 / 0;";
+    project.write("0002_fill.up.sql", half);
+    project.write("0002_fill.down.sql", "-- no-transaction\nDELETE FROM app.item;");
+    failure(&project.migrate(&["up"]), 4);
+    project.write("0002_fill.up.sql", "INSERT INTO app.item VALUES (1);");
+    let text = "run `migrate repair --forget 2`";
+    assert_failed(&project.migrate(&["up"]), 3, text);
+    assert_done(&project.migrate(&["repair", "--forget", "2", "--yes"]));
+    assert_done(&project.migrate(&["up"]));
+    // The same on the way down.
+    project.write("0002_fill.down.sql", "-- no-transaction\nSELECT 1 / 0;");
+    failure(&project.migrate(&["down", "--production"]), 4);
+    project.write("0002_fill.down.sql", "DELETE FROM app.item;");
+    assert_failed(&project.migrate(&["down", "--production"]), 3, text);
+    assert_done(&project.migrate(&["repair", "--forget", "2", "--yes"]));
+    assert_done(&project.migrate(&["down", "--production"]));
+    assert_eq!(version(&project), "1");
+}

@@ -84,3 +84,21 @@ fn what_is_unsafe_is_found_without_a_database() {
     project.write("0002_drop.up.sql", &ignored.replace(" -- nobody reads it", ""));
     assert_ended(&lint(&project), 7, "unexplained-ignore");
 }
+
+#[test]
+fn a_result_that_cannot_be_written_is_no_success() {
+    let project = Project::new(&[("0001_item.up.sql", ITEM)]);
+    let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
+    // There is one on Linux.
+    let Ok(full) = full else { return };
+    let mut command = project.command(&["lint"]);
+    let status = command.stdout(full).stderr(std::process::Stdio::null()).status();
+    assert_eq!(status.expect("it runs").code(), Some(1));
+}
+
+#[test]
+fn of_two_addresses_none_is_chosen() {
+    let project = Project::new(&[]);
+    let mut command = project.command(&["status", "--database-url-file", "/nowhere"]);
+    assert_ended(&command.output().expect("it runs"), 2, "--database-url");
+}

@@ -21,7 +21,13 @@ pub(crate) struct Cli {
     database_url: Option<String>,
 
     /// A file with the URL in its first line
-    #[arg(long, env = "DATABASE_URL_FILE", global = true, value_name = "FILE")]
+    #[arg(
+        long,
+        env = "DATABASE_URL_FILE",
+        global = true,
+        value_name = "FILE",
+        conflicts_with = "database_url"
+    )]
     database_url_file: Option<PathBuf>,
 
     /// The role to act as once connected, where the server does not do that by itself
@@ -191,7 +197,11 @@ pub(crate) enum Command {
         changing: Changing,
     },
     /// Remove what nobody needs any more, in short statements: to be run now and then
-    Sweep,
+    Sweep {
+        /// Sweep even as a superuser
+        #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
+        allow_superuser: bool,
+    },
     /// Make the files of a new migration
     New {
         /// What it is about, as in add_prices
@@ -288,7 +298,9 @@ impl Cli {
                 .statement_timeout(changing.statement_timeout)
                 .allow_superuser(changing.allow_superuser);
         }
-        if let Command::Seed { allow_superuser, .. } = self.command {
+        if let Command::Seed { allow_superuser, .. } | Command::Sweep { allow_superuser } =
+            self.command
+        {
             database = database.allow_superuser(allow_superuser);
         }
         Ok(database)
@@ -317,7 +329,7 @@ impl Command {
             Command::Wait { .. } => "wait",
             Command::Baseline { .. } => "baseline",
             Command::Repair { .. } => "repair",
-            Command::Sweep => "sweep",
+            Command::Sweep { .. } => "sweep",
             Command::New { .. } => "new",
             Command::Bootstrap { .. } => "bootstrap",
             Command::Seed { .. } => "seed",

@@ -6,7 +6,7 @@ mod outcome;
 mod progress;
 
 use std::fmt::Display;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
 use std::pin::pin;
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
@@ -155,7 +155,7 @@ async fn run(
             };
             let up = migrate::up(&project, database, options, report).await?;
             let (version, count) = (up.version, up.applied.len());
-            print.out(&up, format!("the schema is at version {version} ({count} applied)"));
+            print.out(&up, format!("the schema is at version {version} ({count} applied)"))?;
             Ok(Some(version))
         }
         Command::Down { to, steps, production, changing } => {
@@ -164,12 +164,12 @@ async fn run(
             let down =
                 migrate::down(&project, database, back, *production, patience, report).await?;
             let (version, count) = (down.version, down.undone.len());
-            print.out(&down, format!("the schema is at version {version} ({count} undone)"));
+            print.out(&down, format!("the schema is at version {version} ({count} undone)"))?;
             Ok(Some(version))
         }
         Command::Status { check } => {
             let status = migrate::status(&project, database, report).await?;
-            print.out(&status, &status);
+            print.out(&status, &status)?;
             match status.pending {
                 pending @ 1.. if *check => Err(Error::Pending(pending)),
                 _ => Ok(Some(status.version)),
@@ -179,12 +179,12 @@ async fn run(
             let back = down.then(|| to.map_or(Back::Steps(*steps), Back::To));
             let to = to.filter(|_| !down);
             let plan = migrate::plan(&project, database, to, back, report).await?;
-            print.out(&plan, &plan);
+            print.out(&plan, &plan)?;
             Ok(None)
         }
         Command::Verify => {
             let verified = migrate::verify(&project, database, report).await?;
-            print.out(&verified, &verified);
+            print.out(&verified, &verified)?;
             match verified.drift.len() {
                 0 => Ok(Some(verified.version)),
                 count => Err(Error::Drift(format!("the schema has drifted: differences: {count}"))),
@@ -192,28 +192,28 @@ async fn run(
         }
         Command::Dump => {
             let dump = migrate::dump(&project, database, report).await?;
-            print.out(&serde_json::json!({"sql": dump}), dump.trim_end());
+            print.out(&serde_json::json!({"sql": dump}), dump.trim_end())?;
             Ok(None)
         }
         Command::Wait { min_version, timeout } => {
             let wanted = min_version.unwrap_or(project.newest());
             let version = migrate::wait(&project, database, wanted, *timeout, report).await?;
             let text = format!("the schema is at version {version}");
-            print.out(&serde_json::json!({"version": version}), text);
+            print.out(&serde_json::json!({"version": version}), text)?;
             Ok(Some(version))
         }
         Command::Baseline { to, changing } => {
             let patience = changing.patience();
             let done = migrate::baseline(&project, database, *to, patience, report).await?;
             let (version, count) = (done.version, done.marked.len());
-            print.out(&done, format!("{count} migrations count as applied, up to {version}"));
+            print.out(&done, format!("{count} migrations count as applied, up to {version}"))?;
             Ok(Some(version))
         }
         Command::Repair { forget, yes, changing } => {
             let patience = changing.patience();
             let repair =
                 migrate::repair(&project, database, *forget, *yes, patience, report).await?;
-            print.out(&repair, &repair);
+            print.out(&repair, &repair)?;
             Ok(None)
         }
         Command::Bootstrap {
@@ -234,19 +234,19 @@ async fn run(
             if let Some(environment) = environment {
                 migrate::mark(database, environment, report).await?;
             }
-            print.out(&serde_json::json!({}), "the roles are in place");
+            print.out(&serde_json::json!({}), "the roles are in place")?;
             Ok(None)
         }
-        Command::Sweep => {
+        Command::Sweep { .. } => {
             let swept = migrate::sweep(&project, database, report).await?;
-            print.out(&swept, format!("{} rows swept", swept.rows));
+            print.out(&swept, format!("{} rows swept", swept.rows))?;
             Ok(None)
         }
         Command::Seed { scale, only, .. } => {
             let options = SeedOptions { scale: *scale, only: only.clone() };
             let tell = &|rows: migrate::SeedProgress<'_>| progress.rows(rows);
             let seeded = migrate::seed(&project, database, &options, tell, report).await?;
-            print.out(&seeded, &seeded);
+            print.out(&seeded, &seeded)?;
             Ok(None)
         }
         Command::New { .. } | Command::Lint => {
@@ -267,7 +267,7 @@ fn create(
     };
     let files = migrate::create(project, folder, name, transactional)?;
     let text = files.iter().map(|file| file.display().to_string()).collect::<Vec<_>>().join("\n");
-    print.out(&serde_json::json!({"files": files}), text);
+    print.out(&serde_json::json!({"files": files}), text)?;
     Ok(None)
 }
 
@@ -275,7 +275,7 @@ fn lint(project: &Project, print: &Printer) -> Result<Option<i64>, Error> {
     let findings = migrate::lint(project);
     let lines: Vec<_> = findings.iter().map(ToString::to_string).collect();
     let text = if lines.is_empty() { "nothing to say".to_owned() } else { lines.join("\n") };
-    print.out(&serde_json::json!({"findings": findings}), text);
+    print.out(&serde_json::json!({"findings": findings}), text)?;
     match findings.len() {
         0 => Ok(None),
         count => Err(Error::Lint(format!("lint has findings: {count}"))),
@@ -289,7 +289,7 @@ fn list_seeds(project: &Project, print: &Printer) -> Result<Option<i64>, Error> 
         format!("{:20} {} (rows: {}{scales})", seed.name, seed.about, seed.rows)
     };
     let text = seeds.iter().map(line).collect::<Vec<_>>().join("\n");
-    print.out(&serde_json::json!({"seeds": seeds}), text);
+    print.out(&serde_json::json!({"seeds": seeds}), text)?;
     Ok(None)
 }
 
@@ -300,7 +300,7 @@ struct Printer {
 }
 
 impl Printer {
-    fn out(&self, data: &impl Serialize, text: impl Display) {
+    fn out(&self, data: &impl Serialize, text: impl Display) -> Result<(), Error> {
         #[derive(Serialize)]
         struct Document<'a, T> {
             format: u8,
@@ -315,7 +315,13 @@ impl Printer {
                 serde_json::to_string(&document).expect("its keys are strings")
             }
         };
-        // Nobody may be reading any more: then it is not needed.
-        let _ = writeln!(std::io::stdout().lock(), "{text}");
+        let mut to = std::io::stdout().lock();
+        match writeln!(to, "{text}").and_then(|()| to.flush()) {
+            // Nobody is reading any more: then it is not needed.
+            Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
+            written => written.map_err(|error| {
+                Error::Unexpected(format!("standard output cannot be written: {error}"))
+            }),
+        }
     }
 }
