@@ -10,8 +10,8 @@ use sqlx::{Connection, PgConnection};
 
 use crate::proxy::{Fault, Proxy, read};
 use crate::support::{
-    Project, RUNTIME, Running, SERVER, assert_done, assert_failed, events, migrate, release,
-    server, sql,
+    Project, RUNTIME, Running, SERVER, assert_done, assert_failed, events, eventually, migrate,
+    release, server, sql,
 };
 
 const ITEM: (&str, &str) = ("0001_item.up.sql", "CREATE TABLE app.item (id int);");
@@ -95,8 +95,11 @@ fn a_server_without_a_connection_left_is_waited_for() {
     RUNTIME.block_on(server.restart()).expect("it starts again");
     let project = Project::on(&server, &[ITEM]);
     // Three are for superusers.
-    let connect = || RUNTIME.block_on(PgConnection::connect(&project.url)).expect("there is one");
-    let held = [connect(), connect(), connect()];
+    let mut held = Vec::new();
+    eventually("all are taken, also those of sessions that are ending", || {
+        held.extend(RUNTIME.block_on(PgConnection::connect(&project.url)));
+        held.len() == 3
+    });
     let output = project.migrate(&["up", "--wait", "0"]);
     assert_failed(&output, 75, "(53300)");
     let mut running = project.start(&["up"]);
