@@ -146,8 +146,8 @@ impl Error {
         match failure.code.as_str() {
             // No permission.
             "42501" => Error::Refused(failure.to_string()),
-            // Others were in the way, and nothing is wrong with the file.
-            "55P03" | "40P01" | "40001" => {
+            // Nothing is wrong with the file.
+            code if in_the_way(code).is_some() => {
                 Error::Unavailable(format!("{file}:{}: {}", failure.line, failure.message))
             }
             _ => Error::Sql(Box::new(failure)),
@@ -206,9 +206,18 @@ fn is_of_the_connection(code: &str) -> bool {
 
 /// The connection, out of resources, or others that were in the way.
 fn is_temporary(code: &str) -> bool {
-    is_of_the_connection(code)
-        || code.starts_with("53")
-        || matches!(code, "55P03" | "40P01" | "40001")
+    is_of_the_connection(code) || code.starts_with("53") || in_the_way(code).is_some()
+}
+
+/// In which way others were in the way, if that was it: lock not available, deadlock, serialisation
+/// failure.
+pub(crate) fn in_the_way(code: &str) -> Option<&'static str> {
+    match code {
+        "55P03" => Some("a lock was not to be had in time"),
+        "40P01" => Some("it and another session waited for each other"),
+        "40001" => Some("it and another transaction changed the same"),
+        _ => None,
+    }
 }
 
 fn is_loss(kind: io::ErrorKind) -> bool {

@@ -7,7 +7,7 @@ use sqlx::AssertSqlSafe;
 use crate::Error;
 use crate::backoff::Backoff;
 use crate::database::Database;
-use crate::error::code;
+use crate::error::{code, in_the_way};
 use crate::event::{Event, Report, because_of};
 use crate::ledger::{self, Applied, Ledger, Standing};
 use crate::lock::Lock;
@@ -76,7 +76,7 @@ impl From<Error> for Failed {
 
 impl From<sqlx::Error> for Failed {
     fn from(error: sqlx::Error) -> Failed {
-        match in_the_way(&error) {
+        match code(&error).and_then(in_the_way) {
             Some(reason) => Failed::InTheWay { reason: reason.to_owned(), blockers: Vec::new() },
             None => Failed::For(error.into()),
         }
@@ -234,7 +234,7 @@ impl<'a> Runner<'a> {
     ) -> Result<(), Failed> {
         let (done, blockers) =
             self.session.execute(statement.text, &script.file, self.report).await;
-        done.map_err(|error| match in_the_way(&error) {
+        done.map_err(|error| match code(&error).and_then(in_the_way) {
             Some(reason) => Failed::InTheWay { reason: reason.to_owned(), blockers },
             None => Failed::For(Error::of_statement(&script.file, statement, error, next())),
         })
@@ -316,16 +316,6 @@ impl<'a> Runner<'a> {
 /// What to do about a file that does not work.
 pub(crate) fn mend(direction: Direction) -> String {
     format!("mend it, then run `migrate {}` again", direction.as_str())
-}
-
-/// Whether it was because of others: lock not available, deadlock, serialisation failure.
-fn in_the_way(error: &sqlx::Error) -> Option<&'static str> {
-    match code(error)? {
-        "55P03" => Some("a lock was not to be had in time"),
-        "40P01" => Some("it and another session waited for each other"),
-        "40001" => Some("it and another transaction changed the same"),
-        _ => None,
-    }
 }
 
 /// Refuses what can be seen to fail before anything is done.

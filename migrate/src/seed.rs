@@ -21,7 +21,7 @@ use crate::backoff::Backoff;
 use crate::database::Database;
 use crate::environment::{self, Environment};
 use crate::event::Report;
-use crate::ledger::Standing;
+use crate::ledger::{self, Standing};
 use crate::project::Project;
 use crate::statements::{Statement, split};
 pub use file::Seed;
@@ -151,17 +151,10 @@ pub async fn seed(
 
 /// The seeds are written for the tables as the newest migration leaves them.
 async fn ensure_migrated(connection: &mut PgConnection, project: &Project) -> Result<(), Error> {
-    let (exists,): (bool,) = sqlx::query_as("SELECT to_regclass($1) IS NOT NULL")
-        .bind(&project.ledger)
-        .fetch_one(&mut *connection)
-        .await?;
-    let mut applied = Vec::<(i64,)>::new();
-    if exists {
-        let sql = format!("SELECT version FROM {} WHERE success", project.ledger);
-        applied = sqlx::query_as(AssertSqlSafe(sql)).fetch_all(connection).await?;
-    }
+    let applied = ledger::Ledger::of(project).read(connection).await?;
+    let is_done = |version| applied.iter().any(|row| row.version == version && row.success);
     let versions = project.migrations.iter().map(|migration| migration.version);
-    match versions.filter(|version| !applied.contains(&(*version,))).count() {
+    match versions.filter(|&version| !is_done(version)).count() {
         0 => Ok(()),
         pending => Err(Error::Pending(pending)),
     }
