@@ -10,6 +10,7 @@ mod fidelity;
 mod health;
 mod hostile;
 mod k8s;
+mod instructions;
 mod log;
 mod nth_char;
 mod price_lists;
