@@ -1,7 +1,8 @@
 //! What each route costs in WebAssembly instructions, beside the budget that is recorded for it.
 //!
-//! Instructions are the same on every machine, which time is not. They belong to one compiler and
-//! one standard library, and `rust-toolchain.toml` pins both.
+//! Instructions are the same on every machine, which time is not; ids and the digits of a moment move
+//! them by less than 1 %. They belong to one compiler, which `rust-toolchain.toml` pins, and to its
+//! standard library as rustup has it: built from source, it takes up to 4 % less.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -75,28 +76,46 @@ fn measure() -> Budgets {
     costs
 }
 
+fn is_near(cost: u64, budget: u64) -> bool {
+    cost.abs_diff(budget) * 100 <= budget * TOLERANCE
+}
+
 /// The calls that cost something else than their budget, have none, or have one and are not made.
 fn differences(costs: &Budgets, budgets: &Budgets) -> Vec<String> {
     let mut differences = Vec::new();
-    let calls = |of: &Budgets| {
-        let calls = of.iter().flat_map(|(component, calls)| {
-            calls.iter().map(|(call, &count)| ((component.clone(), call.clone()), count))
-        });
-        calls.collect::<BTreeMap<_, _>>()
-    };
-    let (costs, mut budgets) = (calls(costs), calls(budgets));
-    for (call, cost) in costs {
-        match budgets.remove(&call) {
-            Some(budget) if cost.abs_diff(budget) * 100 <= budget * TOLERANCE => {}
-            Some(budget) => differences.push(format!("{call:?} costs {cost}, not {budget}")),
-            None => differences.push(format!("{call:?} has no budget")),
+    for (component, call, cost) in each(costs) {
+        match budgets.get(component).and_then(|calls| calls.get(call)) {
+            Some(&budget) if is_near(cost, budget) => {}
+            Some(budget) => differences.push(format!("{component}: {call}: {cost}, not {budget}")),
+            None => differences.push(format!("{component}: {call}: {cost}, without a budget")),
         }
     }
-    differences.extend(budgets.keys().map(|call| format!("{call:?} is not called")));
+    for (component, call, _) in each(budgets) {
+        if costs.get(component).is_none_or(|calls| !calls.contains_key(call)) {
+            differences.push(format!("{component}: {call}: not called"));
+        }
+    }
     differences
 }
 
-/// The file, as it is written by `RENEW=1`.
+fn each(budgets: &Budgets) -> impl Iterator<Item = (&str, &str, u64)> {
+    budgets.iter().flat_map(|(component, calls)| {
+        calls.iter().map(|(call, &count)| (component.as_str(), call.as_str(), count))
+    })
+}
+
+/// New budgets. A former one that still holds stays, so that the difference shows what has changed.
+fn renewed(mut costs: Budgets, former: &Budgets) -> Budgets {
+    for (component, calls) in &mut costs {
+        for (call, cost) in calls {
+            let budget = former.get(component).and_then(|calls| calls.get(call));
+            *cost = budget.copied().filter(|&budget| is_near(*cost, budget)).unwrap_or(*cost);
+        }
+    }
+    costs
+}
+
+/// The file with these budgets.
 fn written(costs: &Budgets) -> String {
     let mut text = String::from(
         "# WebAssembly instructions of one request, by component and call, where a token is set.\n\
@@ -116,38 +135,43 @@ fn every_route_keeps_to_its_budget_of_instructions() {
     if is_spin() {
         return; // It does not count.
     }
-    let costs = measure();
-    if std::env::var_os("RENEW").is_some() {
-        std::fs::write(file(), written(&costs)).expect("it can be written");
-    }
     let text = std::fs::read_to_string(file()).expect("it is there");
-    let differences = differences(&costs, &toml::from_str(&text).expect("budgets"));
-    assert!(
-        differences.is_empty(),
-        "{differences:#?}\nif that is meant: RENEW=1 cargo test -p e2e instructions"
-    );
+    let (costs, budgets) = (measure(), toml::from_str(&text).expect("budgets"));
+    if std::env::var_os("RENEW").is_some() {
+        std::fs::write(file(), written(&renewed(costs, &budgets))).expect("it can be written");
+        return;
+    }
+    let differences = differences(&costs, &budgets);
+    let help = "if that is meant: RENEW=1 cargo test -p e2e instructions";
+    assert!(differences.is_empty(), "{differences:#?}\n{help}");
+}
+
+fn of_health(calls: &[(&str, u64)]) -> Budgets {
+    let calls = calls.iter().map(|&(call, count)| (call.to_owned(), count)).collect();
+    Budgets::from([("health".to_owned(), calls)])
 }
 
 #[test]
 fn a_difference_of_more_than_five_percent_is_told() {
-    let budgets = |calls: &[(&str, u64)]| {
-        let calls = calls.iter().map(|&(call, count)| (call.to_owned(), count)).collect();
-        Budgets::from([("health".to_owned(), calls)])
-    };
-    let recorded = budgets(&[("GET /status 200", 1000)]);
-    let told = |calls: &[_]| differences(&budgets(calls), &recorded);
+    let budgets = of_health(&[("GET /status 200", 1000)]);
+    let told = |call, cost| differences(&of_health(&[(call, cost)]), &budgets);
     for within in [950, 1000, 1050] {
-        assert_eq!(told(&[("GET /status 200", within)]), [""; 0]);
+        assert_eq!(told("GET /status 200", within), [""; 0]);
     }
     for beyond in [949, 1051] {
-        let difference = format!("(\"health\", \"GET /status 200\") costs {beyond}, not 1000");
-        assert_eq!(told(&[("GET /status 200", beyond)]), [difference]);
+        let difference = format!("health: GET /status 200: {beyond}, not 1000");
+        assert_eq!(told("GET /status 200", beyond), [difference]);
     }
     assert_eq!(
-        told(&[("GET /health 200", 1000)]),
-        [
-            "(\"health\", \"GET /health 200\") has no budget",
-            "(\"health\", \"GET /status 200\") is not called",
-        ]
+        told("GET /health 200", 7),
+        ["health: GET /health 200: 7, without a budget", "health: GET /status 200: not called",]
     );
+}
+
+#[test]
+fn renewing_changes_only_budgets_that_do_not_hold() {
+    let budgets = of_health(&[("near", 1000), ("far", 1000), ("gone", 1000)]);
+    let costs = of_health(&[("near", 1001), ("far", 2000), ("new", 3000)]);
+    let expected = of_health(&[("near", 1000), ("far", 2000), ("new", 3000)]);
+    assert_eq!(renewed(costs, &budgets), expected);
 }
