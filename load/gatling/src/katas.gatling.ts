@@ -19,6 +19,7 @@ import {
   forAll,
   getEnvironmentVariable,
   jsonPath,
+  pause,
   scenario,
   type Session,
   simulation,
@@ -116,18 +117,19 @@ const upload: ChainBuilder = exec(
 
 const remove = (path: string) => http("remove").delete(path).check(status().in(204, 404));
 
-const steps = [browse, lookUp, spend, ...(setting("LOAD_RECEIPTS") === "1" ? [buy] : []), upload];
+const receipts = setting("LOAD_RECEIPTS") === "1" ? [buy] : [];
 
 // A step that fails ends the journey, but for the removal of what was made.
 const journey = scenario("katas").exec(
   named,
-  exitBlockOnFail().on(exec(steps[0]!, ...steps.slice(1))),
+  exitBlockOnFail().on(browse, lookUp, spend, ...receipts, upload),
   remove("/api/v2/entries/#{name}-1"),
   remove("/api/v2/entries/#{name}-2"),
   remove("/api/v1/price-lists/#{name}"),
   doIf((session: Session) => session.contains("dataset")).then(
     remove("/api/v1/datasets/#{dataset}"),
   ),
+  pause(0, 1),
 );
 
 // Without a warm-up, for which Gatling would call its own site.
