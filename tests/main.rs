@@ -9,6 +9,7 @@ mod examples;
 mod fidelity;
 mod health;
 mod hostile;
+mod instructions;
 mod k8s;
 mod log;
 mod nth_char;

@@ -44,7 +44,7 @@ impl App {
     }
 
     /// The same, with a count of the components' work, which slows them down:
-    /// [`Server::work`](crate::Server::work).
+    /// [`Server::work`](crate::Server::work), [`Server::instructions`](crate::Server::instructions).
     pub fn load_metered(manifest: &Path) -> anyhow::Result<App> {
         App::load_as(manifest, true)
     }

@@ -86,6 +86,15 @@ impl Server {
         self.service.app.metered.then(|| config.work.swap(0, Ordering::Relaxed))
     }
 
+    /// The WebAssembly instructions of all the component's requests since this was last asked. Waits
+    /// until no request is under way: a guest may go on after it has answered. `None` unless the
+    /// application is metered.
+    pub async fn instructions(&self, component: &str) -> Option<u64> {
+        let config = self.service.components.get(component)?;
+        self.service.running.closed().await;
+        self.service.app.metered.then(|| config.instructions.swap(0, Ordering::Relaxed))
+    }
+
     /// Accepts no more, lets the requests that are under way finish, and ends. Spin does not wait.
     pub async fn stop(self) {
         // An error would be that it has ended already.
@@ -106,6 +115,8 @@ pub(crate) struct ComponentConfig {
     pub(crate) memory: AtomicUsize,
     /// The most instructions between two calls of the host so far.
     work: AtomicU64,
+    /// The instructions of all requests so far.
+    instructions: AtomicU64,
 }
 
 impl ComponentConfig {
@@ -130,6 +141,7 @@ impl ComponentConfig {
             log,
             memory: AtomicUsize::new(0),
             work: AtomicU64::new(0),
+            instructions: AtomicU64::new(0),
         })
     }
 
@@ -271,7 +283,7 @@ impl Service {
     }
 }
 
-/// Counts the instructions of the instance between each two calls of the host.
+/// Counts the instructions of the instance, between each two calls of the host and in all.
 fn meter(store: &mut Store<State>) -> wasmtime::Result<()> {
     store.set_fuel(u64::MAX)?;
     let mut left = u64::MAX;
@@ -280,7 +292,9 @@ fn meter(store: &mut Store<State>) -> wasmtime::Result<()> {
         if hook.exiting_host() {
             left = now;
         } else {
-            store.data().component.work.fetch_max(left.saturating_sub(now), Ordering::Relaxed);
+            let done = left.saturating_sub(now);
+            store.data().component.work.fetch_max(done, Ordering::Relaxed);
+            store.data().component.instructions.fetch_add(done, Ordering::Relaxed);
         }
         Ok(())
     });

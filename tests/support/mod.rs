@@ -238,13 +238,19 @@ impl App {
 
     /// With a migrated database, on a host that counts the components' work.
     pub(crate) fn metered() -> App {
+        App::metered_with_token("")
+    }
+
+    /// The same, and this token to be sent by whoever changes something.
+    pub(crate) fn metered_with_token(token: &str) -> App {
         static METERED: LazyLock<Arc<katas_host::App>> = LazyLock::new(|| {
             let manifest = &app().manifest.root.join("spin.toml");
             Arc::new(katas_host::App::load_metered(manifest).expect("it is built"))
         });
         let cluster = cluster();
         let database = cluster.create_database(true);
-        let mut app = App::serve(METERED.clone(), cluster, &database, &cluster.app(&database), "");
+        let url = cluster.app(&database);
+        let mut app = App::serve(METERED.clone(), cluster, &database, &url, token);
         app.database = Some(database);
         app
     }
@@ -254,6 +260,15 @@ impl App {
     pub(crate) fn work(&self, component: &str) -> Option<u64> {
         match self.engine.as_ref()? {
             Engine::Katas(server) => server.work(component),
+            Engine::Spin { .. } => None,
+        }
+    }
+
+    /// The instructions that the component has run since this was last asked, `None` on the real
+    /// Spin.
+    pub(crate) fn instructions(&self, component: &str) -> Option<u64> {
+        match self.engine.as_ref()? {
+            Engine::Katas(server) => RUNTIME.block_on(server.instructions(component)),
             Engine::Spin { .. } => None,
         }
     }
