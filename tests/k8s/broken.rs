@@ -113,6 +113,44 @@ fn a_name_of_nothing_is_noticed() {
 }
 
 #[test]
+fn what_is_measured_by_nobody_is_noticed() {
+    let local = "local + monitoring";
+    let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_endpoint";
+    noticed(
+        local,
+        |it| it.with("SpinAppExecutor", endpoint, json!("http://collector:4318")),
+        "there is no Service collector",
+    );
+    noticed(
+        local,
+        |it| it.with("PodMonitor", "/spec/selector/matchLabels", json!({"a": "b"})),
+        "selects no pod",
+    );
+    let elsewhere = json!([{"port": "metric"}]);
+    noticed(
+        local,
+        |it| it.with("PodMonitor", "/spec/podMetricsEndpoints", elsewhere),
+        "PodMonitor katas-collector: cannot ask Deployment katas-collector",
+    );
+    noticed(
+        local,
+        |it| it.with("GrafanaDashboard", "/spec/configMapRef/key", json!("all.json")),
+        "there is no ConfigMap with all.json",
+    );
+    noticed(
+        local,
+        |it| {
+            it.with(
+                "Deployment",
+                "/spec/template/spec/containers/0/args",
+                json!(["--config=/etc/collector/a"]),
+            )
+        },
+        "there is no ConfigMap with a",
+    );
+}
+
+#[test]
 fn a_pool_that_does_not_fit_is_noticed() {
     noticed(
         "production",
