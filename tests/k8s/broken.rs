@@ -219,6 +219,7 @@ fn a_hole_in_the_network_is_noticed() {
     let open = "{apiVersion: v1, kind: NetworkPolicy, metadata: {name: open, namespace: katas}, \
                 spec: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}}";
     noticed("production", |it| it.plus(open), "needs not reach");
+    noticed("local + monitoring", |it| it.plus(open), "only Spin tells");
 }
 
 #[test]
