@@ -172,8 +172,8 @@ def panels(metrics, name, dashboard, queries):
 
 def routes(config):
     """The collector knows the component of each route, as spin.toml does."""
-    statements = config["processors"]["transform/labels"]["trace_statements"][0]["statements"]
-    pattern = r'set\(attributes\["component"\], "([^"]+)"\) where (?:kind == SPAN_KIND_SERVER|IsMatch\(.*?, "(.*)"\))'
+    statements = config["processors"]["transform/labels"]["trace_statements"]
+    pattern = r'set\(span.attributes\["component"\], "(.+)"\) where (?:span.kind == .+|IsMatch\(.+, "(.*)"\))'
     known = [found.groups() for found in (re.fullmatch(pattern, it) for it in statements) if found]
     manifest = pathlib.Path("spin.toml").read_text(encoding="utf-8")
     for route, component in re.findall(r'route = "(.+)"\ncomponent = "(.+)"', manifest):
