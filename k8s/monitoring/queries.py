@@ -183,6 +183,29 @@ def routes(config):
             yield f"collector-config.yaml: {route} is {component}'s, not {said}'s"
 
 
+def pipelines(config, spans):
+    """What the collector's pipelines name is there, and nothing else; what it makes of spans has the
+    labels that metrics.yaml says."""
+    used = {"extensions": set(config["service"]["extensions"])}
+    for pipeline in config["service"]["pipelines"].values():
+        for part, names in pipeline.items():
+            used.setdefault(part, set()).update(names)
+    connectors = set(config["connectors"])
+    for part, names in used.items():
+        known = set(config[part])
+        for name in sorted((names - connectors) ^ known):
+            yield f"collector-config.yaml: {part} {name} is {'defined' if name in known else 'used'} only"
+    for connector in sorted(connectors):
+        if not {connector} <= used["receivers"] & used["exporters"]:
+            yield f"collector-config.yaml: {connector} connects nothing"
+    settings = config["connectors"]["span_metrics"]
+    default = {"service.name", "span.name", "span.kind", "status.code"} - set(settings["exclude_dimensions"])
+    labels = {name.replace(".", "_") for name in default | {it["name"] for it in settings["dimensions"]}}
+    for metric, said in spans["metrics"].items():
+        if set(said) - {"le"} != labels:
+            yield f"{metric}: the collector makes the labels {sorted(labels)}"
+
+
 def tests(groups, document):
     """Each alert fires in one of them, and does not in another."""
     alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
@@ -210,7 +233,8 @@ def main(component, rules_file, panels_file):
     queries = []
     for path in sorted(component.glob("dashboards/*.json")):
         wrong += panels(metrics, path.name, json.loads(path.read_text(encoding="utf-8")), queries)
-    wrong += routes(load(component / "collector-config.yaml"))
+    config = load(component / "collector-config.yaml")
+    wrong += [*routes(config), *pipelines(config, sources["spans"])]
     wrong += tests(groups, load(HERE / "rules.test.yaml"))
     for name in sorted(set(metrics.emitted) | set(metrics.recorded)):
         if name not in metrics.used:
