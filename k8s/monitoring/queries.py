@@ -1,6 +1,7 @@
 """Checks the queries of rules and dashboards: every metric is one that is emitted (metrics.yaml) or
 recorded, every label one that it has, and no comparison can be empty because its sides have different
-labels. Then what is said around them: alerts and panels, the collector's routes, the tests.
+labels. Then what is said around them, by alerts and panels; that the collector makes of what Spin really
+told (spin.yaml) what they ask for; and that there are tests of each alert.
 
 k8s/monitoring/queries.py <folder of the component> <file for the rules> <file for the panels' queries>
 """
@@ -170,15 +171,59 @@ def panels(metrics, name, dashboard, queries):
             want(label, metrics.of(metric), metric)
 
 
-def routes(config):
-    """The collector knows the component of each route, as spin.toml does."""
-    statements = config["processors"]["transform/labels"]["trace_statements"]
-    pattern = r'set\(span.attributes\["component"\], "(.+)"\) where (?:span.kind == .+|IsMatch\(.+, "(.*)"\))'
-    known = [found.groups() for found in (re.fullmatch(pattern, it) for it in statements) if found]
+def value(path, span):
+    """What a path of the collector's language stands for."""
+    attribute = re.fullmatch(r'span\.attributes\["(.+)"\]', path)
+    if attribute:
+        return span["attributes"].get(attribute[1])
+    return {"span.kind": span["kind"], "span.name": span["name"]}[path]
+
+
+def holds(condition, span):
+    """Whether a condition does, as far as that language is used here."""
+    for term in condition.split(" and "):
+        match = re.fullmatch(r'IsMatch\((.+), "(.+)"\)', term)
+        if match:
+            found = value(match[1], span)
+            true = found is not None and re.search(match[2], found) is not None
+        else:
+            path, operator, other = re.fullmatch(r'(\S+) (==|!=) (.+)', term).groups()
+            other = None if other == "nil" else other.strip('"')
+            true = (value(path, span) == other) == (operator == "==")
+        if not true:
+            return False
+    return True
+
+
+def labels_of(config, span):
+    """Those that the collector counts a span with, or None if it drops it."""
+    if any(holds(it, span) for it in config["processors"]["filter/requests"]["trace_conditions"]):
+        return None
+    span = {**span, "attributes": dict(span["attributes"])}
+    for statement in config["processors"]["transform/labels"]["trace_statements"]:
+        key, text, condition = re.fullmatch(
+            r'set\(span\.attributes\["(.+?)"\], "(.+?)"\) where (.+)', statement
+        ).groups()
+        if holds(condition, span):
+            span["attributes"][key] = text
+    names = [it["name"] for it in config["connectors"]["span_metrics"]["dimensions"]]
+    return {name: span["attributes"][name] for name in names if name in span["attributes"]}
+
+
+def collected(config, spin, source):
+    """What Spin has told becomes the labels that are meant, its metrics are those that queries know, and
+    of each route of spin.toml the collector knows the component."""
+    for span in spin["spans"]:
+        if labels_of(config, span) != span.get("labels"):
+            yield f"{span['name']}, {span['attributes']}: the collector makes {labels_of(config, span)}"
+    told = {name.replace(".", "_"): labels for name, labels in spin["metrics"].items()}
+    for metric, labels in source["metrics"].items():
+        if told.get(re.sub("_(total|sum|count)$", "", metric)) != labels:
+            yield f"{metric}: Spin does not tell it, or with other attributes"
     manifest = pathlib.Path("spin.toml").read_text(encoding="utf-8")
     for route, component in re.findall(r'route = "(.+)"\ncomponent = "(.+)"', manifest):
-        # The last that matches.
-        said = [name for name, regex in known if regex is None or re.search(regex, route)][-1]
+        span = {"kind": "SPAN_KIND_SERVER", "name": route, "attributes": {"http.route": route}}
+        said = labels_of(config, span)["component"]
         if said != component:
             yield f"collector-config.yaml: {route} is {component}'s, not {said}'s"
 
@@ -234,7 +279,8 @@ def main(component, rules_file, panels_file):
     for path in sorted(component.glob("dashboards/*.json")):
         wrong += panels(metrics, path.name, json.loads(path.read_text(encoding="utf-8")), queries)
     config = load(component / "collector-config.yaml")
-    wrong += [*routes(config), *pipelines(config, sources["spans"])]
+    wrong += collected(config, load(HERE / "spin.yaml"), sources["spin"])
+    wrong += pipelines(config, sources["spans"])
     wrong += tests(groups, load(HERE / "rules.test.yaml"))
     for name in sorted(set(metrics.emitted) | set(metrics.recorded)):
         if name not in metrics.used:

@@ -115,7 +115,7 @@ fn a_name_of_nothing_is_noticed() {
 #[test]
 fn what_is_measured_by_nobody_is_noticed() {
     let local = "local + monitoring";
-    let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_endpoint";
+    let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_traces_endpoint";
     noticed(
         local,
         |it| it.with("SpinAppExecutor", endpoint, json!("http://collector:4318")),

@@ -36,8 +36,11 @@ fn production_is_monitored_and_its_executor_tells() {
         assert!(production.has(kind, wanted), "{kind} {wanted}");
     }
     let executor = production.of("SpinAppExecutor").next().expect("it is among the Secrets");
-    let endpoint = text(executor, "/spec/deploymentConfig/otel/exporter_otlp_endpoint");
-    assert_eq!(endpoint, Some("http://katas-collector:4318"));
+    for signal in ["traces", "metrics"] {
+        let pointer = format!("/spec/deploymentConfig/otel/exporter_otlp_{signal}_endpoint");
+        let endpoint = format!("http://katas-collector:4318/v1/{signal}");
+        assert_eq!(text(executor, &pointer), Some(endpoint.as_str()));
+    }
 }
 
 #[test]

@@ -31,9 +31,11 @@ pub(super) fn resolve(objects: &Objects) -> Vec<String> {
             }
             "SpinAppExecutor" => {
                 missing("Secret", text(object, "/spec/deploymentConfig/caCertSecret"));
-                let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_endpoint";
-                let address = text(object, endpoint).and_then(|it| it.strip_prefix("http://"));
-                missing("Service", address.and_then(|it| Some(it.split_once(':')?.0)));
+                let otel = object.pointer("/spec/deploymentConfig/otel");
+                for endpoint in otel.and_then(Value::as_object).into_iter().flatten() {
+                    let address = endpoint.1.as_str().and_then(|it| it.strip_prefix("http://"));
+                    missing("Service", address.and_then(|it| Some(it.split_once(':')?.0)));
+                }
             }
             "Cluster" => {
                 missing("Secret", text(object, "/spec/bootstrap/initdb/secret/name"));
