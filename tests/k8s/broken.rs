@@ -27,6 +27,11 @@ fn an_unknown_field_is_noticed() {
         |it| it.with("SpinAppExecutor", "/spec/image", json!("")),
         "unknown field `image`",
     );
+    noticed(
+        "local + monitoring",
+        |it| it.with("SpinAppExecutor", "/spec/deploymentConfig/otel/endpoint", json!("")),
+        "unknown field `endpoint`",
+    );
 }
 
 #[test]
