@@ -19,6 +19,7 @@ ONLY_KUSTOMIZE = {
         "Secret katas-database-ca": "as above",
         "Secret katas-migrate": "as above",
         "Secret katas-postgres": "as above",
+        "Secret katas-postgres-exporter": "as above",
         "Secret katas-runtime-config": "as above",
     },
     # The Secrets of production, and with them namespace and executor, are another kustomization.
@@ -34,12 +35,16 @@ ONLY_CHART = {
 }
 
 
+# Names that end with a hash of the content, each tool's own.
+HASHED = r"^(katas-runtime-config|katas-collector|katas-postgres-exporter)-[a-z0-9]{10}$"
+
+
 def title(thing):
     """Kind and name, without what is unique to a release of kustomize (the newest migration), of Helm
-    (the revision), or to a Secret's content."""
+    (the revision), or to the content of a Secret or a ConfigMap."""
     name = thing["metadata"]["name"]
     name = re.sub(r"^(katas-migrate-\d+-\d+-\d+)-r?\d+$", r"\1", name)
-    name = re.sub(r"^(katas-runtime-config)-[a-z0-9]{10}$", r"\1", name)
+    name = re.sub(HASHED, r"\1", name)
     return f"{thing['kind']} {name}"
 
 
@@ -65,6 +70,8 @@ def differences(ours, charts, path=""):
     elif isinstance(ours, list) and isinstance(charts, list) and len(ours) == len(charts):
         for index, pair in enumerate(zip(ours, charts)):
             yield from differences(*pair, f"{path}/{index}")
+    elif path.endswith("/configMap/name"):
+        yield from differences(re.sub(HASHED, r"\1", ours), re.sub(HASHED, r"\1", charts), path + "#")
     elif (type(ours), ours) != (type(charts), charts):
         yield f"{path} is {ours!r} with kustomize and {charts!r} in the chart"
 

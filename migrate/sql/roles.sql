@@ -55,6 +55,8 @@ BEGIN
     EXECUTE format('GRANT katas_owner TO %I', current_user);
   END IF;
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO katas_migrator, katas_app', current_database());
+  -- Who watches the server: CloudNativePG's exporter asks everything in here.
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO pg_monitor', current_database());
   EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO katas_owner', current_database());
   -- Messages in English: `guest/pg` reads those that come without their code.
   IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN

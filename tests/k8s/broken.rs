@@ -27,6 +27,11 @@ fn an_unknown_field_is_noticed() {
         |it| it.with("SpinAppExecutor", "/spec/image", json!("")),
         "unknown field `image`",
     );
+    noticed(
+        "local + monitoring",
+        |it| it.with("SpinAppExecutor", "/spec/deploymentConfig/otel/endpoint", json!("")),
+        "unknown field `endpoint`",
+    );
 }
 
 #[test]
@@ -113,6 +118,44 @@ fn a_name_of_nothing_is_noticed() {
 }
 
 #[test]
+fn what_is_measured_by_nobody_is_noticed() {
+    let local = "local + monitoring";
+    let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_traces_endpoint";
+    noticed(
+        local,
+        |it| it.with("SpinAppExecutor", endpoint, json!("http://collector:4318")),
+        "there is no Service collector",
+    );
+    noticed(
+        local,
+        |it| it.with("PodMonitor", "/spec/selector/matchLabels", json!({"a": "b"})),
+        "selects no pod",
+    );
+    let elsewhere = json!([{"port": "metric"}]);
+    noticed(
+        local,
+        |it| it.with("PodMonitor", "/spec/podMetricsEndpoints", elsewhere),
+        "PodMonitor katas-collector: cannot ask Deployment katas-collector",
+    );
+    noticed(
+        local,
+        |it| it.with("GrafanaDashboard", "/spec/configMapRef/key", json!("all.json")),
+        "there is no ConfigMap with all.json",
+    );
+    noticed(
+        local,
+        |it| {
+            it.with(
+                "Deployment",
+                "/spec/template/spec/containers/0/args",
+                json!(["--config=/etc/collector/a"]),
+            )
+        },
+        "there is no ConfigMap with a",
+    );
+}
+
+#[test]
 fn a_pool_that_does_not_fit_is_noticed() {
     noticed(
         "production",
@@ -181,6 +224,7 @@ fn a_hole_in_the_network_is_noticed() {
     let open = "{apiVersion: v1, kind: NetworkPolicy, metadata: {name: open, namespace: katas}, \
                 spec: {podSelector: {}, policyTypes: [Ingress, Egress], ingress: [{}], egress: [{}]}}";
     noticed("production", |it| it.plus(open), "needs not reach");
+    noticed("local + monitoring", |it| it.plus(open), "only Spin tells");
 }
 
 #[test]

@@ -1,10 +1,12 @@
-//! The database: what CloudNativePG is told to make is enough for the Jobs, without a superuser.
+//! The database: what CloudNativePG is told to make is enough for the Jobs, without a superuser, and
+//! for what it measures itself.
 
 use katas_host::local::postgres::{self, Postgres, Source};
 use migrate::{Database, Password, Project, UpOptions};
+use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::objects::{list, text};
+use super::objects::{list, name, text};
 use super::render::deployment;
 use crate::support::RUNTIME;
 
@@ -14,6 +16,9 @@ fn the_jobs_need_no_superuser() {
     let cluster = production.of("Cluster").next().expect("a Cluster");
     let initdb = |key| text(cluster, &format!("/spec/bootstrap/initdb/{key}")).expect("it is said");
     let (owner, database) = (initdb("owner"), initdb("database"));
+    let map = production.of("ConfigMap").find(|it| name(it) == "katas-postgres-metrics");
+    let map = map.and_then(|it| it["data"]["queries.yaml"].as_str()).expect("its own metrics");
+    let queries: Value = serde_saphyr::from_str(map).expect("YAML");
     let init = list(cluster, "/spec/bootstrap/initdb/postInitSQL").iter();
     RUNTIME.block_on(async {
         let temporary = env!("CARGO_TARGET_TMPDIR").as_ref();
@@ -53,6 +58,23 @@ fn the_jobs_need_no_superuser() {
             .await
             .expect("the schema");
         assert_eq!(up.version, project.newest());
+        // CloudNativePG's exporter asks in the application's database, and as nobody special.
+        let role = format!(
+            "CREATE ROLE cnpg_metrics_exporter LOGIN PASSWORD '{password}' IN ROLE pg_monitor"
+        );
+        let mut superuser =
+            PgConnection::connect(&server.administrator("postgres")).await.expect("it may");
+        sqlx::raw_sql(AssertSqlSafe(role)).execute(&mut superuser).await.expect("a role");
+        superuser.close().await.expect("it closes");
+        let url = server.url("cnpg_metrics_exporter", &password, database);
+        let mut exporter = PgConnection::connect(&url).await.expect("the exporter may connect");
+        let limit: (String, i32) =
+            sqlx::query_as(AssertSqlSafe(queries["katas_role"]["query"].as_str().expect("SQL")))
+                .fetch_one(&mut exporter)
+                .await
+                .expect("and ask");
+        assert_eq!(limit, ("katas_app".to_owned(), 80));
+
         let url = server.url("katas_app", &password, database);
         let mut app = PgConnection::connect(&url).await.expect("the components may connect");
         let entries: (i64,) = sqlx::query_as("SELECT count(*) FROM katas.entry")

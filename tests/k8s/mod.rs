@@ -5,6 +5,7 @@ mod budget;
 mod database;
 mod gitops;
 mod jobs;
+mod monitoring;
 mod network;
 mod objects;
 mod pods;

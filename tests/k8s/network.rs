@@ -26,6 +26,8 @@ pub(super) fn is_closed_but_for_what_is_needed(objects: &Objects) -> Vec<String>
                 uses_database(objects, from) && to_pooler == has_pooler
             } else if is(from, kind, "katas-migrate") || is(from, part, "pooler") {
                 !to_pooler
+            } else if is(from, part, "monitoring") {
+                is(from, kind, "katas-postgres-exporter")
             } else {
                 !to_pooler && objects.of("Cluster").next().is_some()
             };
@@ -36,10 +38,17 @@ pub(super) fn is_closed_but_for_what_is_needed(objects: &Objects) -> Vec<String>
             }
         }
     }
+    for from in &pods {
+        for to in pods.iter().filter(|to| is(to, kind, "katas-collector")) {
+            if may(objects, &from.labels, &to.labels, 4318) != is(from, kind, "katas") {
+                faults.push(format!("{} and {}: only Spin tells, and all of it", from.of, to.of));
+            }
+        }
+    }
     // In this namespace; whoever is in another one is named by it.
     let stranger = labels(&json!({"app.kubernetes.io/name": "stranger"}), "");
     for pod in &pods {
-        for port in [80, 5432, 8000] {
+        for port in [80, 4318, 5432, 8000, 8889, 9127, 9187] {
             if lets(objects, "Ingress", &pod.labels, &stranger, port)
                 || lets(objects, "Egress", &pod.labels, &stranger, port)
             {

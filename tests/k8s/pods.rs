@@ -86,6 +86,7 @@ fn is_pinned(image: &str) -> bool {
     }
     let name = image.rsplit('/').next().unwrap_or_default();
     name.split_once(':').is_some_and(|(_, tag)| {
-        tag.starts_with(|it: char| it.is_ascii_digit()) && tag.contains('.')
+        let version = tag.strip_prefix('v').unwrap_or(tag);
+        version.starts_with(|it: char| it.is_ascii_digit()) && version.contains('.')
     })
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
-use super::objects::{Objects, labels, list, name, selects, text, title};
+use super::objects::{Labels, Objects, labels, list, name, selects, text, title};
 use super::pods::containers;
 
 /// Secrets that somebody else makes.
@@ -31,10 +31,18 @@ pub(super) fn resolve(objects: &Objects) -> Vec<String> {
             }
             "SpinAppExecutor" => {
                 missing("Secret", text(object, "/spec/deploymentConfig/caCertSecret"));
+                let otel = object.pointer("/spec/deploymentConfig/otel");
+                for endpoint in otel.and_then(Value::as_object).into_iter().flatten() {
+                    let address = endpoint.1.as_str().and_then(|it| it.strip_prefix("http://"));
+                    missing("Service", address.and_then(|it| Some(it.split_once(':')?.0)));
+                }
             }
             "Cluster" => {
                 missing("Secret", text(object, "/spec/bootstrap/initdb/secret/name"));
                 missing("Secret", text(object, "/spec/certificates/serverCASecret"));
+                for queries in list(object, "/spec/monitoring/customQueriesConfigMap") {
+                    missing("ConfigMap", text(queries, "/name"));
+                }
                 for plugin in list(object, "/spec/plugins") {
                     missing("ObjectStore", text(plugin, "/parameters/barmanObjectName"));
                 }
@@ -70,6 +78,8 @@ pub(super) fn resolve(objects: &Objects) -> Vec<String> {
         }
     }
     faults.extend(files(objects));
+    faults.extend(config_maps(objects));
+    faults.extend(scraped(objects));
     faults.extend(selectors(objects));
     faults.extend(listeners(objects));
     faults.extend(scalers(objects));
@@ -103,6 +113,75 @@ fn files(objects: &Objects) -> Vec<String> {
     faults
 }
 
+/// Keys of ConfigMaps: what containers are told to read, and what dashboards are made of.
+fn config_maps(objects: &Objects) -> Vec<String> {
+    let mut faults = Vec::new();
+    let mut key = |of: &str, map: Option<&str>, key: &str| {
+        let map = objects.of("ConfigMap").find(|it| Some(name(it)) == map);
+        if map.is_none_or(|map| map["data"].get(key).is_none()) {
+            faults.push(format!("{of}: there is no ConfigMap with {key}"));
+        }
+    };
+    for pod in objects.pods() {
+        let Some(spec) = &pod.spec else { continue };
+        for volume in list(spec, "/volumes").iter().filter(|it| it.get("configMap").is_some()) {
+            let mount = containers(spec).find_map(|container| {
+                let mount = list(container, "/volumeMounts");
+                Some((container, mount.iter().find(|it| it["name"] == volume["name"])?))
+            });
+            let Some((container, mount)) = mount else { continue };
+            let folder = format!("{}/", text(mount, "/mountPath").unwrap_or_default());
+            let words = ["/command", "/args"].into_iter().flat_map(|it| list(container, it));
+            let words: String = words.filter_map(Value::as_str).flat_map(|it| [it, " "]).collect();
+            let file = words.split(&folder).nth(1).and_then(|it| it.split(' ').next());
+            key(&pod.of, text(volume, "/configMap/name"), file.unwrap_or("what is mounted"));
+        }
+    }
+    for dashboard in objects.of("GrafanaDashboard") {
+        let wanted = &dashboard["spec"]["configMapRef"];
+        key(&title(dashboard), wanted["name"].as_str(), wanted["key"].as_str().unwrap_or_default());
+    }
+    faults
+}
+
+/// The ports that Prometheus asks are there, as far as the pods are ours, and it may ask them.
+fn scraped(objects: &Objects) -> Vec<String> {
+    let mut faults = Vec::new();
+    for monitor in objects.of("PodMonitor") {
+        let selector = &monitor["spec"]["selector"];
+        for pod in objects.pods().into_iter().filter(|pod| selects(selector, &pod.labels)) {
+            for endpoint in list(monitor, "/spec/podMetricsEndpoints") {
+                let port = match &pod.spec {
+                    Some(spec) => containers(spec)
+                        .flat_map(|it| list(it, "/ports"))
+                        .find(|it| it["name"] == endpoint["port"])
+                        .and_then(|it| it["containerPort"].as_u64()),
+                    // As CloudNativePG names them.
+                    None if pod.labels.contains_key("cnpg.io/poolerName") => Some(9127),
+                    None => Some(9187),
+                };
+                let open = port.is_some_and(|port| prometheus_may_ask(objects, &pod.labels, port));
+                if !open {
+                    faults.push(format!("{}: cannot ask {}", title(monitor), pod.of));
+                }
+            }
+        }
+    }
+    faults
+}
+
+fn prometheus_may_ask(objects: &Objects, pod: &Labels, port: u64) -> bool {
+    let policies = objects.of("NetworkPolicy");
+    let mut rules = policies
+        .filter(|policy| selects(&policy["spec"]["podSelector"], pod))
+        .flat_map(|policy| list(policy, "/spec/ingress"));
+    rules.any(|rule| {
+        let from = rule.pointer("/from/0/namespaceSelector/matchLabels");
+        from.is_some_and(|it| it["kubernetes.io/metadata.name"] == "monitoring")
+            && list(rule, "/ports").iter().any(|it| it["port"] == port)
+    })
+}
+
 fn is_mounted(objects: &Objects, spec: &Value, container: &Value, path: &str) -> bool {
     let (folder, key) = path.rsplit_once('/').expect("a path");
     let mount = list(container, "/volumeMounts").iter().find(|it| it["mountPath"] == folder);
@@ -122,6 +201,8 @@ fn selectors(objects: &Objects) -> Vec<String> {
         ("PodDisruptionBudget", "/spec/selector"),
         ("NetworkPolicy", "/spec/podSelector"),
         ("StatefulSet", "/spec/selector"),
+        ("Deployment", "/spec/selector"),
+        ("PodMonitor", "/spec/selector"),
     ] {
         for object in objects.of(kind) {
             let selector = object.pointer(pointer).expect("a selector");

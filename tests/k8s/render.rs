@@ -49,6 +49,8 @@ static DEPLOYMENTS: LazyLock<Vec<(String, Objects)>> = LazyLock::new(|| {
             all.push((format!("local + {components:?}"), rendered));
         }
     }
+    let monitored = ["monitoring", "postgres-exporter", "grafana-operator"];
+    all.push(("local + monitoring".to_owned(), combination("local", &monitored, "")));
     // More pods need the pooler. The one autoscaler is in place of the other.
     let keda = combination("production", &["autoscaling-keda"], WITHOUT_HPA);
     all.push(("production + KEDA".to_owned(), secrets.and(keda)));

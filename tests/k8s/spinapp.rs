@@ -146,8 +146,18 @@ struct DeploymentConfig {
     ca_cert_secret: Option<String>,
     #[serde(default, rename = "installDefaultCACerts")]
     install_default_ca_certs: bool,
-    #[serde(default)]
-    otel: BTreeMap<String, String>,
+    otel: Option<Otel>,
+}
+
+/// Where Spin sends what it has to tell: all of it, or each signal to its own.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "a field is checked by being read")]
+struct Otel {
+    exporter_otlp_endpoint: Option<String>,
+    exporter_otlp_traces_endpoint: Option<String>,
+    exporter_otlp_metrics_endpoint: Option<String>,
+    exporter_otlp_logs_endpoint: Option<String>,
 }
 
 /// Each can be read, and is one that the webhooks accept.
