@@ -115,13 +115,15 @@ impl Db {
         sql: impl Into<Sql>,
         parameters: &[Parameter],
     ) -> Result<Vec<T>, Error> {
-        let rows = self.json(sql, parameters)?;
-        match json::value(rows.as_bytes()).map_err(unfit)? {
-            json::Value::Array(rows) => {
-                rows.into_iter().map(|row| json::from_value(row).map_err(unfit)).collect()
-            }
-            _ => Err(Error::Other("the rows are not an array".to_owned())),
+        let text = self.json(sql, parameters)?;
+        let json::Value::Array(values) = json::value(text.as_bytes()).map_err(unfit)? else {
+            return Err(Error::Other("the rows are not an array".to_owned()));
+        };
+        let mut rows = Vec::with_capacity(values.len());
+        for value in values {
+            rows.push(json::from_value(value).map_err(unfit)?);
         }
+        Ok(rows)
     }
 
     /// The row, if there is one; an error when there are several.

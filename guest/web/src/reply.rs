@@ -108,9 +108,13 @@ impl Reply {
 
     /// With this header (lower case), in place of one by that name. The value must be visible ASCII,
     /// and nothing a client has sent.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+    pub fn header(self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.with(name, value.into())
+    }
+
+    fn with(mut self, name: &'static str, value: String) -> Reply {
         self.headers.retain(|(known, _)| *known != name);
-        self.headers.push((name, value.into()));
+        self.headers.push((name, value));
         self
     }
 

@@ -4,9 +4,7 @@
 //! are percent-decoded after that, once, so `%2F` stays inside a segment.
 
 use http::{Method, StatusCode};
-use percent_encoding::percent_decode_str;
-
-use crate::{Problem, Reply, Request, authorization};
+use crate::{Problem, Reply, Request, authorization, query};
 
 /// What answers a request: reads it, does what it asks for, says how that went.
 pub type Handler<C, E> = fn(&Request, &C) -> Result<Reply, E>;
@@ -215,11 +213,11 @@ fn version(path: &str) -> Option<&str> {
 }
 
 fn decode(segments: &[(&'static str, &str)]) -> Option<Vec<(&'static str, String)>> {
-    let decoded = segments.iter().map(|(name, raw)| {
-        let text = String::from_utf8(percent_decode_str(raw).collect()).ok()?;
-        Some((*name, text))
-    });
-    decoded.collect()
+    let mut decoded = Vec::with_capacity(segments.len());
+    for (name, raw) in segments {
+        decoded.push((*name, query::percent_decoded(raw.as_bytes())?));
+    }
+    Some(decoded)
 }
 
 #[cfg(test)]

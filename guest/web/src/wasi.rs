@@ -153,17 +153,15 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
         }
     };
     drop(stream);
-    match (broken, unsent) {
-        (None, unsent) => {
-            let _ = wasi::OutgoingBody::finish(sink, None);
-            if let Some((out, response)) = unsent {
-                ResponseOutparam::set(out, Ok(response));
-            }
-            reply
-        }
-        (Some(problem), Some((out, _))) => send(problem, out),
+    let Some(problem) = broken else {
+        let _ = wasi::OutgoingBody::finish(sink, None);
+        head();
+        return reply;
+    };
+    match unsent {
+        Some((out, _)) => send(problem, out),
         // What is not finished is cut off.
-        (Some(problem), None) => Reply { cause: problem.cause, ..reply },
+        None => Reply { cause: problem.cause, ..reply },
     }
 }
 
