@@ -101,30 +101,27 @@ impl Problem {
 
 impl From<Problem> for Reply {
     fn from(problem: Problem) -> Reply {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            r#type: &'a str,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [Flaw],
+        // Only texts of ours stand here as they are.
+        let mut body = format!(
+            r#"{{"type":"about:blank","title":"{}","status":{},"detail":{}"#,
+            title(problem.status),
+            problem.status.as_u16(),
+            json(&*problem.detail),
+        );
+        if !problem.errors.is_empty() {
+            body = body + r#","errors":"# + &json(&problem.errors);
         }
-
-        let envelope = Envelope {
-            r#type: "about:blank",
-            title: title(problem.status),
-            status: problem.status.as_u16(),
-            detail: &problem.detail,
-            errors: &problem.errors,
-        };
-        // Strings and numbers always serialise.
-        let body = serde_json::to_vec(&envelope).unwrap_or_default();
+        let body = (body + "}").into_bytes();
         let mut reply = Reply::new(problem.status).whole("application/problem+json", body);
         reply.headers.extend(problem.header);
         reply.cause = problem.cause;
         reply
     }
+}
+
+/// JSON of strings, which always serialise.
+fn json(strings: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(strings).unwrap_or_default()
 }
 
 /// The standard's phrase for the statuses that there are here: all phrases would be 2 KB.
