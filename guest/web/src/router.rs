@@ -164,13 +164,21 @@ fn call<C, E: Into<Problem>>(
         );
     };
     if request.preferred(methods.produces).is_none() {
-        let detail = format!("only {} can be had here", methods.produces.join(" or "));
-        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
+        return Err(not_acceptable(methods.produces));
     }
     if let Some(permit) = permit {
         permit(request)?;
     }
     handler(request, context).map_err(E::into)
+}
+
+fn not_acceptable(produces: &[&str]) -> Problem {
+    let mut detail = "only ".to_owned();
+    for (place, media_type) in produces.iter().enumerate() {
+        detail += if place > 0 { " or " } else { "" };
+        detail += media_type;
+    }
+    Problem::new(StatusCode::NOT_ACCEPTABLE, detail + " can be had here")
 }
 
 /// The raw segments of `path` where `route` has `{name}`, `None` when it is another path.
