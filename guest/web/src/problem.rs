@@ -11,7 +11,10 @@ use crate::Reply;
 
 /// A failure as the client sees it, with the cause that only the log sees.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     detail: Cow<'static, str>,
     errors: Vec<Flaw>,
@@ -22,7 +25,12 @@ pub struct Problem {
 impl Problem {
     /// Any status with a text for the client.
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { status, detail: detail.into(), errors: Vec::new(), header: None, cause: None }
+        Problem::of(status, detail.into())
+    }
+
+    fn of(status: StatusCode, detail: Cow<'static, str>) -> Problem {
+        let (errors, header, cause) = (Vec::new(), None, None);
+        Problem(Box::new(Parts { status, detail, errors, header, cause }))
     }
 
     /// 400: not understood at all.
@@ -55,7 +63,9 @@ impl Problem {
             },
             _ => format!("{} values are not valid", errors.len()),
         };
-        Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+        let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        problem.0.errors = errors;
+        problem
     }
 
     /// 500: our fault. The client learns nothing of the cause; the log has it.
@@ -81,26 +91,28 @@ impl Problem {
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The single things that are wrong, for 422.
     pub fn errors(&self) -> &[Flaw] {
-        &self.errors
+        &self.0.errors
     }
 
     /// With this header.
-    pub(crate) fn header(self, name: &'static str, value: impl Into<String>) -> Problem {
-        Problem { header: Some((name, value.into())), ..self }
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Problem {
+        self.0.header = Some((name, value.into()));
+        self
     }
 
-    fn because(self, cause: &dyn Display) -> Problem {
-        Problem { cause: Some(cause.to_string()), ..self }
+    fn because(mut self, cause: &dyn Display) -> Problem {
+        self.0.cause = Some(cause.to_string());
+        self
     }
 }
 
 impl From<Problem> for Reply {
-    fn from(problem: Problem) -> Reply {
+    fn from(Problem(problem): Problem) -> Reply {
         // Only texts of ours stand here as they are.
         let mut body = format!(
             r#"{{"type":"about:blank","title":"{}","status":{},"detail":{}"#,
