@@ -125,8 +125,8 @@ impl From<Problem> for Reply {
         }
         let body = (body + "}").into_bytes();
         let mut reply = Reply::new(problem.status).whole("application/problem+json", body);
-        reply.headers.extend(problem.header);
-        reply.cause = problem.cause;
+        reply.0.headers.extend(problem.header);
+        reply.0.cause = problem.cause;
         reply
     }
 }
