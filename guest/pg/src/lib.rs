@@ -16,6 +16,7 @@
 mod error;
 
 use std::cell::Cell;
+use std::mem::{self, ManuallyDrop};
 
 use json::{FromObject, FromValue};
 use spin_sdk::pg4::{Connection, DbValue};
@@ -186,8 +187,10 @@ impl Db {
         };
         let result = connection.query(statement, parameters);
         self.connection.set(Some(connection));
-        match result?.rows.pop().and_then(|mut row| row.pop()) {
-            Some(DbValue::Str(text)) => Ok(text),
+        // The rest of it is a column's name; the code that drops all that it might be is 1 KB.
+        let mut result = ManuallyDrop::new(result?);
+        match result.rows.first_mut().and_then(|row| row.first_mut()) {
+            Some(DbValue::Str(text)) => Ok(mem::take(text)),
             _ => Err(Error::Other("the database returned no text".to_owned())),
         }
     }
