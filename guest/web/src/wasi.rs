@@ -178,7 +178,7 @@ fn write_all(
         let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
         if permitted == 0 {
             head();
-            stream.subscribe().block();
+            stream.blocking_flush()?;
             continue;
         }
         let (now, later) = chunk.split_at(permitted.min(chunk.len()));
