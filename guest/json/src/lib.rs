@@ -337,10 +337,16 @@ impl FromValue for i64 {
 
     fn from_value(value: Value) -> Option<i64> {
         match value {
-            Value::Number((digits, _)) => digits.parse().ok(),
+            Value::Number((digits, _)) => integer(digits),
             _ => None,
         }
     }
+}
+
+/// The whole number in a text, wherever it comes from: read by code that is in a component once.
+#[inline(never)]
+pub fn integer(text: &str) -> Option<i64> {
+    text.parse().ok()
 }
 
 impl<T: FromValue> FromValue for Option<T> {

@@ -1,7 +1,5 @@
 //! Keyset pages: `{"items":[…],"next":"<cursor>"|null}` and `Link: <…>; rel="next"`.
 
-use std::str::FromStr;
-
 use http::StatusCode;
 
 use crate::{Problem, Reply, Request};
@@ -20,9 +18,9 @@ impl Cursor {
         }
     }
 
-    /// The key as what it was before it became text; 400 when it never was.
-    pub fn key<T: FromStr>(&self) -> Result<T, Problem> {
-        self.0.parse().map_err(|_| foreign())
+    /// The key as the number that it was before it became text; 400 when it never was.
+    pub fn number(&self) -> Result<i64, Problem> {
+        json::integer(&self.0).ok_or_else(foreign)
     }
 
     fn encode(&self) -> String {

@@ -37,8 +37,8 @@ impl Query {
         range: RangeInclusive<i64>,
     ) -> Result<i64, Problem> {
         let Some(text) = self.text(name) else { return Ok(default) };
-        match text.parse() {
-            Ok(number) if range.contains(&number) => Ok(number),
+        match json::integer(text) {
+            Some(number) if range.contains(&number) => Ok(number),
             _ => {
                 let (from, to) = (range.start(), range.end());
                 let detail = format!("{name} must be a whole number from {from} to {to}");
