@@ -173,10 +173,9 @@ impl Db {
     }
 
     /// How many rows a statement returns: for `… RETURNING 1`, how many it wrote.
-    pub fn execute(&self, sql: impl Into<Sql>, parameters: &[Parameter]) -> Result<u64, Error> {
-        self.value(&sql.into().wrapped("count(*)"), parameters)?
-            .parse()
-            .map_err(|error| Error::Other(format!("a count is not as expected: {error}")))
+    pub fn execute(&self, sql: impl Into<Sql>, parameters: &[Parameter]) -> Result<i64, Error> {
+        let count = self.value(&sql.into().wrapped("count(*)"), parameters)?;
+        json::integer(&count).ok_or_else(|| Error::Other(format!("no count, but {count}")))
     }
 
     /// The one text in the one row that every wrapped statement returns.

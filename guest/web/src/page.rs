@@ -96,8 +96,8 @@ mod tests {
 
     #[test]
     fn a_key_is_what_it_was_or_the_cursor_is_from_elsewhere() {
-        assert_eq!(Cursor("12".to_owned()).key::<i64>().unwrap(), 12);
-        assert_eq!(Cursor("12a".to_owned()).key::<i64>().unwrap_err().status(), 400);
+        assert_eq!(Cursor("12".to_owned()).number().unwrap(), 12);
+        assert_eq!(Cursor("12a".to_owned()).number().unwrap_err().status(), 400);
     }
 
     #[test]

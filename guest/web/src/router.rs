@@ -3,8 +3,8 @@
 //! Only the path decides: the `spin-*` headers can be forged. It is split first and its segments
 //! are percent-decoded after that, once, so `%2F` stays inside a segment.
 
-use http::{Method, StatusCode};
 use crate::{Problem, Reply, Request, authorization, query};
+use http::{Method, StatusCode};
 
 /// What answers a request: reads it, does what it asks for, says how that went.
 pub type Handler<C, E> = fn(&Request, &C) -> Result<Reply, E>;
