@@ -78,7 +78,7 @@ pub fn id(text: &str) -> Result<Option<i64>, Flaw> {
         return Err(Flaw::NoNumber);
     }
     // What does not fit is not in a column of that type either.
-    Ok(json::integer(text))
+    Ok(text.parse().ok())
 }
 
 #[cfg(test)]
