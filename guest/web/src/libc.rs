@@ -2,7 +2,7 @@
 //!
 //! Each function below is called by the code that prints a panic, and by nothing else in a
 //! component. wasi-libc's bring with them a table of file descriptors, the terminals, the
-//! environment and `printf`; its allocator is three times as large. Together they would be 30 KB in
+//! environment and `printf`; its allocator is several times as large. Together they would be 30 KB in
 //! every component, and seven interfaces that a service has no use for. The linker takes these and
 //! leaves those out.
 #![expect(unsafe_code, reason = "C's signatures")]
@@ -10,14 +10,13 @@
 use std::ffi::c_char;
 use std::ptr::null_mut;
 
-use talc::TalckWasm;
+use talc::wasm::{WasmDynamicTalc, new_wasm_dynamic_allocator};
 
 use crate::wasi::bindings::wasi::cli::stderr::get_stderr;
 
 /// All memory of a component, which the host takes back after each request.
-// SAFETY: a component has one thread.
 #[global_allocator]
-static ALLOCATOR: TalckWasm = unsafe { TalckWasm::new_global() };
+static ALLOCATOR: WasmDynamicTalc = new_wasm_dynamic_allocator();
 
 /// The message of a panic goes to standard error, whatever the file.
 #[unsafe(no_mangle)]
