@@ -42,7 +42,7 @@ impl Amount {
             None => (digits, 0),
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let all = [whole.trim_start_matches('-'), fraction].concat();
+        let all = whole.trim_start_matches('-').to_owned() + fraction;
         // Zeros at either end say nothing but where the point is.
         let significant = all.trim_end_matches('0');
         if significant.trim_start_matches('0').is_empty() {
@@ -60,7 +60,7 @@ impl Amount {
     pub fn plus(self, other: Amount) -> Result<Amount, Inexact> {
         // Where the sum has not enough room, the library rounds it to fewer places.
         let places = self.0.scale().max(other.0.scale());
-        let sum = self.0.checked_add(other.0).filter(|sum| sum.scale() == places);
+        let sum = sum(self.0, other.0).filter(|sum| sum.scale() == places);
         sum.map(Amount).ok_or(Inexact::Digits)
     }
 
@@ -76,7 +76,8 @@ impl Amount {
 
     /// What is left; nothing where `other` is more.
     pub fn minus(self, other: Amount) -> Amount {
-        Amount(self.0.saturating_sub(other.0).max(Decimal::ZERO))
+        // It is between zero and the greater of the two: never too large.
+        Amount(sum(self.0, -other.0).unwrap_or_default().max(Decimal::ZERO))
     }
 
     /// With two decimal places, halves away from zero, as a cashier does it.
@@ -125,6 +126,12 @@ impl From<u64> for Amount {
     fn from(count: u64) -> Amount {
         Amount(count.into())
     }
+}
+
+/// The sum; the library's `checked_add`, once.
+#[inline(never)]
+fn sum(one: Decimal, other: Decimal) -> Option<Decimal> {
+    one.checked_add(other)
 }
 
 /// `digits` with this many of them behind the point, zeros added where that is less than none.

@@ -128,11 +128,12 @@ impl FromObject for Prices {
 impl Prices {
     /// A JSON object with all their digits.
     pub fn text(&self) -> String {
-        let fields: Vec<_> = self
-            .iter()
-            .map(|(item, price)| format!("{}:{}", json(&item), price.shortest()))
-            .collect();
-        format!("{{{}}}", fields.join(","))
+        let mut text = String::from("{");
+        for (item, price) in self.iter() {
+            let comma = if text.len() > 1 { "," } else { "" };
+            text += &format!("{comma}{}:{}", json(&item), price.shortest());
+        }
+        text + "}"
     }
 }
 

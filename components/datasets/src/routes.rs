@@ -56,7 +56,7 @@ fn missing(request: &Request) -> Error {
 
 /// Where to go on: numbers and positions begin at 1.
 fn after(query: &Query) -> Result<i64, Problem> {
-    query.cursor()?.map_or(Ok(0), |cursor| cursor.key())
+    query.cursor()?.map_or(Ok(0), |cursor| cursor.number())
 }
 
 fn cursor(last: i64) -> Cursor {

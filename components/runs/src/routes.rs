@@ -59,7 +59,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
     let query = request.query()?;
     let limit = query.number("limit", 50, 1..=1000)?;
-    let after = query.cursor()?.map(|cursor| cursor.key()).transpose()?;
+    let after = query.cursor()?.map(|cursor| cursor.number()).transpose()?;
     let page = store::page(db, request.param("id"), after, limit)?;
     let page = page.ok_or_else(|| no_dataset(request))?;
     Ok(Reply::page(request, &page.items, page.last.map(|number| Cursor(number.to_string()))))

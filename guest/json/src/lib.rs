@@ -31,6 +31,7 @@
 use std::borrow::Cow;
 use std::cell::Cell;
 use std::fmt::{self, Display};
+use std::mem;
 
 use hifijson::SliceLexer;
 use hifijson::num::LexWrite as _;
@@ -136,15 +137,35 @@ pub struct Object<'a> {
 }
 
 impl<'a> Object<'a> {
-    fn new(fields: Vec<(Cow<'a, str>, Value<'a>)>) -> Object<'a> {
+    fn of(value: Value<'a>) -> Result<Object<'a>, Error> {
+        let refused = |detail| {
+            let flaw = Flaw { pointer: String::new(), detail };
+            Err(Error::Invalid(vec![flaw]))
+        };
+        let Value::Object(fields) = value else {
+            return refused("must be an object".to_owned());
+        };
+        if fields.len() > FIELDS {
+            return refused(format!("may have at most {FIELDS} fields"));
+        }
         let mut object = Object { left: Vec::with_capacity(fields.len()), flaws: Vec::new() };
         for (name, value) in fields {
-            match object.left.iter().any(|(known, _)| *known == name) {
+            match object.has(&name) {
                 true => object.flaw(&name, &"is given twice"),
                 false => object.left.push((name, value)),
             }
         }
-        object
+        Ok(object)
+    }
+
+    /// All that was wrong. Fields that have not been taken out are, unless others are ignored.
+    fn flaws(mut self, ignores_others: bool) -> Vec<Flaw> {
+        if !ignores_others {
+            for (name, _) in mem::take(&mut self.left) {
+                self.flaw(&name, &"is not known here");
+            }
+        }
+        self.flaws
     }
 
     /// The field's value, taken out; `None` when there is no such field.
@@ -316,10 +337,16 @@ impl FromValue for i64 {
 
     fn from_value(value: Value) -> Option<i64> {
         match value {
-            Value::Number((digits, _)) => digits.parse().ok(),
+            Value::Number((digits, _)) => integer(digits),
             _ => None,
         }
     }
+}
+
+/// The whole number in a text, wherever it comes from: read by code that is in a component once.
+#[inline(never)]
+pub fn integer(text: &str) -> Option<i64> {
+    text.parse().ok()
 }
 
 impl<T: FromValue> FromValue for Option<T> {
@@ -369,7 +396,11 @@ fn parse<'a>(
     left.set(fewer);
     match next {
         b'"' => Ok(Value::String(lexer.discarded().str_string()?)),
-        b'0'..=b'9' | b'-' => Ok(Value::Number(lexer.num_string().validated()?)),
+        b'0'..=b'9' | b'-' => {
+            let (digits, parts) = lexer.num_bytes().validated()?;
+            // They are ASCII. hifijson's `num_string` would panic with a message that costs 2 KB.
+            Ok(Value::Number((str::from_utf8(digits).unwrap_or_default(), parts)))
+        }
         b'[' => {
             let mut array = Vec::new();
             lexer.discarded().seq(b']', Lex::ws_peek, |next, lexer| {
@@ -404,26 +435,10 @@ pub fn object<T: FromObject>(text: &[u8]) -> Result<T, Error> {
 
 /// Makes a value of one that must be an object.
 pub fn from_value<T: FromObject>(value: Value) -> Result<T, Error> {
-    let refused = |detail: String| {
-        let flaw = Flaw { pointer: String::new(), detail };
-        Err(Error::Invalid(vec![flaw]))
-    };
-    let Value::Object(fields) = value else {
-        return refused("must be an object".to_owned());
-    };
-    if fields.len() > FIELDS {
-        return refused(format!("may have at most {FIELDS} fields"));
-    }
-    let mut object = Object::new(fields);
-    let value = T::from_object(&mut object);
-    if !T::IGNORES_OTHERS {
-        for (name, _) in std::mem::take(&mut object.left) {
-            object.flaw(&name, &"is not known here");
-        }
-    }
-    match value {
-        Some(value) if object.flaws.is_empty() => Ok(value),
-        _ => Err(Error::Invalid(object.flaws)),
+    let mut object = Object::of(value)?;
+    match (T::from_object(&mut object), object.flaws(T::IGNORES_OTHERS)) {
+        (Some(value), flaws) if flaws.is_empty() => Ok(value),
+        (_, flaws) => Err(Error::Invalid(flaws)),
     }
 }
 

@@ -16,6 +16,7 @@
 mod error;
 
 use std::cell::Cell;
+use std::mem::{self, ManuallyDrop};
 
 use json::{FromObject, FromValue};
 use spin_sdk::pg4::{Connection, DbValue};
@@ -115,13 +116,15 @@ impl Db {
         sql: impl Into<Sql>,
         parameters: &[Parameter],
     ) -> Result<Vec<T>, Error> {
-        let rows = self.json(sql, parameters)?;
-        match json::value(rows.as_bytes()).map_err(unfit)? {
-            json::Value::Array(rows) => {
-                rows.into_iter().map(|row| json::from_value(row).map_err(unfit)).collect()
-            }
-            _ => Err(Error::Other("the rows are not an array".to_owned())),
+        let text = self.json(sql, parameters)?;
+        let json::Value::Array(values) = json::value(text.as_bytes()).map_err(unfit)? else {
+            return Err(Error::Other("the rows are not an array".to_owned()));
+        };
+        let mut rows = Vec::with_capacity(values.len());
+        for value in values {
+            rows.push(json::from_value(value).map_err(unfit)?);
         }
+        Ok(rows)
     }
 
     /// The row, if there is one; an error when there are several.
@@ -170,10 +173,9 @@ impl Db {
     }
 
     /// How many rows a statement returns: for `… RETURNING 1`, how many it wrote.
-    pub fn execute(&self, sql: impl Into<Sql>, parameters: &[Parameter]) -> Result<u64, Error> {
-        self.value(&sql.into().wrapped("count(*)"), parameters)?
-            .parse()
-            .map_err(|error| Error::Other(format!("a count is not as expected: {error}")))
+    pub fn execute(&self, sql: impl Into<Sql>, parameters: &[Parameter]) -> Result<i64, Error> {
+        let count = self.value(&sql.into().wrapped("count(*)"), parameters)?;
+        json::integer(&count).ok_or_else(|| Error::Other(format!("no count, but {count}")))
     }
 
     /// The one text in the one row that every wrapped statement returns.
@@ -184,8 +186,10 @@ impl Db {
         };
         let result = connection.query(statement, parameters);
         self.connection.set(Some(connection));
-        match result?.rows.pop().and_then(|mut row| row.pop()) {
-            Some(DbValue::Str(text)) => Ok(text),
+        // The rest of it is a column's name; the code that drops all that it might be is 1 KB.
+        let mut result = ManuallyDrop::new(result?);
+        match result.rows.first_mut().and_then(|row| row.first_mut()) {
+            Some(DbValue::Str(text)) => Ok(mem::take(text)),
             _ => Err(Error::Other("the database returned no text".to_owned())),
         }
     }

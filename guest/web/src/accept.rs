@@ -16,7 +16,7 @@ pub(crate) fn media_type(content_type: &str) -> String {
 
 /// How much an `Accept` wants `media_type` (lower case, without parameters), in thousandths: the most
 /// specific range decides. One that says nothing takes everything (RFC 9110, section 12.5.1).
-pub(crate) fn quality(accept: &str, media_type: &str) -> u16 {
+pub(crate) fn quality(accept: &str, media_type: &str) -> usize {
     let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
     let mut said_anything = false;
     let mut best = (0, 0); // how specific the range was, what it gave
@@ -57,18 +57,20 @@ pub(crate) fn takes(accept_encoding: &str, coding: &str) -> bool {
 }
 
 /// The thousandths of a parameter that is a weight: `q=0.5`. One that cannot be read is no weight.
-fn weight(parameter: &str) -> Option<u16> {
+fn weight(parameter: &str) -> Option<usize> {
     let (name, weight) = parameter.split_once('=')?;
     if !name.trim_ascii().eq_ignore_ascii_case("q") {
         return None;
     }
     let (whole, fraction) =
         weight.trim_ascii().split_once('.').unwrap_or((weight.trim_ascii(), ""));
-    let digits = fraction.bytes().chain(*b"000").take(3);
-    let whole = whole.parse::<u16>().ok()?.min(1) * 1000;
-    let thousandths =
-        digits.fold(0, |sum, digit| sum * 10 + u16::from(digit.wrapping_sub(b'0') % 10));
-    Some((whole + thousandths).min(1000))
+    let mut thousandths = whole.parse::<usize>().ok()?.min(1);
+    let mut digits = fraction.bytes();
+    for _ in 0..3 {
+        let digit = digits.next().unwrap_or(b'0');
+        thousandths = thousandths * 10 + usize::from(digit.wrapping_sub(b'0') % 10);
+    }
+    Some(thousandths.min(1000))
 }
 
 #[cfg(test)]

@@ -17,7 +17,14 @@ const DISCARD_LIMIT: usize = 4 << 20;
 pub(crate) fn json<T: FromObject>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
     require_json(request)?;
     let bytes = read(request, JSON_LIMIT)?;
-    let value = json::object(&bytes).map_err(|error| match error {
+    match json::object(&bytes) {
+        Ok(value) => Ok((value, bytes)),
+        Err(error) => Err(refused(error)),
+    }
+}
+
+fn refused(error: json::Error) -> Problem {
+    match error {
         json::Error::Syntax(reason) => {
             Problem::bad_request(format!("the body is not JSON: {reason}"))
         }
@@ -26,8 +33,7 @@ pub(crate) fn json<T: FromObject>(request: &Request) -> Result<(T, Vec<u8>), Pro
             format!("the body may have at most {most} values"),
         ),
         json::Error::Invalid(flaws) => Problem::invalid(flaws),
-    })?;
-    Ok((value, bytes))
+    }
 }
 
 fn require_json(request: &Request) -> Result<(), Problem> {

@@ -2,7 +2,7 @@
 //!
 //! Each function below is called by the code that prints a panic, and by nothing else in a
 //! component. wasi-libc's bring with them a table of file descriptors, the terminals, the
-//! environment and `printf`; its allocator is three times as large. Together they would be 30 KB in
+//! environment and `printf`; its allocator is several times as large. Together they would be 30 KB in
 //! every component, and seven interfaces that a service has no use for. The linker takes these and
 //! leaves those out.
 #![expect(unsafe_code, reason = "C's signatures")]
@@ -10,48 +10,55 @@
 use std::alloc::Layout;
 use std::arch::wasm32::{memory_grow, memory_size};
 use std::ffi::c_char;
-use std::ptr::null_mut;
+use std::ptr::{NonNull, null_mut};
 
-use talc::locking::AssumeUnlockable;
-use talc::{OomHandler, Span, Talc, Talck};
+use talc::base::Talc;
+use talc::base::binning::Binning;
+use talc::cell::TalcSyncCell;
+use talc::source::Source;
+use talc::wasm::WasmBinning;
 
 use crate::wasi::bindings::wasi::cli::stderr::get_stderr;
 
 /// All memory of a component, which the host takes back after each request.
 #[global_allocator]
-static ALLOCATOR: Talck<AssumeUnlockable, Heap> = Talc::new(Heap(Span::empty())).lock();
+static ALLOCATOR: TalcSyncCell<Heap, WasmBinning> = TalcSyncCell::new_wasm(Heap { end: None });
 
-/// What has been claimed so far. First comes what the linker left free of the pages that every
-/// instance begins with: a usual request needs no more, and for each page that is asked for the
-/// engine makes two system calls.
-struct Heap(Span);
+/// Where the memory ends that the allocator has. First it is given what the linker has left over of
+/// the pages that every instance begins with: a usual request needs no more, and each time that
+/// the memory grows costs the engine two system calls.
+#[derive(Debug)]
+struct Heap {
+    end: Option<NonNull<u8>>,
+}
 
-// SAFETY: a component has one thread.
-unsafe impl Send for Heap {}
-
-impl OomHandler for Heap {
-    fn handle_oom(talc: &mut Talc<Heap>, layout: Layout) -> Result<(), ()> {
+// SAFETY: it allocates nothing.
+unsafe impl Source for Heap {
+    fn acquire<B: Binning>(talc: &mut Talc<Heap, B>, layout: Layout) -> Result<(), ()> {
         const PAGE: usize = 64 << 10;
 
         unsafe extern "C" {
             static mut __heap_base: u8;
         }
 
-        let end = memory_size::<0>() * PAGE;
-        let Heap(claimed) = talc.oom_handler;
-        let Some((base, _)) = claimed.get_base_acme() else {
-            let free = Span::new(&raw mut __heap_base, end as *mut u8);
-            // SAFETY: nobody but this allocator uses what comes after the linker's `__heap_base`.
-            talc.oom_handler = Heap(unsafe { talc.claim(free)? });
-            return Ok(());
+        let top = memory_size::<0>() * PAGE;
+        let end = match talc.source.end {
+            None => {
+                let base = &raw mut __heap_base;
+                // SAFETY: what comes after the linker's `__heap_base` is nobody else's.
+                unsafe { talc.claim(base, top - base as usize) }.ok_or(())?
+            }
+            Some(end) => {
+                // A page more than the layout: room for the allocator's own.
+                let more = (layout.size() + layout.align()) / PAGE + 1;
+                if memory_grow::<0>(more) == usize::MAX {
+                    return Err(());
+                }
+                // SAFETY: the new pages are nobody else's, and begin where those before end.
+                unsafe { talc.extend(end, (top + more * PAGE) as *mut u8) }
+            }
         };
-        let pages = (layout.size() + layout.align() + PAGE).div_ceil(PAGE);
-        if memory_grow::<0>(pages) == usize::MAX {
-            return Err(());
-        }
-        let larger = Span::new(base, (end + pages * PAGE) as *mut u8);
-        // SAFETY: these pages are new, and begin where the claimed ones end.
-        talc.oom_handler = Heap(unsafe { talc.extend(claimed, larger) });
+        talc.source.end = Some(end);
         Ok(())
     }
 }

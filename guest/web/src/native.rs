@@ -18,13 +18,13 @@ pub fn respond<C, E: Into<Problem>>(
     request: http::Request<Vec<u8>>,
 ) -> http::Response<Vec<u8>> {
     let (_, mut reply) = answer(routes, context, &mut receive(request));
-    let mut response = http::Response::builder().status(reply.status);
-    for (name, value) in reply.headers {
+    let mut response = http::Response::builder().status(reply.0.status);
+    for (name, value) in reply.0.headers {
         let value = HeaderValue::try_from(value).expect("a header's value is visible ASCII");
         response = response.header(name, value);
     }
     let mut body = Vec::new();
-    while let Some(chunk) = reply.body.next().expect("the body is complete") {
+    while let Some(chunk) = reply.0.body.next().expect("the body is complete") {
         body.extend_from_slice(&chunk);
     }
     response.body(body).expect("every part has been checked")

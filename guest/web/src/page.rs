@@ -1,7 +1,5 @@
 //! Keyset pages: `{"items":[…],"next":"<cursor>"|null}` and `Link: <…>; rel="next"`.
 
-use std::str::FromStr;
-
 use http::StatusCode;
 
 use crate::{Problem, Reply, Request};
@@ -13,25 +11,37 @@ pub struct Cursor(pub String);
 impl Cursor {
     /// From hexadecimal: it stands in a URL as it is, whoever puts it there.
     pub(crate) fn decode(text: &str) -> Result<Cursor, Problem> {
-        let digit = |byte: &u8| char::from(*byte).to_digit(16);
-        let pair = |pair: &[u8]| Some((digit(pair.first()?)? << 4 | digit(pair.get(1)?)?) as u8);
-        let bytes: Option<Vec<u8>> = text.as_bytes().chunks(2).map(pair).collect();
-        match bytes.and_then(|bytes| String::from_utf8(bytes).ok()) {
+        match bytes(text).and_then(|bytes| String::from_utf8(bytes).ok()) {
             // No key holds NUL, and PostgreSQL cannot be asked for one.
             Some(key) if !key.contains('\0') => Ok(Cursor(key)),
             _ => Err(foreign()),
         }
     }
 
-    /// The key as what it was before it became text; 400 when it never was.
-    pub fn key<T: FromStr>(&self) -> Result<T, Problem> {
-        self.0.parse().map_err(|_| foreign())
+    /// The key as the number that it was before it became text; 400 when it never was.
+    pub fn number(&self) -> Result<i64, Problem> {
+        json::integer(&self.0).ok_or_else(foreign)
     }
 
     fn encode(&self) -> String {
-        let digit = |value: u8| char::from_digit(value.into(), 16).unwrap_or_default();
-        self.0.bytes().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect()
+        let mut digits = String::with_capacity(2 * self.0.len());
+        for byte in self.0.bytes() {
+            for half in [byte >> 4, byte & 15] {
+                digits.push(char::from_digit(half.into(), 16).unwrap_or_default());
+            }
+        }
+        digits
     }
+}
+
+/// The bytes that are written in hexadecimal.
+fn bytes(text: &str) -> Option<Vec<u8>> {
+    let mut digits = text.chars().map(|digit| digit.to_digit(16));
+    let mut bytes = Vec::with_capacity(text.len() / 2);
+    while let Some(high) = digits.next() {
+        bytes.push((high? << 4 | digits.next()??) as u8);
+    }
+    Some(bytes)
 }
 
 fn foreign() -> Problem {
@@ -47,13 +57,14 @@ impl Reply {
 
     /// The same, beginning with fields of its own: JSON text, a comma after each.
     pub fn page_with(request: &Request, own: &str, items: &str, next: Option<Cursor>) -> Reply {
-        let Some(next) = next.as_ref().map(Cursor::encode) else {
-            let text = format!(r#"{{{own}"items":{items},"next":null}}"#);
-            return Reply::json_text(StatusCode::OK, text);
-        };
-        let text = format!(r#"{{{own}"items":{items},"next":"{next}"}}"#);
-        let link = link(&request.path, &request.query, &next);
-        Reply::json_text(StatusCode::OK, text).header("link", link)
+        let next = next.map(|cursor| cursor.encode());
+        let json = next.as_ref().map_or("null".to_owned(), |next| format!("\"{next}\""));
+        let text = format!(r#"{{{own}"items":{items},"next":{json}}}"#);
+        let reply = Reply::json_text(StatusCode::OK, text);
+        match next {
+            Some(next) => reply.header("link", link(&request.path, &request.query, &next)),
+            None => reply,
+        }
     }
 }
 
@@ -85,8 +96,8 @@ mod tests {
 
     #[test]
     fn a_key_is_what_it_was_or_the_cursor_is_from_elsewhere() {
-        assert_eq!(Cursor("12".to_owned()).key::<i64>().unwrap(), 12);
-        assert_eq!(Cursor("12a".to_owned()).key::<i64>().unwrap_err().status(), 400);
+        assert_eq!(Cursor("12".to_owned()).number().unwrap(), 12);
+        assert_eq!(Cursor("12a".to_owned()).number().unwrap_err().status(), 400);
     }
 
     #[test]

@@ -11,7 +11,10 @@ use crate::Reply;
 
 /// A failure as the client sees it, with the cause that only the log sees.
 #[derive(Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Debug)]
+struct Parts {
     status: StatusCode,
     detail: Cow<'static, str>,
     errors: Vec<Flaw>,
@@ -22,7 +25,12 @@ pub struct Problem {
 impl Problem {
     /// Any status with a text for the client.
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Problem {
-        Problem { status, detail: detail.into(), errors: Vec::new(), header: None, cause: None }
+        Problem::of(status, detail.into())
+    }
+
+    fn of(status: StatusCode, detail: Cow<'static, str>) -> Problem {
+        let (errors, header, cause) = (Vec::new(), None, None);
+        Problem(Box::new(Parts { status, detail, errors, header, cause }))
     }
 
     /// 400: not understood at all.
@@ -55,7 +63,9 @@ impl Problem {
             },
             _ => format!("{} values are not valid", errors.len()),
         };
-        Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
+        let mut problem = Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail);
+        problem.0.errors = errors;
+        problem
     }
 
     /// 500: our fault. The client learns nothing of the cause; the log has it.
@@ -81,50 +91,49 @@ impl Problem {
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// The single things that are wrong, for 422.
     pub fn errors(&self) -> &[Flaw] {
-        &self.errors
+        &self.0.errors
     }
 
     /// With this header.
-    pub(crate) fn header(self, name: &'static str, value: impl Into<String>) -> Problem {
-        Problem { header: Some((name, value.into())), ..self }
+    pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Problem {
+        self.0.header = Some((name, value.into()));
+        self
     }
 
-    fn because(self, cause: &dyn Display) -> Problem {
-        Problem { cause: Some(cause.to_string()), ..self }
+    fn because(mut self, cause: &dyn Display) -> Problem {
+        self.0.cause = Some(cause.to_string());
+        self
     }
 }
 
 impl From<Problem> for Reply {
-    fn from(problem: Problem) -> Reply {
-        #[derive(Serialize)]
-        struct Envelope<'a> {
-            r#type: &'a str,
-            title: &'a str,
-            status: u16,
-            detail: &'a str,
-            #[serde(skip_serializing_if = "<[_]>::is_empty")]
-            errors: &'a [Flaw],
+    fn from(Problem(problem): Problem) -> Reply {
+        // Only texts of ours stand here as they are.
+        let mut body = format!(
+            r#"{{"type":"about:blank","title":"{}","status":{},"detail":{}"#,
+            title(problem.status),
+            problem.status.as_u16(),
+            json(&*problem.detail),
+        );
+        if !problem.errors.is_empty() {
+            body = body + r#","errors":"# + &json(&problem.errors);
         }
-
-        let envelope = Envelope {
-            r#type: "about:blank",
-            title: title(problem.status),
-            status: problem.status.as_u16(),
-            detail: &problem.detail,
-            errors: &problem.errors,
-        };
-        // Strings and numbers always serialise.
-        let body = serde_json::to_vec(&envelope).unwrap_or_default();
+        let body = (body + "}").into_bytes();
         let mut reply = Reply::new(problem.status).whole("application/problem+json", body);
-        reply.headers.extend(problem.header);
-        reply.cause = problem.cause;
+        reply.0.headers.extend(problem.header);
+        reply.0.cause = problem.cause;
         reply
     }
+}
+
+/// JSON of strings, which always serialise.
+fn json(strings: &(impl Serialize + ?Sized)) -> String {
+    serde_json::to_string(strings).unwrap_or_default()
 }
 
 /// The standard's phrase for the statuses that there are here: all phrases would be 2 KB.

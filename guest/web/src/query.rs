@@ -37,8 +37,8 @@ impl Query {
         range: RangeInclusive<i64>,
     ) -> Result<i64, Problem> {
         let Some(text) = self.text(name) else { return Ok(default) };
-        match text.parse() {
-            Ok(number) if range.contains(&number) => Ok(number),
+        match json::integer(text) {
+            Some(number) if range.contains(&number) => Ok(number),
             _ => {
                 let (from, to) = (range.start(), range.end());
                 let detail = format!("{name} must be a whole number from {from} to {to}");
@@ -56,9 +56,13 @@ impl Query {
 /// Percent-decoded, with `+` for a space; `None` when the result is not UTF-8, or holds the NUL that
 /// no text in PostgreSQL can.
 fn decode(text: &str) -> Option<String> {
-    let spaced: Vec<u8> = text.bytes().map(|byte| if byte == b'+' { b' ' } else { byte }).collect();
-    let text = String::from_utf8(percent_decode(&spaced).collect()).ok()?;
+    let text = percent_decoded(text.replace('+', " ").as_bytes())?;
     (!text.contains('\0')).then_some(text)
+}
+
+/// Percent-decoded; `None` when the result is not UTF-8.
+pub(crate) fn percent_decoded(text: &[u8]) -> Option<String> {
+    String::from_utf8(percent_decode(text).collect()).ok()
 }
 
 #[cfg(test)]

@@ -10,7 +10,10 @@ use crate::{Preconditions, Problem, Request};
 
 /// A response.
 #[derive(Debug)]
-pub struct Reply {
+pub struct Reply(pub(crate) Box<Parts>);
+
+#[derive(Debug)]
+pub(crate) struct Parts {
     pub(crate) status: StatusCode,
     /// Values are ours, and visible ASCII.
     pub(crate) headers: Vec<(&'static str, String)>,
@@ -95,7 +98,8 @@ impl Reply {
     }
 
     pub(crate) fn new(status: StatusCode) -> Reply {
-        Reply { status, headers: Vec::new(), body: Body::Whole(Cow::Borrowed(&[])), cause: None }
+        let (headers, body) = (Vec::new(), Body::Whole(Cow::Borrowed(&[])));
+        Reply(Box::new(Parts { status, headers, body, cause: None }))
     }
 
     pub(crate) fn whole(self, media_type: &str, body: Vec<u8>) -> Reply {
@@ -103,14 +107,20 @@ impl Reply {
     }
 
     fn body(self, media_type: &str, body: Body) -> Reply {
-        Reply { body, ..self.header("content-type", media_type) }
+        let mut reply = self.header("content-type", media_type);
+        reply.0.body = body;
+        reply
     }
 
     /// With this header (lower case), in place of one by that name. The value must be visible ASCII,
     /// and nothing a client has sent.
-    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
-        self.headers.retain(|(known, _)| *known != name);
-        self.headers.push((name, value.into()));
+    pub fn header(self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.with(name, value.into())
+    }
+
+    fn with(mut self, name: &'static str, value: String) -> Reply {
+        self.0.headers.retain(|(known, _)| *known != name);
+        self.0.headers.push((name, value));
         self
     }
 
@@ -134,11 +144,11 @@ impl Reply {
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.status
+        self.0.status
     }
 
     /// Why it failed, for the log and for tests: the client is never told.
     pub fn cause(&self) -> Option<&str> {
-        self.cause.as_deref()
+        self.0.cause.as_deref()
     }
 }

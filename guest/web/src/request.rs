@@ -107,8 +107,13 @@ impl Request {
     /// of several; `None` when it takes none of them.
     pub fn preferred(&self, media_types: &[&'static str]) -> Option<&'static str> {
         let accept = self.header("accept").unwrap_or_default();
-        let quality = |media_type: &&&'static str| accept::quality(&accept, media_type);
-        // Of equals `max_by_key` takes the last.
-        media_types.iter().rev().max_by_key(quality).filter(|it| quality(it) > 0).copied()
+        let mut best = (0, None);
+        for media_type in media_types {
+            let quality = accept::quality(&accept, media_type);
+            if quality > best.0 {
+                best = (quality, Some(*media_type));
+            }
+        }
+        best.1
     }
 }

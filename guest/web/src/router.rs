@@ -3,10 +3,8 @@
 //! Only the path decides: the `spin-*` headers can be forged. It is split first and its segments
 //! are percent-decoded after that, once, so `%2F` stays inside a segment.
 
+use crate::{Problem, Reply, Request, authorization, query};
 use http::{Method, StatusCode};
-use percent_encoding::percent_decode_str;
-
-use crate::{Problem, Reply, Request, authorization};
 
 /// What answers a request: reads it, does what it asks for, says how that went.
 pub type Handler<C, E> = fn(&Request, &C) -> Result<Reply, E>;
@@ -166,13 +164,21 @@ fn call<C, E: Into<Problem>>(
         );
     };
     if request.preferred(methods.produces).is_none() {
-        let detail = format!("only {} can be had here", methods.produces.join(" or "));
-        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
+        return Err(not_acceptable(methods.produces));
     }
     if let Some(permit) = permit {
         permit(request)?;
     }
     handler(request, context).map_err(E::into)
+}
+
+fn not_acceptable(produces: &[&str]) -> Problem {
+    let mut detail = "only ".to_owned();
+    for (place, media_type) in produces.iter().enumerate() {
+        detail += if place > 0 { " or " } else { "" };
+        detail += media_type;
+    }
+    Problem::new(StatusCode::NOT_ACCEPTABLE, detail + " can be had here")
 }
 
 /// The raw segments of `path` where `route` has `{name}`, `None` when it is another path.
@@ -215,11 +221,11 @@ fn version(path: &str) -> Option<&str> {
 }
 
 fn decode(segments: &[(&'static str, &str)]) -> Option<Vec<(&'static str, String)>> {
-    let decoded = segments.iter().map(|(name, raw)| {
-        let text = String::from_utf8(percent_decode_str(raw).collect()).ok()?;
-        Some((*name, text))
-    });
-    decoded.collect()
+    let mut decoded = Vec::with_capacity(segments.len());
+    for (name, raw) in segments {
+        decoded.push((*name, query::percent_decoded(raw.as_bytes())?));
+    }
+    Some(decoded)
 }
 
 #[cfg(test)]

@@ -133,7 +133,7 @@ impl Source for Incoming {
 /// tells the client when something is missing.
 fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     let response = wasi::OutgoingResponse::new(fields(&reply));
-    let _ = response.set_status_code(reply.status.as_u16());
+    let _ = response.set_status_code(reply.0.status.as_u16());
     // Neither has been taken before.
     let Ok(sink) = response.body() else { return reply };
     let Ok(stream) = sink.write() else { return reply };
@@ -144,7 +144,7 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
         }
     };
     let broken = loop {
-        match reply.body.next() {
+        match reply.0.body.next() {
             // An error here is a client that went away: there is nobody to tell.
             Ok(Some(chunk)) if write_all(&stream, &chunk, &mut head).is_err() => break None,
             Ok(Some(_)) => {}
@@ -153,17 +153,18 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
         }
     };
     drop(stream);
-    match (broken, unsent) {
-        (None, unsent) => {
-            let _ = wasi::OutgoingBody::finish(sink, None);
-            if let Some((out, response)) = unsent {
-                ResponseOutparam::set(out, Ok(response));
-            }
+    let Some(problem) = broken else {
+        let _ = wasi::OutgoingBody::finish(sink, None);
+        head();
+        return reply;
+    };
+    match unsent {
+        Some((out, _)) => send(problem, out),
+        // What is not finished is cut off.
+        None => {
+            reply.0.cause = problem.0.cause;
             reply
         }
-        (Some(problem), Some((out, _))) => send(problem, out),
-        // What is not finished is cut off.
-        (Some(problem), None) => Reply { cause: problem.cause, ..reply },
     }
 }
 
@@ -177,7 +178,7 @@ fn write_all(
         let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
         if permitted == 0 {
             head();
-            stream.subscribe().block();
+            stream.blocking_flush()?;
             continue;
         }
         let (now, later) = chunk.split_at(permitted.min(chunk.len()));
@@ -190,10 +191,10 @@ fn write_all(
 fn fields(reply: &Reply) -> wasi::Fields {
     let fields = wasi::Fields::new();
     // These statuses have no body, and so no length (RFC 9110, section 8.6).
-    if !matches!(reply.status.as_u16(), 204 | 304) {
-        let _ = fields.append("content-length", reply.body.length().to_string().as_bytes());
+    if !matches!(reply.0.status.as_u16(), 204 | 304) {
+        let _ = fields.append("content-length", reply.0.body.length().to_string().as_bytes());
     }
-    for (name, value) in &reply.headers {
+    for (name, value) in &reply.0.headers {
         // A host may forbid a header; the answer is still right without it.
         let _ = fields.append(name, value.as_bytes());
     }

@@ -62,7 +62,7 @@ pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
     let query = request.query()?;
     let limit = query.number("limit", 50, 1..=1000)?;
-    let after = query.cursor()?.map(|cursor| cursor.key()).transpose()?;
+    let after = query.cursor()?.map(|cursor| cursor.number()).transpose()?;
     let page = store::page(db, after, limit)?;
     Ok(Reply::page(request, &page.items, page.last.map(|id| Cursor(id.to_string()))))
 }
