@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{Preconditions, Problem, Request};
 
-/// A response.
+/// A response; a pointer, as a [`Problem`] is.
 #[derive(Debug)]
 pub struct Reply(pub(crate) Box<Parts>);
 

@@ -138,6 +138,7 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     let Ok(sink) = response.body() else { return reply };
     let Ok(stream) = sink.write() else { return reply };
     let mut unsent = Some((out, response));
+    // In one place, so that the compiler sees that no error is ever sent: the code for all 39 is 1 KB.
     let mut head = || {
         if let Some((out, response)) = unsent.take() {
             ResponseOutparam::set(out, Ok(response));
