@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -165,6 +166,15 @@ impl Engine {
 /// Whether the real Spin is asked for.
 pub(crate) fn is_spin() -> bool {
     std::env::var("E2E_ENGINE").is_ok_and(|engine| engine == "spin")
+}
+
+/// Whether the real Spin is asked for, and is of this version, `4.0`.
+pub(crate) fn is_spin_version(version: &str) -> bool {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let output = Command::new("spin").arg("--version").output().expect("spin is installed");
+        String::from_utf8(output.stdout).expect("a version is UTF-8")
+    });
+    is_spin() && VERSION.starts_with(&format!("spin {version}."))
 }
 
 /// The application, serving on a port of its own, with a database of its own.
