@@ -79,10 +79,13 @@ fn a_line_carries_the_trace() {
     let app = App::start();
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traceparent = format!("00-{id}-00f067aa0ba902b7-01");
-    app.request(Method::GET, "/health", &[("traceparent", &traceparent)], "");
+    let traced = ("traceparent", &traceparent[..]);
+    app.request(Method::GET, "/health", &[traced], "");
     app.request(Method::GET, "/health", &[("traceparent", "forged\",\"status\":1")], "");
-    let [traced, forged] = lines(&app, 2).try_into().expect("two lines");
+    app.request(Method::GET, "/health", &[traced, traced], "");
+    let [traced, forged, twice] = lines(&app, 3).try_into().expect("three lines");
     assert_eq!(traced["trace_id"], id);
+    assert_eq!(twice["trace_id"], Value::Null, "only one can be the caller's");
     assert_eq!((&forged["trace_id"], &forged["status"]), (&Value::Null, &json!(200)));
 }
 
