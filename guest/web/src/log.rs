@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::{Reply, Request};
 
+/// How many bytes of a cause are written. A line fits into the 4 KiB that WASI takes in one piece,
+/// also when every second byte of this is escaped: what other requests say does not tear it.
+const LONGEST_CAUSE: usize = 1800;
+
 /// What a line says about the request, gathered before it is handled.
 pub(crate) struct Line {
     component: &'static str,
@@ -35,7 +39,8 @@ impl Line {
             line = line + r#","trace_id":""# + trace_id + "\"";
         }
         if let Some(cause) = reply.cause() {
-            line = line + r#","error":"# + &json(cause);
+            let end = cause.floor_char_boundary(LONGEST_CAUSE);
+            line = line + r#","error":"# + &json(cause.get(..end).unwrap_or_default());
         }
         line + "}\n"
     }
@@ -84,6 +89,17 @@ mod tests {
             "error": "it \"broke\"\n",
         });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_long_cause_is_cut_to_what_fits_into_one_write() {
+        let request = http::Request::get("/").body(Vec::new());
+        let line = Line::begin("dictionary", &receive(request.unwrap()));
+        let reply = Problem::internal(&"ä\"".repeat(10_000)).into();
+        let text = line.end(Some("/api/v1/look/{word}"), &reply, Duration::ZERO);
+        assert!(text.len() < 4096, "{}", text.len());
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["error"], "ä\"".repeat(600));
     }
 
     #[test]
