@@ -3,6 +3,7 @@
 use http::Method;
 use serde_json::{Value, json};
 
+use crate::readme::table;
 use crate::support::{App, JSON, cluster};
 
 /// The lines so far, each a JSON object.
@@ -24,8 +25,53 @@ fn a_line_says_what_was_asked_and_how_it_went() {
     assert_eq!(line["status"], 404);
     assert!(line["ms"].as_f64().is_some_and(|ms| ms > 0.0));
     assert!(!line.to_string().contains("private"), "what people look up is theirs");
-    let keys: Vec<_> = line.as_object().expect("an object").keys().collect();
-    assert_eq!(keys, ["component", "method", "ms", "route", "status"]);
+}
+
+/// The fields of a line as `docs/OPERATIONS.md` has them, in their order: name, type, and what has
+/// to be given for it to be there.
+fn documented() -> Vec<[String; 3]> {
+    let fields = table("docs/OPERATIONS.md", "Logs");
+    assert!(!fields.is_empty());
+    fields
+}
+
+/// A line's fields in their order: name and type.
+fn written(line: &str) -> Vec<[String; 2]> {
+    let Value::Object(fields) = serde_json::from_str(line).expect(line) else { panic!("{line}") };
+    let mut names: Vec<_> = fields.keys().cloned().collect();
+    names.sort_by_key(|name| line.find(&format!("\"{name}\":")));
+    let kind = |name: &String| match fields[name] {
+        Value::Null => "null",
+        Value::Number(_) => "number",
+        Value::String(_) => "string",
+        _ => panic!("{name} of {line}"),
+    };
+    names.iter().map(|name| [name.clone(), kind(name).to_owned()]).collect()
+}
+
+#[test]
+fn a_line_has_the_fields_that_are_documented() {
+    let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
+    let away = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
+    let well = App::start();
+    for (app, headers, status, given) in [
+        (&well, &[][..], 404, vec!["always"]),
+        (&well, &[("traceparent", traceparent)], 404, vec!["always", "a trace"]),
+        (&away, &[], 503, vec!["always", "a failure"]),
+        (&away, &[("traceparent", traceparent)], 503, vec!["always", "a trace", "a failure"]),
+    ] {
+        let seen = lines(app, 0).len();
+        app.request(Method::GET, "/api/v1/look/Apple", headers, "").problem(status);
+        let line = app.wait_for_log("{", seen + 1).remove(seen);
+        let mut fields = documented();
+        fields.retain(|[_, _, there]| given.contains(&there.as_str()));
+        let written = written(&line);
+        assert_eq!(written.len(), fields.len(), "{line}");
+        for ([name, kind], [field, kinds, _]) in written.iter().zip(&fields) {
+            assert_eq!(name, field, "{line}");
+            assert!(kinds.split(" or ").any(|documented| documented == kind), "{name}: {line}");
+        }
+    }
 }
 
 #[test]
@@ -33,10 +79,13 @@ fn a_line_carries_the_trace() {
     let app = App::start();
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traceparent = format!("00-{id}-00f067aa0ba902b7-01");
-    app.request(Method::GET, "/health", &[("traceparent", &traceparent)], "");
+    let traced = ("traceparent", &traceparent[..]);
+    app.request(Method::GET, "/health", &[traced], "");
     app.request(Method::GET, "/health", &[("traceparent", "forged\",\"status\":1")], "");
-    let [traced, forged] = lines(&app, 2).try_into().expect("two lines");
+    app.request(Method::GET, "/health", &[traced, traced], "");
+    let [traced, forged, twice] = lines(&app, 3).try_into().expect("three lines");
     assert_eq!(traced["trace_id"], id);
+    assert_eq!(twice["trace_id"], Value::Null, "only one can be the caller's");
     assert_eq!((&forged["trace_id"], &forged["status"]), (&Value::Null, &json!(200)));
 }
 

@@ -25,6 +25,7 @@ mod spending;
 mod support;
 mod tidy;
 mod token;
+mod traces;
 mod users;
 mod wit;
 mod work;

@@ -36,17 +36,17 @@ fn code(text: &str) -> Vec<&str> {
     outside.flat_map(|text| text.split('`').skip(1).step_by(2)).collect()
 }
 
-/// The cells of the first columns of the rows of a table, which follows a heading.
-fn table(heading: &str) -> Vec<[String; 2]> {
-    let readme = readme();
-    let (_, rest) = readme.split_once(&format!("## {heading}\n")).expect(heading);
+/// The first cells of the rows of the table that follows a heading.
+pub(crate) fn table<const N: usize>(document: &str, heading: &str) -> Vec<[String; N]> {
+    let document = text(Path::new(document));
+    let (_, rest) = document.split_once(&format!("## {heading}\n")).expect(heading);
     let rows = rest.lines().skip_while(|line| !line.starts_with("| ---")).skip(1);
     let rows = rows.take_while(|line| line.starts_with('|'));
     let cell = |row: &str, index| {
-        let cell: &str = row.split('|').nth(index).expect("a cell");
+        let cell: &str = row.split('|').nth(index + 1).expect("a cell");
         cell.trim().trim_matches('`').to_owned()
     };
-    rows.map(|row| [cell(row, 1), cell(row, 2)]).collect()
+    rows.map(|row| std::array::from_fn(|index| cell(row, index))).collect()
 }
 
 #[test]
@@ -97,12 +97,13 @@ fn the_routes_are_those_of_the_manifest() {
         let Route::Pattern(route) = &trigger.route else { panic!("{trigger:?} is private") };
         [route.clone(), trigger.component.clone().expect("a component")]
     });
-    assert_eq!(table("Routes"), routes.collect::<Vec<_>>());
+    assert_eq!(table("README.md", "Routes"), routes.collect::<Vec<_>>());
 }
 
 #[test]
 fn the_rooms_are_the_folders() {
-    let rooms: BTreeSet<_> = table("Rooms").into_iter().map(|[folder, _]| folder).collect();
+    let rooms: BTreeSet<_> =
+        table("README.md", "Rooms").into_iter().map(|[folder]| folder).collect();
     let folders: BTreeSet<_> = files("")
         .iter()
         .filter_map(|path| Some(path.to_str()?.split_once('/')?.0.to_owned() + "/"))

@@ -4,7 +4,7 @@ use std::thread;
 
 use http::Method;
 
-use crate::support::{App, cluster};
+use crate::support::{App, cluster, is_spin_version};
 
 fn query(app: &App, sql: &str) -> String {
     app.request(Method::POST, "/do/query", &[], sql).body
@@ -116,7 +116,11 @@ fn values_that_spin_cannot_read_are_errors() {
         ("'infinity'::date", "value too large to decode"),
         ("'{{1},{2}}'::int4[]", "array contains too many dimensions"),
     ] {
-        let text = format!("error deserializing column 0: {reason}\n\nCaused by:\n    {reason}");
+        let mut text =
+            format!("error deserializing column 0: {reason}\n\nCaused by:\n    {reason}");
+        if is_spin_version("4.0") {
+            text = format!("Error::QueryFailed(QueryError::Text({text:?}))");
+        }
         let expected = format!("query-failed QueryError::Text({text:?})");
         assert_eq!(query(&app, &format!("SELECT {value}")), expected, "{value}");
     }
@@ -162,7 +166,10 @@ str for uuid: query-failed QueryError:
 #[test]
 fn a_result_without_rows_has_no_columns() {
     let app = App::probe();
-    assert_eq!(query(&app, "SELECT 1 AS it WHERE false"), "");
+    // Spin 4.0 never answers this, which is why our statements always return a row.
+    if !is_spin_version("4.0") {
+        assert_eq!(query(&app, "SELECT 1 AS it WHERE false"), "");
+    }
     assert_eq!(execute(&app, "SELECT 1 WHERE false"), "Ok(0)");
 }
 
@@ -170,10 +177,19 @@ fn a_result_without_rows_has_no_columns() {
 fn only_a_query_that_fails_while_it_runs_hides_the_sqlstate() {
     let app = App::probe();
     let twice = "INSERT INTO katas.entry (word, definition) VALUES ('a', ''), ('a', '')";
-    assert_eq!(
-        query(&app, twice),
-        r#"query-failed QueryError::Text("db error: ERROR: duplicate key value violates unique constraint \"entry_word_key\"\nDETAIL: Key (word)=(a) already exists.\n\nCaused by:\n    ERROR: duplicate key value violates unique constraint \"entry_word_key\"\n    DETAIL: Key (word)=(a) already exists.")"#
-    );
+    let queried = query(&app, twice);
+    if is_spin_version("4.0") {
+        // `guest/pg` finds the two in there.
+        for part in [r#"code: \"23505\""#, r#"(\"constraint\", \"entry_word_key\")"#] {
+            assert!(queried.starts_with("query-failed QueryError::Text("), "{queried}");
+            assert!(queried.contains(part), "{queried}");
+        }
+    } else {
+        assert_eq!(
+            queried,
+            r#"query-failed QueryError::Text("db error: ERROR: duplicate key value violates unique constraint \"entry_word_key\"\nDETAIL: Key (word)=(a) already exists.\n\nCaused by:\n    ERROR: duplicate key value violates unique constraint \"entry_word_key\"\n    DETAIL: Key (word)=(a) already exists.")"#
+        );
+    }
     let executed = execute(&app, twice);
     for part in [
         r#"QueryError::DbError(DbError { as-text: "Error { kind: Db, cause: Some(DbError {"#,

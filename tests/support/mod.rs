@@ -1,11 +1,13 @@
 //! An application for each test, on one PostgreSQL for all of them.
 
+mod collector;
 mod response;
 
 use std::collections::BTreeMap;
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
+use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -22,6 +24,7 @@ use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+pub(crate) use collector::{Collector, Span};
 pub(crate) use response::Response;
 
 /// The project's folder.
@@ -141,6 +144,7 @@ impl Engine {
         app: Arc<katas_host::App>,
         variables: BTreeMap<String, String>,
         log: Log,
+        environment: &[(&str, &str)],
     ) -> anyhow::Result<(Engine, SocketAddr)> {
         RUNTIME.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
@@ -152,7 +156,8 @@ impl Engine {
             drop(listener);
             let state = tempfile::tempdir()?;
             let manifest = app.manifest.root.join("spin.toml");
-            let spin = Spin::start(&manifest, state.path(), address, &variables, log).await?;
+            let spin = Spin::start(&manifest, state.path(), address, &variables, environment, log);
+            let spin = spin.await?;
             Ok((Engine::Spin { _spin: spin, _state: state }, address))
         })
     }
@@ -161,6 +166,15 @@ impl Engine {
 /// Whether the real Spin is asked for.
 pub(crate) fn is_spin() -> bool {
     std::env::var("E2E_ENGINE").is_ok_and(|engine| engine == "spin")
+}
+
+/// Whether the real Spin is asked for, and is of this version, `4.0`.
+pub(crate) fn is_spin_version(version: &str) -> bool {
+    static VERSION: LazyLock<String> = LazyLock::new(|| {
+        let output = Command::new("spin").arg("--version").output().expect("spin is installed");
+        String::from_utf8(output.stdout).expect("a version is UTF-8")
+    });
+    is_spin() && VERSION.starts_with(&format!("spin {version}."))
 }
 
 /// The application, serving on a port of its own, with a database of its own.
@@ -193,16 +207,17 @@ impl App {
 
     /// With this database, which the components reach by `url`.
     pub(crate) fn with(cluster: &Cluster, database: &str, url: &str) -> App {
-        App::serve(app(), cluster, database, url, "")
+        App::serve(app(), cluster, database, url, "", &[])
     }
 
     /// With a migrated database, and this token to be sent by whoever changes something.
     pub(crate) fn with_token(token: &str) -> App {
-        let cluster = cluster();
-        let database = cluster.create_database(true);
-        let mut app = App::serve(app(), cluster, &database, &cluster.app(&database), token);
-        app.database = Some(database);
-        app
+        App::migrated(app(), token, &[])
+    }
+
+    /// With a migrated database, on an engine that sends its spans there. Only Spin has any.
+    pub(crate) fn traced(collector: &Collector) -> App {
+        App::migrated(app(), "", &collector.environment())
     }
 
     /// With a migrated database, and one component out of service: its routes are answered as all
@@ -216,24 +231,16 @@ impl App {
         std::fs::create_dir_all(&folder).expect("a folder");
         std::fs::write(folder.join("spin.toml"), text).expect("it can be written");
         // Its components have been built by whoever has made the cluster.
-        let cluster = cluster();
+        cluster();
         let app = katas_host::App::load(&folder.join("spin.toml")).expect("it is built");
-        let database = cluster.create_database(true);
-        let url = cluster.app(&database);
-        let mut app = App::serve(Arc::new(app), cluster, &database, &url, "");
-        app.database = Some(database);
-        app
+        App::migrated(Arc::new(app), "", &[])
     }
 
     /// Not the application, but the guest in `tests/probe`, with a migrated database.
     pub(crate) fn probe() -> App {
         static PROBE: LazyLock<Arc<katas_host::App>> =
             LazyLock::new(|| build("tests/probe/spin.toml").expect("the probe can be built"));
-        let cluster = cluster();
-        let database = cluster.create_database(true);
-        let mut app = App::serve(PROBE.clone(), cluster, &database, &cluster.app(&database), "");
-        app.database = Some(database);
-        app
+        App::migrated(PROBE.clone(), "", &[])
     }
 
     /// With a migrated database, on a host that counts the components' work.
@@ -247,12 +254,7 @@ impl App {
             let manifest = &app().manifest.root.join("spin.toml");
             Arc::new(katas_host::App::load_metered(manifest).expect("it is built"))
         });
-        let cluster = cluster();
-        let database = cluster.create_database(true);
-        let url = cluster.app(&database);
-        let mut app = App::serve(METERED.clone(), cluster, &database, &url, token);
-        app.database = Some(database);
-        app
+        App::migrated(METERED.clone(), token, &[])
     }
 
     /// The most instructions that the component has run between two calls of the host, `None` on
@@ -273,12 +275,22 @@ impl App {
         }
     }
 
+    fn migrated(app: Arc<katas_host::App>, token: &str, environment: &[(&str, &str)]) -> App {
+        let cluster = cluster();
+        let database = cluster.create_database(true);
+        let url = cluster.app(&database);
+        let mut app = App::serve(app, cluster, &database, &url, token, environment);
+        app.database = Some(database);
+        app
+    }
+
     fn serve(
         app: Arc<katas_host::App>,
         cluster: &Cluster,
         database: &str,
         url: &str,
         token: &str,
+        environment: &[(&str, &str)],
     ) -> App {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = log.clone();
@@ -291,7 +303,7 @@ impl App {
             variables.insert("api_token".to_owned(), token.to_owned());
         }
         let (engine, address) =
-            Engine::start(app, variables, sink).expect("the application serves");
+            Engine::start(app, variables, sink, environment).expect("the application serves");
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)

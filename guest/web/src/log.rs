@@ -4,6 +4,10 @@ use std::time::Duration;
 
 use crate::{Reply, Request};
 
+/// How many bytes of a cause are written. A line fits into the 4 KiB that WASI takes in one piece,
+/// also when every second byte of this is escaped: what other requests say does not tear it.
+const LONGEST_CAUSE: usize = 1800;
+
 /// What a line says about the request, gathered before it is handled.
 pub(crate) struct Line {
     component: &'static str,
@@ -35,24 +39,26 @@ impl Line {
             line = line + r#","trace_id":""# + trace_id + "\"";
         }
         if let Some(cause) = reply.cause() {
-            line = line + r#","error":"# + &json(cause);
+            let end = cause.floor_char_boundary(LONGEST_CAUSE);
+            line = line + r#","error":"# + &json(cause.get(..end).unwrap_or_default());
         }
         line + "}\n"
     }
 }
 
-/// The trace id of a `traceparent` (W3C Trace Context), when it is a valid one.
+/// The trace id of a `traceparent`, when it is a valid one (W3C Trace Context, section 3.2): two
+/// digits of version, the trace id, the id of the caller's span, two digits of flags. A later
+/// version may have more behind that. A header sent twice comes here as one text, and is none.
 fn trace_id(traceparent: &str) -> Option<String> {
-    let mut parts = traceparent.split('-');
-    let (version, id) = (parts.next()?, parts.next()?);
-    let hex = |text: &str, length| {
-        text.len() == length && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
-    };
-    let valid = hex(version, 2)
-        && version != "ff"
-        && hex(id, 32)
-        && id.bytes().any(|b| b != b'0')
-        && hex(parts.next()?, 16);
+    let (known, later) = traceparent.split_at_checked(55)?;
+    let formed = known.bytes().enumerate().all(|(at, byte)| match at {
+        2 | 35 | 52 => byte == b'-',
+        _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
+    });
+    let (version, id, parent) = (known.get(..2)?, known.get(3..35)?, known.get(36..52)?);
+    let ends = later.is_empty() || version != "00" && later.starts_with('-');
+    let null = |id: &str| id.bytes().all(|byte| byte == b'0');
+    let valid = formed && ends && version != "ff" && !null(id) && !null(parent);
     valid.then(|| id.to_owned())
 }
 
@@ -62,11 +68,12 @@ mod tests {
     use crate::Problem;
     use crate::native::receive;
 
+    const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
+
     #[test]
     fn a_line_is_one_json_object() {
-        let id = "4bf92f3577b34da6a3ce929d0e0e4736";
         let request = http::Request::get("/secret?of=mine")
-            .header("traceparent", format!("00-{id}-00f067aa0ba902b7-01"))
+            .header("traceparent", format!("00-{ID}-00f067aa0ba902b7-01"))
             .body(Vec::new());
         let line = Line::begin("dictionary", &receive(request.unwrap()));
         let reply = Problem::internal(&"it \"broke\"\n").into();
@@ -78,21 +85,58 @@ mod tests {
             "route": "/api/v1/look/{word}",
             "status": 500,
             "ms": 12.045,
-            "trace_id": id,
+            "trace_id": ID,
             "error": "it \"broke\"\n",
         });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
     }
 
     #[test]
-    fn a_forged_trace_id_is_left_out() {
+    fn a_long_cause_is_cut_to_what_fits_into_one_write() {
+        let request = http::Request::get("/").body(Vec::new());
+        let line = Line::begin("dictionary", &receive(request.unwrap()));
+        let reply = Problem::internal(&"ä\"".repeat(10_000)).into();
+        let text = line.end(Some("/api/v1/look/{word}"), &reply, Duration::ZERO);
+        assert!(text.len() < 4096, "{}", text.len());
+        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        assert_eq!(line["error"], "ä\"".repeat(600));
+    }
+
+    #[test]
+    fn a_trace_id_is_taken_from_every_valid_header() {
+        for good in [
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
+            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-what the future will be like",
+        ] {
+            assert_eq!(trace_id(good).as_deref(), Some(ID), "{good}");
+        }
+    }
+
+    #[test]
+    fn a_malformed_or_forged_header_has_no_trace_id() {
         for bad in [
-            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
-            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
-            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
-            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
-            "00-4bf92f3577b34da6a3ce929d0e0e4736",
+            "",
             "\",\"status\":200",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-1",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-0x",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-00",
+            "cc-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01.00",
+            "ff-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "0-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e473-000f067aa0ba902b7-01",
+            "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
+            "00-00000000000000000000000000000000-00f067aa0ba902b7-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-0000000000000000-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902bé-01",
+            "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01, \
+             00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
         ] {
             assert_eq!(trace_id(bad), None, "{bad}");
         }

@@ -80,7 +80,8 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
         }
         Engine::Spin => {
             drop(listener);
-            let spin = Spin::start(&options.manifest, &options.state, address, &variables, log);
+            let spin =
+                Spin::start(&options.manifest, &options.state, address, &variables, &[], log);
             Running::Spin(spin.await?)
         }
     };
