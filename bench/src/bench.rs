@@ -126,7 +126,8 @@ impl Bench {
         self.bar.inc(1);
     }
 
-    /// Starts all systems. They answer alike, or else this fails.
+    /// Starts all systems, and has them fill their pools: a connection to PostgreSQL costs both
+    /// sides some milliseconds of hashing. They answer alike, or else this fails.
     pub async fn start(&self) -> anyhow::Result<Vec<Running>> {
         let mut systems = Vec::new();
         for system in &self.settings.systems {
@@ -139,6 +140,12 @@ impl Bench {
                 let compared = tokio::task::spawn_blocking(move || answers::compare(&ours, &peer));
                 compared.await?.with_context(|| other.system.label())?;
             }
+        }
+        let look = Requests::look(&self.stage);
+        for running in &systems {
+            self.bar.set_message(format!("{} fills its pools", running.system.label()));
+            let load = Load { connections: 128, rate: None, duration: self.settings.duration() };
+            load::send(&self.oha, &look.to(running)?, load).await?;
         }
         Ok(systems)
     }
@@ -169,7 +176,12 @@ impl Bench {
         if requests.writes {
             self.stage.clean().await?;
         }
-        load::send(&self.oha, &prepared, load).await.with_context(|| label)
+        let outcome = load::send(&self.oha, &prepared, load).await.with_context(|| label)?;
+        if outcome.failed > 0 {
+            let failures = outcome.failures.join(", ");
+            self.bar.suspend(|| eprintln!("{}, {label}: {failures}", requests.name));
+        }
+        Ok(outcome)
     }
 
     /// A closed loop: how much each system can do, with each number of connections.
@@ -186,7 +198,7 @@ impl Bench {
             for &connections in connections {
                 let load = Load { connections, rate: None, duration: self.settings.duration() };
                 let outcome = self.send(running, requests, load).await?;
-                record(recorder, running.system, requests.name, connections, outcome);
+                record(recorder, running.system, requests.name, connections, &outcome);
             }
         }
         Ok(())
@@ -216,7 +228,7 @@ impl Bench {
                 let outcome = self.send(running, requests, load).await?;
                 let scenario = format!("{}-{name}", requests.name);
                 recorder.add(running.system, &scenario, connections, Metric::Asked, rate);
-                record(recorder, running.system, &scenario, connections, outcome);
+                record(recorder, running.system, &scenario, connections, &outcome);
             }
         }
         Ok(())
@@ -229,7 +241,7 @@ pub fn record(
     system: System,
     scenario: &str,
     parameter: u64,
-    outcome: Outcome,
+    outcome: &Outcome,
 ) {
     let metrics = [Metric::P50, Metric::P90, Metric::P99, Metric::P999];
     for (metric, value) in metrics.into_iter().zip(outcome.latency) {

@@ -36,12 +36,14 @@ pub struct Load {
 }
 
 /// What came of it.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Outcome {
     /// Right answers per second.
     pub rate: f64,
     /// Answers that were not right, and requests without one.
     pub failed: u64,
+    /// What they were, and how many of each.
+    pub failures: Vec<String>,
     /// In milliseconds, at 50, 90, 99 and 99.9 %, of all answers.
     pub latency: [f64; 4],
 }
@@ -72,17 +74,19 @@ pub async fn send(oha: &Path, requests: &Prepared, load: Load) -> anyhow::Result
 impl Report {
     #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
     fn outcome(&self, expected: &[u16]) -> Outcome {
+        let (right, wrong): (Vec<_>, Vec<_>) =
+            self.status_code_distribution.iter().partition(|(status, _)| expected.contains(status));
         // What was under way at the end has not failed.
         let is_failure = |error: &str| error != "aborted due to deadline";
         let errors = self.error_distribution.iter().filter(|(error, _)| is_failure(error));
-        let (right, wrong): (Vec<_>, Vec<_>) =
-            self.status_code_distribution.iter().partition(|(status, _)| expected.contains(status));
-        let count = |statuses: &[(&u16, &u64)]| statuses.iter().map(|(_, count)| **count).sum();
-        let right: u64 = count(&right);
-        let failed: u64 = count(&wrong) + errors.map(|(_, count)| count).sum::<u64>();
+        let mut failed: Vec<_> = errors.map(|(error, count)| (error.clone(), *count)).collect();
+        failed.extend(wrong.iter().map(|(status, count)| (format!("status {status}"), **count)));
+        let failures = failed.iter().map(|(what, count)| format!("{count} × {what}")).collect();
+        let failed = failed.iter().map(|(_, count)| count).sum();
+        let right: u64 = right.iter().map(|(_, count)| **count).sum();
         let latency = ["p50", "p90", "p99", "p99.9"]
             .map(|name| self.latency_percentiles.get(name).copied().flatten().unwrap_or(0.0) * 1e3);
-        Outcome { rate: right as f64 / self.summary.total, failed, latency }
+        Outcome { rate: right as f64 / self.summary.total, failed, failures, latency }
     }
 }
 
@@ -165,6 +169,7 @@ mod tests {
         let report: Report = serde_json::from_str(report).unwrap();
         let outcome = report.outcome(&[200, 404]);
         assert_eq!((outcome.rate, outcome.failed), (52.0, 11));
+        assert_eq!(outcome.failures, ["1 × connection closed", "10 × status 503"]);
         assert_eq!(outcome.latency, [1.0, 2.0, 250.0, 0.0]);
     }
 

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -107,6 +107,11 @@ impl System {
 
     /// Starts it, and waits for its first answer.
     pub async fn start(self, stage: &Stage) -> anyhow::Result<Running> {
+        self.start_with(stage, None).await
+    }
+
+    /// The same with another folder for what is compiled, which only `katas` keeps at all.
+    pub async fn start_with(self, stage: &Stage, cache: Option<&Path>) -> anyhow::Result<Running> {
         let address = free_address()?;
         let log = folder().join(format!("{}.log", self.name()));
         let process = match self {
@@ -114,6 +119,7 @@ impl System {
             _ => {
                 let mut command = self.command(stage, address)?;
                 let output = File::create(&log)?;
+                command.envs(cache.map(|folder| ("XDG_CACHE_HOME", folder)));
                 command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
                 let (child, _) = Child::spawn(command, Signal::TERM)
                     .with_context(|| format!("{} did not start", self.label()))?;
@@ -258,6 +264,12 @@ impl Drop for Running {
     fn drop(&mut self) {
         if let Some(Process::Child(child)) = self.process.take() {
             child.signal(Signal::TERM);
+            let told = Instant::now();
+            while !child.has_ended() && told.elapsed() < Duration::from_secs(5) {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            // One that waits for its clients, say. The workers of gunicorn end with it.
+            child.signal(Signal::KILL);
             // How it ends is of no interest.
             let _ = child.wait();
         }

@@ -196,7 +196,13 @@ fn total(results: &Results, system: System, scenario: &str, metric: Metric) -> f
 }
 
 fn cold(results: &Results) -> String {
-    let head = ["system", "first answer after, ms", "memory idle, MiB", "the most under load, MiB"];
+    let head = [
+        "system",
+        "first answer after, ms",
+        "nothing compiled before",
+        "memory idle, MiB",
+        "the most under load, MiB",
+    ];
     let mut table = Table::new(head);
     for system in results.systems() {
         let memory = |scenario| {
@@ -206,6 +212,7 @@ fn cold(results: &Results) -> String {
         table.row([
             system.label().to_owned(),
             spread(results.get(system, "ready", 0, Metric::Time)),
+            spread(results.get(system, "uncompiled", 0, Metric::Time)),
             memory("memory/idle"),
             memory("memory/loaded"),
         ]);

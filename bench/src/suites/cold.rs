@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use katas_host::manifest::Example;
 
 use crate::bench::Bench;
+use crate::folder;
 use crate::load::{self, Load};
 use crate::memory;
 use crate::requests::Requests;
@@ -20,6 +21,9 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
         for offset in 0..settings.systems.len() {
             let system = settings.systems[(round + offset) % settings.systems.len()];
             bench.step(&format!("cold, {}", system.label()));
+            if system == System::Katas {
+                uncompiled(bench, &mut recorder).await?;
+            }
             let running = system.start(stage).await?;
             add(&mut recorder, system, "ready", Metric::Time, milliseconds(running.ready));
             if system.runs_components() {
@@ -38,6 +42,18 @@ fn add(recorder: &mut Recorder, system: System, scenario: &str, metric: Metric, 
 
 fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
+}
+
+/// The first start after a build, on a machine that has compiled none of the components yet. Every
+/// start of Spin is like that.
+async fn uncompiled(bench: &Bench, recorder: &mut Recorder) -> anyhow::Result<()> {
+    let cache = folder().join("cache");
+    if cache.exists() {
+        fs::remove_dir_all(&cache)?;
+    }
+    let ready = System::Katas.start_with(&bench.stage, Some(&cache)).await?.ready;
+    add(recorder, System::Katas, "uncompiled", Metric::Time, milliseconds(ready));
+    Ok(())
 }
 
 /// The first request to each component since the process began, and the median of later ones.

@@ -19,6 +19,9 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
         Requests::add()?,
         Requests::remove(),
     ];
+    for running in &systems {
+        send(bench, running, &kinds, None).await?;
+    }
     bench.expect(2 * bench.settings.rounds * systems.len());
     for running in bench.rounds(&systems) {
         bench.step(&format!("mixed, {}", running.system.label()));
@@ -34,7 +37,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
         recorder.add(running.system, "same", 64, Metric::Asked, rate);
         for (kind, outcome) in kinds.iter().zip(send(bench, running, &kinds, Some(rate)).await?) {
             let scenario = format!("{}-same", kind.name);
-            record(&mut recorder, running.system, &scenario, 64, outcome);
+            record(&mut recorder, running.system, &scenario, 64, &outcome);
         }
     }
     Ok(recorder)

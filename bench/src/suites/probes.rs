@@ -15,7 +15,7 @@ use crate::systems::Running;
 
 /// Probes per second and path. Kubernetes sends one in several seconds, from which nobody could
 /// tell a distribution.
-const RATE: f64 = 50.0;
+const RATE: f64 = 100.0;
 
 /// What saturates the service while it is probed.
 pub const LOADS: [&str; 4] = ["idle", "reads", "bodies", "locked"];
@@ -74,7 +74,7 @@ async fn probe_under(
     running: &Running,
     loads: Vec<(Prepared, u64)>,
 ) -> anyhow::Result<Vec<Probed>> {
-    let duration = 2 * bench.settings.duration();
+    let duration = bench.settings.duration() * 6 / 5;
     // It is on before the first probe, and after the last one.
     let (before, after) = (duration / 5, DEADLINE);
     let sending: Vec<_> = loads

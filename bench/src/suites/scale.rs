@@ -11,7 +11,7 @@ use crate::bench::Bench;
 use crate::load::{self, Load};
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
-use crate::systems::System;
+use crate::systems::{Running, System};
 
 /// How many connections clients keep.
 const CONNECTIONS: &[u64] = &[1, 4, 16, 64, 256, 512];
@@ -99,6 +99,20 @@ async fn instances(
     for _ in 0..instances {
         running.push(System::Katas.start(&bench.stage).await?);
     }
+    // First to fill their pools.
+    saturate(bench, look, &running).await?;
+    let (rate, failed) = saturate(bench, look, &running).await?;
+    recorder.add(System::Katas, "instances", instances, Metric::Rate, rate);
+    recorder.add(System::Katas, "instances", instances, Metric::Failed, failed);
+    Ok(())
+}
+
+/// Right and other answers per second of all instances together.
+async fn saturate(
+    bench: &Bench,
+    look: &Requests,
+    running: &[Running],
+) -> anyhow::Result<(f64, f64)> {
     let mut sending = Vec::new();
     for (number, instance) in running.iter().enumerate() {
         let prepared = look.to_number(instance, number)?;
@@ -115,7 +129,5 @@ async fn instances(
             failed += outcome.failed as f64 / bench.settings.seconds;
         }
     }
-    recorder.add(System::Katas, "instances", instances, Metric::Rate, rate);
-    recorder.add(System::Katas, "instances", instances, Metric::Failed, failed);
-    Ok(())
+    Ok((rate, failed))
 }
