@@ -45,3 +45,38 @@ fn call(base: &str, method: &str, path: &str, body: &str) -> anyhow::Result<(u16
     let text = response.body_mut().read_to_string()?;
     Ok((response.status().as_u16(), serde_json::from_str(&text)?))
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use katas_host::{App, Config, Server};
+    use tokio::net::TcpListener;
+
+    use super::*;
+    use crate::root;
+    use crate::stage::Stage;
+
+    #[tokio::test(flavor = "multi_thread")]
+    async fn the_native_peer_answers_as_the_components_do() {
+        let stage = Stage::prepare(200).await.unwrap();
+        let ours = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let base = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
+        let (our_base, peer_base) = (base(&ours), base(&peer));
+        let variables = BTreeMap::from([
+            ("database_url".to_owned(), stage.url()),
+            ("database_host".to_owned(), stage.host()),
+        ]);
+        let app = Arc::new(App::load(&root().join("spin.toml")).unwrap());
+        let config = Config { variables, log: Arc::new(|_| ()) };
+        let server = Server::start(app, ours, config).unwrap();
+        let (url, schema) = (stage.url(), stage.schema);
+        let peer = tokio::spawn(async move { axum_peer::serve(peer, &url, 4, schema).await });
+        let compared = tokio::task::spawn_blocking(move || compare(&our_base, &peer_base));
+        compared.await.unwrap().unwrap();
+        peer.abort();
+        server.stop().await;
+    }
+}

@@ -14,7 +14,7 @@ use crate::results::{Metric, Recorder, Results};
 use crate::stage::Stage;
 use crate::suites::Suite;
 use crate::systems::{Running, System};
-use crate::{answers, folder, programs, report};
+use crate::{answers, folder, programs, report, usage};
 
 /// How words and users there are.
 const ROWS: u64 = 100_000;
@@ -27,7 +27,7 @@ pub struct Settings {
     pub rounds: usize,
 
     /// How long one measurement takes
-    #[arg(long, default_value_t = 2.5)]
+    #[arg(long, default_value_t = 2.0)]
     pub seconds: f64,
 
     /// What to measure [default: all that this machine can run]
@@ -89,7 +89,9 @@ pub async fn run(settings: Settings, suites: &[Suite]) -> anyhow::Result<()> {
         let Settings { rounds, seconds, .. } = bench.settings;
         let results =
             Results { suite: *suite, machine: machine.clone(), rounds, seconds, measurements };
-        results.write(&folder().join(format!("{}.json", suite.name())))?;
+        // What means nothing is not for the report to find.
+        let folder = if bench.settings.quick { folder().join("quick") } else { folder() };
+        report::keep(&results, &folder)?;
         let table = report::table(&results);
         bench.bar.suspend(|| println!("\n{} on {}\n\n{table}", suite.name(), machine.describe()));
     }
@@ -126,8 +128,7 @@ impl Bench {
         self.bar.inc(1);
     }
 
-    /// Starts all systems, and has them fill their pools: a connection to PostgreSQL costs both
-    /// sides some milliseconds of hashing. They answer alike, or else this fails.
+    /// Starts all systems. They answer alike, or else this fails.
     pub async fn start(&self) -> anyhow::Result<Vec<Running>> {
         let mut systems = Vec::new();
         for system in &self.settings.systems {
@@ -140,12 +141,6 @@ impl Bench {
                 let compared = tokio::task::spawn_blocking(move || answers::compare(&ours, &peer));
                 compared.await?.with_context(|| other.system.label())?;
             }
-        }
-        let look = Requests::look(&self.stage);
-        for running in &systems {
-            self.bar.set_message(format!("{} fills its pools", running.system.label()));
-            let load = Load { connections: 128, rate: None, duration: self.settings.duration() };
-            load::send(&self.oha, &look.to(running)?, load).await?;
         }
         Ok(systems)
     }
@@ -161,7 +156,23 @@ impl Bench {
         })
     }
 
-    /// Sends requests to a system that has been warmed up with the same.
+    /// Has systems fill their pools: each connection to PostgreSQL costs both sides some
+    /// milliseconds of hashing, once.
+    pub async fn warm(
+        &self,
+        systems: &[Running],
+        requests: &Requests,
+        connections: u64,
+    ) -> anyhow::Result<()> {
+        for running in systems {
+            self.bar.set_message(format!("{}, {} warms up", requests.name, running.system.label()));
+            let load = Load { connections, rate: None, duration: self.settings.duration() };
+            load::send(&self.oha, &requests.to(running)?, load).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends requests to a system, after a moment of the same as fast as it can.
     pub async fn send(
         &self,
         running: &Running,
@@ -171,17 +182,33 @@ impl Bench {
         let label = running.system.label();
         self.step(&format!("{}, {} connections, {label}", requests.name, load.connections));
         let prepared = requests.to(running)?;
-        let warm = Load { rate: None, duration: self.settings.duration() / 5, ..load };
+        let warm = Load { rate: None, duration: self.settings.duration() / 10, ..load };
         load::send(&self.oha, &prepared, warm).await?;
         if requests.writes {
             self.stage.clean().await?;
         }
-        let outcome = load::send(&self.oha, &prepared, load).await.with_context(|| label)?;
+        let before = self.cpu(running).await?;
+        let mut outcome = load::send(&self.oha, &prepared, load).await.with_context(|| label)?;
+        let after = self.cpu(running).await?;
+        let answers = outcome.rate * load.duration.as_secs_f64();
+        if answers > 0.0 {
+            outcome.cpu = Some([0, 1].map(|which| (after[which] - before[which]) / answers));
+        }
         if outcome.failed > 0 {
             let failures = outcome.failures.join(", ");
             self.bar.suspend(|| eprintln!("{}, {label}: {failures}", requests.name));
         }
         Ok(outcome)
+    }
+
+    /// The microseconds of processor time that the service and PostgreSQL have taken so far.
+    async fn cpu(&self, running: &Running) -> anyhow::Result<[f64; 2]> {
+        let processes = [running.process(), self.stage.postgres.process()];
+        let usage = tokio::task::spawn_blocking(move || {
+            processes.map(|process| usage::of(process.context("it has ended")?))
+        });
+        let [service, database] = usage.await?;
+        Ok([service?, database?].map(|usage| usage.cpu.as_secs_f64() * 1e6))
     }
 
     /// A closed loop: how much each system can do, with each number of connections.
@@ -193,6 +220,7 @@ impl Bench {
         recorder: &mut Recorder,
     ) -> anyhow::Result<()> {
         let connections = self.settings.some(connections);
+        self.warm(systems, requests, connections.iter().copied().max().unwrap_or(1)).await?;
         self.expect(self.settings.rounds * systems.len() * connections.len());
         for running in self.rounds(systems) {
             for &connections in connections {
@@ -247,7 +275,12 @@ pub fn record(
     for (metric, value) in metrics.into_iter().zip(outcome.latency) {
         recorder.add(system, scenario, parameter, metric, value);
     }
+    let cpu = [Metric::ServiceCpu, Metric::DatabaseCpu]
+        .into_iter()
+        .zip(outcome.cpu.into_iter().flatten());
+    for (metric, value) in cpu {
+        recorder.add(system, scenario, parameter, metric, value);
+    }
     recorder.add(system, scenario, parameter, Metric::Rate, outcome.rate);
-    #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
     recorder.add(system, scenario, parameter, Metric::Failed, outcome.failed as f64);
 }

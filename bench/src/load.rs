@@ -46,6 +46,9 @@ pub struct Outcome {
     pub failures: Vec<String>,
     /// In milliseconds, at 50, 90, 99 and 99.9 %, of all answers.
     pub latency: [f64; 4],
+    /// Processor time per right answer, in microseconds: of the service and of PostgreSQL. Known
+    /// where somebody has looked at them.
+    pub cpu: Option<[f64; 2]>,
 }
 
 #[derive(Deserialize)]
@@ -72,7 +75,6 @@ pub async fn send(oha: &Path, requests: &Prepared, load: Load) -> anyhow::Result
 }
 
 impl Report {
-    #[expect(clippy::cast_precision_loss, reason = "counts of requests are far below 2^52")]
     fn outcome(&self, expected: &[u16]) -> Outcome {
         let (right, wrong): (Vec<_>, Vec<_>) =
             self.status_code_distribution.iter().partition(|(status, _)| expected.contains(status));
@@ -86,7 +88,7 @@ impl Report {
         let right: u64 = right.iter().map(|(_, count)| **count).sum();
         let latency = ["p50", "p90", "p99", "p99.9"]
             .map(|name| self.latency_percentiles.get(name).copied().flatten().unwrap_or(0.0) * 1e3);
-        Outcome { rate: right as f64 / self.summary.total, failed, failures, latency }
+        Outcome { rate: right as f64 / self.summary.total, failed, failures, latency, cpu: None }
     }
 }
 
@@ -103,13 +105,11 @@ pub struct Probed {
 /// Probes a path: each probe on a connection of its own, at a fixed rate, with [`DEADLINE`].
 pub async fn probe(oha: &Path, url: &str, rate: f64, duration: Duration) -> anyhow::Result<Probed> {
     let most = (rate * DEADLINE.as_secs_f64()).ceil();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "tens")]
     let load = Load { connections: 2 * most as u64, rate: Some(rate), duration };
     let mut command = command(oha, load);
     // `-w`: those under way at the end have their second, too.
     command.args(["--output-format", "csv", "--disable-keepalive", "-t", "1s", "-w", url]);
     let table = String::from_utf8(run(command).await?)?;
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "hundreds")]
     let sent = (rate * duration.as_secs_f64()) as usize;
     probed(&table, sent)
 }

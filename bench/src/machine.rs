@@ -70,8 +70,9 @@ fn versions(postgres: &str) -> BTreeMap<String, String> {
         ("Python", "python3", &["--version"]),
     ] {
         if let Some(version) = said(program, arguments) {
-            let version = version.trim_start_matches(&format!("{name} "));
-            versions.insert(name.to_owned(), version.trim_start_matches("rustc ").to_owned());
+            // "rustc 1.95.0 (…)", "Python 3.11.7"
+            let number = version.split_once(' ').map_or(version.as_str(), |(_, number)| number);
+            versions.insert(name.to_owned(), number.to_owned());
         }
     }
     let pinned = include_str!("../peers/fastapi/requirements.txt").lines();

@@ -4,7 +4,6 @@ mod answers;
 mod bench;
 mod load;
 mod machine;
-mod memory;
 mod programs;
 mod report;
 mod requests;
@@ -13,6 +12,7 @@ mod stage;
 mod statistics;
 mod suites;
 mod systems;
+mod usage;
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};

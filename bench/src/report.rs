@@ -5,7 +5,7 @@ mod pictures;
 mod tables;
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
@@ -18,21 +18,26 @@ pub fn table(results: &Results) -> String {
     tables::of(results)
 }
 
+/// Writes results and their chart into a folder.
+pub fn keep(results: &Results, folder: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(folder)?;
+    let name = results.suite.name();
+    results.write(&folder.join(format!("{name}.json")))?;
+    fs::write(folder.join(format!("{name}.svg")), pictures::of(results)?)?;
+    Ok(())
+}
+
 /// Draws the last results of each suite that has some, and puts charts, tables and the results
 /// themselves where the documents have them.
 pub fn write() -> anyhow::Result<()> {
     let target = published();
-    fs::create_dir_all(&target)?;
     for suite in Suite::ALL {
         let file = folder().join(format!("{}.json", suite.name()));
         if !file.is_file() {
             continue;
         }
         let results = Results::read(&file)?;
-        results.write(&target.join(format!("{}.json", suite.name())))?;
-        let picture = target.join(format!("{}.svg", suite.name()));
-        fs::write(&picture, pictures::of(&results)?)?;
-        println!("{}", picture.display());
+        keep(&results, &target)?;
     }
     let page = page();
     let text = fs::read_to_string(&page).with_context(|| format!("{}", page.display()))?;
@@ -58,9 +63,13 @@ fn with_tables(page: &str) -> anyhow::Result<String> {
         let (before, rest) = text.split_once(&begin).with_context(|| format!("no {begin}"))?;
         let (_, after) = rest.split_once("<!-- end -->").context("a table does not end")?;
         let results = Results::read(&published().join(format!("{}.json", suite.name())))?;
-        let where_ = results.machine.describe();
-        let how = format!("{} rounds of {} s", results.rounds, results.seconds);
-        let caption = format!("{where_}; {how}; {}.", results.machine.day);
+        let Results { machine, rounds, seconds, .. } = &results;
+        let caption = format!(
+            "{}; {}; {rounds} rounds of {seconds} s; load average {:.1} when it began.",
+            machine.day,
+            machine.describe(),
+            machine.load
+        );
         let table = tables::of(&results);
         text = format!("{before}{begin}\n{table}\n{caption}\n\n<!-- end -->{after}");
     }
@@ -74,7 +83,7 @@ mod tests {
     #[test]
     fn the_page_has_the_tables_of_the_published_results() {
         let text = fs::read_to_string(page()).unwrap();
-        assert_eq!(with_tables(&text).unwrap(), text, "run `bench report`");
+        assert_eq!(with_tables(&text).unwrap(), text, "run the bench's `report`");
     }
 
     #[test]

@@ -79,8 +79,10 @@ pub enum Metric {
     Connections,
     /// Rows per second.
     Rows,
-    /// Wasm instructions.
-    Instructions,
+    /// Microseconds of processor time that the service took for one answer.
+    ServiceCpu,
+    /// Microseconds of processor time that PostgreSQL took for one answer.
+    DatabaseCpu,
 }
 
 impl Results {

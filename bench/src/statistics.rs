@@ -34,12 +34,6 @@ pub fn quantile(answered: &[Duration], planned: usize, share: f64, deadline: Dur
     let mut sorted = answered.to_vec();
     sorted.sort();
     let planned = planned.max(sorted.len());
-    #[expect(
-        clippy::cast_precision_loss,
-        clippy::cast_possible_truncation,
-        clippy::cast_sign_loss,
-        reason = "counts of requests are far below 2^52"
-    )]
     let rank = (share * planned as f64).ceil() as usize;
     sorted.get(rank.max(1) - 1).copied().unwrap_or(deadline)
 }

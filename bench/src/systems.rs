@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail};
+use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use katas_host::local::process::Child;
 use katas_host::local::spin::{self, Spin};
@@ -38,6 +38,9 @@ pub enum System {
     /// pgbench with the statement as the components send it, parsed anew each time
     #[value(skip)]
     PgbenchWrapped,
+    /// pgbench, resetting its connection first, as Spin's pool does for each request
+    #[value(skip)]
+    PgbenchReset,
     /// psql's \copy
     #[value(skip)]
     Copy,
@@ -61,6 +64,7 @@ impl System {
             System::Gunicorn => "FastAPI, gunicorn × 8",
             System::PgbenchPrepared => "pgbench, prepared",
             System::PgbenchWrapped => "pgbench, as components ask",
+            System::PgbenchReset => "pgbench, as Spin asks",
             System::Copy => "psql \\copy",
             System::Pools => "pools alone",
         }
@@ -110,10 +114,11 @@ impl System {
         self.start_with(stage, None).await
     }
 
-    /// The same with another folder for what is compiled, which only `katas` keeps at all.
+    /// The same with another folder for what `katas` keeps compiled.
     pub async fn start_with(self, stage: &Stage, cache: Option<&Path>) -> anyhow::Result<Running> {
         let address = free_address()?;
         let log = folder().join(format!("{}.log", self.name()));
+        let start = Instant::now();
         let process = match self {
             System::Spin => Process::Spin(start_spin(stage, address).await?),
             _ => {
@@ -128,7 +133,7 @@ impl System {
         };
         let mut running =
             Running { system: self, address, process: Some(process), log, ready: Duration::ZERO };
-        running.ready = running.wait().await?;
+        running.ready = running.wait(start).await?;
         Ok(running)
     }
 
@@ -237,13 +242,15 @@ impl Running {
     }
 
     /// Waits until its guest, or what stands for one, has answered.
-    async fn wait(&self) -> anyhow::Result<Duration> {
+    async fn wait(&self, start: Instant) -> anyhow::Result<Duration> {
         let url = format!("{}/health", self.base());
-        let start = Instant::now();
         let mut begun = start;
         loop {
-            if self.system == System::Katas && !self.said().contains("Database") {
+            // `katas up` listens while it builds: whoever asked now would wait for all of that.
+            while self.system == System::Katas && !self.said().contains("Database") {
                 begun = Instant::now();
+                ensure!(!self.has_ended(), "katas has ended: {}", self.said());
+                tokio::time::sleep(Duration::from_millis(5)).await;
             }
             let asked = url.clone();
             let answer = tokio::task::spawn_blocking(move || ureq::get(&asked).call()).await?;

@@ -11,8 +11,8 @@ use crate::systems::System;
 /// A part of a picture.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
-const TITLE: i32 = 15;
-const TEXT: i32 = 12;
+const TITLE: i32 = 18;
+const TEXT: i32 = 14;
 const INK: RGBColor = RGBColor(34, 34, 34);
 const FAINT: RGBColor = RGBColor(221, 221, 221);
 
@@ -56,6 +56,19 @@ pub struct Axes<'a> {
     pub range: (f64, f64),
 }
 
+/// The powers of ten around all values that are not 0.
+pub fn decades(lines: &[Line]) -> (f64, f64) {
+    let values = lines.iter().flat_map(|line| line.points.iter().map(|(_, y)| *y));
+    let logs: Vec<_> = values.filter(|y| *y > 0.0).map(f64::log10).collect();
+    let least = logs.iter().copied().fold(f64::INFINITY, f64::min).floor();
+    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).ceil();
+    if logs.is_empty() {
+        (1.0, 10.0)
+    } else {
+        (10_f64.powf(least), 10_f64.powf(most.max(least + 1.0)))
+    }
+}
+
 /// Okabe and Ito's colours, which people who do not see all colours can tell apart.
 fn color(system: System) -> RGBColor {
     match system {
@@ -64,9 +77,7 @@ fn color(system: System) -> RGBColor {
         System::Axum => RGBColor(0, 158, 115),
         System::Uvicorn => RGBColor(230, 159, 0),
         System::Gunicorn => RGBColor(213, 94, 0),
-        System::PgbenchPrepared | System::PgbenchWrapped | System::Copy | System::Pools => {
-            RGBColor(120, 120, 120)
-        }
+        _ => RGBColor(120, 120, 120),
     }
 }
 
@@ -97,8 +108,8 @@ fn write(area: &Area, text: &str, at: (i32, i32), size: i32, to: HPos) -> anyhow
 
 /// Horizontal bars with whiskers from the least to the most of all rounds.
 pub fn bars(area: &Area, title: &str, groups: &[Group]) -> anyhow::Result<()> {
-    const LEFT: i32 = 170;
-    const RIGHT: i32 = 150;
+    const LEFT: i32 = 190;
+    const RIGHT: i32 = 140;
     const ROW: i32 = 20;
     let width = i32::try_from(area.dim_in_pixel().0)? - LEFT - RIGHT;
     write(area, title, (12, 18), TITLE, HPos::Left)?;
@@ -106,7 +117,6 @@ pub fn bars(area: &Area, title: &str, groups: &[Group]) -> anyhow::Result<()> {
     for group in groups {
         // Each group has a scale of its own: only its bars are compared.
         let most = group.bars.iter().map(|bar| bar.value.most).fold(0.0, f64::max);
-        #[expect(clippy::cast_possible_truncation, reason = "a number of pixels")]
         let x = |value: f64| LEFT + (f64::from(width) * value / most.max(f64::MIN_POSITIVE)) as i32;
         if !group.title.is_empty() {
             write(area, &group.title, (12, y), TEXT + 1, HPos::Left)?;
@@ -185,7 +195,7 @@ pub fn legend(area: &Area, systems: &[System]) -> anyhow::Result<()> {
         let square = Rectangle::new([(x, 8), (x + 14, 22)], color(*system).filled());
         area.draw(&square).map_err(failed)?;
         write(area, system.label(), (x + 20, 15), TEXT, HPos::Left)?;
-        x += 40 + 7 * i32::try_from(system.label().chars().count())?;
+        x += 44 + 7 * i32::try_from(system.label().chars().count())?;
     }
     Ok(())
 }

@@ -1,6 +1,6 @@
 //! The chart of each suite.
 
-use super::chart::{Area, Axes, Bar, Group, Line, bars, height, legend, lines, picture};
+use super::chart::{Area, Axes, Bar, Group, Line, bars, decades, height, legend, lines, picture};
 use super::tables::number;
 use crate::results::{Metric, Results};
 use crate::statistics::Spread;
@@ -141,22 +141,23 @@ fn scale(results: &Results) -> anyhow::Result<String> {
     let connections = results.parameters("look");
     let labels: Vec<_> = connections.iter().map(u64::to_string).collect();
     let ticks: Vec<_> = (0_u8..).map(f64::from).zip(labels.iter().map(String::as_str)).collect();
-    let draw = |area: &Area, title: &str, y: &str, metric: Metric, range: (f64, f64)| {
+    let draw = |area: &Area, title: &str, y: &str, metric: Metric| {
         let line = |&system: &System| {
             let points = ticks.iter().zip(&connections).filter_map(|(tick, &connections)| {
                 Some((tick.0, results.get(system, "look", connections, metric)?.median))
             });
             Line { system, points: points.collect() }
         };
-        let axes = Axes { title, x: "connections", y, ticks: &ticks, range };
-        lines(area, &axes, &systems.iter().map(line).collect::<Vec<_>>())
+        let drawn: Vec<_> = systems.iter().map(line).collect();
+        let range = decades(&drawn);
+        lines(area, &Axes { title, x: "connections", y, ticks: &ticks, range }, &drawn)
     };
     picture((WIDTH, 350), |area| {
         let (head, body) = area.split_vertically(30);
         legend(&head, &systems)?;
         let (left, right) = body.split_horizontally(WIDTH / 2);
-        draw(&left, "words looked up per second", "per second", Metric::Rate, (100.0, 100_000.0))?;
-        draw(&right, "latency, 99 %", "ms", Metric::P99, (0.1, 10_000.0))
+        draw(&left, "words looked up per second", "per second", Metric::Rate)?;
+        draw(&right, "latency, 99 %", "ms", Metric::P99)
     })
 }
 

@@ -101,6 +101,17 @@ fn latency(results: &Results, system: System, scenario: &str) -> String {
     format!("{} / {}", get(Metric::P50), get(Metric::P99))
 }
 
+/// What an answer takes of the processors, with 64 connections at saturation.
+fn cpu(results: &Results, system: System, scenario: &str) -> String {
+    let parameters = results.parameters(scenario);
+    let parameter = if parameters.contains(&64) { 64 } else { parameters[0] };
+    let get = |metric| {
+        let spread = results.get(system, scenario, parameter, metric);
+        spread.map_or_else(|| "–".to_owned(), |it| format!("{:.0}", it.median))
+    };
+    format!("{} / {}", get(Metric::ServiceCpu), get(Metric::DatabaseCpu))
+}
+
 /// The rate that all were asked for.
 fn asked(results: &Results, scenario: &str) -> String {
     let found = results.measurements.iter();
@@ -112,8 +123,15 @@ fn paced(results: &Results, scenario: &str, title: &str) -> String {
     let same = format!("{scenario}-same");
     let own = format!("{scenario}-own");
     let same_title = format!("ms at {}/s, p50 / p99", asked(results, &same));
-    let head = ["system", title, "of gunicorn", &same_title, "ms at 70 %, p50 / p99", "failed"];
-    let mut table = Table::new(head);
+    let mut table = Table::new([
+        "system",
+        title,
+        "of gunicorn",
+        &same_title,
+        "ms at 70 %, p50 / p99",
+        "processor time, µs: service / PostgreSQL",
+        "failed",
+    ]);
     for system in results.systems() {
         if let Some(capacity) = results.capacity(system, scenario) {
             table.row([
@@ -122,6 +140,7 @@ fn paced(results: &Results, scenario: &str, title: &str) -> String {
                 ratio(results, system, scenario),
                 latency(results, system, &same),
                 latency(results, system, &own),
+                cpu(results, system, scenario),
                 failed(results, system),
             ]);
         }

@@ -8,10 +8,10 @@ use katas_host::manifest::Example;
 use crate::bench::Bench;
 use crate::folder;
 use crate::load::{self, Load};
-use crate::memory;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
 use crate::systems::{Running, System};
+use crate::usage;
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     let mut recorder = Recorder::default();
@@ -44,8 +44,7 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// The first start after a build, on a machine that has compiled none of the components yet. Every
-/// start of Spin is like that.
+/// The first start after a build, on a machine that has compiled none of the components yet.
 async fn uncompiled(bench: &Bench, recorder: &mut Recorder) -> anyhow::Result<()> {
     let cache = folder().join("cache");
     if cache.exists() {
@@ -116,18 +115,17 @@ async fn memory_of(
 ) -> anyhow::Result<()> {
     let Some(process) = running.process() else { return Ok(()) };
     let look = Requests::look(&bench.stage).to(running)?;
-    let idle = tokio::task::spawn_blocking(move || memory::resident(process)).await??;
+    let idle = tokio::task::spawn_blocking(move || usage::of(process)).await??.memory;
     let load = Load { connections: 128, rate: None, duration: bench.settings.duration() };
     let oha = bench.oha.clone();
     let sending = tokio::spawn(async move { load::send(&oha, &look, load).await });
     let mut most = idle;
     while !sending.is_finished() {
-        let now = tokio::task::spawn_blocking(move || memory::resident(process)).await??;
+        let now = tokio::task::spawn_blocking(move || usage::of(process)).await??.memory;
         most = most.max(now);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     sending.await??;
-    #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
     for (scenario, bytes) in [("memory/idle", idle as f64), ("memory/loaded", most as f64)] {
         add(recorder, running.system, scenario, Metric::Bytes, bytes);
     }
@@ -139,7 +137,6 @@ fn sizes(bench: &Bench, recorder: &mut Recorder) -> anyhow::Result<()> {
     let manifest = &bench.stage.manifest;
     for (id, component) in &manifest.component {
         let size = fs::metadata(manifest.root.join(component.source()))?.len();
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
         add(recorder, System::Katas, &format!("{id}/size"), Metric::Bytes, size as f64);
     }
     Ok(())

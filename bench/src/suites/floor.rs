@@ -17,12 +17,19 @@ const PLAIN: &str = "SELECT id, username, email FROM katas.person WHERE id = :id
 const WRAPPED: &str = "WITH r AS (SELECT id, username, email, version::text AS etag \
      FROM katas.person WHERE id = :id) SELECT coalesce(json_agg(r), '[]')::text FROM r";
 
+/// What Spin's pool sends before each of them (deadpool's `RecyclingMethod::Clean`), in one round trip.
+const RESET: &str = "CLOSE ALL\\; SET SESSION AUTHORIZATION DEFAULT\\; RESET ALL\\; UNLISTEN *\\; \
+     SELECT pg_advisory_unlock_all()\\; DISCARD TEMP\\; DISCARD SEQUENCES";
+
 /// Measures how many users a second PostgreSQL itself can tell, if pgbench is installed.
 pub async fn run(bench: &Bench, clients: u64, recorder: &mut Recorder) -> anyhow::Result<()> {
     let Some(pgbench) = programs::postgres("pgbench") else { return Ok(()) };
+    let reset = format!("{RESET};\n{WRAPPED}");
     let kinds = [
         (System::PgbenchPrepared, "prepared", PLAIN),
         (System::PgbenchWrapped, "extended", WRAPPED),
+        // Several statements at once can only be sent by the simple protocol.
+        (System::PgbenchReset, "simple", &reset),
     ];
     bench.expect(bench.settings.rounds * kinds.len());
     for _ in 0..bench.settings.rounds {

@@ -12,7 +12,7 @@ use katas_host::local::postgres::DATABASE;
 use crate::bench::Bench;
 use crate::results::{Metric, Recorder};
 use crate::systems::{Running, System};
-use crate::{folder, memory, programs};
+use crate::{folder, programs, usage};
 
 /// How many rows the files have. The largest file is just under the 64 MiB that are accepted.
 const ROWS: &[u64] = &[10_000, 100_000, 1_000_000];
@@ -33,7 +33,6 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
                 bench.step(&format!("ingest, {rows} rows, {}", running.system.label()));
                 let (took, most) = timed_load(bench, running, &file).await?;
                 note(&mut recorder, running.system, rows, size, took);
-                #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
                 recorder.add(running.system, "memory", rows, Metric::Bytes, most as f64);
             }
             bench.step(&format!("ingest, {rows} rows, \\copy"));
@@ -48,7 +47,6 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     Ok(recorder)
 }
 
-#[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
 fn note(recorder: &mut Recorder, system: System, rows: u64, size: u64, took: Duration) {
     let rate = rows as f64 / took.as_secs_f64();
     recorder.add(system, "load", rows, Metric::Rows, rate);
@@ -87,7 +85,7 @@ async fn timed_load(
     let mut most = 0;
     while !loading.is_finished() {
         if let Some(process) = running.process() {
-            let now = tokio::task::spawn_blocking(move || memory::resident(process)).await??;
+            let now = tokio::task::spawn_blocking(move || usage::of(process)).await??.memory;
             most = most.max(now);
         }
         tokio::time::sleep(Duration::from_millis(20)).await;

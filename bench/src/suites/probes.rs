@@ -37,6 +37,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     let mut recorder = Recorder::default();
     let look = Requests::look(&bench.stage);
     let bodies = [Requests::nth_char_most()?, Requests::spend_most()?];
+    bench.warm(&systems, &look, 128).await?;
     bench.expect(bench.settings.rounds * systems.len() * LOADS.len());
     for running in bench.rounds(&systems) {
         for name in LOADS {
@@ -108,7 +109,6 @@ fn probe(oha: PathBuf, url: String, duration: Duration) -> JoinHandle<anyhow::Re
     tokio::spawn(async move { load::probe(&oha, &url, RATE, duration).await })
 }
 
-#[expect(clippy::cast_precision_loss, reason = "hundreds")]
 fn record(recorder: &mut Recorder, running: &Running, scenario: &str, probed: &Probed) {
     let Probed { answered, refused, sent } = probed;
     let mut add = |metric, value| recorder.add(running.system, scenario, 0, metric, value);

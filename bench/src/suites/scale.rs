@@ -124,10 +124,7 @@ async fn saturate(
     for sent in sending {
         let outcome = sent.await??;
         rate += outcome.rate;
-        #[expect(clippy::cast_precision_loss, reason = "far below 2^52")]
-        {
-            failed += outcome.failed as f64 / bench.settings.seconds;
-        }
+        failed += outcome.failed as f64 / bench.settings.seconds;
     }
     Ok((rate, failed))
 }
