@@ -3,7 +3,7 @@
 
 pub mod build;
 pub mod postgres;
-mod process;
+pub mod process;
 pub mod spin;
 pub mod up;
 mod wasm_target;

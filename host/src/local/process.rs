@@ -9,7 +9,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// A child process. When this process is killed, even with SIGKILL, Linux sends the child the
 /// signal that it was started with.
-pub(crate) struct Child {
+pub struct Child {
     pid: Pid,
     waiting: JoinHandle<io::Result<ExitStatus>>,
 }
@@ -17,7 +17,7 @@ pub(crate) struct Child {
 impl Child {
     /// Starts the child. `last` is what it is sent when this process dies. Its standard error comes
     /// back when the command says that it is piped.
-    pub(crate) fn spawn(
+    pub fn spawn(
         mut command: Command,
         last: Signal,
     ) -> io::Result<(Child, Option<ChildStderr>)> {
@@ -41,17 +41,17 @@ impl Child {
     }
 
     /// The process id.
-    pub(crate) fn id(&self) -> i32 {
+    pub fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
     /// Whether it has ended.
-    pub(crate) fn has_ended(&self) -> bool {
+    pub fn has_ended(&self) -> bool {
         self.waiting.is_finished()
     }
 
     /// Sends it a signal.
-    pub(crate) fn signal(&self, signal: Signal) {
+    pub fn signal(&self, signal: Signal) {
         if !self.has_ended() {
             // An error is a child that has ended since.
             let _ = kill_process(self.pid, signal);
@@ -59,7 +59,7 @@ impl Child {
     }
 
     /// Waits for its end.
-    pub(crate) fn wait(self) -> io::Result<ExitStatus> {
+    pub fn wait(self) -> io::Result<ExitStatus> {
         self.waiting.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
     }
 }
@@ -68,7 +68,7 @@ impl Child {
 /// latest.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
-pub(super) fn die_with_parent(command: &mut Command, signal: Signal) {
+pub fn die_with_parent(command: &mut Command, signal: Signal) {
     use std::os::unix::process::CommandExt;
 
     let parent = rustix::process::getpid();
@@ -87,4 +87,4 @@ pub(super) fn die_with_parent(command: &mut Command, signal: Signal) {
 
 /// Elsewhere a child outlives a parent that is killed with SIGKILL, and only then.
 #[cfg(not(target_os = "linux"))]
-pub(super) fn die_with_parent(_: &mut Command, _: Signal) {}
+pub fn die_with_parent(_: &mut Command, _: Signal) {}

@@ -74,6 +74,11 @@ impl Spin {
         Ok(spin)
     }
 
+    /// Its process.
+    pub fn process(&self) -> Option<i32> {
+        self.0.as_ref().map(Child::id)
+    }
+
     /// Whether it has ended by itself.
     pub fn has_ended(&self) -> bool {
         self.0.as_ref().is_none_or(Child::has_ended)

@@ -1,0 +1,34 @@
+//! What can go wrong, as `application/problem+json`.
+
+use axum::Json;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse, Response};
+use deadpool_postgres::PoolError;
+use serde_json::json;
+
+/// A status, and what to tell the client.
+pub struct Problem(pub StatusCode, pub String);
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let Problem(status, detail) = self;
+        let title = status.canonical_reason();
+        let body = json!({
+            "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail
+        });
+        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, kind, Json(body)).into_response()
+    }
+}
+
+impl From<PoolError> for Problem {
+    fn from(_: PoolError) -> Problem {
+        Problem(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer".to_owned())
+    }
+}
+
+impl From<tokio_postgres::Error> for Problem {
+    fn from(_: tokio_postgres::Error) -> Problem {
+        Problem(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer".to_owned())
+    }
+}

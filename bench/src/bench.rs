@@ -1,0 +1,286 @@
+//! One run of suites: what they share, and where their results go.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, ensure};
+use clap::Args;
+use indicatif::{ProgressBar, ProgressStyle};
+
+use crate::load::{self, Load, Outcome};
+use crate::machine::Machine;
+use crate::requests::Requests;
+use crate::results::{Metric, Recorder, Results};
+use crate::stage::Stage;
+use crate::suites::Suite;
+use crate::systems::{Running, System};
+use crate::{answers, folder, programs, report, usage};
+
+/// How words and users there are.
+const ROWS: u64 = 100_000;
+
+/// How to measure.
+#[derive(Args, Clone, Debug)]
+pub struct Settings {
+    /// How often everything is measured; each time the systems are in another order
+    #[arg(long, default_value_t = 3)]
+    pub rounds: usize,
+
+    /// How long one measurement takes
+    #[arg(long, default_value_t = 2.0)]
+    pub seconds: f64,
+
+    /// What to measure [default: all that this machine can run]
+    #[arg(long, value_enum, value_delimiter = ',')]
+    pub systems: Vec<System>,
+
+    /// See whether all this works, in a minute, without Python; the numbers mean nothing
+    #[arg(long)]
+    pub quick: bool,
+}
+
+impl Settings {
+    fn resolved(mut self) -> Settings {
+        if self.quick {
+            (self.rounds, self.seconds) = (1, 0.2);
+        }
+        if self.systems.is_empty() {
+            self.systems = match self.quick {
+                true => vec![System::Katas, System::Axum],
+                false => System::SERVERS.into(),
+            };
+        }
+        self.systems.retain(|system| system.is_available());
+        self.systems.sort();
+        self.systems.dedup();
+        self
+    }
+
+    /// How long one measurement takes.
+    pub fn duration(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds)
+    }
+
+    /// All of these, or only the first one when it is only about whether it works.
+    pub fn some<'a, T>(&self, all: &'a [T]) -> &'a [T] {
+        if self.quick { &all[..1] } else { all }
+    }
+}
+
+/// What suites measure with.
+pub struct Bench {
+    /// How to measure.
+    pub settings: Settings,
+    /// The database.
+    pub stage: Stage,
+    /// The load generator.
+    pub oha: PathBuf,
+    bar: ProgressBar,
+}
+
+/// Runs suites, writes what they find, and prints their tables.
+pub async fn run(settings: Settings, suites: &[Suite]) -> anyhow::Result<()> {
+    let settings = settings.resolved();
+    ensure!(!settings.systems.is_empty() && settings.rounds > 0, "there is nothing to measure");
+    let bench = Bench::prepare(settings).await?;
+    let machine = Machine::here(bench.stage.postgres.description())?;
+    for suite in suites {
+        let measurements = suite.run(&bench).await.with_context(|| format!("{suite:?}"))?.0;
+        let Settings { rounds, seconds, .. } = bench.settings;
+        let results =
+            Results { suite: *suite, machine: machine.clone(), rounds, seconds, measurements };
+        // What means nothing is not for the report to find.
+        let folder = if bench.settings.quick { folder().join("quick") } else { folder() };
+        report::keep(&results, &folder)?;
+        let table = report::table(&results);
+        bench.bar.suspend(|| println!("\n{} on {}\n\n{table}", suite.name(), machine.describe()));
+    }
+    bench.bar.finish_and_clear();
+    Ok(())
+}
+
+impl Bench {
+    async fn prepare(settings: Settings) -> anyhow::Result<Bench> {
+        std::fs::create_dir_all(folder())?;
+        let bar = ProgressBar::new(0);
+        let style = ProgressStyle::with_template("{elapsed_precise} {bar:20} {pos}/{len} {msg}");
+        bar.set_style(style?);
+        bar.enable_steady_tick(Duration::from_millis(500));
+        bar.set_message("the load generator");
+        let oha = programs::oha()?;
+        for system in &settings.systems {
+            bar.set_message(system.label());
+            system.install()?;
+        }
+        bar.set_message("components and database");
+        let stage = Stage::prepare(if settings.quick { 2_000 } else { ROWS }).await?;
+        Ok(Bench { settings, stage, oha, bar })
+    }
+
+    /// Tells that so many steps are ahead.
+    pub fn expect(&self, steps: usize) {
+        self.bar.inc_length(steps as u64);
+    }
+
+    /// Tells which step begins.
+    pub fn step(&self, what: &str) {
+        self.bar.set_message(what.to_owned());
+        self.bar.inc(1);
+    }
+
+    /// Starts all systems. They answer alike, or else this fails.
+    pub async fn start(&self) -> anyhow::Result<Vec<Running>> {
+        let mut systems = Vec::new();
+        for system in &self.settings.systems {
+            self.bar.set_message(format!("{} starts", system.label()));
+            systems.push(system.start(&self.stage).await?);
+        }
+        if let Some((first, others)) = systems.split_first() {
+            for other in others {
+                let (ours, peer) = (first.base(), other.base());
+                let compared = tokio::task::spawn_blocking(move || answers::compare(&ours, &peer));
+                compared.await?.with_context(|| other.system.label())?;
+            }
+        }
+        Ok(systems)
+    }
+
+    /// Each round's order of the systems: everybody is first once.
+    pub fn rounds<'s>(
+        &self,
+        systems: &'s [Running],
+    ) -> impl Iterator<Item = &'s Running> + use<'s> {
+        let rounds = self.settings.rounds;
+        (0..rounds).flat_map(move |round| {
+            systems.iter().cycle().skip(round % systems.len().max(1)).take(systems.len())
+        })
+    }
+
+    /// Has systems fill their pools: each connection to PostgreSQL costs both sides some
+    /// milliseconds of hashing, once.
+    pub async fn warm(
+        &self,
+        systems: &[Running],
+        requests: &Requests,
+        connections: u64,
+    ) -> anyhow::Result<()> {
+        for running in systems {
+            self.bar.set_message(format!("{}, {} warms up", requests.name, running.system.label()));
+            let load = Load { connections, rate: None, duration: self.settings.duration() };
+            load::send(&self.oha, &requests.to(running)?, load).await?;
+        }
+        Ok(())
+    }
+
+    /// Sends requests to a system, after a moment of the same as fast as it can.
+    pub async fn send(
+        &self,
+        running: &Running,
+        requests: &Requests,
+        load: Load,
+    ) -> anyhow::Result<Outcome> {
+        let label = running.system.label();
+        self.step(&format!("{}, {} connections, {label}", requests.name, load.connections));
+        let prepared = requests.to(running)?;
+        let warm = Load { rate: None, duration: self.settings.duration() / 10, ..load };
+        load::send(&self.oha, &prepared, warm).await?;
+        if requests.writes {
+            self.stage.clean().await?;
+        }
+        let before = self.cpu(running).await?;
+        let mut outcome = load::send(&self.oha, &prepared, load).await.with_context(|| label)?;
+        let after = self.cpu(running).await?;
+        let answers = outcome.rate * load.duration.as_secs_f64();
+        if answers > 0.0 {
+            outcome.cpu = Some([0, 1].map(|which| (after[which] - before[which]) / answers));
+        }
+        if outcome.failed > 0 {
+            let failures = outcome.failures.join(", ");
+            self.bar.suspend(|| eprintln!("{}, {label}: {failures}", requests.name));
+        }
+        Ok(outcome)
+    }
+
+    /// The microseconds of processor time that the service and PostgreSQL have taken so far.
+    async fn cpu(&self, running: &Running) -> anyhow::Result<[f64; 2]> {
+        let processes = [running.process(), self.stage.postgres.process()];
+        let usage = tokio::task::spawn_blocking(move || {
+            processes.map(|process| usage::of(process.context("it has ended")?))
+        });
+        let [service, database] = usage.await?;
+        Ok([service?, database?].map(|usage| usage.cpu.as_secs_f64() * 1e6))
+    }
+
+    /// A closed loop: how much each system can do, with each number of connections.
+    pub async fn saturate(
+        &self,
+        systems: &[Running],
+        requests: &Requests,
+        connections: &[u64],
+        recorder: &mut Recorder,
+    ) -> anyhow::Result<()> {
+        let connections = self.settings.some(connections);
+        self.warm(systems, requests, connections.iter().copied().max().unwrap_or(1)).await?;
+        self.expect(self.settings.rounds * systems.len() * connections.len());
+        for running in self.rounds(systems) {
+            for &connections in connections {
+                let load = Load { connections, rate: None, duration: self.settings.duration() };
+                let outcome = self.send(running, requests, load).await?;
+                record(recorder, running.system, requests.name, connections, &outcome);
+            }
+        }
+        Ok(())
+    }
+
+    /// An open loop at one rate for all: half of what the slowest can do. And, for each system, at
+    /// 70 % of what it can do itself. The scenarios are called `…-same` and `…-own`.
+    pub async fn pace(
+        &self,
+        systems: &[Running],
+        requests: &Requests,
+        connections: u64,
+        recorder: &mut Recorder,
+    ) -> anyhow::Result<()> {
+        let capacity = |system| recorder.capacity(system, requests.name).map(|it| it.median);
+        let capacities: Vec<_> =
+            systems.iter().filter_map(|it| Some((it.system, capacity(it.system)?))).collect();
+        let slowest = capacities.iter().map(|it| it.1).fold(f64::INFINITY, f64::min);
+        self.expect(2 * self.settings.rounds * systems.len());
+        for running in self.rounds(systems) {
+            let own = capacities.iter().find(|it| it.0 == running.system);
+            let own = own.context("its capacity is not known")?.1;
+            for (name, rate) in [("same", slowest / 2.0), ("own", 0.7 * own)] {
+                let rate = rate.max(1.0);
+                let duration = self.settings.duration();
+                let load = Load { connections, rate: Some(rate), duration };
+                let outcome = self.send(running, requests, load).await?;
+                let scenario = format!("{}-{name}", requests.name);
+                recorder.add(running.system, &scenario, connections, Metric::Asked, rate);
+                record(recorder, running.system, &scenario, connections, &outcome);
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Notes all that one measurement has found.
+pub fn record(
+    recorder: &mut Recorder,
+    system: System,
+    scenario: &str,
+    parameter: u64,
+    outcome: &Outcome,
+) {
+    let metrics = [Metric::P50, Metric::P90, Metric::P99, Metric::P999];
+    for (metric, value) in metrics.into_iter().zip(outcome.latency) {
+        recorder.add(system, scenario, parameter, metric, value);
+    }
+    let cpu = [Metric::ServiceCpu, Metric::DatabaseCpu]
+        .into_iter()
+        .zip(outcome.cpu.into_iter().flatten());
+    for (metric, value) in cpu {
+        recorder.add(system, scenario, parameter, metric, value);
+    }
+    recorder.add(system, scenario, parameter, Metric::Rate, outcome.rate);
+    recorder.add(system, scenario, parameter, Metric::Failed, outcome.failed as f64);
+}

@@ -1,0 +1,342 @@
+//! The tables of each suite, in Markdown: medians, with the least and the most of all rounds.
+
+use std::fmt::Write;
+
+use crate::results::{Metric, Results};
+use crate::statistics::Spread;
+use crate::suites::{LOADS, PROBES, Suite};
+use crate::systems::System;
+
+/// The tables of a suite.
+pub fn of(results: &Results) -> String {
+    match results.suite {
+        Suite::Reads => reads(results),
+        Suite::Writes => paced(results, "add", "words added/s"),
+        Suite::Mixed => mixed(results),
+        Suite::Probes => probes(results),
+        Suite::Cold => cold(results),
+        Suite::Scale => scale(results),
+        Suite::Ingest => ingest(results),
+    }
+}
+
+struct Table(Vec<Vec<String>>);
+
+impl Table {
+    fn new<const N: usize>(head: [&str; N]) -> Table {
+        Table(vec![head.map(str::to_owned).into()])
+    }
+
+    fn row(&mut self, cells: impl Into<Vec<String>>) {
+        self.0.push(cells.into());
+    }
+
+    fn text(&self) -> String {
+        let mut text = String::new();
+        for (index, row) in self.0.iter().enumerate() {
+            // Writing to a string cannot fail.
+            let _ = writeln!(text, "| {} |", row.join(" | "));
+            if index == 0 {
+                let _ = writeln!(text, "|{}", " --- |".repeat(row.len()));
+            }
+        }
+        text
+    }
+}
+
+/// 12,345 or 1.23: three digits at least.
+pub fn number(value: f64) -> String {
+    let digits = match value {
+        _ if value >= 100.0 => format!("{value:.0}"),
+        _ if value >= 10.0 => format!("{value:.1}"),
+        _ => format!("{value:.2}"),
+    };
+    let (whole, rest) = digits.split_once('.').unwrap_or((&digits, ""));
+    let mut grouped = String::new();
+    for (index, digit) in whole.chars().enumerate() {
+        if index > 0 && (whole.len() - index) % 3 == 0 {
+            grouped.push(',');
+        }
+        grouped.push(digit);
+    }
+    if rest.is_empty() { grouped } else { format!("{grouped}.{rest}") }
+}
+
+fn mebibytes(bytes: f64) -> String {
+    number(bytes / f64::from(1 << 20))
+}
+
+fn spread(spread: Option<Spread>) -> String {
+    spread.map_or_else(
+        || "–".to_owned(),
+        |it| format!("{} ({}–{})", number(it.median), number(it.least), number(it.most)),
+    )
+}
+
+fn median(spread: Option<Spread>) -> String {
+    spread.map_or_else(|| "–".to_owned(), |it| number(it.median))
+}
+
+/// How many times what gunicorn does.
+fn ratio(results: &Results, system: System, scenario: &str) -> String {
+    let base = results.capacity(System::Gunicorn, scenario);
+    match (results.capacity(system, scenario), base) {
+        (Some(own), Some(base)) if base.median > 0.0 => {
+            format!("{:.1} ×", own.median / base.median)
+        }
+        _ => "–".to_owned(),
+    }
+}
+
+fn failed(results: &Results, system: System) -> String {
+    let of = results.measurements.iter().filter(|it| it.system == system);
+    let failed = of.filter(|it| it.metric == Metric::Failed).flat_map(|it| &it.values);
+    format!("{:.0}", failed.sum::<f64>())
+}
+
+/// Half and 99 % of the requests of a scenario took at most this.
+fn latency(results: &Results, system: System, scenario: &str) -> String {
+    let parameter = results.parameters(scenario).first().copied().unwrap_or_default();
+    let get = |metric| median(results.get(system, scenario, parameter, metric));
+    format!("{} / {}", get(Metric::P50), get(Metric::P99))
+}
+
+/// What an answer takes of the processors, with 64 connections at saturation.
+fn cpu(results: &Results, system: System, scenario: &str) -> String {
+    let parameters = results.parameters(scenario);
+    let parameter = if parameters.contains(&64) { 64 } else { parameters[0] };
+    let get = |metric| {
+        let spread = results.get(system, scenario, parameter, metric);
+        spread.map_or_else(|| "–".to_owned(), |it| format!("{:.0}", it.median))
+    };
+    format!("{} / {}", get(Metric::ServiceCpu), get(Metric::DatabaseCpu))
+}
+
+/// The rate that all were asked for.
+fn asked(results: &Results, scenario: &str) -> String {
+    let found = results.measurements.iter();
+    let mut found = found.filter(|it| it.scenario == scenario && it.metric == Metric::Asked);
+    found.next().map_or_else(String::new, |it| number(it.values[0]))
+}
+
+fn paced(results: &Results, scenario: &str, title: &str) -> String {
+    let same = format!("{scenario}-same");
+    let own = format!("{scenario}-own");
+    let same_title = format!("ms at {}/s, p50 / p99", asked(results, &same));
+    let mut table = Table::new([
+        "system",
+        title,
+        "of gunicorn",
+        &same_title,
+        "ms at 70 %, p50 / p99",
+        "processor time, µs: service / PostgreSQL",
+        "failed",
+    ]);
+    for system in results.systems() {
+        if let Some(capacity) = results.capacity(system, scenario) {
+            table.row([
+                system.label().to_owned(),
+                spread(Some(capacity)),
+                ratio(results, system, scenario),
+                latency(results, system, &same),
+                latency(results, system, &own),
+                cpu(results, system, scenario),
+                failed(results, system),
+            ]);
+        }
+    }
+    table.text()
+}
+
+fn reads(results: &Results) -> String {
+    let head = ["system", "users/s", "of gunicorn", "lists of 100/s", "totals/s, no database"];
+    let mut table = Table::new(head);
+    for system in results.systems() {
+        table.row([
+            system.label().to_owned(),
+            spread(results.capacity(system, "user")),
+            ratio(results, system, "user"),
+            spread(results.capacity(system, "list")),
+            spread(results.capacity(system, "spend")),
+        ]);
+    }
+    format!("{}\n{}", paced(results, "look", "words looked up/s"), table.text())
+}
+
+fn mixed(results: &Results) -> String {
+    let rate = format!("at {}/s: look, p50 / p99 ms", asked(results, "same"));
+    let mut table =
+        Table::new(["system", "requests/s", "of gunicorn", &rate, "list", "add", "failed"]);
+    for system in results.systems() {
+        table.row([
+            system.label().to_owned(),
+            spread(results.capacity(system, "all")),
+            ratio(results, system, "all"),
+            latency(results, system, "look-same"),
+            latency(results, system, "list-same"),
+            latency(results, system, "add-same"),
+            failed(results, system),
+        ]);
+    }
+    table.text()
+}
+
+fn probes(results: &Results) -> String {
+    let head =
+        ["load", "system", "liveness, p99 ms", "readiness", "`/health`", "missed", "refused"];
+    let mut table = Table::new(head);
+    for load in LOADS {
+        for system in results.systems() {
+            let scenarios = PROBES.map(|probe| format!("{load}/{probe}"));
+            let p99 = |scenario: &String| spread(results.get(system, scenario, 0, Metric::P99));
+            let [live, ready, health] = scenarios.each_ref().map(p99);
+            let share = |metric| {
+                let counts = scenarios.each_ref().map(|scenario| {
+                    let count = |metric| total(results, system, scenario, metric);
+                    format!("{:.1}", 100.0 * count(metric) / count(Metric::Sent).max(1.0))
+                });
+                format!("{} %", counts.join(" / "))
+            };
+            let (missed, refused) = (share(Metric::Missed), share(Metric::Refused));
+            let label = system.label().to_owned();
+            table.row([load.to_owned(), label, live, ready, health, missed, refused]);
+        }
+    }
+    table.text()
+}
+
+/// The sum of all rounds.
+fn total(results: &Results, system: System, scenario: &str, metric: Metric) -> f64 {
+    let found = results
+        .measurements
+        .iter()
+        .filter(|it| it.system == system && it.scenario == scenario && it.metric == metric);
+    found.flat_map(|it| &it.values).sum()
+}
+
+fn cold(results: &Results) -> String {
+    let head = [
+        "system",
+        "first answer after, ms",
+        "nothing compiled before",
+        "memory idle, MiB",
+        "the most under load, MiB",
+    ];
+    let mut table = Table::new(head);
+    for system in results.systems() {
+        let memory = |scenario| {
+            let bytes = results.get(system, scenario, 0, Metric::Bytes);
+            bytes.map_or_else(|| "–".to_owned(), |it| mebibytes(it.median))
+        };
+        table.row([
+            system.label().to_owned(),
+            spread(results.get(system, "ready", 0, Metric::Time)),
+            spread(results.get(system, "uncompiled", 0, Metric::Time)),
+            memory("memory/idle"),
+            memory("memory/loaded"),
+        ]);
+    }
+    format!("{}\n{}", table.text(), components(results))
+}
+
+fn components(results: &Results) -> String {
+    let head = ["component", "size, KB", "first request, ms: katas", "later", "Spin", "later"];
+    let mut table = Table::new(head);
+    let sizes = results
+        .measurements
+        .iter()
+        .filter_map(|it| Some((it.scenario.strip_suffix("/size")?, it.values.first()?)));
+    for (id, size) in sizes {
+        let time =
+            |system, which| median(results.get(system, &format!("{id}/{which}"), 0, Metric::Time));
+        table.row([
+            format!("`{id}`"),
+            number(size / 1e3),
+            time(System::Katas, "first"),
+            time(System::Katas, "later"),
+            time(System::Spin, "first"),
+            time(System::Spin, "later"),
+        ]);
+    }
+    table.text()
+}
+
+fn scale(results: &Results) -> String {
+    let systems: Vec<_> = results.systems().into_iter().filter(|it| *it != System::Pools).collect();
+    let mut head = vec!["connections".to_owned()];
+    head.extend(systems.iter().map(|it| format!("{}: requests/s, p99 ms", it.label())));
+    let mut curve = Table(vec![head]);
+    for connections in results.parameters("look") {
+        let mut row = vec![connections.to_string()];
+        row.extend(systems.iter().map(|&system| {
+            let get = |metric| median(results.get(system, "look", connections, metric));
+            format!("{}, {}", get(Metric::Rate), get(Metric::P99))
+        }));
+        curve.row(row);
+    }
+    format!("{}\n{}", curve.text(), limited(results))
+}
+
+fn limited(results: &Results) -> String {
+    let head = [
+        "instances",
+        "connections wanted",
+        "granted",
+        "refused",
+        "`katas`: answers/s",
+        "refused/s",
+    ];
+    let mut table = Table::new(head);
+    for instances in results.parameters("pools") {
+        let pools = |metric| results.get(System::Pools, "pools", instances, metric);
+        let (granted, refused) = (pools(Metric::Connections), pools(Metric::Refused));
+        let wanted = granted.map_or(0.0, |it| it.median) + refused.map_or(0.0, |it| it.median);
+        let katas = |metric| median(results.get(System::Katas, "instances", instances, metric));
+        let whole = |spread: Option<Spread>| format!("{:.0}", spread.map_or(0.0, |it| it.median));
+        table.row([
+            instances.to_string(),
+            format!("{wanted:.0}"),
+            whole(granted),
+            whole(refused),
+            katas(Metric::Rate),
+            katas(Metric::Failed),
+        ]);
+    }
+    table.text()
+}
+
+fn ingest(results: &Results) -> String {
+    let mut table = Table::new(["rows", "MB", "system", "rows/s", "MB/s", "the most memory, MiB"]);
+    for rows in results.parameters("load") {
+        for system in results.systems() {
+            let get = |scenario, metric| results.get(system, scenario, rows, metric);
+            let size = get("load", Metric::Bytes).map_or(0.0, |it| it.median) / 1e6;
+            let seconds = get("load", Metric::Time).map_or(f64::NAN, |it| it.median) / 1e3;
+            let memory = get("memory", Metric::Bytes);
+            table.row([
+                number(f64::from(u32::try_from(rows).unwrap_or(u32::MAX))),
+                number(size),
+                system.label().to_owned(),
+                spread(get("load", Metric::Rows)),
+                number(size / seconds),
+                memory.map_or_else(|| "–".to_owned(), |it| mebibytes(it.median)),
+            ]);
+        }
+    }
+    table.text()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_have_three_digits_and_groups() {
+        let texts = [(0.123, "0.12"), (9.876, "9.88"), (12.34, "12.3"), (999.9, "1,000")];
+        for (value, text) in texts {
+            assert_eq!(number(value), text);
+        }
+        assert_eq!(number(1_234_567.0), "1,234,567");
+        assert_eq!(number(123.4), "123");
+    }
+}
