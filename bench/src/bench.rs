@@ -40,20 +40,23 @@ pub struct Settings {
 }
 
 impl Settings {
-    fn resolved(mut self) -> Settings {
+    fn resolved(mut self) -> anyhow::Result<Settings> {
         if self.quick {
             (self.rounds, self.seconds) = (1, 0.2);
+        }
+        for system in &self.systems {
+            ensure!(system.is_available(), "{} is not on this machine", system.label());
         }
         if self.systems.is_empty() {
             self.systems = match self.quick {
                 true => vec![System::Katas, System::Axum],
-                false => System::SERVERS.into(),
+                false => System::SERVERS.into_iter().filter(|it| it.is_available()).collect(),
             };
         }
-        self.systems.retain(|system| system.is_available());
         self.systems.sort();
         self.systems.dedup();
-        self
+        ensure!(self.rounds > 0 && self.seconds > 0.0, "there is nothing to measure");
+        Ok(self)
     }
 
     /// How long one measurement takes.
@@ -80,9 +83,7 @@ pub struct Bench {
 
 /// Runs suites, writes what they find, and prints their tables.
 pub async fn run(settings: Settings, suites: &[Suite]) -> anyhow::Result<()> {
-    let settings = settings.resolved();
-    ensure!(!settings.systems.is_empty() && settings.rounds > 0, "there is nothing to measure");
-    let bench = Bench::prepare(settings).await?;
+    let bench = Bench::prepare(settings.resolved()?).await?;
     let machine = Machine::here(bench.stage.postgres.description())?;
     for suite in suites {
         let measurements = suite.run(&bench).await.with_context(|| format!("{suite:?}"))?.0;
@@ -130,8 +131,16 @@ impl Bench {
 
     /// Starts all systems. They answer alike, or else this fails.
     pub async fn start(&self) -> anyhow::Result<Vec<Running>> {
+        self.start_those(|_| true).await
+    }
+
+    /// The same for those of the systems that are `wanted`.
+    pub async fn start_those(
+        &self,
+        wanted: impl Fn(System) -> bool,
+    ) -> anyhow::Result<Vec<Running>> {
         let mut systems = Vec::new();
-        for system in &self.settings.systems {
+        for system in self.settings.systems.iter().filter(|it| wanted(**it)) {
             self.bar.set_message(format!("{} starts", system.label()));
             systems.push(system.start(&self.stage).await?);
         }

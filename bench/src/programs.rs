@@ -60,6 +60,13 @@ pub fn python(program: &str) -> PathBuf {
     folder().join("python/bin").join(program)
 }
 
+/// Whether there is a Python to make an environment with.
+pub fn has_python() -> bool {
+    let mut ask = Command::new("python3");
+    ask.arg("--version");
+    complete(ask).is_ok()
+}
+
 /// Makes an environment for Python with the peer's requirements.
 pub fn install_python() -> anyhow::Result<()> {
     let environment = folder().join("python");

@@ -94,7 +94,12 @@ impl Results {
 
     /// Writes them where [`Results::read`] finds them.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
-        let text = serde_json::to_string_pretty(self)? + "\n";
+        let lines = self.measurements.iter().map(serde_json::to_string);
+        let lines = lines.collect::<Result<Vec<_>, _>>()?.join(",\n    ");
+        let head = serde_json::to_string_pretty(&Results { measurements: vec![], ..self.clone() })?;
+        // A line for each: what has changed can be seen.
+        let list = format!("\"measurements\": [\n    {lines}\n  ]");
+        let text = head.replace("\"measurements\": []", &list) + "\n";
         fs::write(path, text).with_context(|| format!("{}", path.display()))
     }
 

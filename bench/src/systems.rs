@@ -79,6 +79,7 @@ impl System {
     pub fn is_available(self) -> bool {
         match self {
             System::Spin => spin::ensure_installed().is_ok(),
+            System::Uvicorn | System::Gunicorn => programs::has_python(),
             _ => true,
         }
     }

@@ -17,13 +17,16 @@ use crate::{folder, programs, usage};
 /// How many rows the files have. The largest file is just under the 64 MiB that are accepted.
 const ROWS: &[u64] = &[10_000, 100_000, 1_000_000];
 
+/// What the same file is copied into.
+const COPIED: &str = "CREATE TABLE IF NOT EXISTS public.copied \
+     (day text, customer text, city text, item text)";
+
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     let mut recorder = Recorder::default();
     let psql = programs::postgres("psql");
-    let systems = bench.start().await?;
-    let systems: Vec<_> = systems.iter().filter(|it| it.system.runs_components()).collect();
+    let systems = bench.start_those(System::runs_components).await?;
     let client = bench.stage.administrator().await?;
-    client.batch_execute("CREATE TABLE IF NOT EXISTS public.copied (day text, customer text, city text, item text)").await?;
+    client.batch_execute(COPIED).await?;
     for &rows in bench.settings.some(ROWS) {
         let file = csv(rows)?;
         let size = fs::metadata(&file)?.len();

@@ -17,10 +17,7 @@ pub struct Child {
 impl Child {
     /// Starts the child. `last` is what it is sent when this process dies. Its standard error comes
     /// back when the command says that it is piped.
-    pub fn spawn(
-        mut command: Command,
-        last: Signal,
-    ) -> io::Result<(Child, Option<ChildStderr>)> {
+    pub fn spawn(mut command: Command, last: Signal) -> io::Result<(Child, Option<ChildStderr>)> {
         die_with_parent(&mut command, last);
         // A thread that lives for as long as the child does.
         let (started, start) = mpsc::channel();
