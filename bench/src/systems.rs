@@ -195,7 +195,8 @@ async fn start_spin(stage: &Stage, address: SocketAddr) -> anyhow::Result<Spin> 
         ("database_url".to_owned(), stage.url()),
         ("database_host".to_owned(), stage.host()),
     ]);
-    Spin::start(&root().join("spin.toml"), &state, address, &variables, Arc::new(|_| ())).await
+    let log = Arc::new(|_: &str| ());
+    Spin::start(&root().join("spin.toml"), &state, address, &variables, &[], log).await
 }
 
 enum Process {
