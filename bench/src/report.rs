@@ -39,14 +39,10 @@ pub fn write() -> anyhow::Result<()> {
         let results = Results::read(&file)?;
         keep(&results, &target)?;
     }
-    let page = page();
-    let text = fs::read_to_string(&page).with_context(|| format!("{}", page.display()))?;
-    fs::write(&page, with_tables(&text)?)?;
+    for (path, text) in pages()? {
+        fs::write(&path, text).with_context(|| format!("{}", path.display()))?;
+    }
     Ok(())
-}
-
-fn page() -> PathBuf {
-    root().join("docs/PERFORMANCE.md")
 }
 
 /// Where results are that have been published.
@@ -54,26 +50,39 @@ fn published() -> PathBuf {
     root().join("docs/performance")
 }
 
-/// The page with the tables that the published results give, each between two comments:
-/// `<!-- bench reads -->` and `<!-- end -->`.
-fn with_tables(page: &str) -> anyhow::Result<String> {
-    let mut text = page.to_owned();
-    for suite in Suite::ALL {
-        let begin = format!("<!-- bench {} -->\n", suite.name());
-        let (before, rest) = text.split_once(&begin).with_context(|| format!("no {begin}"))?;
-        let (_, after) = rest.split_once("<!-- end -->").context("a table does not end")?;
-        let results = Results::read(&published().join(format!("{}.json", suite.name())))?;
-        let Results { machine, rounds, seconds, .. } = &results;
-        let caption = format!(
-            "{}; {}; {rounds} rounds of {seconds} s; load average {:.1} when it began.",
-            machine.day,
-            machine.describe(),
-            machine.load
-        );
-        let table = tables::of(&results);
-        text = format!("{before}{begin}\n{table}\n{caption}\n\n<!-- end -->{after}");
+fn results(suite: Suite) -> anyhow::Result<Results> {
+    Results::read(&published().join(format!("{}.json", suite.name())))
+}
+
+/// The pages with what the published results give.
+fn pages() -> anyhow::Result<[(PathBuf, String); 2]> {
+    let [story, readme] = ["docs/PERFORMANCE.md", "README.md"].map(|page| root().join(page));
+    let mut text = fs::read_to_string(&story)?;
+    for &suite in Suite::ALL {
+        text = filled(&text, suite.name(), &captioned(&results(suite)?))?;
     }
-    Ok(text)
+    let [reads, probes, cold] = [Suite::Reads, Suite::Probes, Suite::Cold].map(results);
+    let figures = tables::figures(&reads?, &probes?, &cold?);
+    let figures = filled(&fs::read_to_string(&readme)?, "figures", &figures)?;
+    Ok([(story, text), (readme, figures)])
+}
+
+fn captioned(results: &Results) -> String {
+    let Results { machine, rounds, seconds, .. } = results;
+    let (table, day, load) = (tables::of(results), &machine.day, machine.load);
+    let machine = machine.describe();
+    format!(
+        "{table}\n{day}; {machine}; {rounds} rounds of {seconds} s; load average {load:.1} when it \
+         began.\n"
+    )
+}
+
+/// The page with this between two comments, `<!-- bench name -->` and `<!-- end -->`.
+fn filled(page: &str, name: &str, text: &str) -> anyhow::Result<String> {
+    let begin = format!("<!-- bench {name} -->\n");
+    let (before, rest) = page.split_once(&begin).with_context(|| format!("no {begin}"))?;
+    let (_, after) = rest.split_once("<!-- end -->").context("a table does not end")?;
+    Ok(format!("{before}{begin}\n{text}\n<!-- end -->{after}"))
 }
 
 #[cfg(test)]
@@ -81,16 +90,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_page_has_the_tables_of_the_published_results() {
-        let text = fs::read_to_string(page()).unwrap();
-        assert_eq!(with_tables(&text).unwrap(), text, "run the bench's `report`");
+    fn the_pages_have_the_tables_of_the_published_results() {
+        for (path, text) in pages().unwrap() {
+            assert_eq!(fs::read_to_string(path).unwrap(), text, "run the bench's `report`");
+        }
     }
 
     #[test]
     fn the_charts_are_those_of_the_published_results() {
         for suite in Suite::ALL {
-            let results = published().join(format!("{}.json", suite.name()));
-            let picture = pictures::of(&Results::read(&results).unwrap()).unwrap();
+            let picture = pictures::of(&results(*suite).unwrap()).unwrap();
             let published = published().join(format!("{}.svg", suite.name()));
             assert!(fs::read_to_string(published).unwrap() == picture, "{}", suite.name());
         }

@@ -20,6 +20,33 @@ pub fn of(results: &Results) -> String {
     }
 }
 
+/// What matters most, a line for each system.
+pub fn figures(reads: &Results, probes: &Results, cold: &Results) -> String {
+    let mut table = Table::new([
+        "",
+        "words looked up/s",
+        "of gunicorn",
+        "liveness meanwhile, p99 ms",
+        "missed",
+        "first answer after, ms",
+        "memory under load, MiB",
+    ]);
+    for system in reads.systems() {
+        let Some(capacity) = reads.capacity(system, "look") else { continue };
+        let memory = cold.get(system, "memory/loaded", 0, Metric::Bytes);
+        table.row([
+            system.label().to_owned(),
+            number(capacity.median),
+            ratio(reads, system, "look"),
+            median(probes.get(system, "reads/live", 0, Metric::P99)),
+            format!("{:.1} %", share(probes, system, "reads/live", Metric::Missed)),
+            median(cold.get(system, "ready", 0, Metric::Time)),
+            memory.map_or_else(|| "–".to_owned(), |it| mebibytes(it.median)),
+        ]);
+    }
+    table.text()
+}
+
 struct Table(Vec<Vec<String>>);
 
 impl Table {
@@ -190,19 +217,24 @@ fn probes(results: &Results) -> String {
             let scenarios = PROBES.map(|probe| format!("{load}/{probe}"));
             let p99 = |scenario: &String| spread(results.get(system, scenario, 0, Metric::P99));
             let [live, ready, health] = scenarios.each_ref().map(p99);
-            let share = |metric| {
-                let counts = scenarios.each_ref().map(|scenario| {
-                    let count = |metric| total(results, system, scenario, metric);
-                    format!("{:.1}", 100.0 * count(metric) / count(Metric::Sent).max(1.0))
-                });
-                format!("{} %", counts.join(" / "))
+            let shares = |metric| {
+                let shares = scenarios
+                    .each_ref()
+                    .map(|scenario| format!("{:.1}", share(results, system, scenario, metric)));
+                format!("{} %", shares.join(" / "))
             };
-            let (missed, refused) = (share(Metric::Missed), share(Metric::Refused));
+            let (missed, refused) = (shares(Metric::Missed), shares(Metric::Refused));
             let label = system.label().to_owned();
             table.row([load.to_owned(), label, live, ready, health, missed, refused]);
         }
     }
     table.text()
+}
+
+/// Of all probes of all rounds, in percent.
+fn share(results: &Results, system: System, scenario: &str, metric: Metric) -> f64 {
+    let count = |metric| total(results, system, scenario, metric);
+    100.0 * count(metric) / count(Metric::Sent).max(1.0)
 }
 
 /// The sum of all rounds.
