@@ -6,10 +6,11 @@ use std::time::Duration;
 use anyhow::{Context, ensure};
 use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
+use tokio::task::JoinHandle;
 
 use crate::load::{self, Load, Outcome};
 use crate::machine::Machine;
-use crate::requests::Requests;
+use crate::requests::{Prepared, Requests};
 use crate::results::{Metric, Recorder, Results};
 use crate::stage::Stage;
 use crate::suites::Suite;
@@ -208,6 +209,12 @@ impl Bench {
             self.bar.suspend(|| eprintln!("{}, {label}: {failures}", requests.name));
         }
         Ok(outcome)
+    }
+
+    /// Sends requests meanwhile.
+    pub fn spawn(&self, requests: Prepared, load: Load) -> JoinHandle<anyhow::Result<Outcome>> {
+        let oha = self.oha.clone();
+        tokio::spawn(async move { load::send(&oha, &requests, load).await })
     }
 
     /// The microseconds of processor time that the service and PostgreSQL have taken so far.

@@ -21,7 +21,7 @@ use crate::requests::Prepared;
 /// The version of oha that is installed.
 pub const VERSION: &str = "1.16.0";
 
-/// How long a probe may take: what `timeoutSeconds` is in the manifests, and Kubernetes' default.
+/// How long a probe may take: Kubernetes' default for `timeoutSeconds`. The manifests give more.
 pub const DEADLINE: Duration = Duration::from_secs(1);
 
 /// How requests are sent.

@@ -7,7 +7,7 @@ use katas_host::manifest::Example;
 
 use crate::bench::Bench;
 use crate::folder;
-use crate::load::{self, Load};
+use crate::load::Load;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
 use crate::systems::{Running, System};
@@ -117,8 +117,7 @@ async fn memory_of(
     let look = Requests::look(&bench.stage).to(running)?;
     let idle = tokio::task::spawn_blocking(move || usage::of(process)).await??.memory;
     let load = Load { connections: 128, rate: None, duration: bench.settings.duration() };
-    let oha = bench.oha.clone();
-    let sending = tokio::spawn(async move { load::send(&oha, &look, load).await });
+    let sending = bench.spawn(look, load);
     let mut most = idle;
     while !sending.is_finished() {
         let now = tokio::task::spawn_blocking(move || usage::of(process)).await??.memory;

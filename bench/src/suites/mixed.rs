@@ -1,7 +1,7 @@
 //! Reads, lists, writes and reckoning at the same time, each on connections of its own.
 
 use crate::bench::{Bench, record};
-use crate::load::{self, Load, Outcome};
+use crate::load::{Load, Outcome};
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
 use crate::systems::Running;
@@ -56,8 +56,7 @@ async fn send(
         let prepared = requests.to(running)?;
         let rate = rate.map(|rate| rate * share / 100.0);
         let load = Load { connections, rate, duration: bench.settings.duration() };
-        let oha = bench.oha.clone();
-        sending.push(tokio::spawn(async move { load::send(&oha, &prepared, load).await }));
+        sending.push(bench.spawn(prepared, load));
     }
     let mut outcomes = Vec::new();
     for sent in sending {

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::task::JoinHandle;
 
 use crate::bench::Bench;
-use crate::load::{self, DEADLINE, Load, Outcome, Probed};
+use crate::load::{self, DEADLINE, Load, Probed};
 use crate::requests::{Prepared, Requests};
 use crate::results::{Metric, Recorder};
 use crate::statistics::quantile;
@@ -82,7 +82,7 @@ async fn probe_under(
         .into_iter()
         .map(|(requests, connections)| {
             let load = Load { connections, rate: None, duration: before + duration + after };
-            saturate(bench.oha.clone(), requests, load)
+            bench.spawn(requests, load)
         })
         .collect();
     tokio::time::sleep(before).await;
@@ -99,10 +99,6 @@ async fn probe_under(
         sent.await??;
     }
     Ok(probed)
-}
-
-fn saturate(oha: PathBuf, requests: Prepared, load: Load) -> JoinHandle<anyhow::Result<Outcome>> {
-    tokio::spawn(async move { load::send(&oha, &requests, load).await })
 }
 
 fn probe(oha: PathBuf, url: String, duration: Duration) -> JoinHandle<anyhow::Result<Probed>> {

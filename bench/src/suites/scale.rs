@@ -8,7 +8,7 @@ use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
 use crate::bench::Bench;
-use crate::load::{self, Load};
+use crate::load::Load;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
 use crate::systems::{Running, System};
@@ -117,8 +117,7 @@ async fn saturate(
     for (number, instance) in running.iter().enumerate() {
         let prepared = look.to_number(instance, number)?;
         let load = Load { connections: POOL, rate: None, duration: bench.settings.duration() };
-        let oha = bench.oha.clone();
-        sending.push(tokio::spawn(async move { load::send(&oha, &prepared, load).await }));
+        sending.push(bench.spawn(prepared, load));
     }
     let (mut rate, mut failed) = (0.0, 0.0);
     for sent in sending {
