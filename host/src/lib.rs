@@ -7,11 +7,12 @@
 //! `wit/` and no others; PostgreSQL's values are mapped as Spin maps them, those that it cannot read
 //! included.
 //!
-//! It differs in five places, on purpose: connections have TCP_NODELAY; SIGTERM lets requests
+//! It differs in six places, on purpose: connections have TCP_NODELAY; SIGTERM lets requests
 //! finish; a guest that computes without end does not stop the others; `hostaddr` in a connection
-//! string does not lead around `allowed_outbound_hosts`; and what would hurt under Spin is told
-//! ([`Log`]): a second database connection in one request, a transaction left open, a response head
-//! sent before its body.
+//! string does not lead around `allowed_outbound_hosts`; PostgreSQL is asked once for a statement,
+//! not three times (`postgres/connection.rs`); and what would hurt under Spin is told ([`Log`]): a
+//! second database connection in one request, a transaction left open, a response head sent before
+//! its body.
 //!
 //! - [`manifest`], [`App`], [`Server`]: `spin.toml`, compiled, answering requests
 //! - [`local`]: what `katas up` needs beside that: the build and the PostgreSQL

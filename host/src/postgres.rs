@@ -1,16 +1,16 @@
 //! `spin:postgres@4.0.0` over the driver and the pool that Spin uses, with its limits: 64
-//! connections per connection string, recycled without a ROLLBACK, results of up to 128 MiB.
+//! connections per connection string, reset without a ROLLBACK, results of up to 128 MiB.
 //!
 //! Where Spin's answer is hard to understand, the log explains it.
 
 #![expect(clippy::result_large_err, reason = "the error is generated from wit/")]
 
+mod connection;
 mod convert;
 mod error;
 mod pool;
 
-use deadpool_postgres::Object;
-use futures_util::{StreamExt, pin_mut};
+use futures_util::{StreamExt, TryStreamExt, pin_mut};
 use tokio_postgres::config::Host as ServerHost;
 use tokio_postgres::{Config, Row};
 use wasmtime::component::Resource;
@@ -20,17 +20,11 @@ use crate::bindings::spin::postgres::postgres::{
 };
 use crate::state::State;
 
+pub use connection::Connection;
 pub(crate) use pool::Pools;
 
 /// The most bytes one result may have (`MAX_HOST_BUFFERED_BYTES` in Spin).
 const RESULT_LIMIT: usize = 128 << 20;
-
-/// A connection that a request has opened. Dropped with the request at the latest, it goes back to
-/// its pool.
-pub struct Connection {
-    client: Object,
-    in_transaction: bool,
-}
 
 impl Host for State {}
 
@@ -50,10 +44,7 @@ impl HostConnection for State {
             );
         }
         match self.component.pools.get(&address).await {
-            Ok(client) => {
-                let connection = Connection { client, in_transaction: false };
-                Ok(Ok(self.table.push(connection)?))
-            }
+            Ok(client) => Ok(Ok(self.table.push(Connection::new(client))?)),
             Err(error) => Ok(Err(Error::ConnectionFailed(error::debug(&error)))),
         }
     }
@@ -65,7 +56,6 @@ impl HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<RowSet, Error>> {
         let connection = self.table.get_mut(&connection)?;
-        connection.follow_transaction(&statement);
         let result = connection.query(&statement, &parameters).await;
         if let Err(Error::QueryFailed(QueryError::Text(text))) = &result
             && text.contains("type `timestamptz`")
@@ -82,13 +72,12 @@ impl HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
         let connection = self.table.get_mut(&connection)?;
-        connection.follow_transaction(&statement);
         Ok(connection.execute(&statement, &parameters).await)
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
-        if connection.in_transaction {
+        if connection.is_in_transaction() {
             self.warn(
                 "a transaction was left open: under Spin the next request continues it, and may \
                  commit it",
@@ -125,10 +114,14 @@ impl State {
 }
 
 impl Connection {
-    async fn query(&self, statement: &str, parameters: &[ParameterValue]) -> Result<RowSet, Error> {
+    async fn query(
+        &mut self,
+        statement: &str,
+        parameters: &[ParameterValue],
+    ) -> Result<RowSet, Error> {
         let parameters = convert::parameters(parameters)
             .map_err(|error| Error::BadParameter(error::debug(&error)))?;
-        let rows = self.client.query_raw(statement, parameters).await.map_err(error::structured)?;
+        let rows = self.start(statement, &parameters).await.map_err(error::structured)?;
         pin_mut!(rows);
         let mut set = RowSet { columns: Vec::new(), rows: Vec::new() };
         let mut size = size_of::<RowSet>();
@@ -149,26 +142,17 @@ impl Connection {
         Ok(set)
     }
 
-    async fn execute(&self, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
+    async fn execute(
+        &mut self,
+        statement: &str,
+        parameters: &[ParameterValue],
+    ) -> Result<u64, Error> {
         let parameters = convert::parameters(parameters)
             .map_err(|error| Error::ValueConversionFailed(error::debug(&error)))?;
-        let parameters: Vec<_> = parameters.iter().map(|it| &**it as _).collect();
-        self.client.execute(statement, &parameters).await.map_err(error::structured)
-    }
-
-    /// Keeps in mind whether a transaction is open, as far as the statements' first words tell.
-    fn follow_transaction(&mut self, statement: &str) {
-        let mut words =
-            statement.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty());
-        let mut word = || words.next().unwrap_or_default().to_ascii_uppercase();
-        match word().as_str() {
-            "BEGIN" => self.in_transaction = true,
-            "START" if word() == "TRANSACTION" => self.in_transaction = true,
-            "COMMIT" | "END" | "ABORT" => self.in_transaction = false,
-            // ROLLBACK TO a savepoint stays inside.
-            "ROLLBACK" if word() != "TO" => self.in_transaction = false,
-            _ => {}
-        }
+        let rows = self.start(statement, &parameters).await.map_err(error::structured)?;
+        pin_mut!(rows);
+        while rows.try_next().await.map_err(error::structured)?.is_some() {}
+        Ok(rows.rows_affected().unwrap_or_default())
     }
 }
 

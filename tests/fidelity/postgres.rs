@@ -271,6 +271,51 @@ fn a_used_connection_has_its_open_transaction_still() {
 }
 
 #[test]
+fn a_transaction_that_has_failed_does_not_reach_the_next_request() {
+    let app = App::probe();
+    assert_eq!(app.get("/do/leave-failed").body, "true");
+    assert_eq!(query(&app, "SELECT 1 AS it"), "it DbDataType::Int32\n[DbValue::Int32(1)]");
+    assert_eq!(execute(&app, "COMMIT"), "Ok(0)");
+}
+
+#[test]
+fn a_statement_sees_the_tables_as_they_are_now() {
+    let app = App::probe();
+    let all = "SELECT * FROM katas.shape";
+    app.sql("CREATE TABLE katas.shape AS SELECT 1 AS a; GRANT SELECT ON katas.shape TO PUBLIC");
+    assert_eq!(query(&app, all), "a DbDataType::Int32\n[DbValue::Int32(1)]");
+    app.sql("ALTER TABLE katas.shape ADD b text DEFAULT 'b'");
+    assert_eq!(
+        query(&app, all),
+        "a DbDataType::Int32, b DbDataType::Str\n[DbValue::Int32(1), DbValue::Str(\"b\")]"
+    );
+    app.sql("ALTER TABLE katas.shape DROP b, ALTER a TYPE int8");
+    assert_eq!(query(&app, all), "a DbDataType::Int64\n[DbValue::Int64(1)]");
+    app.sql("DROP TABLE katas.shape");
+    assert!(query(&app, all).contains(r#"code: "42P01""#));
+}
+
+#[test]
+fn what_a_guest_deallocates_is_prepared_again() {
+    let app = App::probe();
+    for _ in 0..2 {
+        assert_eq!(query(&app, "SELECT 1 AS it"), "it DbDataType::Int32\n[DbValue::Int32(1)]");
+        assert_eq!(execute(&app, "DEALLOCATE ALL"), "Ok(0)");
+    }
+}
+
+#[test]
+fn a_guest_may_make_up_any_number_of_statements() {
+    let app = App::probe();
+    for number in 0..210 {
+        let told = query(&app, &format!("SELECT {number} AS it"));
+        assert_eq!(told, format!("it DbDataType::Int32\n[DbValue::Int32({number})]"));
+    }
+    let kept = "SELECT (count(*) <= 100)::text AS it FROM pg_prepared_statements";
+    assert_eq!(query(&app, kept), "it DbDataType::Str\n[DbValue::Str(\"true\")]");
+}
+
+#[test]
 fn a_pool_has_64_connections() {
     let app = App::probe();
     let lock = app.hold("SELECT pg_advisory_xact_lock(1)");

@@ -46,6 +46,12 @@ impl Guest for Probe {
                 run(&connection, "INSERT INTO katas.entry (word, definition) VALUES ('left', '')");
                 answer(out, "left open");
             }
+            "leave-failed" => {
+                let connection = connect();
+                run(&connection, "BEGIN");
+                let refused = connection.execute("SELECT nope", &[]);
+                answer(out, &format!("{}", refused.is_err()));
+            }
             "commit" => {
                 run(&connect(), "COMMIT");
                 answer(out, "committed");
