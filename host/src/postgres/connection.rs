@@ -3,14 +3,17 @@
 //! Spin asks the server three times for each request: to reset the connection, to prepare the
 //! statement, to execute it. Here the reset travels with the statement, and what the connection has
 //! prepared for an earlier request is not prepared again: one question in place of three, and no
-//! parsing and planning. A guest sees the same rows and the same errors.
+//! parsing and planning. A guest sees the same rows and the same errors, but for one: when the reset
+//! finds the connection dead, Spin connects anew, before the statement. Here the statement is under
+//! way by then and may have run, so the guest is told that the connection is closed.
 
+use std::error::Error as _;
 use std::mem;
 
 use deadpool_postgres::{ClientWrapper, Object, RecyclingMethod};
 use futures_util::future::join;
 use tokio_postgres::error::SqlState;
-use tokio_postgres::types::ToSql;
+use tokio_postgres::types::{ToSql, WrongType};
 use tokio_postgres::{Error, RowStream};
 
 use super::convert::Parameter;
@@ -39,7 +42,7 @@ impl Connection {
         self.in_transaction
     }
 
-    /// Begins a statement. When there is an error, it has not run.
+    /// Begins a statement. When the server refuses it, it has not run.
     pub(super) async fn start(
         &mut self,
         statement: &str,
@@ -116,7 +119,8 @@ fn may_be_stale(error: &Error) -> bool {
                 || *code == SqlState::INVALID_SQL_STATEMENT_NAME
                 || code.code().starts_with("42")
         }
-        // A parameter that is not of the type that was expected then.
-        None => !error.is_closed(),
+        // A parameter that is not of the type that was expected then: nothing has been sent. After any
+        // other error without a code the statement may have run.
+        None => error.source().is_some_and(|cause| cause.is::<WrongType>()),
     }
 }
