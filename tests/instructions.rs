@@ -1,8 +1,7 @@
 //! What each route costs in WebAssembly instructions, beside the budget that is recorded for it.
 //!
 //! Instructions are the same on every machine, which time is not; ids and the digits of a moment move
-//! them by less than 1 %. They belong to one compiler, which `rust-toolchain.toml` pins, and to its
-//! standard library as rustup has it: built from source, it takes up to 4 % less.
+//! them by less than 1 %. They depend on the compiler, which `rust-toolchain.toml` pins.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
