@@ -55,7 +55,7 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::root;
+    use crate::paths::root;
     use crate::stage::Stage;
 
     #[tokio::test(flavor = "multi_thread")]

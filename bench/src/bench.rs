@@ -1,4 +1,4 @@
-//! One run of suites: what they share, and where their results go.
+//! What the suites share: settings, systems, load and progress.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use crate::load::{self, Load, Outcome};
-use crate::machine::Machine;
+use crate::paths::folder;
 use crate::requests::{Prepared, Requests};
-use crate::results::{Metric, Recorder, Results};
+use crate::results::{Metric, Recorder};
 use crate::stage::Stage;
-use crate::suites::Suite;
 use crate::systems::{Running, System};
-use crate::{answers, folder, programs, report, usage};
+use crate::{answers, programs, usage};
 
 /// How words and users there are.
 const ROWS: u64 = 100_000;
@@ -82,27 +81,10 @@ pub struct Bench {
     bar: ProgressBar,
 }
 
-/// Runs suites, writes what they find, and prints their tables.
-pub async fn run(settings: Settings, suites: &[Suite]) -> anyhow::Result<()> {
-    let bench = Bench::prepare(settings.resolved()?).await?;
-    let machine = Machine::here(bench.stage.postgres.description())?;
-    for suite in suites {
-        let measurements = suite.run(&bench).await.with_context(|| format!("{suite:?}"))?.0;
-        let Settings { rounds, seconds, .. } = bench.settings;
-        let results =
-            Results { suite: *suite, machine: machine.clone(), rounds, seconds, measurements };
-        // What means nothing is not for the report to find.
-        let folder = if bench.settings.quick { folder().join("quick") } else { folder() };
-        report::keep(&results, &folder)?;
-        let table = report::table(&results);
-        bench.bar.suspend(|| println!("\n{} on {}\n\n{table}", suite.name(), machine.describe()));
-    }
-    bench.bar.finish_and_clear();
-    Ok(())
-}
-
 impl Bench {
-    async fn prepare(settings: Settings) -> anyhow::Result<Bench> {
+    /// Installs and builds what the settings need, and starts the database.
+    pub async fn prepare(settings: Settings) -> anyhow::Result<Bench> {
+        let settings = settings.resolved()?;
         std::fs::create_dir_all(folder())?;
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{elapsed_precise} {bar:20} {pos}/{len} {msg}");
@@ -117,6 +99,16 @@ impl Bench {
         bar.set_message("components and database");
         let stage = Stage::prepare(if settings.quick { 2_000 } else { ROWS }).await?;
         Ok(Bench { settings, stage, oha, bar })
+    }
+
+    /// Prints lines to standard output, above the progress bar.
+    pub fn print(&self, lines: &str) {
+        self.bar.suspend(|| println!("{lines}"));
+    }
+
+    /// Removes the progress bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 
     /// Tells that so many steps are ahead.

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::process::Command;
 
-use crate::folder;
+use crate::paths::folder;
 use crate::stage::Stage;
 use crate::systems::Running;
 

@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use crate::statistics::Spread;
-use crate::suites::Suite;
+use crate::suite::Suite;
 use crate::systems::System;
 
 /// The outcome of one suite.

@@ -9,7 +9,7 @@ use katas_host::manifest::Manifest;
 use migrate::{Database, Password, Project, SeedOptions, UpOptions};
 use tokio_postgres::{Client, NoTls};
 
-use crate::{folder, root};
+use crate::paths::{folder, root};
 
 /// The role that the systems log in as.
 const ROLE: &str = "katas_app";

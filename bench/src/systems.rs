@@ -15,8 +15,9 @@ use katas_host::local::spin::{self, Spin};
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::paths::{folder, root};
+use crate::programs;
 use crate::stage::Stage;
-use crate::{folder, programs, root};
 
 /// What is measured. The order is that of tables and charts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]

@@ -4,7 +4,8 @@ use super::chart::{Area, Axes, Bar, Group, Line, bars, decades, height, legend, 
 use super::tables::number;
 use crate::results::{Metric, Results};
 use crate::statistics::Spread;
-use crate::suites::{LOADS, PROBES, SHARES, Suite};
+use crate::suite::Suite;
+use crate::suites::{LOADS, PROBES, SHARES};
 use crate::systems::System;
 
 const WIDTH: u32 = 860;

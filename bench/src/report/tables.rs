@@ -4,7 +4,8 @@ use std::fmt::Write;
 
 use crate::results::{Metric, Results};
 use crate::statistics::Spread;
-use crate::suites::{LOADS, PROBES, Suite};
+use crate::suite::Suite;
+use crate::suites::{LOADS, PROBES};
 use crate::systems::System;
 
 /// The tables of a suite.

@@ -6,8 +6,8 @@ use std::time::{Duration, Instant};
 use katas_host::manifest::Example;
 
 use crate::bench::Bench;
-use crate::folder;
 use crate::load::Load;
+use crate::paths::folder;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
 use crate::systems::{Running, System};

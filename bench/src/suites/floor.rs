@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::bench::Bench;
-use crate::folder;
+use crate::paths::folder;
 use crate::programs;
 use crate::results::{Metric, Recorder};
 use crate::systems::System;

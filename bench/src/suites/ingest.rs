@@ -10,9 +10,10 @@ use anyhow::{Context, ensure};
 use katas_host::local::postgres::DATABASE;
 
 use crate::bench::Bench;
+use crate::paths::folder;
 use crate::results::{Metric, Recorder};
 use crate::systems::{Running, System};
-use crate::{folder, programs, usage};
+use crate::{programs, usage};
 
 /// How many rows the files have. The largest file is just under the 64 MiB that are accepted.
 const ROWS: &[u64] = &[10_000, 100_000, 1_000_000];
