@@ -40,6 +40,8 @@ enum Command {
     All(Settings),
     /// Keyed reads, a list, and what needs no database
     Reads(Settings),
+    /// Measure each step from a constant response to a complete request handler
+    Ladder(Settings),
     /// Adding words
     Writes(Settings),
     /// Reads, lists, writes and reckoning at the same time
@@ -74,6 +76,7 @@ async fn run(command: Command) -> anyhow::Result<()> {
     match command {
         Command::All(settings) => run::suites(settings, Suite::ALL).await,
         Command::Reads(settings) => run::suites(settings, &[Suite::Reads]).await,
+        Command::Ladder(settings) => run::suites(settings, &[Suite::Ladder]).await,
         Command::Writes(settings) => run::suites(settings, &[Suite::Writes]).await,
         Command::Mixed(settings) => run::suites(settings, &[Suite::Mixed]).await,
         Command::Probes(settings) => run::suites(settings, &[Suite::Probes]).await,

@@ -8,6 +8,8 @@ use serde::{Deserialize, Serialize};
 pub enum Suite {
     /// Keyed reads, a list, and what needs no database.
     Reads,
+    /// The steps from a constant response to a complete request handler.
+    Ladder,
     /// Adding words.
     Writes,
     /// All of that at the same time.
@@ -26,6 +28,7 @@ impl Suite {
     /// In the order in which they run, and stand in the report.
     pub const ALL: &[Suite] = &[
         Suite::Reads,
+        Suite::Ladder,
         Suite::Writes,
         Suite::Mixed,
         Suite::Probes,
@@ -38,6 +41,7 @@ impl Suite {
     pub fn name(self) -> &'static str {
         match self {
             Suite::Reads => "reads",
+            Suite::Ladder => "ladder",
             Suite::Writes => "writes",
             Suite::Mixed => "mixed",
             Suite::Probes => "probes",

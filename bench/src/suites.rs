@@ -1,14 +1,16 @@
 //! The suites: what each of them measures.
 
 mod cold;
-mod floor;
 mod ingest;
+mod ladder;
 mod mixed;
+mod pgbench;
 mod probes;
 mod reads;
 mod scale;
 mod writes;
 
+pub use ladder::STEPS;
 pub use probes::{LOADS, PROBES, SHARES};
 
 use crate::bench::Bench;
@@ -19,6 +21,7 @@ use crate::suite::Suite;
 pub async fn run(suite: Suite, bench: &Bench) -> anyhow::Result<Recorder> {
     match suite {
         Suite::Reads => reads::run(bench).await,
+        Suite::Ladder => ladder::run(bench).await,
         Suite::Writes => writes::run(bench).await,
         Suite::Mixed => mixed::run(bench).await,
         Suite::Probes => probes::run(bench).await,

@@ -1,4 +1,4 @@
-//! The floor: the same statement from pgbench, without HTTP and without a language.
+//! PostgreSQL alone: the same statement from pgbench, without HTTP and without a language.
 
 use std::fs;
 use std::process::Command;
