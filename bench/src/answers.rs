@@ -3,6 +3,8 @@
 use anyhow::ensure;
 use serde_json::Value;
 
+use crate::requests::ENTRY;
+
 /// Calls that leave nothing behind when they are all made, in this order.
 const CALLS: [(&str, &str, &str); 15] = [
     ("GET", "/health", ""),
@@ -33,6 +35,19 @@ pub fn compare(ours: &str, peer: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The paths of the floor's components.
+const FLOOR: [&str; 4] = ["/hello", "/open", "/select", "/ladder/8/api/v1/look/abacus"];
+
+/// Fails unless every component of the floor answers 200 with the same entry.
+pub fn check_floor(base: &str) -> anyhow::Result<()> {
+    let entry: Value = serde_json::from_str(ENTRY)?;
+    for path in FLOOR {
+        let answer = call(base, "POST", path, ENTRY)?;
+        ensure!(answer == (200, entry.clone()), "{path}: {answer:?}");
+    }
+    Ok(())
+}
+
 fn call(base: &str, method: &str, path: &str, body: &str) -> anyhow::Result<(u16, Value)> {
     let agent: ureq::Agent =
         ureq::Agent::config_builder().http_status_as_error(false).build().into();
@@ -48,14 +63,13 @@ fn call(base: &str, method: &str, path: &str, body: &str) -> anyhow::Result<(u16
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
     use std::sync::Arc;
 
     use katas_host::{App, Config, Server};
     use tokio::net::TcpListener;
 
     use super::*;
-    use crate::root;
+    use crate::paths::root;
     use crate::stage::Stage;
 
     #[tokio::test(flavor = "multi_thread")]
@@ -65,10 +79,7 @@ mod tests {
         let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
         let (our_base, peer_base) = (base(&ours), base(&peer));
-        let variables = BTreeMap::from([
-            ("database_url".to_owned(), stage.url()),
-            ("database_host".to_owned(), stage.host()),
-        ]);
+        let variables = stage.variables(&stage.manifest);
         let app = Arc::new(App::load(&root().join("spin.toml")).unwrap());
         let config = Config { variables, log: Arc::new(|_| ()) };
         let server = Server::start(app, ours, config).unwrap();

@@ -1,4 +1,4 @@
-//! One run of suites: what they share, and where their results go.
+//! What the suites share: settings, systems, load and progress.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,13 +9,12 @@ use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
 use crate::load::{self, Load, Outcome};
-use crate::machine::Machine;
+use crate::paths::folder;
 use crate::requests::{Prepared, Requests};
-use crate::results::{Metric, Recorder, Results};
+use crate::results::{Metric, Recorder};
 use crate::stage::Stage;
-use crate::suites::Suite;
-use crate::systems::{Running, System};
-use crate::{answers, folder, programs, report, usage};
+use crate::systems::{Application, Running, System};
+use crate::{answers, programs, usage};
 
 /// How words and users there are.
 const ROWS: u64 = 100_000;
@@ -82,27 +81,20 @@ pub struct Bench {
     bar: ProgressBar,
 }
 
-/// Runs suites, writes what they find, and prints their tables.
-pub async fn run(settings: Settings, suites: &[Suite]) -> anyhow::Result<()> {
-    let bench = Bench::prepare(settings.resolved()?).await?;
-    let machine = Machine::here(bench.stage.postgres.description())?;
-    for suite in suites {
-        let measurements = suite.run(&bench).await.with_context(|| format!("{suite:?}"))?.0;
-        let Settings { rounds, seconds, .. } = bench.settings;
-        let results =
-            Results { suite: *suite, machine: machine.clone(), rounds, seconds, measurements };
-        // What means nothing is not for the report to find.
-        let folder = if bench.settings.quick { folder().join("quick") } else { folder() };
-        report::keep(&results, &folder)?;
-        let table = report::table(&results);
-        bench.bar.suspend(|| println!("\n{} on {}\n\n{table}", suite.name(), machine.describe()));
-    }
-    bench.bar.finish_and_clear();
-    Ok(())
+/// Requests to send to some systems, with each of these numbers of connections.
+pub struct Series<'a> {
+    /// The systems.
+    pub running: &'a [Running],
+    /// The requests.
+    pub requests: &'a Requests,
+    /// The numbers of connections.
+    pub connections: &'a [u64],
 }
 
 impl Bench {
-    async fn prepare(settings: Settings) -> anyhow::Result<Bench> {
+    /// Installs and builds what the settings need, and starts the database.
+    pub async fn prepare(settings: Settings) -> anyhow::Result<Bench> {
+        let settings = settings.resolved()?;
         std::fs::create_dir_all(folder())?;
         let bar = ProgressBar::new(0);
         let style = ProgressStyle::with_template("{elapsed_precise} {bar:20} {pos}/{len} {msg}");
@@ -117,6 +109,16 @@ impl Bench {
         bar.set_message("components and database");
         let stage = Stage::prepare(if settings.quick { 2_000 } else { ROWS }).await?;
         Ok(Bench { settings, stage, oha, bar })
+    }
+
+    /// Prints lines to standard output, above the progress bar.
+    pub fn print(&self, lines: &str) {
+        self.bar.suspend(|| println!("{lines}"));
+    }
+
+    /// Removes the progress bar.
+    pub fn finish(&self) {
+        self.bar.finish_and_clear();
     }
 
     /// Tells that so many steps are ahead.
@@ -155,14 +157,26 @@ impl Bench {
         Ok(systems)
     }
 
-    /// Each round's order of the systems: everybody is first once.
-    pub fn rounds<'s>(
-        &self,
-        systems: &'s [Running],
-    ) -> impl Iterator<Item = &'s Running> + use<'s> {
+    /// Starts the floor on each system that runs components. Fails unless every component of it
+    /// answers as it should.
+    pub async fn start_floor(&self) -> anyhow::Result<Vec<Running>> {
+        let mut floor = Vec::new();
+        for system in self.settings.systems.iter().filter(|it| it.runs_components()) {
+            self.bar.set_message(format!("{} starts the floor", system.label()));
+            let running = system.start_with(&self.stage, Application::Floor, None).await?;
+            let base = running.base();
+            let checked = tokio::task::spawn_blocking(move || answers::check_floor(&base));
+            checked.await?.with_context(|| format!("the floor on {}", system.label()))?;
+            floor.push(running);
+        }
+        Ok(floor)
+    }
+
+    /// The items in each round's order: each of them is first in one of the rounds.
+    pub fn rounds<'s, T>(&self, items: &'s [T]) -> impl Iterator<Item = &'s T> + use<'s, T> {
         let rounds = self.settings.rounds;
         (0..rounds).flat_map(move |round| {
-            systems.iter().cycle().skip(round % systems.len().max(1)).take(systems.len())
+            items.iter().cycle().skip(round % items.len().max(1)).take(items.len())
         })
     }
 
@@ -197,13 +211,10 @@ impl Bench {
         if requests.writes {
             self.stage.clean().await?;
         }
-        let before = self.cpu(running).await?;
+        let before = self.cpu([running]).await?;
         let mut outcome = load::send(&self.oha, &prepared, load).await.with_context(|| label)?;
-        let after = self.cpu(running).await?;
         let answers = outcome.rate * load.duration.as_secs_f64();
-        if answers > 0.0 {
-            outcome.cpu = Some([0, 1].map(|which| (after[which] - before[which]) / answers));
-        }
+        outcome.cpu = self.cpu_since(before, [running], answers).await?;
         if outcome.failed > 0 {
             let failures = outcome.failures.join(", ");
             self.bar.suspend(|| eprintln!("{}, {label}: {failures}", requests.name));
@@ -217,32 +228,61 @@ impl Bench {
         tokio::spawn(async move { load::send(&oha, &requests, load).await })
     }
 
-    /// The microseconds of processor time that the service and PostgreSQL have taken so far.
-    async fn cpu(&self, running: &Running) -> anyhow::Result<[f64; 2]> {
-        let processes = [running.process(), self.stage.postgres.process()];
+    /// The CPU time in microseconds that services together and PostgreSQL have used so far.
+    pub async fn cpu(
+        &self,
+        services: impl IntoIterator<Item = &Running>,
+    ) -> anyhow::Result<[f64; 2]> {
+        let services: Vec<_> = services.into_iter().map(Running::process).collect();
+        let database = self.stage.postgres.process();
         let usage = tokio::task::spawn_blocking(move || {
-            processes.map(|process| usage::of(process.context("it has ended")?))
+            let cpu = |process: Option<i32>| {
+                let usage = usage::of(process.context("the process has ended")?)?;
+                anyhow::Ok(usage.cpu.as_secs_f64() * 1e6)
+            };
+            let services = services.into_iter().map(cpu).sum::<anyhow::Result<f64>>()?;
+            anyhow::Ok([services, cpu(database)?])
         });
-        let [service, database] = usage.await?;
-        Ok([service?, database?].map(|usage| usage.cpu.as_secs_f64() * 1e6))
+        usage.await?
     }
 
-    /// A closed loop: how much each system can do, with each number of connections.
+    /// The same since `before`, for each of `count` answers; `None` without answers.
+    pub async fn cpu_since(
+        &self,
+        before: [f64; 2],
+        services: impl IntoIterator<Item = &Running>,
+        count: f64,
+    ) -> anyhow::Result<Option<[f64; 2]>> {
+        let after = self.cpu(services).await?;
+        Ok((count > 0.0).then(|| [0, 1].map(|which| (after[which] - before[which]) / count)))
+    }
+
+    /// A closed loop: how much each system can do, with each number of connections. In a round,
+    /// all series of one system follow each other, so that they are measured under the same
+    /// conditions.
     pub async fn saturate(
         &self,
-        systems: &[Running],
-        requests: &Requests,
-        connections: &[u64],
+        series: &[Series<'_>],
         recorder: &mut Recorder,
     ) -> anyhow::Result<()> {
-        let connections = self.settings.some(connections);
-        self.warm(systems, requests, connections.iter().copied().max().unwrap_or(1)).await?;
-        self.expect(self.settings.rounds * systems.len() * connections.len());
-        for running in self.rounds(systems) {
-            for &connections in connections {
-                let load = Load { connections, rate: None, duration: self.settings.duration() };
-                let outcome = self.send(running, requests, load).await?;
-                record(recorder, running.system, requests.name, connections, &outcome);
+        let mut systems: Vec<_> =
+            series.iter().flat_map(|it| it.running).map(|it| it.system).collect();
+        systems.sort();
+        systems.dedup();
+        for Series { running, connections, .. } in series {
+            let connections = self.settings.some(connections);
+            self.expect(self.settings.rounds * running.len() * connections.len());
+        }
+        for system in self.rounds(&systems) {
+            for Series { running, requests, connections } in series {
+                for running in running.iter().filter(|it| it.system == *system) {
+                    for &connections in self.settings.some(connections) {
+                        let duration = self.settings.duration();
+                        let load = Load { connections, rate: None, duration };
+                        let outcome = self.send(running, requests, load).await?;
+                        record(recorder, *system, requests.name, connections, &outcome);
+                    }
+                }
             }
         }
         Ok(())
@@ -291,12 +331,21 @@ pub fn record(
     for (metric, value) in metrics.into_iter().zip(outcome.latency) {
         recorder.add(system, scenario, parameter, metric, value);
     }
-    let cpu = [Metric::ServiceCpu, Metric::DatabaseCpu]
-        .into_iter()
-        .zip(outcome.cpu.into_iter().flatten());
-    for (metric, value) in cpu {
-        recorder.add(system, scenario, parameter, metric, value);
-    }
+    record_cpu(recorder, system, scenario, parameter, outcome.cpu);
     recorder.add(system, scenario, parameter, Metric::Rate, outcome.rate);
     recorder.add(system, scenario, parameter, Metric::Failed, outcome.failed as f64);
+}
+
+/// Records the CPU time of one measurement: of the service and of PostgreSQL, for each answer.
+pub fn record_cpu(
+    recorder: &mut Recorder,
+    system: System,
+    scenario: &str,
+    parameter: u64,
+    cpu: Option<[f64; 2]>,
+) {
+    let metrics = [Metric::ServiceCpu, Metric::DatabaseCpu];
+    for (metric, value) in metrics.into_iter().zip(cpu.into_iter().flatten()) {
+        recorder.add(system, scenario, parameter, metric, value);
+    }
 }

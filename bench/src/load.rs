@@ -18,9 +18,6 @@ use tokio::process::Command;
 
 use crate::requests::Prepared;
 
-/// The version of oha that is installed.
-pub const VERSION: &str = "1.16.0";
-
 /// How long a probe may take: Kubernetes' default for `timeoutSeconds`. The manifests give more.
 pub const DEADLINE: Duration = Duration::from_secs(1);
 

@@ -6,7 +6,8 @@ use std::process::Command;
 use serde::{Deserialize, Serialize};
 use sysinfo::System;
 
-use crate::{load, root};
+use crate::paths::root;
+use crate::programs::OHA_VERSION;
 
 /// Where the measurements were made.
 #[derive(Clone, Debug, Deserialize, Serialize)]
@@ -60,7 +61,7 @@ fn versions(postgres: &str) -> BTreeMap<String, String> {
     let postgres = postgres.split(',').next().unwrap_or_default();
     let mut versions = BTreeMap::from([
         ("katas".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
-        ("oha".to_owned(), load::VERSION.to_owned()),
+        ("oha".to_owned(), OHA_VERSION.to_owned()),
         ("PostgreSQL".to_owned(), postgres.trim_start_matches("PostgreSQL ").to_owned()),
     ]);
     for (name, program, arguments) in [

@@ -4,25 +4,27 @@ mod answers;
 mod bench;
 mod load;
 mod machine;
+mod paths;
 mod programs;
 mod report;
 mod requests;
 mod results;
+mod run;
 mod stage;
 mod statistics;
+mod suite;
 mod suites;
 mod systems;
 mod usage;
 
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 
 use bench::Settings;
-use suites::Suite;
+use suite::Suite;
 
 /// Measures the services, and draws what came of it.
 #[derive(Parser)]
@@ -38,6 +40,8 @@ enum Command {
     All(Settings),
     /// Keyed reads, a list, and what needs no database
     Reads(Settings),
+    /// Measure each step from a constant response to a complete request handler
+    Ladder(Settings),
     /// Adding words
     Writes(Settings),
     /// Reads, lists, writes and reckoning at the same time
@@ -70,28 +74,19 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::All(settings) => bench::run(settings, Suite::ALL).await,
-        Command::Reads(settings) => bench::run(settings, &[Suite::Reads]).await,
-        Command::Writes(settings) => bench::run(settings, &[Suite::Writes]).await,
-        Command::Mixed(settings) => bench::run(settings, &[Suite::Mixed]).await,
-        Command::Probes(settings) => bench::run(settings, &[Suite::Probes]).await,
-        Command::Cold(settings) => bench::run(settings, &[Suite::Cold]).await,
-        Command::Scale(settings) => bench::run(settings, &[Suite::Scale]).await,
-        Command::Ingest(settings) => bench::run(settings, &[Suite::Ingest]).await,
+        Command::All(settings) => run::suites(settings, Suite::ALL).await,
+        Command::Reads(settings) => run::suites(settings, &[Suite::Reads]).await,
+        Command::Ladder(settings) => run::suites(settings, &[Suite::Ladder]).await,
+        Command::Writes(settings) => run::suites(settings, &[Suite::Writes]).await,
+        Command::Mixed(settings) => run::suites(settings, &[Suite::Mixed]).await,
+        Command::Probes(settings) => run::suites(settings, &[Suite::Probes]).await,
+        Command::Cold(settings) => run::suites(settings, &[Suite::Cold]).await,
+        Command::Scale(settings) => run::suites(settings, &[Suite::Scale]).await,
+        Command::Ingest(settings) => run::suites(settings, &[Suite::Ingest]).await,
         Command::Report => report::write(),
         Command::AxumPeer { listen, url, connections, schema } => {
             let listener = tokio::net::TcpListener::bind(listen).await.context("cannot listen")?;
             axum_peer::serve(listener, &url, connections, schema).await
         }
     }
-}
-
-/// The project's folder.
-fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
-}
-
-/// Where results, tools and what is passing are kept.
-fn folder() -> PathBuf {
-    root().join("target/bench")
 }

@@ -7,7 +7,10 @@ use anyhow::{Context, ensure};
 use katas_host::local::process::die_with_parent;
 use rustix::process::Signal;
 
-use crate::{folder, load, root};
+use crate::paths::{folder, root};
+
+/// The version of the load generator.
+pub const OHA_VERSION: &str = "1.16.0";
 
 /// Runs a command to its end; fails, with what it said, when the command does.
 pub fn complete(mut command: Command) -> anyhow::Result<String> {
@@ -45,10 +48,10 @@ pub fn oha() -> anyhow::Result<PathBuf> {
     let program = tools.join("bin/oha");
     let mut ask = Command::new(&program);
     ask.arg("--version");
-    let installed = complete(ask).is_ok_and(|it| it.trim() == format!("oha {}", load::VERSION));
+    let installed = complete(ask).is_ok_and(|it| it.trim() == format!("oha {}", OHA_VERSION));
     if !installed {
         let mut install = cargo();
-        install.args(["install", "oha", "--locked", "--quiet", "--version", load::VERSION]);
+        install.args(["install", "oha", "--locked", "--quiet", "--version", OHA_VERSION]);
         install.arg("--root").arg(&tools);
         complete(install)?;
     }

@@ -9,9 +9,9 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::paths::{folder, root};
 use crate::results::Results;
-use crate::suites::Suite;
-use crate::{folder, root};
+use crate::suite::Suite;
 
 /// The tables of a suite, in Markdown.
 pub fn table(results: &Results) -> String {

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use tokio::process::Command;
 
-use crate::folder;
+use crate::paths::folder;
 use crate::stage::Stage;
 use crate::systems::Running;
 
@@ -14,6 +14,10 @@ use crate::systems::Running;
 const DIFFERENT: usize = 20_000;
 /// How many different words may be added in one measurement. More would be asked for twice.
 const NEW: usize = 500_000;
+
+/// The body that the ladder is sent, and that all of the floor answers with.
+pub const ENTRY: &str =
+    r#"{"word":"abacus","definition":"a frame with beads on rods, for counting"}"#;
 
 /// A kind of request.
 pub struct Requests {
@@ -126,6 +130,30 @@ impl Requests {
         Ok(Requests::post("nth-char-most", "/api/v1/nth-char", Body::One(path), &[200]))
     }
 
+    /// The list of words of a `/api/v1/nth-char` request, short: no database.
+    pub fn nth_char() -> anyhow::Result<Requests> {
+        let path = file("words");
+        fs::write(&path, r#"{"words":["yoda","best","has"]}"#)?;
+        Ok(Requests::post("nth-char", "/api/v1/nth-char", Body::One(path), &[200]))
+    }
+
+    /// The health endpoint of a component or peer: no database.
+    pub fn health() -> Requests {
+        Requests::get("health", vec!["/health".to_owned()])
+    }
+
+    /// A component of the floor.
+    pub fn floor(name: &'static str) -> Requests {
+        Requests::get(name, vec![format!("/{name}")])
+    }
+
+    /// A step of the ladder. All steps are sent the same header fields and body, used or not.
+    pub fn step(name: &'static str, path: &str) -> anyhow::Result<Requests> {
+        let body = file("entry");
+        fs::write(&body, ENTRY)?;
+        Ok(Requests::post(name, path, Body::One(body), &[200]))
+    }
+
     /// Ready to be sent to one system.
     pub fn to(&self, running: &Running) -> anyhow::Result<Prepared> {
         self.to_number(running, 0)
@@ -137,7 +165,7 @@ impl Requests {
         let target = match self.paths.as_slice() {
             [path] => Target::Url(format!("{base}{path}")),
             paths => {
-                let urls = file(&format!("{}-{number}-{}", running.system.name(), self.name));
+                let urls = file(&format!("{}-{number}-{}", running.name(), self.name));
                 let lines = paths.iter().map(|path| format!("{base}{path}\n"));
                 fs::write(&urls, lines.collect::<String>())?;
                 Target::Urls(urls)

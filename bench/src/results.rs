@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::machine::Machine;
 use crate::statistics::Spread;
-use crate::suites::Suite;
+use crate::suite::Suite;
 use crate::systems::System;
 
 /// The outcome of one suite.
@@ -79,9 +79,9 @@ pub enum Metric {
     Connections,
     /// Rows per second.
     Rows,
-    /// Microseconds of processor time that the service took for one answer.
+    /// CPU time of the service for one answer, in microseconds; of loads, for one row.
     ServiceCpu,
-    /// Microseconds of processor time that PostgreSQL took for one answer.
+    /// CPU time of PostgreSQL for one answer, in microseconds; of loads, for one row.
     DatabaseCpu,
 }
 
@@ -128,7 +128,24 @@ impl Results {
         parameter: u64,
         metric: Metric,
     ) -> Option<Spread> {
-        find(&self.measurements, system, scenario, parameter, metric)
+        Spread::of(&find(&self.measurements, system, scenario, parameter, metric)?.values)
+    }
+
+    /// Two measurements of a system in the same rounds, combined round by round: whatever slowed a
+    /// round down has slowed both.
+    pub fn paired(
+        &self,
+        system: System,
+        (scenario, parameter): (&str, u64),
+        (base, base_parameter): (&str, u64),
+        metric: Metric,
+        combine: fn(f64, f64) -> f64,
+    ) -> Option<Spread> {
+        let measurements = &self.measurements;
+        let value = find(measurements, system, scenario, parameter, metric)?;
+        let base = find(measurements, system, base, base_parameter, metric)?;
+        let pairs = value.values.iter().zip(&base.values);
+        Spread::of(&pairs.map(|(value, base)| combine(*value, *base)).collect::<Vec<_>>())
     }
 
     /// The most that a system did per second in a scenario, over all that it was varied by.
@@ -175,20 +192,19 @@ impl Recorder {
     }
 }
 
-fn find(
-    measurements: &[Measurement],
+fn find<'m>(
+    measurements: &'m [Measurement],
     system: System,
     scenario: &str,
     parameter: u64,
     metric: Metric,
-) -> Option<Spread> {
-    let found = measurements.iter().find(|it| {
+) -> Option<&'m Measurement> {
+    measurements.iter().find(|it| {
         it.system == system
             && it.scenario == scenario
             && it.parameter == parameter
             && it.metric == metric
-    });
-    Spread::of(&found?.values)
+    })
 }
 
 fn capacity(measurements: &[Measurement], system: System, scenario: &str) -> Option<Spread> {
@@ -202,6 +218,29 @@ fn capacity(measurements: &[Measurement], system: System, scenario: &str) -> Opt
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paired_measurements_are_combined_within_each_round() {
+        let mut recorder = Recorder::default();
+        for (look, select) in [(120.0, 100.0), (260.0, 200.0), (140.0, 100.0)] {
+            recorder.add(System::Spin, "look", 64, Metric::ServiceCpu, look);
+            recorder.add(System::Spin, "select", 16, Metric::ServiceCpu, select);
+        }
+        let results = Results {
+            suite: Suite::Reads,
+            machine: Machine::here("").unwrap(),
+            rounds: 3,
+            seconds: 1.0,
+            measurements: recorder.0,
+        };
+        let paired = |base| {
+            let (metric, divide) = (Metric::ServiceCpu, |it, base| it / base);
+            results.paired(System::Spin, ("look", 64), base, metric, divide)
+        };
+        let ratio = Spread { median: 1.3, least: 1.2, most: 1.4 };
+        assert_eq!(paired(("select", 16)), Some(ratio));
+        assert_eq!(paired(("hello", 64)), None);
+    }
 
     #[test]
     fn the_values_of_all_rounds_are_one_measurement() {

@@ -1,6 +1,5 @@
 //! The systems under test, each a process of its own.
 
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -12,11 +11,13 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use katas_host::local::process::Child;
 use katas_host::local::spin::{self, Spin};
+use katas_host::manifest::Manifest;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::paths::{folder, root};
+use crate::programs;
 use crate::stage::Stage;
-use crate::{folder, programs, root};
 
 /// What is measured. The order is that of tables and charts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
@@ -47,6 +48,33 @@ pub enum System {
     /// Pools of connections as Spin's, with nothing around them
     #[value(skip)]
     Pools,
+}
+
+/// The application that a system serves.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Application {
+    /// The product, or a peer's version of it.
+    Product,
+    /// `bench/floor`: what an engine charges any component.
+    Floor,
+}
+
+impl Application {
+    /// The manifest of its components.
+    pub fn manifest(self) -> PathBuf {
+        root().join(match self {
+            Application::Product => "spin.toml",
+            Application::Floor => "bench/floor/spin.toml",
+        })
+    }
+
+    /// A path that answers as soon as the application serves.
+    fn probe(self) -> &'static str {
+        match self {
+            Application::Product => "/health",
+            Application::Floor => "/hello",
+        }
+    }
 }
 
 impl System {
@@ -110,20 +138,26 @@ impl System {
         }
     }
 
-    /// Starts it, and waits for its first answer.
+    /// Starts it with the product, and waits for its first answer.
     pub async fn start(self, stage: &Stage) -> anyhow::Result<Running> {
-        self.start_with(stage, None).await
+        self.start_with(stage, Application::Product, None).await
     }
 
-    /// The same with another folder for what `katas` keeps compiled.
-    pub async fn start_with(self, stage: &Stage, cache: Option<&Path>) -> anyhow::Result<Running> {
+    /// Starts it with an application; `cache` is another folder for the components that `katas`
+    /// has compiled.
+    pub async fn start_with(
+        self,
+        stage: &Stage,
+        application: Application,
+        cache: Option<&Path>,
+    ) -> anyhow::Result<Running> {
         let address = free_address()?;
-        let log = folder().join(format!("{}.log", self.name()));
+        let log = folder().join(format!("{}.log", file_name(self, application)));
         let start = Instant::now();
         let process = match self {
-            System::Spin => Process::Spin(start_spin(stage, address).await?),
+            System::Spin => Process::Spin(start_spin(stage, application, address).await?),
             _ => {
-                let mut command = self.command(stage, address)?;
+                let mut command = self.command(stage, application, address)?;
                 let output = File::create(&log)?;
                 command.envs(cache.map(|folder| ("XDG_CACHE_HOME", folder)));
                 command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
@@ -132,24 +166,25 @@ impl System {
                 Process::Child(child)
             }
         };
-        let mut running =
-            Running { system: self, address, process: Some(process), log, ready: Duration::ZERO };
+        let process = Some(process);
+        let ready = Duration::ZERO;
+        let mut running = Running { system: self, application, address, process, log, ready };
         running.ready = running.wait(start).await?;
         Ok(running)
     }
 
-    /// What it is called in file names.
-    pub fn name(self) -> String {
-        let value = self.to_possible_value();
-        value.map_or_else(|| "floor".to_owned(), |value| value.get_name().to_owned())
-    }
-
-    fn command(self, stage: &Stage, address: SocketAddr) -> anyhow::Result<Command> {
+    fn command(
+        self,
+        stage: &Stage,
+        application: Application,
+        address: SocketAddr,
+    ) -> anyhow::Result<Command> {
         let mut command = match self {
             System::Katas => {
                 let mut command = Command::new(programs::katas());
                 command.args(["up", "--listen", &address.to_string()]);
                 command.args(["--database-url", &stage.url()]);
+                command.arg("--from").arg(application.manifest());
                 command
             }
             System::Axum => {
@@ -188,15 +223,27 @@ impl System {
     }
 }
 
-async fn start_spin(stage: &Stage, address: SocketAddr) -> anyhow::Result<Spin> {
-    let state = folder().join("spin");
+/// What a system with an application is called in file names.
+fn file_name(system: System, application: Application) -> String {
+    let value = system.to_possible_value();
+    let system = value.map_or_else(|| "other".to_owned(), |value| value.get_name().to_owned());
+    match application {
+        Application::Product => system,
+        Application::Floor => system + "-floor",
+    }
+}
+
+async fn start_spin(
+    stage: &Stage,
+    application: Application,
+    address: SocketAddr,
+) -> anyhow::Result<Spin> {
+    let state = folder().join(file_name(System::Spin, application));
     std::fs::create_dir_all(&state)?;
-    let variables = BTreeMap::from([
-        ("database_url".to_owned(), stage.url()),
-        ("database_host".to_owned(), stage.host()),
-    ]);
+    let manifest = application.manifest();
+    let variables = stage.variables(&Manifest::read(&manifest)?);
     let log = Arc::new(|_: &str| ());
-    Spin::start(&root().join("spin.toml"), &state, address, &variables, &[], log).await
+    Spin::start(&manifest, &state, address, &variables, &[], log).await
 }
 
 enum Process {
@@ -208,6 +255,8 @@ enum Process {
 pub struct Running {
     /// Which one.
     pub system: System,
+    /// The application that it serves.
+    pub application: Application,
     /// How long it took from the start of the process to the first answer; of `katas up`, without
     /// the build of the components that it begins with.
     pub ready: Duration,
@@ -218,6 +267,11 @@ pub struct Running {
 }
 
 impl Running {
+    /// What it is called in file names.
+    pub fn name(&self) -> String {
+        file_name(self.system, self.application)
+    }
+
     /// Scheme, host and port.
     pub fn base(&self) -> String {
         format!("http://{}", self.address)
@@ -245,7 +299,7 @@ impl Running {
 
     /// Waits until its guest, or what stands for one, has answered.
     async fn wait(&self, start: Instant) -> anyhow::Result<Duration> {
-        let url = format!("{}/health", self.base());
+        let url = format!("{}{}", self.base(), self.application.probe());
         let mut begun = start;
         loop {
             // `katas up` listens while it builds: whoever asked now would wait for all of that.

@@ -4,7 +4,8 @@ use super::chart::{Area, Axes, Bar, Group, Line, bars, decades, height, legend, 
 use super::tables::number;
 use crate::results::{Metric, Results};
 use crate::statistics::Spread;
-use crate::suites::{LOADS, PROBES, SHARES, Suite};
+use crate::suite::Suite;
+use crate::suites::{LOADS, PROBES, SHARES, STEPS};
 use crate::systems::System;
 
 const WIDTH: u32 = 860;
@@ -13,6 +14,7 @@ const WIDTH: u32 = 860;
 pub fn of(results: &Results) -> anyhow::Result<String> {
     match results.suite {
         Suite::Reads => reads(results),
+        Suite::Ladder => ladder(results),
         Suite::Writes => capacities(results, "Words added per second", &[("", "add")]),
         Suite::Mixed => {
             capacities(results, "Requests per second, all kinds at once", &[("", "all")])
@@ -30,14 +32,29 @@ fn reads(results: &Results) -> anyhow::Result<String> {
         ("a user by their id", "user"),
         ("a page of 100 words", "list"),
         ("the total of an order, without the database", "spend"),
+        ("the floor: one plain statement", "select"),
+        ("the floor: a constant response", "hello"),
     ];
     capacities(results, "Answers per second at saturation", &groups)
 }
 
+fn ladder(results: &Results) -> anyhow::Result<String> {
+    let step = |(_, name, adds): &(&str, &str, &str)| {
+        let cpu = |system| results.get(system, name, 64, Metric::ServiceCpu);
+        group(results, &format!("{name}: {adds}"), cpu, |value| format!("{} µs", number(value)))
+    };
+    let groups: Vec<_> = STEPS.iter().map(step).collect();
+    let title = "CPU time of the service per request, each step with all before it";
+    picture((WIDTH, height(&groups)), |area| bars(area, title, &groups))
+}
+
 /// Bars of what each system can do, with how many times that is what gunicorn does.
 fn capacities(results: &Results, title: &str, groups: &[(&str, &str)]) -> anyhow::Result<String> {
+    let measured =
+        |scenario| results.systems().iter().any(|it| results.capacity(*it, scenario).is_some());
     let groups: Vec<_> = groups
         .iter()
+        .filter(|(_, scenario)| measured(scenario))
         .map(|(title, scenario)| {
             let base = results.capacity(System::Gunicorn, scenario);
             group(

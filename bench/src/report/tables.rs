@@ -4,14 +4,16 @@ use std::fmt::Write;
 
 use crate::results::{Metric, Results};
 use crate::statistics::Spread;
-use crate::suites::{LOADS, PROBES, Suite};
+use crate::suite::Suite;
+use crate::suites::{LOADS, PROBES, STEPS};
 use crate::systems::System;
 
 /// The tables of a suite.
 pub fn of(results: &Results) -> String {
     match results.suite {
         Suite::Reads => reads(results),
-        Suite::Writes => paced(results, "add", "words added/s"),
+        Suite::Ladder => ladder(results),
+        Suite::Writes => writes(results),
         Suite::Mixed => mixed(results),
         Suite::Probes => probes(results),
         Suite::Cold => cold(results),
@@ -20,12 +22,20 @@ pub fn of(results: &Results) -> String {
     }
 }
 
+/// The head of the column that [`cpu`] fills.
+const CPU: &str = "CPU per request, µs: service / PostgreSQL";
+
+/// The head of the column that [`of_floor`] fills.
+const OF_FLOOR: &str = "of the floor";
+
 /// What matters most, a line for each system.
 pub fn figures(reads: &Results, probes: &Results, cold: &Results) -> String {
     let mut table = Table::new([
         "",
         "words looked up/s",
         "of gunicorn",
+        CPU,
+        OF_FLOOR,
         "liveness meanwhile, p99 ms",
         "missed",
         "first answer after, ms",
@@ -38,6 +48,8 @@ pub fn figures(reads: &Results, probes: &Results, cold: &Results) -> String {
             system.label().to_owned(),
             number(capacity.median),
             ratio(reads, system, "look"),
+            cpu(reads, system, "look"),
+            of_floor(reads, system, "look"),
             median(probes.get(system, "reads/live", 0, Metric::P99)),
             format!("{:.1} %", share(probes, system, "reads/live", Metric::Missed)),
             median(cold.get(system, "ready", 0, Metric::Time)),
@@ -58,8 +70,12 @@ impl Table {
         self.0.push(cells.into());
     }
 
+    /// The table in Markdown, empty without rows.
     fn text(&self) -> String {
         let mut text = String::new();
+        if self.0.len() < 2 {
+            return text;
+        }
         for (index, row) in self.0.iter().enumerate() {
             // Writing to a string cannot fail.
             let _ = writeln!(text, "| {} |", row.join(" | "));
@@ -69,6 +85,12 @@ impl Table {
         }
         text
     }
+}
+
+/// Tables below each other, without the empty ones.
+fn joined(tables: &[String]) -> String {
+    let tables: Vec<_> = tables.iter().map(String::as_str).filter(|it| !it.is_empty()).collect();
+    tables.join("\n")
 }
 
 /// 12,345 or 1.23: three digits at least.
@@ -128,15 +150,58 @@ fn latency(results: &Results, system: System, scenario: &str) -> String {
     format!("{} / {}", get(Metric::P50), get(Metric::P99))
 }
 
-/// What an answer takes of the processors, with 64 connections at saturation.
+/// CPU time per answer with 64 connections at saturation: of the service and of PostgreSQL.
 fn cpu(results: &Results, system: System, scenario: &str) -> String {
-    let parameters = results.parameters(scenario);
-    let parameter = if parameters.contains(&64) { 64 } else { parameters[0] };
+    cpu_at(results, system, scenario, usual(results, scenario))
+}
+
+/// The same at one value of what the scenario was varied by.
+fn cpu_at(results: &Results, system: System, scenario: &str, parameter: u64) -> String {
     let get = |metric| {
         let spread = results.get(system, scenario, parameter, metric);
         spread.map_or_else(|| "–".to_owned(), |it| format!("{:.0}", it.median))
     };
     format!("{} / {}", get(Metric::ServiceCpu), get(Metric::DatabaseCpu))
+}
+
+/// 64 connections, or the fewest when a scenario was not measured with 64.
+fn usual(results: &Results, scenario: &str) -> u64 {
+    let parameters = results.parameters(scenario);
+    let first = parameters.first().copied().unwrap_or_default();
+    if parameters.contains(&64) { 64 } else { first }
+}
+
+/// The component of the floor that a scenario is compared with.
+fn floor(scenario: &str) -> &'static str {
+    match scenario {
+        "spend" | "nth-char" | "health" => "hello",
+        _ => "select",
+    }
+}
+
+/// CPU time as a multiple of the floor's on the same system in the same rounds: of the service and
+/// of PostgreSQL.
+fn of_floor(results: &Results, system: System, scenario: &str) -> String {
+    let floor = floor(scenario);
+    let base = (floor, usual(results, floor));
+    multiple(results, system, (scenario, usual(results, scenario)), base)
+}
+
+/// CPU time as a multiple of another scenario's. PostgreSQL is left out where the other one has not
+/// used it.
+fn multiple(results: &Results, system: System, row: (&str, u64), base: (&str, u64)) -> String {
+    let get = |metric| {
+        let base_cpu = results.get(system, base.0, base.1, metric)?;
+        // Idle, PostgreSQL uses a few microseconds in the time of a request.
+        let used = base_cpu.median >= 10.0;
+        results.paired(system, row, base, metric, |it, base| it / base).filter(|_| used)
+    };
+    let text = |spread: Option<Spread>| spread.map(|it| format!("{:.2} ×", it.median));
+    match (text(get(Metric::ServiceCpu)), text(get(Metric::DatabaseCpu))) {
+        (None, _) => "–".to_owned(),
+        (Some(service), None) => service,
+        (Some(service), Some(database)) => format!("{service} / {database}"),
+    }
 }
 
 /// The rate that all were asked for.
@@ -156,7 +221,8 @@ fn paced(results: &Results, scenario: &str, title: &str) -> String {
         "of gunicorn",
         &same_title,
         "ms at 70 %, p50 / p99",
-        "processor time, µs: service / PostgreSQL",
+        CPU,
+        OF_FLOOR,
         "failed",
     ]);
     for system in results.systems() {
@@ -168,6 +234,7 @@ fn paced(results: &Results, scenario: &str, title: &str) -> String {
                 latency(results, system, &same),
                 latency(results, system, &own),
                 cpu(results, system, scenario),
+                of_floor(results, system, scenario),
                 failed(results, system),
             ]);
         }
@@ -175,37 +242,101 @@ fn paced(results: &Results, scenario: &str, title: &str) -> String {
     table.text()
 }
 
-fn reads(results: &Results) -> String {
-    let head = ["system", "users/s", "of gunicorn", "lists of 100/s", "totals/s, no database"];
-    let mut table = Table::new(head);
-    for system in results.systems() {
-        table.row([
-            system.label().to_owned(),
-            spread(results.capacity(system, "user")),
-            ratio(results, system, "user"),
-            spread(results.capacity(system, "list")),
-            spread(results.capacity(system, "spend")),
-        ]);
+/// A row for each system and scenario, with a title in place of the scenario's name.
+fn rates(results: &Results, scenarios: &[(&str, &str)]) -> String {
+    let mut table = Table::new(["request", "system", "requests/s", "of gunicorn", CPU, OF_FLOOR]);
+    for (title, scenario) in scenarios {
+        for system in results.systems() {
+            let capacity = results.capacity(system, scenario);
+            if capacity.is_none() {
+                continue;
+            }
+            table.row([
+                (*title).to_owned(),
+                system.label().to_owned(),
+                spread(capacity),
+                ratio(results, system, scenario),
+                cpu(results, system, scenario),
+                of_floor(results, system, scenario),
+            ]);
+        }
     }
-    format!("{}\n{}", paced(results, "look", "words looked up/s"), table.text())
+    table.text()
+}
+
+fn reads(results: &Results) -> String {
+    let scenarios = [
+        ("user", "user"),
+        ("list of 100", "list"),
+        ("total, no database", "spend"),
+        ("nth-char, no database", "nth-char"),
+        ("`/health`, no database", "health"),
+        ("floor: `select`", "select"),
+        ("floor: `open`", "open"),
+        ("floor: `hello`", "hello"),
+    ];
+    joined(&[paced(results, "look", "words looked up/s"), rates(results, &scenarios)])
+}
+
+fn writes(results: &Results) -> String {
+    let floor = rates(results, &[("floor: `select`", "select")]);
+    joined(&[paced(results, "add", "words added/s"), floor])
+}
+
+fn ladder(results: &Results) -> String {
+    let systems = results.systems();
+    let mut head = vec!["step".to_owned(), "adds".to_owned()];
+    for system in &systems {
+        head.extend([format!("{}: CPU, µs", system.label()), "added by the step".to_owned()]);
+    }
+    let mut table = Table(vec![head]);
+    let mut previous = None;
+    for (_, name, adds) in STEPS {
+        let mut row = vec![format!("`{name}`"), adds.to_owned()];
+        for &system in &systems {
+            let (metric, step) = (Metric::ServiceCpu, (name, usual(results, name)));
+            let added = previous.and_then(|previous| {
+                results.paired(system, step, previous, metric, |it, previous| it - previous)
+            });
+            row.push(spread(results.get(system, step.0, step.1, metric)));
+            row.push(added.map_or_else(
+                || "–".to_owned(),
+                |it| format!("{:+.1} ({:+.1} to {:+.1})", it.median, it.least, it.most),
+            ));
+        }
+        table.row(row);
+        previous = Some((name, usual(results, name)));
+    }
+    table.text()
 }
 
 fn mixed(results: &Results) -> String {
     let rate = format!("at {}/s: look, p50 / p99 ms", asked(results, "same"));
-    let mut table =
-        Table::new(["system", "requests/s", "of gunicorn", &rate, "list", "add", "failed"]);
+    let mut table = Table::new([
+        "system",
+        "requests/s",
+        "of gunicorn",
+        CPU,
+        OF_FLOOR,
+        &rate,
+        "list",
+        "add",
+        "failed",
+    ]);
     for system in results.systems() {
         table.row([
             system.label().to_owned(),
             spread(results.capacity(system, "all")),
             ratio(results, system, "all"),
+            cpu(results, system, "all"),
+            of_floor(results, system, "all"),
             latency(results, system, "look-same"),
             latency(results, system, "list-same"),
             latency(results, system, "add-same"),
             failed(results, system),
         ]);
     }
-    table.text()
+    joined(&[table.text(), rates(results, &[("floor: `select`", "select")])])
 }
 
 fn probes(results: &Results) -> String {
@@ -294,17 +425,24 @@ fn components(results: &Results) -> String {
 }
 
 fn scale(results: &Results) -> String {
-    let systems: Vec<_> = results.systems().into_iter().filter(|it| *it != System::Pools).collect();
-    let mut head = vec!["connections".to_owned()];
-    head.extend(systems.iter().map(|it| format!("{}: requests/s, p99 ms", it.label())));
-    let mut curve = Table(vec![head]);
+    let head = ["connections", "system", "requests/s", "p99 ms", CPU, OF_FLOOR];
+    let mut curve = Table::new(head);
     for connections in results.parameters("look") {
-        let mut row = vec![connections.to_string()];
-        row.extend(systems.iter().map(|&system| {
-            let get = |metric| median(results.get(system, "look", connections, metric));
-            format!("{}, {}", get(Metric::Rate), get(Metric::P99))
-        }));
-        curve.row(row);
+        for (scenario, floor) in [("look", ""), ("select", ", floor: `select`")] {
+            for system in results.systems() {
+                let get = |metric| results.get(system, scenario, connections, metric);
+                let Some(rate) = get(Metric::Rate) else { continue };
+                let row = (scenario, connections);
+                curve.row([
+                    connections.to_string(),
+                    format!("{}{floor}", system.label()),
+                    number(rate.median),
+                    median(get(Metric::P99)),
+                    cpu_at(results, system, scenario, connections),
+                    multiple(results, system, row, ("select", connections)),
+                ]);
+            }
+        }
     }
     format!("{}\n{}", curve.text(), limited(results))
 }
@@ -316,6 +454,7 @@ fn limited(results: &Results) -> String {
         "granted",
         "refused",
         "`katas`: answers/s",
+        CPU,
         "refused/s",
     ];
     let mut table = Table::new(head);
@@ -331,6 +470,7 @@ fn limited(results: &Results) -> String {
             whole(granted),
             whole(refused),
             katas(Metric::Rate),
+            cpu_at(results, System::Katas, "instances", instances),
             katas(Metric::Failed),
         ]);
     }
@@ -338,8 +478,19 @@ fn limited(results: &Results) -> String {
 }
 
 fn ingest(results: &Results) -> String {
-    let mut table = Table::new(["rows", "MB", "system", "rows/s", "MB/s", "the most memory, MiB"]);
+    let mut table = Table::new([
+        "rows",
+        "MB",
+        "system",
+        "rows/s",
+        "MB/s",
+        "CPU per row, µs: service / PostgreSQL",
+        "of `\\copy`, PostgreSQL",
+        "the most memory, MiB",
+    ]);
     for rows in results.parameters("load") {
+        let cpu = |system, metric| median(results.get(system, "load", rows, metric));
+        let database = |system| results.get(system, "load", rows, Metric::DatabaseCpu);
         for system in results.systems() {
             let get = |scenario, metric| results.get(system, scenario, rows, metric);
             let size = get("load", Metric::Bytes).map_or(0.0, |it| it.median) / 1e6;
@@ -351,6 +502,15 @@ fn ingest(results: &Results) -> String {
                 system.label().to_owned(),
                 spread(get("load", Metric::Rows)),
                 number(size / seconds),
+                format!(
+                    "{} / {}",
+                    cpu(system, Metric::ServiceCpu),
+                    cpu(system, Metric::DatabaseCpu)
+                ),
+                match (database(system), database(System::Copy)) {
+                    (Some(own), Some(copy)) => format!("{:.1} ×", own.median / copy.median),
+                    _ => "–".to_owned(),
+                },
                 memory.map_or_else(|| "–".to_owned(), |it| mebibytes(it.median)),
             ]);
         }

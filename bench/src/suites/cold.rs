@@ -6,11 +6,11 @@ use std::time::{Duration, Instant};
 use katas_host::manifest::Example;
 
 use crate::bench::Bench;
-use crate::folder;
 use crate::load::Load;
+use crate::paths::folder;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
-use crate::systems::{Running, System};
+use crate::systems::{Application, Running, System};
 use crate::usage;
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
@@ -50,7 +50,8 @@ async fn uncompiled(bench: &Bench, recorder: &mut Recorder) -> anyhow::Result<()
     if cache.exists() {
         fs::remove_dir_all(&cache)?;
     }
-    let ready = System::Katas.start_with(&bench.stage, Some(&cache)).await?.ready;
+    let ready =
+        System::Katas.start_with(&bench.stage, Application::Product, Some(&cache)).await?.ready;
     add(recorder, System::Katas, "uncompiled", Metric::Time, milliseconds(ready));
     Ok(())
 }

@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, ensure};
 use katas_host::local::postgres::DATABASE;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, record_cpu};
+use crate::paths::folder;
 use crate::results::{Metric, Recorder};
 use crate::systems::{Running, System};
-use crate::{folder, programs, usage};
+use crate::{programs, usage};
 
 /// How many rows the files have. The largest file is just under the 64 MiB that are accepted.
 const ROWS: &[u64] = &[10_000, 100_000, 1_000_000];
@@ -34,15 +35,27 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
         for _ in 0..bench.settings.rounds {
             for running in &systems {
                 bench.step(&format!("ingest, {rows} rows, {}", running.system.label()));
-                let (took, most) = timed_load(bench, running, &file).await?;
+                client.batch_execute("CHECKPOINT").await?;
+                let before = bench.cpu([running]).await?;
+                let (took, most, dataset) = timed_load(running, &file).await?;
+                let cpu = bench.cpu_since(before, [running], rows as f64).await?;
+                tokio::task::spawn_blocking(|| ureq::delete(dataset).call())
+                    .await?
+                    .context("the dataset was not deleted")?;
                 note(&mut recorder, running.system, rows, size, took);
+                record_cpu(&mut recorder, running.system, "load", rows, cpu);
                 recorder.add(running.system, "memory", rows, Metric::Bytes, most as f64);
             }
             bench.step(&format!("ingest, {rows} rows, \\copy"));
             if let Some(psql) = &psql {
                 client.batch_execute("TRUNCATE public.copied; CHECKPOINT").await?;
+                let before = bench.cpu([]).await?;
                 let took = copy(bench, psql, &file).await?;
+                let cpu = bench.cpu_since(before, [], rows as f64).await?;
                 note(&mut recorder, System::Copy, rows, size, took);
+                // psql has ended: what it used itself is not known.
+                let [_, database] = cpu.unwrap_or_default();
+                recorder.add(System::Copy, "load", rows, Metric::DatabaseCpu, database);
             }
         }
         fs::remove_file(file)?;
@@ -76,13 +89,8 @@ fn csv(rows: u64) -> anyhow::Result<PathBuf> {
     Ok(path)
 }
 
-/// Loads a file, and removes it again: how long the first took, and the most memory meanwhile.
-async fn timed_load(
-    bench: &Bench,
-    running: &Running,
-    file: &Path,
-) -> anyhow::Result<(Duration, u64)> {
-    bench.stage.administrator().await?.batch_execute("CHECKPOINT").await?;
+/// Loads a file. Returns how long it took, the most memory meanwhile, and the dataset's URL.
+async fn timed_load(running: &Running, file: &Path) -> anyhow::Result<(Duration, u64, String)> {
     let (base, file) = (running.base(), file.to_owned());
     let loading = tokio::task::spawn_blocking(move || load(&base, &file));
     let mut most = 0;
@@ -93,10 +101,11 @@ async fn timed_load(
         }
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
-    Ok((loading.await??, most))
+    let (took, dataset) = loading.await??;
+    Ok((took, most, dataset))
 }
 
-fn load(base: &str, file: &Path) -> anyhow::Result<Duration> {
+fn load(base: &str, file: &Path) -> anyhow::Result<(Duration, String)> {
     let start = Instant::now();
     let loaded = ureq::post(format!("{base}/api/v1/datasets?name=bench"))
         .content_type("text/csv")
@@ -105,8 +114,7 @@ fn load(base: &str, file: &Path) -> anyhow::Result<Duration> {
     let took = start.elapsed();
     let place = loaded.headers().get("location").context("no Location")?.to_str()?.to_owned();
     ensure!(place.starts_with('/'), "the Location is {place}");
-    ureq::delete(format!("{base}{place}")).call().context("the dataset was not removed")?;
-    Ok(took)
+    Ok((took, format!("{base}{place}")))
 }
 
 async fn copy(bench: &Bench, psql: &Path, file: &Path) -> anyhow::Result<Duration> {

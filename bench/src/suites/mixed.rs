@@ -1,6 +1,6 @@
 //! Reads, lists, writes and reckoning at the same time, each on connections of its own.
 
-use crate::bench::{Bench, record};
+use crate::bench::{Bench, record, record_cpu};
 use crate::load::{Load, Outcome};
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
@@ -10,7 +10,7 @@ use crate::systems::Running;
 const SHARES: [(f64, u64); 5] = [(80.0, 48), (5.0, 4), (5.0, 4), (5.0, 4), (5.0, 4)];
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
-    let systems = bench.start().await?;
+    let (systems, floor) = (bench.start().await?, bench.start_floor().await?);
     let mut recorder = Recorder::default();
     let kinds = [
         Requests::look(&bench.stage),
@@ -19,15 +19,26 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
         Requests::add()?,
         Requests::remove(),
     ];
+    let select = Requests::floor("select");
     for running in &systems {
         send(bench, running, &kinds, None).await?;
     }
-    bench.expect(2 * bench.settings.rounds * systems.len());
+    bench.warm(&floor, &select, 64).await?;
+    bench.expect(bench.settings.rounds * (2 * systems.len() + floor.len()));
     for running in bench.rounds(&systems) {
         bench.step(&format!("mixed, {}", running.system.label()));
+        let before = bench.cpu([running]).await?;
         let outcomes = send(bench, running, &kinds, None).await?;
-        let rate = outcomes.iter().map(|it| it.rate).sum();
+        let rate: f64 = outcomes.iter().map(|it| it.rate).sum();
+        let cpu = bench.cpu_since(before, [running], rate * bench.settings.seconds).await?;
         recorder.add(running.system, "all", 64, Metric::Rate, rate);
+        record_cpu(&mut recorder, running.system, "all", 64, cpu);
+        for floor in floor.iter().filter(|it| it.system == running.system) {
+            let duration = bench.settings.duration();
+            let load = Load { connections: 64, rate: None, duration };
+            let outcome = bench.send(floor, &select, load).await?;
+            record(&mut recorder, floor.system, select.name, 64, &outcome);
+        }
     }
     let capacities = systems.iter().filter_map(|it| recorder.capacity(it.system, "all"));
     let slowest = capacities.map(|it| it.median).fold(f64::INFINITY, f64::min);

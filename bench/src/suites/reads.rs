@@ -1,7 +1,7 @@
-//! Keyed reads, a list, and what needs no database.
+//! Keyed reads, a list, requests that need no database, and the floor beside them.
 
-use super::floor;
-use crate::bench::Bench;
+use super::pgbench;
+use crate::bench::{Bench, Series};
 use crate::requests::Requests;
 use crate::results::Recorder;
 
@@ -9,14 +9,26 @@ use crate::results::Recorder;
 const CONNECTIONS: &[u64] = &[16, 64, 256];
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
-    let systems = bench.start().await?;
+    let (systems, floor) = (bench.start().await?, bench.start_floor().await?);
     let mut recorder = Recorder::default();
     let look = Requests::look(&bench.stage);
-    bench.saturate(&systems, &look, CONNECTIONS, &mut recorder).await?;
-    bench.pace(&systems, &look, 64, &mut recorder).await?;
-    for requests in [Requests::user(&bench.stage), Requests::list(), Requests::spend()?] {
-        bench.saturate(&systems, &requests, &[64], &mut recorder).await?;
+    let others = [
+        Requests::user(&bench.stage),
+        Requests::list(),
+        Requests::spend()?,
+        Requests::nth_char()?,
+        Requests::health(),
+    ];
+    let components = ["select", "open", "hello"].map(Requests::floor);
+    let mut series = vec![Series { running: &systems, requests: &look, connections: CONNECTIONS }];
+    for (running, kinds) in [(&floor, &components[..]), (&systems, &others)] {
+        let one = |requests| Series { running, requests, connections: &[64] };
+        series.extend(kinds.iter().map(one));
     }
-    floor::run(bench, 64, &mut recorder).await?;
+    bench.warm(&systems, &look, 256).await?;
+    bench.warm(&floor, &components[0], 64).await?;
+    bench.saturate(&series, &mut recorder).await?;
+    bench.pace(&systems, &look, 64, &mut recorder).await?;
+    pgbench::run(bench, 64, &mut recorder).await?;
     Ok(recorder)
 }

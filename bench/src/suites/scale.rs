@@ -7,7 +7,7 @@ use tokio::sync::Barrier;
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Series, record_cpu};
 use crate::load::Load;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
@@ -28,8 +28,15 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     let mut recorder = Recorder::default();
     let look = Requests::look(&bench.stage);
     {
-        let systems = bench.start().await?;
-        bench.saturate(&systems, &look, CONNECTIONS, &mut recorder).await?;
+        let (systems, floor) = (bench.start().await?, bench.start_floor().await?);
+        let select = Requests::floor("select");
+        bench.warm(&systems, &look, 512).await?;
+        bench.warm(&floor, &select, 512).await?;
+        let series = [
+            Series { running: &systems, requests: &look, connections: CONNECTIONS },
+            Series { running: &floor, requests: &select, connections: CONNECTIONS },
+        ];
+        bench.saturate(&series, &mut recorder).await?;
     }
     bench.stage.limit_connections(Some(GRANTED)).await?;
     let limited = limited(bench, &look, &mut recorder).await;
@@ -101,7 +108,10 @@ async fn instances(
     }
     // First to fill their pools.
     saturate(bench, look, &running).await?;
+    let before = bench.cpu(&running).await?;
     let (rate, failed) = saturate(bench, look, &running).await?;
+    let cpu = bench.cpu_since(before, &running, rate * bench.settings.seconds).await?;
+    record_cpu(recorder, System::Katas, "instances", instances, cpu);
     recorder.add(System::Katas, "instances", instances, Metric::Rate, rate);
     recorder.add(System::Katas, "instances", instances, Metric::Failed, failed);
     Ok(())

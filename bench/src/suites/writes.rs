@@ -1,14 +1,20 @@
 //! Adding words, each in a transaction of its own that is on the disk when it is answered.
 
-use crate::bench::Bench;
+use crate::bench::{Bench, Series};
 use crate::requests::Requests;
 use crate::results::Recorder;
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
-    let systems = bench.start().await?;
+    let (systems, floor) = (bench.start().await?, bench.start_floor().await?);
     let mut recorder = Recorder::default();
-    let add = Requests::add()?;
-    bench.saturate(&systems, &add, &[16, 64], &mut recorder).await?;
+    let (add, select) = (Requests::add()?, Requests::floor("select"));
+    bench.warm(&systems, &add, 64).await?;
+    bench.warm(&floor, &select, 64).await?;
+    let series = [
+        Series { running: &systems, requests: &add, connections: &[16, 64] },
+        Series { running: &floor, requests: &select, connections: &[64] },
+    ];
+    bench.saturate(&series, &mut recorder).await?;
     bench.pace(&systems, &add, 64, &mut recorder).await?;
     bench.stage.clean().await?;
     Ok(recorder)

@@ -1,4 +1,4 @@
-//! The floor: the same statement from pgbench, without HTTP and without a language.
+//! PostgreSQL alone: the same statement from pgbench, without HTTP and without a language.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::Context;
 
 use crate::bench::Bench;
-use crate::folder;
+use crate::paths::folder;
 use crate::programs;
 use crate::results::{Metric, Recorder};
 use crate::systems::System;
