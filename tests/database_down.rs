@@ -34,7 +34,7 @@ fn survives(source: Source, stop: fn(&mut Cluster)) {
         refused.is_problem(503, "the database is not ready; try again");
         assert_eq!(refused.header("retry-after"), "1");
         app.post("/api/v1/newentry", &apple).problem(503);
-        app.get("/db-check").is_problem(503, "the database does not answer");
+        app.get("/db-check").is_problem(503, "the database does not respond");
         assert_eq!(app.get("/health").status, 200);
     }
 

@@ -31,14 +31,14 @@ fn only_db_check_needs_a_database() {
     for probe in ["/", "/health", "/healthcheck", "/status"] {
         assert_eq!(app.get(probe).status, 200, "{probe}");
     }
-    app.get("/db-check").is_problem(503, "the database does not answer");
+    app.get("/db-check").is_problem(503, "the database does not respond");
 }
 
 #[test]
 fn a_schema_that_is_not_there_is_not_ready() {
     let app = App::on(&cluster().create_database(false));
     let refused = app.get("/db-check");
-    refused.is_problem(503, "the schema is not there yet");
+    refused.is_problem(503, "the schema does not exist yet");
     assert_eq!(refused.header("retry-after"), "1");
     // And neither is what needs it.
     let refused = app.get("/api/v1/look/Apple");

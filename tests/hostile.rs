@@ -118,7 +118,7 @@ fn a_client_learns_nothing_of_what_is_inside() {
     let app = App::start();
     app.sql("ALTER TABLE katas.entry ALTER COLUMN word TYPE varchar(3)");
     let refused = app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "secret"}));
-    refused.is_problem(500, "something went wrong here; it has been logged");
+    refused.is_problem(500, "internal error; the cause has been logged");
     let logged = app.wait_for_log("{", 1).join("\n");
     assert!(logged.contains("value too long for type character varying(3)"), "{logged}");
 }

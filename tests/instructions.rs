@@ -84,7 +84,9 @@ fn violations(costs: &Budgets, budgets: &Budgets) -> Vec<String> {
     for (component, call, cost) in each(costs) {
         match budgets.get(component).and_then(|calls| calls.get(call)) {
             Some(&budget) if is_within(cost, budget) => {}
-            Some(budget) => violations.push(format!("{component}: {call}: {cost}, budget {budget}")),
+            Some(budget) => {
+                violations.push(format!("{component}: {call}: {cost}, budget {budget}"))
+            }
             None => violations.push(format!("{component}: {call}: {cost}, no budget")),
         }
     }

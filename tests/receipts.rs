@@ -88,7 +88,7 @@ fn a_key_still_finds_its_receipt_when_the_price_list_is_gone() {
     assert_eq!(post_with(&app, "k", &order).json(), first.json());
     app.delete("/api/v1/price-lists/shop");
     assert_eq!(post_with(&app, "k", &order).json(), first.json());
-    post_with(&app, "l", &order).is_invalid(&[("/price_list", "is not known")]);
+    post_with(&app, "l", &order).is_invalid(&[("/price_list", "does not exist")]);
 }
 
 #[test]
@@ -121,7 +121,7 @@ fn what_is_not_an_order_leaves_no_receipt() {
     let app = App::start();
     app.post(PATH, &json!({"costs": {}, "items": []})).is_invalid(&[("/tax", "is required")]);
     let unknown = json!({"price_list": "none", "items": [], "tax": 0});
-    app.post(PATH, &unknown).is_invalid(&[("/price_list", "is not known")]);
+    app.post(PATH, &unknown).is_invalid(&[("/price_list", "does not exist")]);
     assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "0");
 }
 

@@ -24,7 +24,7 @@ fn a_path_that_belongs_to_nobody_gets_the_envelope() {
         "/api/v1//look/Apple",
     ] {
         let path = path.to_owned();
-        app.get(&path).is_problem(404, &format!("there is nothing at {path}"));
+        app.get(&path).is_problem(404, &format!("no resource at {path}"));
         app.request(Method::POST, &path, &[JSON], "{}").problem(404);
     }
 }

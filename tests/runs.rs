@@ -114,14 +114,14 @@ fn what_leads_to_no_result_is_named_and_not_stored() {
         (app.post(&runs, &json!({"kata": "nth-char"})), "/column", "is required"),
         (with("item_column", json!("x")), "/item_column", "is not a column of the dataset"),
         (with("group_by", json!("x")), "/group_by", "is not a column of the dataset"),
-        (with("price_list", json!("x")), "/price_list", "is not known"),
+        (with("price_list", json!("x")), "/price_list", "does not exist"),
         (with("price_list", json!("\0")), "/price_list", "must not contain the character NUL"),
         (with("tax", json!("1")), "/tax", "must be a number"),
         (with("tax", json!(-1)), "/tax", "must not be negative"),
         (
             with("group_by", json!("key")),
             "/group_by",
-            "makes more than 10000 groups, or keys of more than 1048576 bytes",
+            "has more than 10000 groups, or keys of more than 1048576 bytes",
         ),
     ] {
         response.is_invalid(&[(field, detail)]);

@@ -120,8 +120,8 @@ fn a_deployment_with_a_token_is_tested_with_it() {
 fn what_needs_the_token_fails_without_it_and_with_another() {
     let app = App::with_token("secret");
     for (options, reason) in [
-        (options(&app), "this needs Authorization: Bearer <token>"),
-        (with_token(&app, "other"), "this is not the token"),
+        (options(&app), "authorization required: send Authorization: Bearer <token>"),
+        (with_token(&app, "other"), "the token is wrong"),
     ] {
         let report = smoke(&options);
         failed(&report, &WRITING);
@@ -150,7 +150,7 @@ fn a_database_that_is_away_is_named() {
     let report = smoke(&options(&app));
     let failing = [&["db-check", "spending"][..], &WRITING].concat();
     failed(&report, &failing);
-    let expected = "GET /db-check: 503 in place of 200: the database does not answer";
+    let expected = "GET /db-check: 503 in place of 200: the database does not respond";
     assert_eq!(detail(&report, "db-check"), expected);
     assert_eq!(report.left, [""; 0]);
 }
@@ -160,7 +160,7 @@ fn a_schema_that_is_not_there_is_named() {
     let app = App::on(&cluster().create_database(false));
     let report = smoke(&options(&app));
     assert_eq!(report.exit_code, 1);
-    let expected = "GET /db-check: 503 in place of 200: the schema is not there yet";
+    let expected = "GET /db-check: 503 in place of 200: the schema does not exist yet";
     assert_eq!(detail(&report, "db-check"), expected);
 }
 

@@ -64,7 +64,7 @@ fn a_price_list_stands_in_for_costs() {
     let body = r#"{"price_list":"shop","items":["socks","shoes"],"tax":0.09}"#;
     assert_eq!(total(&app, body), r#"{"total":70.85}"#);
     let unknown = json!({"price_list": "Shop", "items": [], "tax": 0});
-    app.post(PATH, &unknown).is_invalid(&[("/price_list", "is not known")]);
+    app.post(PATH, &unknown).is_invalid(&[("/price_list", "does not exist")]);
     let both = json!({"price_list": "shop", "costs": {}, "items": [], "tax": 0});
     let detail = "cannot be given together with costs";
     app.post(PATH, &both).is_invalid(&[("/price_list", detail)]);

@@ -3,12 +3,9 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use http::Method;
-use syn::punctuated::Punctuated;
-use syn::visit::{self, Visit};
-use syn::{Expr, ExprLit, Lit, Token};
 
 use crate::support::{App, root};
 
@@ -21,50 +18,41 @@ fn stores() -> Vec<PathBuf> {
     stores
 }
 
-/// The values of the constants of a file that are strings, by name. Names of statements repeat.
-#[derive(Default)]
-struct Constants(Vec<(String, String)>);
-
-impl Constants {
-    /// Evaluates a literal, a constant, or a `concatcp!` of both.
-    fn evaluate(&self, expression: &Expr) -> Option<String> {
-        match expression {
-            Expr::Lit(ExprLit { lit: Lit::Str(text), .. }) => Some(text.value()),
-            Expr::Path(path) => {
-                let name = path.path.get_ident()?.to_string();
-                self.0.iter().find(|(known, _)| *known == name).map(|(_, value)| value.clone())
+/// The string constants of a file by name, in their order. A constant is one literal, or a `concatcp!` of
+/// literals and constants before it. Names of statements repeat.
+fn constants(source: &str) -> Vec<(&str, String)> {
+    let mut constants: Vec<(&str, String)> = Vec::new();
+    for item in source.split("const ").skip(1) {
+        let Some((name, rest)) = item.split_once(": &str =") else { continue };
+        let expression = rest.split(";\n").next().expect("a constant ends");
+        let expression = expression.trim().trim_start_matches("concatcp!(");
+        // Outside of quotes there are names and commas.
+        let mut value = String::new();
+        for (index, part) in expression.split('"').enumerate() {
+            if index % 2 == 1 {
+                let mut lines = part.split("\\\n");
+                value += lines.next().unwrap_or_default();
+                value.extend(lines.map(str::trim_start));
+                continue;
             }
-            Expr::Macro(it) if it.mac.path.is_ident("concatcp") => {
-                let parse = Punctuated::<Expr, Token![,]>::parse_terminated;
-                let parts = it.mac.parse_body_with(parse).expect("a list of expressions");
-                parts.iter().map(|part| self.evaluate(part)).collect()
+            for word in part.split([',', ')']).map(str::trim).filter(|word| !word.is_empty()) {
+                let known = constants.iter().find(|(known, _)| *known == word);
+                value += &known.unwrap_or_else(|| panic!("{word} is not a constant")).1;
             }
-            _ => None,
         }
+        constants.push((name, value));
     }
+    constants
 }
 
-impl<'ast> Visit<'ast> for Constants {
-    fn visit_item_const(&mut self, item: &'ast syn::ItemConst) {
-        if let Some(value) = self.evaluate(&item.expr) {
-            self.0.push((item.ident.to_string(), value));
-        }
-        visit::visit_item_const(self, item);
-    }
-}
-
-/// The statements of a file: the constants that begin with a verb of SQL and do not end in the middle.
-fn statements(path: &PathBuf) -> Vec<String> {
+/// The statements of a file: the constants that begin with a verb of SQL and end with a statement.
+fn statements(path: &Path) -> Vec<String> {
     let source = fs::read_to_string(path).expect("it can be read");
-    let file = syn::parse_file(&source).expect("it is Rust");
-    let mut constants = Constants::default();
-    constants.visit_file(&file);
     let is_statement = |sql: &String| {
         ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "].iter().any(|it| sql.starts_with(it))
             && !sql.ends_with(' ')
     };
-    let values = constants.0.into_iter().map(|(_, value)| value);
-    values.filter(is_statement).collect()
+    constants(&source).into_iter().map(|(_, value)| value).filter(is_statement).collect()
 }
 
 /// The statement with a literal of the inferred type in place of each parameter.
@@ -77,7 +65,7 @@ fn with_literals(app: &App, sql: &str) -> String {
             "TEXT" if is_number => "0",
             "TEXT" => "{}", // also valid as JSON
             "INT8" => "1",
-            "TEXT[]" => "{}",
+            "TEXT[]" => "{x}",
             "UUID" => "00000000-0000-0000-0000-000000000000",
             "BYTEA" => "",
             other => panic!("no value of type {other} for {parameter} in {sql}"),

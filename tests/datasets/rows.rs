@@ -94,7 +94,7 @@ fn the_client_chooses_between_a_page_and_the_file() {
         assert_eq!(get(accept).header("content-type"), media_type, "{accept}");
     }
     let refused = get("text/html");
-    refused.is_problem(406, "only application/json or text/csv can be had here");
+    refused.is_problem(406, "available media types: application/json, text/csv");
     let head = app.request(Method::HEAD, &path, &[("Accept", "text/csv")], "");
     assert_eq!((head.header("content-length"), head.body.as_str()), ("6", ""));
 }

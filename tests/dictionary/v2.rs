@@ -69,7 +69,7 @@ fn if_none_match_star_only_creates() {
     let app = App::start();
     assert_eq!(put_if(&app, ("If-None-Match", "*"), "first").status, 201);
     let refused = put_if(&app, ("If-None-Match", "*"), "second");
-    refused.is_problem(412, "Entry for 'Apple' is not as the precondition demands");
+    refused.is_problem(412, "Entry for 'Apple' does not match the precondition");
     assert_eq!(app.get(APPLE).json()["definition"], "first");
 }
 
@@ -180,7 +180,7 @@ fn of_writers_that_create_at_once_one_does() {
 fn what_is_wrong_with_a_definition_is_told() {
     let app = App::start();
     app.put(APPLE, &json!({"definition": "x", "word": "Apple"}))
-        .is_invalid(&[("/word", "is not known here")]);
+        .is_invalid(&[("/word", "is an unknown field")]);
     app.put(APPLE, &json!({"definition": "x".repeat(10_001)}))
         .is_invalid(&[("/definition", "may have at most 10000 characters")]);
     app.put(APPLE, &json!({})).is_invalid(&[("/definition", "is required")]);

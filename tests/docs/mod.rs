@@ -87,7 +87,7 @@ fn everything_that_the_pages_load_is_served_here() {
         assert_eq!((response.status, response.header("content-type")), (200, content_type));
         assert_eq!(response.header("x-content-type-options"), "nosniff", "{path}");
     }
-    app.get("/docs/current/nothing.js").is_problem(404, "there is no file nothing.js");
+    app.get("/docs/current/nothing.js").is_problem(404, "no file nothing.js");
 }
 
 #[test]

@@ -500,7 +500,7 @@ impl App {
             let sql = AssertSqlSafe(sql.to_owned()).into_sql_str();
             let statement = connection.prepare(sql).await?;
             let types = statement.parameters().and_then(Either::left).unwrap_or_default();
-            anyhow::Ok(types.iter().map(|kind| kind.name().to_owned()).collect())
+            anyhow::Ok(types.iter().map(ToString::to_string).collect())
         });
         types.expect(sql)
     }

@@ -150,8 +150,8 @@ fn what_is_wrong_with_a_user_is_told_all_at_once() {
         app.put(FIRST, &body).is_invalid(&errors);
     }
     let unknown = json!({"username": "a", "email": "a@b", "id": 7});
-    app.post(USERS, &unknown).is_invalid(&[("/id", "is not known here")]);
-    app.put(FIRST, &unknown).is_invalid(&[("/id", "is not known here")]);
+    app.post(USERS, &unknown).is_invalid(&[("/id", "is an unknown field")]);
+    app.put(FIRST, &unknown).is_invalid(&[("/id", "is an unknown field")]);
     app.post(USERS, &json!([august()])).is_invalid(&[("", "must be an object")]);
     app.request(Method::POST, USERS, &[JSON], "username=a").problem(400);
     app.request(Method::POST, USERS, &[], august().to_string()).problem(415);
@@ -182,7 +182,7 @@ fn if_match_replaces_only_what_was_read() {
     let replaced = put_if(&app, ("If-Match", &old), "second");
     assert_eq!(replaced.status, 200);
     let refused = put_if(&app, ("If-Match", &old), "third");
-    refused.is_problem(412, "User 1 is not as the precondition demands");
+    refused.is_problem(412, "User 1 does not match the precondition");
     let new = replaced.header("etag");
     put_if(&app, ("If-Match", &format!("W/{new}")), "weak tags never match").problem(412);
     put_if(&app, ("If-Match", "fourth"), "not a tag").problem(400);
@@ -222,7 +222,7 @@ fn delete_is_conditional_too() {
     let app = with_people();
     let tag = app.get(FIRST).header("etag").to_owned();
     let delete = |header| app.request(Method::DELETE, FIRST, &[header], "");
-    delete(("If-Match", "\"other\"")).is_problem(412, "User 1 is not as the precondition demands");
+    delete(("If-Match", "\"other\"")).is_problem(412, "User 1 does not match the precondition");
     delete(("If-None-Match", &tag)).problem(412);
     assert_eq!(count(&app), "100");
     assert_eq!(delete(("If-Match", &tag)).status, 204);

@@ -120,7 +120,7 @@ def problem(_: Request, error: HTTPException) -> JSONResponse:
 @app.exception_handler(OperationalError)
 @app.exception_handler(PoolTimeout)
 def unavailable(request: Request, _: Exception) -> JSONResponse:
-    return problem(request, HTTPException(503, "the database does not answer"))
+    return problem(request, HTTPException(503, "the database does not respond"))
 
 
 @app.get("/api/v1/look/{word:path}", response_model=EntryBody)

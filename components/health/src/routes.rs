@@ -57,7 +57,7 @@ pub fn db_check(_: &Request, db: &Db) -> Result<Reply, Problem> {
         REQUIRED_SCHEMA.parse().map_err(|error: ParseIntError| Problem::internal(error))?;
     let version = store::schema_version(db).map_err(not_ready)?;
     if version < required {
-        let detail = format!("the schema has version {version}, this build needs {required}");
+        let detail = format!("the schema is at version {version}, this build needs {required}");
         return Err(Problem::unavailable(detail, "run `migrate up`"));
     }
     let schema = Schema { version, required };

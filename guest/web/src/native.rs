@@ -59,4 +59,10 @@ impl Source for Complete {
     fn read(&self) -> Result<Vec<u8>, Interrupted> {
         Ok(self.body.take())
     }
+
+    fn finish(&self) {}
+
+    fn is_finished(&self) -> bool {
+        true
+    }
 }

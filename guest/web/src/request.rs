@@ -13,6 +13,12 @@ pub trait Source {
 
     /// The next bytes of the body, empty at its end.
     fn read(&self) -> Result<Vec<u8>, Interrupted>;
+
+    /// Closes the body, of which everything has been read.
+    fn finish(&self);
+
+    /// Whether the body has been read to its end.
+    fn is_finished(&self) -> bool;
 }
 
 /// The connection was closed before the body was complete.

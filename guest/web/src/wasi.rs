@@ -3,7 +3,7 @@
 use std::cell::Cell;
 use std::time::Duration;
 
-use http::Method;
+use http::{Method, StatusCode};
 
 use crate::log::Line;
 use crate::router::dispatch;
@@ -122,6 +122,17 @@ impl Source for Incoming {
             Err(StreamError::LastOperationFailed(_)) => Err(Interrupted),
         }
     }
+
+    fn finish(&self) {
+        self.body.set(Body::Ended);
+    }
+
+    fn is_finished(&self) -> bool {
+        let body = self.body.replace(Body::Ended);
+        let finished = matches!(body, Body::Ended);
+        self.body.set(body);
+        finished
+    }
 }
 
 /// Sends the body before the head, and returns the reply that was sent.
@@ -131,7 +142,9 @@ impl Source for Incoming {
 /// follows the head; `content-length` then shows the client that a body is incomplete.
 fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     let response = wasi::OutgoingResponse::new(headers(&reply));
-    let _ = response.set_status_code(reply.status.as_u16());
+    if reply.status != StatusCode::OK {
+        let _ = response.set_status_code(reply.status.as_u16());
+    }
     // Both calls succeed the first time.
     let Ok(sink) = response.body() else { return reply };
     let Ok(stream) = sink.write() else { return reply };
@@ -184,16 +197,15 @@ fn write_all(
 }
 
 fn headers(reply: &Reply) -> wasi::Fields {
-    let headers = wasi::Fields::new();
+    let bytes = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
+    let mut headers: Vec<_> =
+        reply.headers.iter().map(|(name, value)| bytes(name, value)).collect();
     // 204 and 304 have no body and no length (RFC 9110, section 8.6).
     if !matches!(reply.status.as_u16(), 204 | 304) {
-        let _ = headers.append("content-length", reply.body.length().to_string().as_bytes());
+        headers.push(bytes("content-length", &reply.body.length().to_string()));
     }
-    for (name, value) in &reply.headers {
-        // The host may forbid a header. The response is valid without it.
-        let _ = headers.append(name, value.as_bytes());
-    }
-    headers
+    // One call for all. No host forbids any of the headers that are set here.
+    wasi::Fields::from_list(&headers).unwrap_or_else(|_| wasi::Fields::new())
 }
 
 /// Writes the line in one piece where it has at most 4 KiB, the maximum that WASI takes at a time.

@@ -23,12 +23,12 @@ impl IntoResponse for Problem {
 
 impl From<PoolError> for Problem {
     fn from(_: PoolError) -> Problem {
-        Problem(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer".to_owned())
+        Problem(StatusCode::SERVICE_UNAVAILABLE, "the database does not respond".to_owned())
     }
 }
 
 impl From<tokio_postgres::Error> for Problem {
     fn from(_: tokio_postgres::Error) -> Problem {
-        Problem(StatusCode::SERVICE_UNAVAILABLE, "the database does not answer".to_owned())
+        Problem(StatusCode::SERVICE_UNAVAILABLE, "the database does not respond".to_owned())
     }
 }
