@@ -10,7 +10,8 @@ use katas_host::manifest::{Manifest, Variable};
 use migrate::{Database, Password, Project, SeedOptions, UpOptions};
 use tokio_postgres::{Client, NoTls};
 
-use crate::paths::{folder, root};
+use crate::application::Application;
+use crate::paths::folder;
 
 /// The role that the systems log in as.
 const ROLE: &str = "katas_app";
@@ -37,9 +38,9 @@ pub struct Stage {
 impl Stage {
     /// Builds the components, and starts an empty server with `rows` words and as many users.
     pub async fn prepare(rows: u64) -> anyhow::Result<Stage> {
-        let manifest = Manifest::read(&root().join("spin.toml"))?;
+        let manifest = Manifest::read(&Application::Product.manifest())?;
         build::components(&manifest, &|_, _| ()).await?;
-        let floor = Manifest::read(&root().join("bench/floor/spin.toml"))?;
+        let floor = Manifest::read(&Application::Floor.manifest())?;
         build::components(&floor, &|_, _| ()).await?;
         let folder = folder().join("postgres");
         fs::create_dir_all(&folder)?;
