@@ -22,6 +22,7 @@ mod runs;
 mod seeds;
 mod smoke;
 mod spending;
+mod statements;
 mod support;
 mod tidy;
 mod token;

@@ -7,12 +7,14 @@
 //! `wit/` and no others; PostgreSQL's values are mapped as Spin maps them, those that it cannot read
 //! included.
 //!
-//! It differs in six places, on purpose: connections have TCP_NODELAY; SIGTERM lets requests
-//! finish; a guest that computes without end does not stop the others; `hostaddr` in a connection
-//! string does not lead around `allowed_outbound_hosts`; PostgreSQL is asked once for a statement,
-//! not three times (`postgres/connection.rs`); and what would hurt under Spin is told ([`Log`]): a
-//! second database connection in one request, a transaction left open, a response head sent before
-//! its body.
+//! It differs from Spin in five ways, on purpose:
+//!
+//! - Connections have TCP_NODELAY.
+//! - SIGTERM lets requests in progress finish.
+//! - A guest that computes without end does not block other requests.
+//! - `hostaddr` in a connection string is rejected; Spin lets it bypass `allowed_outbound_hosts`.
+//! - The [`Log`] warns of what causes trouble under Spin: a second database connection in one
+//!   request, a transaction left open, a response head sent before its body.
 //!
 //! - [`manifest`], [`App`], [`Server`]: `spin.toml`, compiled, answering requests
 //! - [`local`]: what `katas up` needs beside that: the build and the PostgreSQL

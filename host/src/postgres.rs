@@ -1,16 +1,16 @@
 //! `spin:postgres@4.0.0` over the driver and the pool that Spin uses, with its limits: 64
-//! connections per connection string, reset without a ROLLBACK, results of up to 128 MiB.
+//! connections per connection string, recycled without a ROLLBACK, results of up to 128 MiB.
 //!
 //! Where Spin's answer is hard to understand, the log explains it.
 
 #![expect(clippy::result_large_err, reason = "the error is generated from wit/")]
 
-mod connection;
 mod convert;
 mod error;
 mod pool;
 
-use futures_util::{StreamExt, TryStreamExt, pin_mut};
+use deadpool_postgres::Object;
+use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::config::Host as ServerHost;
 use tokio_postgres::{Config, Row};
 use wasmtime::component::Resource;
@@ -20,11 +20,21 @@ use crate::bindings::spin::postgres::postgres::{
 };
 use crate::state::State;
 
-pub use connection::Connection;
 pub(crate) use pool::Pools;
 
 /// The most bytes one result may have (`MAX_HOST_BUFFERED_BYTES` in Spin).
 const RESULT_LIMIT: usize = 128 << 20;
+
+/// A pooled connection, opened by a request and returned to its pool when dropped, at the latest at
+/// the end of the request.
+///
+/// As under Spin, the pool resets it on the next `open`, and each statement is prepared, executed
+/// and closed: nothing is cached.
+pub struct Connection {
+    client: Object,
+    /// Whether a transaction is open, judged by the first words of the statements so far.
+    in_transaction: bool,
+}
 
 impl Host for State {}
 
@@ -44,7 +54,10 @@ impl HostConnection for State {
             );
         }
         match self.component.pools.get(&address).await {
-            Ok(client) => Ok(Ok(self.table.push(Connection::new(client))?)),
+            Ok(client) => {
+                let connection = Connection { client, in_transaction: false };
+                Ok(Ok(self.table.push(connection)?))
+            }
             Err(error) => Ok(Err(Error::ConnectionFailed(error::debug(&error)))),
         }
     }
@@ -56,6 +69,7 @@ impl HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<RowSet, Error>> {
         let connection = self.table.get_mut(&connection)?;
+        connection.follow_transaction(&statement);
         let result = connection.query(&statement, &parameters).await;
         if let Err(Error::QueryFailed(QueryError::Text(text))) = &result
             && text.contains("type `timestamptz`")
@@ -72,12 +86,13 @@ impl HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
         let connection = self.table.get_mut(&connection)?;
+        connection.follow_transaction(&statement);
         Ok(connection.execute(&statement, &parameters).await)
     }
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
-        if connection.is_in_transaction() {
+        if connection.in_transaction {
             self.warn(
                 "a transaction was left open: under Spin the next request continues it, and may \
                  commit it",
@@ -114,14 +129,10 @@ impl State {
 }
 
 impl Connection {
-    async fn query(
-        &mut self,
-        statement: &str,
-        parameters: &[ParameterValue],
-    ) -> Result<RowSet, Error> {
+    async fn query(&self, statement: &str, parameters: &[ParameterValue]) -> Result<RowSet, Error> {
         let parameters = convert::parameters(parameters)
             .map_err(|error| Error::BadParameter(error::debug(&error)))?;
-        let rows = self.start(statement, &parameters).await.map_err(error::structured)?;
+        let rows = self.client.query_raw(statement, parameters).await.map_err(error::structured)?;
         pin_mut!(rows);
         let mut set = RowSet { columns: Vec::new(), rows: Vec::new() };
         let mut size = size_of::<RowSet>();
@@ -142,17 +153,26 @@ impl Connection {
         Ok(set)
     }
 
-    async fn execute(
-        &mut self,
-        statement: &str,
-        parameters: &[ParameterValue],
-    ) -> Result<u64, Error> {
+    async fn execute(&self, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
         let parameters = convert::parameters(parameters)
             .map_err(|error| Error::ValueConversionFailed(error::debug(&error)))?;
-        let rows = self.start(statement, &parameters).await.map_err(error::structured)?;
-        pin_mut!(rows);
-        while rows.try_next().await.map_err(error::structured)?.is_some() {}
-        Ok(rows.rows_affected().unwrap_or_default())
+        let parameters: Vec<_> = parameters.iter().map(|it| &**it as _).collect();
+        self.client.execute(statement, &parameters).await.map_err(error::structured)
+    }
+
+    /// Updates `in_transaction` for a statement that is about to run.
+    fn follow_transaction(&mut self, statement: &str) {
+        let mut words =
+            statement.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty());
+        let mut word = || words.next().unwrap_or_default().to_ascii_uppercase();
+        match word().as_str() {
+            "BEGIN" => self.in_transaction = true,
+            "START" if word() == "TRANSACTION" => self.in_transaction = true,
+            "COMMIT" | "END" | "ABORT" => self.in_transaction = false,
+            // ROLLBACK TO a savepoint stays inside.
+            "ROLLBACK" if word() != "TO" => self.in_transaction = false,
+            _ => {}
+        }
     }
 }
 

@@ -42,8 +42,8 @@ const DRAIN: Duration = Duration::from_secs(10);
 
 /// What one server runs an application with.
 pub struct Config {
-    /// Values for the manifest's variables. They go before `SPIN_VARIABLE_<NAME>` in the
-    /// environment, which goes before the manifest's defaults.
+    /// Values for the manifest's variables. They take precedence over `SPIN_VARIABLE_<NAME>` in
+    /// the environment, in `.env`, and over the manifest's defaults, in this order.
     pub variables: BTreeMap<String, String>,
     /// Where lines go.
     pub log: Log,
@@ -163,8 +163,7 @@ type Body = UnsyncBoxBody<Bytes, wasmtime_wasi_http::Error>;
 
 impl Service {
     fn new(app: Arc<App>, config: Config) -> anyhow::Result<Service> {
-        let environment = |key: &str| std::env::var(key).ok();
-        let variables = Variables::resolve(&app.manifest, &config.variables, environment)?;
+        let variables = Variables::resolve(&app.manifest, &config.variables)?;
         let pools = Arc::new(Pools::new());
         let components = app.manifest.component.iter().map(|(id, component)| {
             let log = config.log.clone();

@@ -257,6 +257,22 @@ fn what_stands_in_the_way_is_told_in_one_line() {
 }
 
 #[test]
+fn build_without_wasm_target_names_the_command_that_installs_it() {
+    let programs = tempfile::tempdir().expect("a folder");
+    for (name, script) in [
+        ("rustc", "echo /nowhere/lib"),
+        ("rustup", "echo 'info: downloading' >&2; echo 'error: no network' >&2; exit 1"),
+    ] {
+        let file = programs.path().join(name);
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        fs::set_permissions(&file, executable).expect("they can be set");
+    }
+    let output = katas(&["build"]).env("PATH", programs.path()).output().expect("it runs");
+    assert_refused(&output, "no network; run `rustup target add wasm32-wasip2` in ");
+}
+
+#[test]
 fn a_build_that_fails_is_told() {
     let (folder, output) = build("false", |command| command.output().expect("it runs"));
     drop(folder);

@@ -1,11 +1,16 @@
 //! The variables of `spin.toml`, as a cluster gives them.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::process::Command;
 
+use katas_host::local::spin;
 use katas_host::manifest::Manifest;
+use serde_json::Value;
 
 use super::objects::{Objects, name, text, title};
 use super::references::services;
+use super::render::{copy, run};
 use crate::support::root;
 
 /// What Spin reads.
@@ -28,13 +33,7 @@ pub(super) fn are_those_of_the_manifest(objects: &Objects) -> Vec<String> {
         let secret = text(app, "/spec/runtimeConfig/loadFromSecret").unwrap_or_default();
         let Some(config) = objects.of("Secret").find(|it| name(it) == secret) else { continue };
         let config = config["data"]["runtime-config.toml"].as_str().map(base64).unwrap_or_default();
-        let config: toml::Table = config.parse().expect("TOML");
-        let values =
-            config.get("variables_provider").and_then(|it| it.get(0)).and_then(|provider| {
-                (provider["type"].as_str() == Some("static"))
-                    .then_some(provider.get("values")?.as_table()?)
-            });
-        let Some(values) = values else {
+        let Some(values) = static_values(&config) else {
             faults.push(format!("{}: {secret} has no variables", title(app)));
             continue;
         };
@@ -68,6 +67,47 @@ pub(super) fn are_those_of_the_manifest(objects: &Objects) -> Vec<String> {
         }
     }
     faults
+}
+
+/// Returns the values of the static provider in a runtime configuration.
+fn static_values(config: &str) -> Option<toml::Table> {
+    let config: toml::Table = config.parse().expect("TOML");
+    let provider = config.get("variables_provider")?.get(0)?;
+    (provider["type"].as_str() == Some("static"))
+        .then_some(provider.get("values")?.as_table()?.clone())
+}
+
+/// Returns the runtime configuration that a container of `compose.yaml` writes.
+fn compose_config() -> String {
+    let text = fs::read_to_string(root().join("compose.yaml")).expect("it can be read");
+    let compose: Value = serde_saphyr::from_str(&text).expect("YAML");
+    let script = compose["services"]["passwords"]["command"][0].as_str().expect("a script");
+    let (_, config) = script.split_once("runtime-config.toml <<END\n").expect("a here-document");
+    config.split_once("\nEND").expect("its end").0.to_owned()
+}
+
+#[test]
+fn every_runtime_config_has_a_static_value_for_every_variable() {
+    let manifest = manifest();
+    let copy = copy();
+    let secret = |overlay: &str| {
+        run(Command::new(copy.path().join("k8s/secrets")).arg(overlay));
+        let path = format!("k8s/overlays/{overlay}/secrets/runtime-config.toml");
+        fs::read_to_string(copy.path().join(path)).expect("it was written")
+    };
+    // `katas up --engine spin`, the benchmarks and these tests start Spin with this configuration.
+    let given = ["database_url", "database_host"].map(|name| (name.to_owned(), String::new()));
+    let local = spin::runtime_config(&manifest, &BTreeMap::from(given)).expect("it is complete");
+    for (place, config) in [
+        ("katas_host::local::spin", local),
+        ("k8s/secrets local", secret("local")),
+        ("k8s/secrets production", secret("production")),
+        ("compose.yaml", compose_config()),
+    ] {
+        let values = static_values(&config).expect("a static provider");
+        let values: BTreeSet<_> = values.keys().collect();
+        assert_eq!(values, manifest.variables.keys().collect(), "{place}");
+    }
 }
 
 /// What a Secret has.

@@ -19,7 +19,7 @@ use katas_host::local::spin::Spin;
 use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Log, Server};
 use migrate::{Database, Password, Project, SeedOptions, UpOptions};
-use sqlx::{AssertSqlSafe, Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, Either, Executor, PgConnection, SqlSafeStr, Statement};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -491,6 +491,18 @@ impl App {
             }
             assert!(start.elapsed() < Duration::from_secs(10), "{sql} stays {value}");
         }
+    }
+
+    /// The names of the types that PostgreSQL infers for the parameters of a statement.
+    pub(crate) fn parameter_types(&self, sql: &str) -> Vec<String> {
+        let types = RUNTIME.block_on(async {
+            let mut connection = PgConnection::connect(&self.administrator).await?;
+            let sql = AssertSqlSafe(sql.to_owned()).into_sql_str();
+            let statement = connection.prepare(sql).await?;
+            let types = statement.parameters().and_then(Either::left).unwrap_or_default();
+            anyhow::Ok(types.iter().map(|kind| kind.name().to_owned()).collect())
+        });
+        types.expect(sql)
     }
 
     /// The one value that SQL returns, as text.

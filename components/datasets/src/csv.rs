@@ -1,47 +1,49 @@
-//! CSV as RFC 4180 has it and no laxer, a row at a time in constant memory, by `csv-core`.
+//! Strict CSV (RFC 4180), parsed one row at a time in constant memory.
 //!
-//! `csv-core` reads whatever can be read. What RFC 4180 does not allow is a mistake in the file, which
-//! would become a mistake in the data: [`Rules`] watches the same bytes and refuses it.
+//! `csv-core` accepts any input. Input that RFC 4180 does not allow is most likely a fault in the file, so
+//! [`Rules`] checks the same bytes and rejects it.
 
 use std::{fmt, slice};
 
 use csv_core::ReadRecordResult;
+use http::StatusCode;
+use web::Problem;
 
-use crate::domain::{COLUMNS, ROW_LENGTH, RowFlaw};
+use crate::domain::{MAX_COLUMNS, ROW_LENGTH, RowError};
 
-/// What is wrong with a file.
+/// An invalid line of a file.
 #[derive(Debug, PartialEq)]
-pub struct Flaw {
-    /// The line at fault, counted from 1.
+pub struct CsvError {
+    /// The number of the line, from 1.
     pub line: u64,
-    /// What is wrong with it.
+    /// The violated rule.
     pub kind: Kind,
 }
 
-/// What can be wrong with a line.
+/// The reason why a line is invalid.
 #[derive(Debug, PartialEq)]
 pub enum Kind {
-    /// Its row is not as it should be.
-    Row(RowFlaw),
-    /// There is nothing in it.
+    /// Its row is invalid.
+    Row(RowError),
+    /// It is empty.
     Blank,
-    /// A quote inside of a field that does not begin with one.
+    /// It has a quote inside a field that does not begin with one.
     BareQuote,
-    /// Text between the closing quote and the end of the field.
+    /// It has text between a closing quote and the end of the field.
     AfterQuote,
-    /// A quote is opened, and the file ends before it is closed.
+    /// It has an opening quote without a closing one.
     Unclosed,
-    /// A carriage return outside of quotes, without a line feed after it.
+    /// It has a carriage return outside of quotes without a line feed.
     Return,
-    /// Bytes that are not UTF-8.
+    /// It is not UTF-8.
     NotUtf8,
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for CsvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {} ", self.line)?;
         match &self.kind {
-            Kind::Row(flaw) => flaw.fmt(f),
+            Kind::Row(error) => error.fmt(f),
             Kind::Blank => f.write_str("is blank (a single empty field is written \"\")"),
             Kind::BareQuote => f.write_str("has a quote in a field that does not begin with one"),
             Kind::AfterQuote => f.write_str("has text after a closing quote"),
@@ -52,7 +54,14 @@ impl fmt::Display for Flaw {
     }
 }
 
-/// What RFC 4180 allows, byte by byte.
+/// 422 with the line.
+impl From<CsvError> for Problem {
+    fn from(error: CsvError) -> Problem {
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
+    }
+}
+
+/// Checks a file byte by byte against RFC 4180.
 struct Rules {
     state: State,
     line: u64,
@@ -65,7 +74,7 @@ enum State {
     FieldStart,
     Plain,
     Quoted,
-    /// After a quote inside of quotes: the closing one, or the first of two that mean one.
+    /// After a quote inside quotes: the closing one, or the first of an escaped quote.
     Quote,
     Return,
 }
@@ -75,24 +84,24 @@ impl Rules {
         Rules { state: State::LineStart, line: 1, opened: 1 }
     }
 
-    fn check(&mut self, bytes: &[u8]) -> Result<(), Flaw> {
+    fn check(&mut self, bytes: &[u8]) -> Result<(), CsvError> {
         for &byte in bytes {
             self.state = match (&self.state, byte) {
                 (State::Return, b'\n') => State::LineStart,
-                (State::Return, _) => return Err(self.flaw(Kind::Return)),
+                (State::Return, _) => return Err(self.error(Kind::Return)),
                 (State::Quoted, b'"') => State::Quote,
                 (State::Quoted, _) => State::Quoted,
-                (State::LineStart, b'\r' | b'\n') => return Err(self.flaw(Kind::Blank)),
+                (State::LineStart, b'\r' | b'\n') => return Err(self.error(Kind::Blank)),
                 (State::Quote, b'"') => State::Quoted,
                 (State::LineStart | State::FieldStart, b'"') => {
                     self.opened = self.line;
                     State::Quoted
                 }
-                (State::Plain, b'"') => return Err(self.flaw(Kind::BareQuote)),
+                (State::Plain, b'"') => return Err(self.error(Kind::BareQuote)),
                 (_, b',') => State::FieldStart,
                 (_, b'\n') => State::LineStart,
                 (_, b'\r') => State::Return,
-                (State::Quote, _) => return Err(self.flaw(Kind::AfterQuote)),
+                (State::Quote, _) => return Err(self.error(Kind::AfterQuote)),
                 _ => State::Plain,
             };
             self.line += u64::from(byte == b'\n');
@@ -100,43 +109,43 @@ impl Rules {
         Ok(())
     }
 
-    fn check_end(&self) -> Result<(), Flaw> {
+    fn check_end(&self) -> Result<(), CsvError> {
         match self.state {
-            State::Quoted => Err(Flaw { line: self.opened, kind: Kind::Unclosed }),
-            State::Return => Err(self.flaw(Kind::Return)),
+            State::Quoted => Err(CsvError { line: self.opened, kind: Kind::Unclosed }),
+            State::Return => Err(self.error(Kind::Return)),
             _ => Ok(()),
         }
     }
 
-    /// The line in which the next row begins.
+    /// The number of the line in which the next row begins.
     fn next_line(&self) -> u64 {
-        // `csv-core` ends a row at the carriage return already.
+        // `csv-core` ends a row at the carriage return.
         self.line + u64::from(matches!(self.state, State::Return))
     }
 
-    fn flaw(&self, kind: Kind) -> Flaw {
-        Flaw { line: self.line, kind }
+    fn error(&self, kind: Kind) -> CsvError {
+        CsvError { line: self.line, kind }
     }
 }
 
-/// What gives the bytes of a file in chunks, none of them empty, and `None` at the end.
+/// Returns the next chunk of a file, which is not empty, `None` at the end.
 pub type Source<'s, E> = &'s mut dyn FnMut() -> Result<Option<Vec<u8>>, E>;
 
-/// A file that is being read.
+/// Parses a file.
 pub struct Reader<'s, E> {
     source: Source<'s, E>,
     core: csv_core::Reader,
     rules: Rules,
     chunk: Vec<u8>,
-    /// How much of the chunk has been read.
+    /// The number of bytes of the chunk that have been parsed.
     read: usize,
     /// Whether this is the first chunk, which may begin with a byte order mark.
     first: bool,
-    /// The fields of the row, one after another.
+    /// The fields of the row, concatenated.
     text: Vec<u8>,
-    /// Where each of them ends.
+    /// The end of each field in `text`.
     ends: Vec<usize>,
-    /// How many fields the first row had.
+    /// The number of fields of the first row.
     columns: Option<usize>,
 }
 
@@ -148,18 +157,15 @@ pub struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    /// Each field in its order.
-    pub fn fields(self) -> impl Iterator<Item = &'r str> + Clone {
+    /// The fields in their order.
+    pub fn fields(self) -> impl Iterator<Item = &'r str> {
         let starts = [0].into_iter().chain(self.ends.iter().copied());
-        // What is never out of bounds, said without a panic that can quote the text: 8 KB.
-        starts
-            .zip(self.ends)
-            .map(move |(start, &end)| self.text.get(start..end).unwrap_or_default())
+        starts.zip(self.ends).map(move |(start, &end)| &self.text[start..end])
     }
 }
 
-impl<'s, E: From<Flaw>> Reader<'s, E> {
-    /// A file that has not been read yet.
+impl<'s, E: From<CsvError>> Reader<'s, E> {
+    /// Begins to parse a file.
     pub fn new(source: Source<'s, E>) -> Reader<'s, E> {
         Reader {
             source,
@@ -169,12 +175,12 @@ impl<'s, E: From<Flaw>> Reader<'s, E> {
             read: 0,
             first: true,
             text: vec![0; 4096],
-            ends: vec![0; COLUMNS + 1],
+            ends: vec![0; MAX_COLUMNS + 1],
             columns: None,
         }
     }
 
-    /// The next row, `None` at the end. All rows have as many fields as the first.
+    /// The next row, `None` at the end. A row that does not have as many fields as the first is an error.
     pub fn next(&mut self) -> Result<Option<Row<'_>>, E> {
         let line = self.rules.next_line();
         let (mut length, mut fields) = (0, 0);
@@ -195,13 +201,13 @@ impl<'s, E: From<Flaw>> Reader<'s, E> {
             match result {
                 ReadRecordResult::InputEmpty => {}
                 ReadRecordResult::OutputFull if self.text.len() > ROW_LENGTH => {
-                    return Err(row_flaw(line, RowFlaw::Long).into());
+                    return Err(row_error(line, RowError::Long).into());
                 }
                 ReadRecordResult::OutputFull => {
                     self.text.resize((2 * self.text.len()).min(ROW_LENGTH + 1), 0);
                 }
                 ReadRecordResult::OutputEndsFull => {
-                    return Err(row_flaw(line, RowFlaw::ManyColumns).into());
+                    return Err(row_error(line, RowError::ManyColumns).into());
                 }
                 ReadRecordResult::Record => return Ok(Some(self.row(line, length, fields)?)),
                 ReadRecordResult::End => return Ok(None),
@@ -212,7 +218,7 @@ impl<'s, E: From<Flaw>> Reader<'s, E> {
     fn refill(&mut self) -> Result<(), E> {
         self.read = 0;
         self.chunk.clear();
-        // `csv-core` knows a byte order mark only as a whole, and takes nothing after it for the end.
+        // `csv-core` recognizes a byte order mark only in one piece, and ends when nothing follows it.
         while self.chunk.len() < if self.first { 4 } else { 1 } {
             match (self.source)()? {
                 Some(more) if self.chunk.is_empty() => self.chunk = more,
@@ -224,35 +230,35 @@ impl<'s, E: From<Flaw>> Reader<'s, E> {
         Ok(())
     }
 
-    fn row(&mut self, line: u64, length: usize, fields: usize) -> Result<Row<'_>, Flaw> {
+    fn row(&mut self, line: u64, length: usize, fields: usize) -> Result<Row<'_>, CsvError> {
         let columns = *self.columns.get_or_insert(fields);
         if fields != columns {
-            return Err(row_flaw(line, RowFlaw::Ragged { fields, columns }));
+            return Err(row_error(line, RowError::Ragged { fields, columns }));
         }
         let (bytes, ends) = (&self.text[..length], &self.ends[..fields]);
-        let flaw = |position: usize, kind| {
+        let error = |position: usize, kind| {
             let before = bytes[..position].iter().filter(|&&byte| byte == b'\n').count();
-            Flaw { line: line + before as u64, kind }
+            CsvError { line: line + before as u64, kind }
         };
         let text =
-            str::from_utf8(bytes).map_err(|error| flaw(error.valid_up_to(), Kind::NotUtf8))?;
-        // The end of one field and the beginning of the next can look like one character.
+            str::from_utf8(bytes).map_err(|invalid| error(invalid.valid_up_to(), Kind::NotUtf8))?;
+        // A field boundary may split a character.
         if let Some(&end) = ends.iter().find(|&&end| !text.is_char_boundary(end)) {
-            return Err(flaw(end, Kind::NotUtf8));
+            return Err(error(end, Kind::NotUtf8));
         }
         match text.find('\0') {
-            Some(position) => Err(flaw(position, Kind::Row(RowFlaw::Nul))),
+            Some(position) => Err(error(position, Kind::Row(RowError::Nul))),
             None => Ok(Row { text, ends }),
         }
     }
 }
 
-fn row_flaw(line: u64, flaw: RowFlaw) -> Flaw {
-    Flaw { line, kind: Kind::Row(flaw) }
+fn row_error(line: u64, error: RowError) -> CsvError {
+    CsvError { line, kind: Kind::Row(error) }
 }
 
-/// Appends a row: a field is quoted when it has to be, the row ends with CRLF. `csv-core` writes too,
-/// but can tell numbers from text on the way, which makes a component 17 KB larger.
+/// Appends a row: fields are quoted where necessary, the row ends with CRLF. The writer of `csv-core` may
+/// quote numbers differently.
 pub fn write<'f>(fields: impl Iterator<Item = &'f str>, out: &mut Vec<u8>) {
     let start = out.len();
     for (index, field) in fields.enumerate() {
@@ -274,7 +280,7 @@ pub fn write<'f>(fields: impl Iterator<Item = &'f str>, out: &mut Vec<u8>) {
     out.extend_from_slice(end);
 }
 
-/// A row by itself.
+/// A row as CSV.
 pub fn line(fields: &[String]) -> Vec<u8> {
     let mut line = Vec::new();
     write(fields.iter().map(String::as_str), &mut line);
@@ -286,9 +292,9 @@ mod tests {
     use super::*;
 
     /// All rows of a file that comes in chunks of this size.
-    fn read_by(size: usize, file: &[u8]) -> Result<Vec<Vec<String>>, Flaw> {
+    fn read_by(size: usize, file: &[u8]) -> Result<Vec<Vec<String>>, CsvError> {
         let mut chunks = file.chunks(size).map(<[u8]>::to_vec);
-        let mut source = || Ok::<_, Flaw>(chunks.next());
+        let mut source = || Ok::<_, CsvError>(chunks.next());
         let mut reader = Reader::new(&mut source);
         let mut rows = Vec::new();
         while let Some(row) = reader.next()? {
@@ -298,7 +304,7 @@ mod tests {
     }
 
     /// All rows of a file, whatever the size of its chunks.
-    fn read(file: impl AsRef<[u8]>) -> Result<Vec<Vec<String>>, Flaw> {
+    fn read(file: impl AsRef<[u8]>) -> Result<Vec<Vec<String>>, CsvError> {
         let file = file.as_ref();
         let rows = read_by(file.len().max(1), file);
         for size in 1..file.len().min(8) {
@@ -316,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_is_its_rows() {
+    fn valid_file_is_parsed_into_rows() {
         let expected = Ok(rows(&[&["a", "b"], &["1", "x, \"y\"\r\nz"], &[" ", ""]]));
         let file = "a,b\r\n1,\"x, \"\"y\"\"\r\nz\"\r\n ,\r\n";
         assert_eq!(read(file), expected);
@@ -331,7 +337,7 @@ mod tests {
     }
 
     #[test]
-    fn what_rfc_4180_does_not_allow_is_refused_with_its_line() {
+    fn invalid_csv_is_an_error_with_its_line() {
         for (file, line, kind) in [
             ("a\n\nb\n", 2, Kind::Blank),
             ("a,b\r\n1,2\r\n\r\n", 3, Kind::Blank),
@@ -344,41 +350,41 @@ mod tests {
             ("\"", 1, Kind::Unclosed),
             ("a\rb\n", 1, Kind::Return),
             ("a\n\"b\"\r", 2, Kind::Return),
-            ("a,b\n1,2,3\n", 2, Kind::Row(RowFlaw::Ragged { fields: 3, columns: 2 })),
+            ("a,b\n1,2,3\n", 2, Kind::Row(RowError::Ragged { fields: 3, columns: 2 })),
             (
                 "a,b\r\n\"1\r\n\",2\r\n3\r\n",
                 4,
-                Kind::Row(RowFlaw::Ragged { fields: 1, columns: 2 }),
+                Kind::Row(RowError::Ragged { fields: 1, columns: 2 }),
             ),
-            ("a\n\"b\nc\0\"\n", 3, Kind::Row(RowFlaw::Nul)),
+            ("a\n\"b\nc\0\"\n", 3, Kind::Row(RowError::Nul)),
         ] {
-            assert_eq!(read(file), Err(Flaw { line, kind }), "{file:?}");
+            assert_eq!(read(file), Err(CsvError { line, kind }), "{file:?}");
         }
     }
 
     #[test]
-    fn what_is_not_utf_8_is_refused_with_its_line() {
+    fn invalid_utf_8_is_an_error_with_its_line() {
         // The second would be a character if there were no comma in it.
         for bad in [b"a,b\n\"\n\xff\",2\n".as_slice(), b"a,b\n\"\n\xc3\",\xa4\n"] {
-            assert_eq!(read(bad), Err(Flaw { line: 3, kind: Kind::NotUtf8 }), "{bad:?}");
+            assert_eq!(read(bad), Err(CsvError { line: 3, kind: Kind::NotUtf8 }), "{bad:?}");
         }
     }
 
     #[test]
-    fn a_row_may_be_so_long_and_so_wide() {
+    fn length_and_number_of_fields_are_limited() {
         let row =
             |length| format!("a,b\n{},\"{}\"\n", "x".repeat(length / 2), "y".repeat(length / 2));
         assert!(read_by(1000, row(ROW_LENGTH).as_bytes()).is_ok());
-        let long = Err(Flaw { line: 2, kind: Kind::Row(RowFlaw::Long) });
+        let long = Err(CsvError { line: 2, kind: Kind::Row(RowError::Long) });
         assert_eq!(read_by(1000, row(ROW_LENGTH + 2).as_bytes()), long);
         let wide = |columns| format!("a{}\n", ",b".repeat(columns - 1));
-        assert_eq!(read_by(1000, wide(COLUMNS).as_bytes()).unwrap()[0].len(), COLUMNS);
-        let many = Err(Flaw { line: 1, kind: Kind::Row(RowFlaw::ManyColumns) });
-        assert_eq!(read_by(1000, wide(COLUMNS + 2).as_bytes()), many);
+        assert_eq!(read_by(1000, wide(MAX_COLUMNS).as_bytes()).unwrap()[0].len(), MAX_COLUMNS);
+        let many = Err(CsvError { line: 1, kind: Kind::Row(RowError::ManyColumns) });
+        assert_eq!(read_by(1000, wide(MAX_COLUMNS + 2).as_bytes()), many);
     }
 
     #[test]
-    fn fields_are_quoted_when_they_have_to_be() {
+    fn fields_are_quoted_where_necessary() {
         let written =
             write_all(&rows(&[&["a", "b c"], &["x,y", "\"z\""], &["\r", "\n"], &["", ""]]));
         let expected = "a,b c\r\n\"x,y\",\"\"\"z\"\"\"\r\n\"\r\",\"\n\"\r\n,\r\n";
@@ -388,7 +394,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn written_rows_are_parsed_unchanged() {
         // Every field of up to three of these characters, in rows of one and of two columns.
         const ALPHABET: [&str; 8] = ["", "a", ",", "\"", "\r", "\n", "ä", " "];
         let longer = |text: String| ALPHABET.map(|character| format!("{text}{character}"));

@@ -2,7 +2,6 @@
 
 mod csv;
 mod domain;
-mod error;
 mod load;
 mod routes;
 mod store;
@@ -10,13 +9,11 @@ mod store;
 use pg::Db;
 use web::{Routes, get};
 
-use error::Error;
-
-/// Everything this component answers.
-pub const ROUTES: Routes<Db, Error> = &[
+/// The routes of this component.
+pub const ROUTES: Routes<Db> = &[
     ("/api/v1/datasets", get(routes::list).post(routes::add)),
-    ("/api/v1/datasets/{id}", get(routes::find).delete(routes::remove)),
-    ("/api/v1/datasets/{id}/rows", get(routes::rows).produces(routes::ROWS_AS)),
+    ("/api/v1/datasets/{id}", get(routes::find).delete(routes::delete)),
+    ("/api/v1/datasets/{id}/rows", get(routes::rows).produces(routes::ROWS)),
 ];
 
 web::service!(Db, ROUTES);

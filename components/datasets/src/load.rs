@@ -1,35 +1,40 @@
-//! A dataset on its way into the database, in one pass and in constant memory.
+//! Loads a dataset in one pass and in constant memory.
 
 use pg::Db;
+use web::Problem;
 
-use crate::csv::{self, Flaw, Kind, Reader};
-use crate::domain::{Columns, Name};
-use crate::error::Error;
+use crate::csv::{self, CsvError, Kind, Reader};
+use crate::domain::{Columns, DatasetName};
 use crate::store::{self, Batch, Dataset};
 
-/// The most steps of sweeping that one request does for those before it: 500,000 rows.
-const STEPS: usize = 10;
+/// The maximum number of purging steps in one request, together 500,000 rows.
+const PURGE_STEPS: usize = 10;
 
-/// Loads a file. If that fails, nothing is left.
-pub fn load(db: &Db, name: &Name, source: csv::Source<Error>) -> Result<Dataset, Error> {
+/// Loads a file. A load that fails leaves nothing visible.
+pub fn load(db: &Db, name: &DatasetName, source: csv::Source<Problem>) -> Result<Dataset, Problem> {
     let mut reader = Reader::new(source);
     let header = reader.next()?.map(|row| row.fields().map(str::to_owned).collect());
     let columns = Columns::new(header.unwrap_or_default())
-        .map_err(|flaw| Flaw { line: 1, kind: Kind::Row(flaw) })?;
-    let begun = store::begin(db, name, &columns)?;
-    sweep(db);
-    let loaded = fill(db, &begun, &mut reader);
+        .map_err(|error| CsvError { line: 1, kind: Kind::Row(error) })?;
+    let number = store::begin(db, name, &columns)?;
+    purge(db);
+    let loaded = fill(db, number, &columns, &mut reader);
     if loaded.is_err() {
-        // Should this fail as well, the load is given up when it has been silent for long.
-        let _ = store::give_up(db, begun.number);
-        sweep(db);
+        // When this fails as well, the load is abandoned after 15 minutes.
+        let _ = store::abandon(db, number);
+        purge(db);
     }
     loaded
 }
 
-fn fill(db: &Db, begun: &Dataset, reader: &mut Reader<Error>) -> Result<Dataset, Error> {
+fn fill(
+    db: &Db,
+    number: i64,
+    columns: &Columns,
+    reader: &mut Reader<Problem>,
+) -> Result<Dataset, Problem> {
     let mut batch = Batch::default();
-    let mut line = csv::line(&begun.columns);
+    let mut line = csv::line(columns.names());
     let (mut rows, mut bytes) = (0, line.len());
     while let Some(row) = reader.next()? {
         line.clear();
@@ -37,26 +42,30 @@ fn fill(db: &Db, begun: &Dataset, reader: &mut Reader<Error>) -> Result<Dataset,
         bytes += line.len();
         batch.push(row.fields());
         if batch.is_full() {
-            rows += send(db, begun, rows, &mut batch)?;
+            rows += send(db, number, rows, &mut batch)?;
         }
     }
-    rows += send(db, begun, rows, &mut batch)?;
-    store::finish(db, begun.number, rows, bytes as i64)?.ok_or(Error::GivenUp)
+    rows += send(db, number, rows, &mut batch)?;
+    Ok(store::finish(db, number, rows, bytes as i64)?.ok_or_else(abandoned)?)
 }
 
-/// Sends the batch, to be added after the first `rows`; how many there were in it.
-fn send(db: &Db, begun: &Dataset, rows: i64, batch: &mut Batch) -> Result<i64, Error> {
-    let more = batch.len() as i64;
-    if more > 0 && !store::add(db, begun.number, rows, batch)? {
-        return Err(Error::GivenUp);
+/// Sends the batch, whose rows follow the first `rows`. Returns the number of rows in it.
+fn send(db: &Db, number: i64, rows: i64, batch: &mut Batch) -> Result<i64, Problem> {
+    let count = batch.len() as i64;
+    if count > 0 && !store::add(db, number, rows, batch)? {
+        return Err(abandoned());
     }
-    Ok(more)
+    Ok(count)
 }
 
-/// Sweeps what is gone, for as long as it is no burden. What fails or is left is for the next one.
-pub fn sweep(db: &Db) {
-    for _ in 0..STEPS {
-        if !matches!(store::sweep(db), Ok(true)) {
+fn abandoned() -> Problem {
+    Problem::unavailable("the load took too long; try again", "the load was abandoned")
+}
+
+/// Purges datasets that are gone, for a bounded time. Later requests continue after a failure.
+pub fn purge(db: &Db) {
+    for _ in 0..PURGE_STEPS {
+        if !matches!(store::purge(db), Ok(true)) {
             break;
         }
     }

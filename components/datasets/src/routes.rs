@@ -1,48 +1,50 @@
-//! Between HTTP and the datasets.
+//! The handlers.
 
-use json::{FromObject, FromValue, Object};
+use std::convert::Infallible;
+
+use http::StatusCode;
+use json::{Fields, FromFields};
 use pg::Db;
-use web::{Cursor, Problem, Query, Reply, Request};
+use rules::TextError;
+use serde::Serialize;
+use web::{Problem, Reply, Request};
 
 use crate::csv;
-use crate::domain::{COLUMNS, Columns, Name};
-use crate::error::Error;
-use crate::load::{load, sweep};
+use crate::domain::{Columns, DatasetName, MAX_COLUMNS};
+use crate::load::{load, purge};
 use crate::store::{self, Dataset};
 
-/// The most bytes a file may have, 64 MiB.
+/// The maximum size of a file, 64 MiB.
 const FILE_LIMIT: usize = 64 << 20;
-/// The most rows that come as JSON, which is read as a whole; a file may have more.
+/// The maximum number of rows in JSON, which is parsed as a whole. A file may have more.
 const JSON_ROWS: usize = 10_000;
-/// How many rows of a file are fetched at a time.
-const STRETCH: i64 = 1000;
+/// The maximum number of rows that are read at a time for a CSV export.
+const CHUNK: i64 = 1000;
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 
-/// What rows can be had as.
-pub const ROWS_AS: &[&str] = &[JSON, CSV];
+/// The media types of rows.
+pub const ROWS: &[&str] = &[JSON, CSV];
 
 struct NewDataset {
-    name: Name,
-    /// The names of the columns, and after them the rows.
+    name: DatasetName,
+    /// The names of the columns, then the rows.
     rows: Vec<Vec<String>>,
 }
 
-impl FromObject for NewDataset {
-    const IGNORES_OTHERS: bool = true;
+impl FromFields for NewDataset {
+    const ALLOW_UNKNOWN_FIELDS: bool = true;
 
-    fn from_object(object: &mut Object) -> Option<NewDataset> {
-        let name = object.text("name", Name::new);
-        let names = object.list("columns", COLUMNS, json::string);
+    fn from_fields(fields: &mut Fields) -> Option<NewDataset> {
+        let name = fields.parse("name", DatasetName::new);
+        let names = fields.list("columns", MAX_COLUMNS, Ok::<String, Infallible>);
         let columns = names.and_then(|names| {
-            let columns = Columns::new(names);
-            columns.inspect_err(|flaw| object.flaw("columns", flaw)).ok()
+            Columns::new(names).map_err(|error| fields.error(&["columns"], error)).ok()
         });
-        let rows = object.list("rows", JSON_ROWS, |row| {
-            let row = Vec::from_value(row).ok_or("must be a list of strings".to_owned())?;
-            let flaw = columns.as_ref().and_then(|columns| columns.check(&row).err());
-            flaw.map_or(Ok(row), |flaw| Err(flaw.to_string()))
+        let rows = fields.list("rows", JSON_ROWS, |row: Vec<String>| match &columns {
+            Some(columns) => columns.check(&row).map(|()| row),
+            None => Ok(row),
         });
         let (name, columns, mut rows) = (name?, columns?, rows?);
         rows.insert(0, columns.into_names());
@@ -50,89 +52,86 @@ impl FromObject for NewDataset {
     }
 }
 
-fn missing(request: &Request) -> Error {
-    Error::Missing(request.param("id").to_owned())
+fn not_found(id: &str) -> Problem {
+    Problem::not_found(format!("Can't find dataset {id}"))
 }
 
-/// Where to go on: numbers and positions begin at 1.
-fn after(query: &Query) -> Result<i64, Problem> {
-    query.cursor()?.map_or(Ok(0), |cursor| cursor.number())
-}
-
-fn cursor(last: i64) -> Cursor {
-    Cursor(last.to_string())
-}
-
-/// Loads a dataset, from CSV or JSON.
-pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let encoded = request.header("content-encoding").is_some_and(|it| it != "identity");
-    let dataset = if request.is(CSV) && !encoded {
-        let name = request.query()?.text("name").map(Name::new);
-        let name = name.unwrap_or(Err(katas::Flaw::Empty)).map_err(Error::Name)?;
+/// Loads a dataset from CSV or JSON.
+pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let dataset = if request.has_media_type(CSV) && !request.is_encoded() {
+        let name = request.query()?.text("name").map(str::to_owned);
+        let name = name.ok_or(TextError::Empty).and_then(DatasetName::new);
+        let name = name.map_err(|error| Problem::bad_request(format!("name {error}")))?;
         let mut chunks = request.chunks(FILE_LIMIT)?;
-        load(db, &name, &mut || Ok(chunks.next()?))?
-    } else if request.is(JSON) {
+        load(db, &name, &mut || chunks.next())?
+    } else if request.has_media_type(JSON) {
         let NewDataset { name, rows } = request.json()?;
         let mut rows = rows.iter();
         load(db, &name, &mut || Ok(rows.next().map(|row| csv::line(row))))?
     } else {
-        return Err(Error::MediaType);
+        let detail = "send Content-Type: text/csv or application/json, without Content-Encoding";
+        return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     };
     let location = format!("/api/v1/datasets/{}", dataset.id);
     Ok(Reply::created(&dataset).header("location", location))
 }
 
-/// Datasets in the order in which they were loaded, a page at a time.
-pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+/// In the order in which the datasets were loaded.
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
-    let limit = query.number("limit", 50, 1..=1000)?;
-    let page = store::page(db, after(&query)?, limit)?;
-    Ok(Reply::page(request, &page.items, page.last.map(cursor)))
+    let page = store::page(db, query.after()?, query.limit(50)?)?;
+    Ok(Reply::page(request, &page.items, page.last))
 }
 
-/// What is known of a dataset.
-pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
-    match store::find(db, request.param("id"))? {
-        Some(dataset) => Ok(Reply::ok(&dataset)),
-        None => Err(missing(request)),
-    }
+pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let id = request.param("id");
+    let dataset = store::find(db, id)?.ok_or_else(|| not_found(id))?;
+    Ok(Reply::ok(&dataset))
 }
 
-/// Removes a dataset. It is gone at once, what it leaves behind is swept as far as time allows.
-pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
-    if !store::remove(db, request.param("id"))? {
-        return Err(missing(request));
+/// Deletes a dataset. It disappears at once; its rows are purged as far as time allows.
+pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let id = request.param("id");
+    if !store::delete(db, id)? {
+        return Err(not_found(id));
     }
-    sweep(db);
+    purge(db);
     Ok(Reply::no_content())
 }
 
-/// The rows of a dataset: a page of them, or all of them as CSV.
-pub fn rows(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let id = request.param("id");
-    if request.preferred(ROWS_AS) == Some(CSV) {
-        let dataset = store::find(db, id)?.ok_or_else(|| missing(request))?;
-        return Ok(file(dataset, db.take()));
-    }
-    let query = request.query()?;
-    let limit = query.number("limit", 50, 1..=1000)?;
-    let page = store::rows(db, id, after(&query)?, limit)?.ok_or_else(|| missing(request))?;
-    let columns = format!(r#""columns":{},"#, page.columns);
-    let next = page.last.map(cursor);
-    Ok(Reply::page_with(request, &columns, &page.items, next))
+#[derive(Serialize)]
+struct ColumnNames {
+    columns: Vec<String>,
 }
 
-/// The whole dataset as CSV. Its length is known: a client notices when it breaks off.
+/// Gets a page of the rows of a dataset, or all of them as CSV.
+pub fn rows(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let id = request.param("id");
+    if request.preferred(ROWS) == Some(CSV) {
+        let dataset = store::find(db, id)?.ok_or_else(|| not_found(id))?;
+        return Ok(file(dataset, db.detach()));
+    }
+    let query = request.query()?;
+    // Positions begin at 1.
+    let after = query.after()?.unwrap_or(0);
+    let rows = store::rows(db, id, after, query.limit(50)?)?.ok_or_else(|| not_found(id))?;
+    let columns = ColumnNames { columns: rows.columns };
+    Ok(Reply::page_with(request, &columns, &rows.items, rows.last))
+}
+
+/// Exports the dataset as CSV. The length is known, so a client notices an incomplete response.
 fn file(dataset: Dataset, db: Db) -> Reply {
     let mut header = Some(csv::line(&dataset.columns));
     let mut after = (dataset.rows > 0).then_some(0);
     let length = dataset.bytes as usize;
     let next = move || -> Result<Option<Vec<u8>>, Problem> {
         let Some(position) = after else { return Ok(header.take()) };
-        let rows = store::rows(&db, &dataset.id, position, STRETCH).map_err(Error::from)?;
-        let rows = rows.ok_or_else(|| Error::Missing(dataset.id.clone()))?;
+        let rows = store::fields(&db, &dataset.id, position, CHUNK)?;
+        let rows = rows.ok_or_else(|| not_found(&dataset.id))?;
         let mut lines = header.take().unwrap_or_default();
-        rows.each(&mut |row| csv::write(row, &mut lines)).map_err(Error::from)?;
+        for row in rows.items.chunks_exact(rows.columns.len()) {
+            csv::write(row.iter().map(String::as_str), &mut lines);
+        }
         after = rows.last;
         Ok(Some(lines).filter(|lines| !lines.is_empty()))
     };

@@ -1,39 +1,39 @@
-//! What a word and a definition may be.
+//! Words and definitions.
 
-use katas::Flaw;
+use rules::TextError;
 
-/// The most characters a word has.
+/// The maximum length of a word in characters.
 const WORD_LENGTH: usize = 200;
-/// The most characters a definition has.
+/// The maximum length of a definition in characters.
 const DEFINITION_LENGTH: usize = 10_000;
 
-/// A word: 1 to 200 characters of any script, as it was given. `Apple` and `apple` are two words.
+/// A word: 1 to 200 characters of any script. `Apple` and `apple` are two words.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Word(String);
 
-/// What a word means: up to 10,000 characters, none at all included.
+/// The definition of a word: 0 to 10,000 characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Definition(String);
 
 impl Word {
-    /// The word, if `text` can be one.
-    pub fn new(text: impl Into<String>) -> Result<Word, Flaw> {
-        katas::name(text.into(), WORD_LENGTH).map(Word)
+    /// Checks a word.
+    pub fn new(text: String) -> Result<Word, TextError> {
+        rules::name(text, WORD_LENGTH).map(Word)
     }
 
-    /// The word's characters.
+    /// The characters of the word.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Definition {
-    /// The definition, if `text` can be one.
-    pub fn new(text: impl Into<String>) -> Result<Definition, Flaw> {
-        katas::text(text.into(), DEFINITION_LENGTH).map(Definition)
+    /// Checks a definition.
+    pub fn new(text: String) -> Result<Definition, TextError> {
+        rules::text(text, DEFINITION_LENGTH).map(Definition)
     }
 
-    /// The definition's characters.
+    /// The characters of the definition.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -44,17 +44,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn characters_count_not_bytes() {
+    fn length_counts_characters_not_bytes() {
         assert!(Word::new("ж".repeat(200)).is_ok());
-        assert_eq!(Word::new("ж".repeat(201)), Err(Flaw::Longer(200)));
+        assert_eq!(Word::new("ж".repeat(201)), Err(TextError::TooLong(200)));
         assert!(Definition::new("🦀".repeat(10_000)).is_ok());
-        assert_eq!(Definition::new("🦀".repeat(10_001)), Err(Flaw::Longer(10_000)));
+        assert_eq!(Definition::new("🦀".repeat(10_001)), Err(TextError::TooLong(10_000)));
     }
 
     #[test]
-    fn a_definition_may_be_empty_and_a_word_may_not() {
-        assert!(Definition::new("").is_ok());
-        assert_eq!(Word::new(""), Err(Flaw::Empty));
-        assert!(Word::new(" ").is_ok());
+    fn definition_may_be_empty_but_word_may_not() {
+        assert!(Definition::new(String::new()).is_ok());
+        assert_eq!(Word::new(String::new()), Err(TextError::Empty));
+        assert!(Word::new(" ".to_owned()).is_ok());
     }
 }

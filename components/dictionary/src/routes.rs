@@ -1,16 +1,17 @@
-//! Between HTTP and the dictionary, a module per version of the API.
+//! The handlers, one module per version of the API.
 
 pub mod v1;
 pub mod v2;
 
-use web::Request;
+use web::{Problem, Request};
 
 use crate::domain::Word;
-use crate::error::Error;
 
-/// The word in the path of a request that looks for an entry. What cannot be a word cannot have an
-/// entry either.
-fn existing_word(request: &Request) -> Result<Word, Error> {
-    let text = request.param("word");
-    Word::new(text).map_err(|_| Error::Missing(text.to_owned()))
+/// The word in the path of a request for an existing entry. An invalid word has no entry.
+fn existing_word(request: &Request) -> Result<Word, Problem> {
+    Word::new(request.param("word").to_owned()).map_err(|_| not_found(request))
+}
+
+fn not_found(request: &Request) -> Problem {
+    Problem::not_found(format!("Can't find entry for {}", request.param("word")))
 }

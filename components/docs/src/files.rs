@@ -1,4 +1,4 @@
-//! The files that are served, as `build.rs` has prepared them.
+//! The served files, as prepared by `build.rs`.
 
 use miniz_oxide::inflate::stream::{InflateState, inflate};
 use miniz_oxide::{DataFormat, MZFlush};
@@ -6,27 +6,27 @@ use web::{Problem, Reply, Request, Stream};
 
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// A file, kept once, compressed: a plain copy beside it would make the wasm four times as large.
+/// A file, stored compressed only: with a plain copy the wasm would be four times as large.
 pub struct File {
-    /// What it is called where it is one of several.
+    /// The last segment of its URL.
     pub name: &'static str,
     media_type: &'static str,
-    /// Names the plain bytes.
+    /// The entity tag of the plain file.
     tag: &'static str,
-    /// How many bytes it has when it is plain.
+    /// The size of the plain file.
     length: usize,
     gzip: &'static [u8],
 }
 
-/// How much is inflated between two calls of the host: less than a millisecond's work.
+/// The number of bytes that are decompressed at a time, less than a millisecond of work.
 const PIECE: usize = 64 << 10;
 
 impl File {
-    /// The file, compressed for those who take that, unless the client has it already.
+    /// The response with the file, compressed when the client accepts gzip.
     pub fn reply(&'static self, request: &Request) -> Result<Reply, Problem> {
-        // The two are different bytes, so they have different tags (RFC 9110, section 8.8.3.3).
-        let reply = if request.takes("gzip") {
-            Reply::of(self.media_type, self.gzip)
+        // Each representation has its own tag (RFC 9110, section 8.8.3.3).
+        let reply = if request.accepts_coding("gzip") {
+            Reply::content(self.media_type, self.gzip)
                 .header("content-encoding", "gzip")
                 .conditional(request, &format!("{}-gzip", self.tag))?
         } else {
@@ -36,9 +36,9 @@ impl File {
         Ok(reply.header("vary", "accept-encoding").header("x-content-type-options", "nosniff"))
     }
 
-    /// The plain bytes.
+    /// Decompresses the file.
     fn inflated(&self) -> Stream {
-        // Header and trailer of a gzip file without a name have 10 and 8 bytes (RFC 1952).
+        // The header of a gzip file without a name has 10 bytes, the trailer 8 (RFC 1952).
         let mut deflated = &self.gzip[10..self.gzip.len() - 8];
         let mut state = InflateState::new_boxed(DataFormat::Raw);
         Box::new(move || {

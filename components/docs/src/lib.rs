@@ -1,12 +1,12 @@
-//! Docs: the description of the API, Swagger UI, and a page to try every kata.
+//! The OpenAPI document, Swagger UI, and a page to try every service.
 
 mod files;
 mod routes;
 
-use web::{Problem, Routes, get};
+use web::{Routes, get};
 
-/// Everything this component answers.
-pub const ROUTES: Routes<(), Problem> = &[
+/// The routes of this component.
+pub const ROUTES: Routes<()> = &[
     ("/", get(routes::root).produces(&routes::ROOT)),
     ("/openapi.json", get(routes::openapi)),
     ("/docs", get(routes::swagger).produces(&["text/html"])),

@@ -1,23 +1,23 @@
-//! What the application says of itself, to programs and to people.
+//! The handlers.
 
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
 use crate::files::{ASSETS, File, OPENAPI, PAGE, SWAGGER, VERSION};
 
-/// What can be had at `/`. Who has no preference is a program.
+/// The media types of `/`. A client without a preference gets JSON.
 pub const ROOT: [&str; 2] = ["application/json", "text/html"];
 
-/// What the pages load.
+/// The media types of the files that the pages load.
 pub const ASSET: [&str; 4] = ["text/javascript", "text/css", "image/svg+xml", "text/plain"];
 
-/// A page may load what is served here, and talk to nobody else. Swagger UI has its icons in `data:`.
+/// Pages may load from and connect to this origin only. The icons of Swagger UI are `data:` URLs.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-/// What has its version in its address never changes there.
-const FOR_EVER: &str = "public, max-age=31536000, immutable";
+/// For files with their version in the URL.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 #[derive(Serialize)]
 struct Root {
@@ -26,7 +26,7 @@ struct Root {
     version: &'static str,
 }
 
-/// Who is there; to a browser, the page to try it.
+/// Gets service information; in a browser, the page.
 pub fn root(request: &Request, _: &()) -> Result<Reply, Problem> {
     let reply = match request.preferred(&ROOT) {
         Some("text/html") => page(request, &PAGE)?,
@@ -38,26 +38,26 @@ pub fn root(request: &Request, _: &()) -> Result<Reply, Problem> {
     Ok(reply.header("vary", "accept, accept-encoding"))
 }
 
-/// The description of the API.
+/// Gets the OpenAPI document.
 pub fn openapi(request: &Request, _: &()) -> Result<Reply, Problem> {
     OPENAPI.reply(request)
 }
 
-/// Swagger UI.
+/// Gets Swagger UI.
 pub fn swagger(request: &Request, _: &()) -> Result<Reply, Problem> {
     page(request, &SWAGGER)
 }
 
-/// What a page loads. A page of another release, which a rolling update leaves open, gets what there
-/// is, but must not keep it.
+/// Gets a file that a page loads. A page of another release, which is still open during a rolling update,
+/// gets the current file and must not cache it.
 pub fn asset(request: &Request, _: &()) -> Result<Reply, Problem> {
     let name = request.param("file");
     let Some(file) = ASSETS.iter().find(|file| file.name == name) else {
-        return Err(Problem::not_found(format!("there is no file {name}")));
+        return Err(Problem::not_found(format!("no file {name}")));
     };
     let reply = file.reply(request)?;
     match request.param("version") == VERSION {
-        true => Ok(reply.header("cache-control", FOR_EVER)),
+        true => Ok(reply.header("cache-control", IMMUTABLE)),
         false => Ok(reply),
     }
 }

@@ -1,16 +1,16 @@
-//! Health: what probes ask.
+//! Probes and readiness.
 //!
-//! It also answers for every path that belongs to nobody, so that such a request gets the same
-//! envelope as any other that fails.
+//! This component also handles every path without a route, so that unknown paths get the same error
+//! envelope as other failures.
 
 mod routes;
 mod store;
 
 use pg::Db;
-use web::{Problem, Routes, get};
+use web::{Routes, get};
 
-/// Everything this component answers.
-pub const ROUTES: Routes<Db, Problem> = &[
+/// The routes of this component.
+pub const ROUTES: Routes<Db> = &[
     ("/health", get(routes::health)),
     ("/healthcheck", get(routes::healthcheck)),
     ("/status", get(routes::status)),

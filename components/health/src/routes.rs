@@ -1,5 +1,6 @@
-//! The probes. Only `/db-check` asks the database: the others say that the guest runs, and stay
-//! true when the database is not there.
+//! The handlers. Only `/db-check` queries the database; the others succeed while it is down.
+
+use std::num::ParseIntError;
 
 use pg::Db;
 use serde::Serialize;
@@ -7,7 +8,7 @@ use web::{Problem, Reply, Request};
 
 use crate::store;
 
-/// The newest migration when this component was built: what it needs at least.
+/// The schema version that this build needs: the newest migration when it was built.
 const REQUIRED_SCHEMA: &str = env!("REQUIRED_SCHEMA");
 
 #[derive(Serialize)]
@@ -15,9 +16,9 @@ struct Health {
     status: &'static str,
 }
 
-/// The guest runs.
+/// Reports that the component runs.
 pub fn health(_: &Request, _: &Db) -> Result<Reply, Problem> {
-    Ok(fresh(Reply::ok(&Health { status: "healthy" })))
+    Ok(uncached(Reply::ok(&Health { status: "healthy" })))
 }
 
 #[derive(Serialize)]
@@ -26,14 +27,14 @@ struct Healthcheck {
     healthy: bool,
 }
 
-/// The guest runs, as the first spending service said it.
+/// Reports that the component runs, in the form of the first spending service.
 pub fn healthcheck(_: &Request, _: &Db) -> Result<Reply, Problem> {
-    Ok(fresh(Reply::ok(&Healthcheck { healthy: true })))
+    Ok(uncached(Reply::ok(&Healthcheck { healthy: true })))
 }
 
-/// The guest runs, as the first users service said it.
+/// Reports that the component runs, in the form of the first users service.
 pub fn status(_: &Request, _: &Db) -> Result<Reply, Problem> {
-    Ok(fresh(Reply::ok(&1)))
+    Ok(uncached(Reply::ok(&1)))
 }
 
 #[derive(Serialize)]
@@ -49,28 +50,30 @@ struct Schema {
     required: i64,
 }
 
-/// Readiness: the database answers, and its schema is at least what this build needs. A newer one
-/// is fine: it is what a pod sees while the next release rolls out.
+/// Readiness: the database answers, and its schema is at least as new as this build needs. A newer
+/// schema is fine: pods see one while the next release rolls out.
 pub fn db_check(_: &Request, db: &Db) -> Result<Reply, Problem> {
-    let required = REQUIRED_SCHEMA.parse().map_err(|error| Problem::internal(&error))?;
+    let required =
+        REQUIRED_SCHEMA.parse().map_err(|error: ParseIntError| Problem::internal(error))?;
     let version = store::schema_version(db).map_err(not_ready)?;
     if version < required {
-        let detail = format!("the schema is at version {version}, this build needs {required}");
-        return Err(Problem::unavailable(detail, &"run `migrate up`"));
+        let detail = format!("the schema has version {version}, this build needs {required}");
+        return Err(Problem::unavailable(detail, "run `migrate up`"));
     }
     let schema = Schema { version, required };
-    Ok(fresh(Reply::ok(&Ready { status: "ready", database: "connected", schema })))
+    Ok(uncached(Reply::ok(&Ready { status: "ready", database: "connected", schema })))
 }
 
 fn not_ready(error: pg::Error) -> Problem {
-    match error {
-        pg::Error::NotMigrated(_) => Problem::unavailable("the schema is not there yet", &error),
-        pg::Error::Unavailable(_) => Problem::unavailable("the database does not answer", &error),
-        error => Problem::unavailable("the database cannot be asked", &error),
-    }
+    let detail = match error {
+        pg::Error::NotMigrated(_) => "the schema does not exist yet",
+        pg::Error::Unavailable(_) => "the database does not respond",
+        _ => "the database cannot be queried",
+    };
+    Problem::unavailable(detail, error)
 }
 
-/// A probe's answer is about now.
-fn fresh(reply: Reply) -> Reply {
+/// A probe needs the current state.
+fn uncached(reply: Reply) -> Reply {
     reply.header("cache-control", "no-store")
 }

@@ -1,10 +1,10 @@
-//! The word made of the n-th character of the n-th word. It needs no database, and is given none.
+//! The word made of the n-th character of the n-th word. It has no access to the database.
 
 mod routes;
 
-use web::{Problem, Routes, compute};
+use web::{Routes, post_public};
 
-/// Everything this component answers.
-pub const ROUTES: Routes<(), Problem> = &[("/api/v1/nth-char", compute(routes::nth_char))];
+/// The routes of this component.
+pub const ROUTES: Routes<()> = &[("/api/v1/nth-char", post_public(routes::nth_char))];
 
 web::service!((), ROUTES);

@@ -1,30 +1,32 @@
-//! Between HTTP and the kata.
+//! The handler.
 
-use json::{FromObject, Object};
+use std::convert::Infallible;
+
+use json::{Fields, FromFields};
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
-/// The most words in a request.
-const MOST_WORDS: usize = 10_000;
+/// The maximum number of words in a request.
+const MAX_WORDS: usize = 10_000;
 
 struct Words(Vec<String>);
 
-impl FromObject for Words {
-    // As the first one did.
-    const IGNORES_OTHERS: bool = true;
+impl FromFields for Words {
+    // FastAPI, the predecessor, ignored them.
+    const ALLOW_UNKNOWN_FIELDS: bool = true;
 
-    fn from_object(object: &mut Object) -> Option<Words> {
-        object.list("words", MOST_WORDS, json::string).map(Words)
+    fn from_fields(fields: &mut Fields) -> Option<Words> {
+        fields.list("words", MAX_WORDS, Ok::<String, Infallible>).map(Words)
     }
 }
 
 #[derive(Serialize)]
-struct Answer {
+struct Word {
     word: String,
 }
 
-/// The word made of the n-th character of the n-th word.
+/// Calculates the word.
 pub fn nth_char(request: &Request, _: &()) -> Result<Reply, Problem> {
     let Words(words) = request.json()?;
-    Ok(Reply::ok(&Answer { word: katas::nth_char(words.iter().map(String::as_str)) }))
+    Ok(Reply::ok(&Word { word: rules::nth_char(words.iter().map(String::as_str)) }))
 }

@@ -1,52 +1,50 @@
-//! Between HTTP and the price lists.
+//! The handlers.
 
 use http::StatusCode;
-use katas::{Name, Prices};
+use orders::Costs;
 use pg::Db;
-use web::{Cursor, Reply, Request};
+use rules::PriceListName;
+use web::{Problem, Reply, Request};
 
-use crate::error::Error;
 use crate::store;
 
-/// Creates or replaces a list.
-pub fn put(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let name = Name::new(request.param("name")).map_err(Error::NoName)?;
-    let prices: Prices = request.json()?;
-    let put = store::put(db, &name, &prices)?;
-    let status = if put.created { StatusCode::CREATED } else { StatusCode::OK };
-    Ok(Reply::json_text(status, put.price_list))
+pub fn put(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let name = PriceListName::new(request.param("name").to_owned())
+        .map_err(|error| Problem::invalid_field("name", error))?;
+    let Costs(prices) = request.json()?;
+    let (price_list, created) = store::put(db, &name, &prices)?;
+    let status = if created { StatusCode::CREATED } else { StatusCode::OK };
+    Ok(Reply::json(status, &price_list))
 }
 
-/// One list, with its prices.
-pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
-    match store::find(db, &existing(request)?)? {
-        Some(price_list) => Ok(Reply::json_text(StatusCode::OK, price_list)),
-        None => Err(missing(request)),
+pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    match store::find(db, &existing_name(request)?)? {
+        Some(price_list) => Ok(Reply::ok(&price_list)),
+        None => Err(not_found(request)),
     }
 }
 
-/// Removes a list. Receipts keep the prices that they were made with.
-pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
-    match store::remove(db, &existing(request)?)? {
+/// Receipts keep the prices of a deleted list.
+pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    match store::delete(db, &existing_name(request)?)? {
         true => Ok(Reply::no_content()),
-        false => Err(missing(request)),
+        false => Err(not_found(request)),
     }
 }
 
-/// Lists by name, without their prices, a page at a time.
-pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+/// By name, without their prices.
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
-    let limit = query.number("limit", 50, 1..=1000)?;
-    let after = query.cursor()?;
-    let page = store::page(db, after.as_ref().map(|Cursor(name)| name.as_str()), limit)?;
-    Ok(Reply::page(request, &page.items, page.last.map(Cursor)))
+    let after: Option<String> = query.after()?;
+    let page = store::page(db, after.as_deref(), query.limit(50)?)?;
+    Ok(Reply::page(request, &page.items, page.last))
 }
 
-/// The name in the path of a request for a list. What cannot be a name cannot have a list either.
-fn existing(request: &Request) -> Result<Name, Error> {
-    Name::new(request.param("name")).map_err(|_| missing(request))
+/// The name in the path of a request for an existing list. An invalid name has no list.
+fn existing_name(request: &Request) -> Result<PriceListName, Problem> {
+    PriceListName::new(request.param("name").to_owned()).map_err(|_| not_found(request))
 }
 
-fn missing(request: &Request) -> Error {
-    Error::Missing(request.param("name").to_owned())
+fn not_found(request: &Request) -> Problem {
+    Problem::not_found(format!("Can't find price list {}", request.param("name")))
 }

@@ -1,67 +1,67 @@
-//! What stands on a receipt, and what a client may call its attempt to get one.
+//! Idempotency keys, and receipts before they are stored.
 
 use std::fmt;
 
-use katas::{Amount, Inexact, Order, Prices};
+use orders::Order;
+use rules::{Amount, AmountError, Prices};
 use serde::Serialize;
 
-/// The most characters an idempotency key has.
+/// The maximum length of an idempotency key in characters.
 const KEY_LENGTH: usize = 255;
 
-/// What a client calls its attempt to have one receipt: 1 to 255 characters.
+/// An idempotency key: 1 to 255 characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key(String);
 
-/// Why a text is not a key.
+/// A text that is not a [`Key`].
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Flaw;
+pub struct InvalidKey;
 
-impl fmt::Display for Flaw {
+impl fmt::Display for InvalidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "must have 1 to {KEY_LENGTH} characters")
     }
 }
 
 impl Key {
-    /// The key, if `text` can be one.
-    pub fn new(text: String) -> Result<Key, Flaw> {
+    /// Checks a key.
+    pub fn new(text: String) -> Result<Key, InvalidKey> {
         match text.chars().count() {
             1..=KEY_LENGTH => Ok(Key(text)),
-            _ => Err(Flaw),
+            _ => Err(InvalidKey),
         }
     }
 
-    /// The key's characters.
+    /// The characters of the key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A request for a receipt that may be repeated: the same body under the same key gets the same
-/// receipt.
+/// A request that may be repeated: the same key with the same body gets the same receipt.
 pub struct Attempt {
     pub key: Key,
     pub body: Vec<u8>,
 }
 
-/// A receipt before it has been stored. Money is text, with two decimal places or more.
+/// The contents of a receipt before it is stored.
 #[derive(Debug, PartialEq)]
-pub struct Receipt<'a> {
-    /// What was bought.
+pub struct NewReceipt<'a> {
+    /// The items that have a price.
     pub lines: Vec<Line<'a>>,
-    /// The items that had no price.
+    /// The items without a price.
     pub ignored: Vec<&'a str>,
-    /// What the items cost, rounded to two places.
+    /// The sum of the lines, rounded to two places.
     pub subtotal: Amount,
-    /// The difference between the total and that: the three add up.
+    /// The difference between total and subtotal, so that the three add up.
     pub tax: Amount,
     /// 0.09 is 9 %.
     pub tax_rate: Amount,
-    /// With tax, reckoned from the exact sum and rounded once.
+    /// The exact sum with tax, rounded once.
     pub total: Amount,
 }
 
-/// An item on a receipt.
+/// One item of a receipt. Amounts of money are text with at least two decimal places.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Line<'a> {
     item: &'a str,
@@ -70,20 +70,20 @@ pub struct Line<'a> {
     amount: String,
 }
 
-impl<'a> Receipt<'a> {
+impl<'a> NewReceipt<'a> {
     /// The receipt of an order at these prices.
-    pub fn new(order: &'a Order, prices: &'a Prices) -> Result<Receipt<'a>, Inexact> {
+    pub fn new(order: &'a Order, prices: &'a Prices) -> Result<NewReceipt<'a>, AmountError> {
         let bill = order.bill(prices);
         let lines = bill.lines().map(|line| {
             let (unit_price, amount) = (line.unit_price.money(), line.amount()?.money());
             Ok(Line { item: line.item, quantity: line.quantity, unit_price, amount })
         });
         let (subtotal, total) = (bill.subtotal()?.rounded(), bill.total(order.tax_rate)?);
-        Ok(Receipt {
-            lines: lines.collect::<Result<_, Inexact>>()?,
+        Ok(NewReceipt {
+            lines: lines.collect::<Result<_, AmountError>>()?,
             ignored: order.ignored(prices),
             subtotal,
-            tax: total.minus(subtotal),
+            tax: total.saturating_sub(subtotal),
             tax_rate: order.tax_rate,
             total,
         })
@@ -92,30 +92,30 @@ impl<'a> Receipt<'a> {
 
 #[cfg(test)]
 mod tests {
-    use katas::Source;
+    use orders::PriceSource;
 
     use super::*;
 
     #[test]
-    fn a_key_has_1_to_255_characters() {
+    fn key_has_1_to_255_characters() {
         assert!(Key::new("ж".repeat(255)).is_ok());
-        assert_eq!(Key::new("ж".repeat(256)), Err(Flaw));
-        assert_eq!(Key::new(String::new()), Err(Flaw));
+        assert_eq!(Key::new("ж".repeat(256)), Err(InvalidKey));
+        assert_eq!(Key::new(String::new()), Err(InvalidKey));
     }
 
     #[test]
-    fn the_sums_of_a_receipt_add_up() {
+    fn subtotal_and_tax_add_up_to_total() {
         let amount = |digits| Amount::parse(digits).expect("a number");
         let prices = [("a", "0.333"), ("b", "0.005")];
         let prices = prices.map(|(item, price)| (item.to_owned(), amount(price)));
-        let prices = Prices::new(prices.into()).expect("each is there once");
+        let prices = Prices::new(prices.into()).expect("no item is repeated");
         let order = Order {
             items: ["b", "a", "x", "a"].map(str::to_owned).into(),
-            source: Source::Costs(prices.clone()),
+            source: PriceSource::Costs(prices.clone()),
             tax_rate: amount("0.09"),
         };
         // 0.671, and with tax 0.73139
-        let receipt = Receipt::new(&order, &prices).expect("has room");
+        let receipt = NewReceipt::new(&order, &prices).expect("no overflow");
         let sums = [receipt.subtotal, receipt.tax, receipt.total];
         assert_eq!(sums, ["0.67", "0.06", "0.73"].map(amount));
         assert_eq!(receipt.ignored, ["x"]);

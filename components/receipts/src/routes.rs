@@ -1,54 +1,53 @@
-//! Between HTTP and the receipts.
+//! The handlers.
 
-use http::StatusCode;
-use katas::Order;
+use orders::Order;
 use pg::Db;
-use web::{Cursor, Reply, Request};
+use web::{Problem, Reply, Request};
 
-use crate::domain::{Attempt, Key, Receipt};
-use crate::error::Error;
+use crate::domain::{Attempt, Key, NewReceipt};
 use crate::store::{self, Stored};
 
-/// Makes a receipt, or finds the one that this key was given for.
-pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let key = request.header("idempotency-key").map(Key::new).transpose().map_err(Error::NoKey)?;
+/// Adds a receipt, or returns the one that was added with the same idempotency key.
+pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let key = request.header("idempotency-key").map(Key::new).transpose();
+    let key = key.map_err(|error| Problem::bad_request(format!("Idempotency-Key {error}")))?;
     let (order, body) = request.json_and_body()?;
     let attempt = key.map(|key| Attempt { key, body });
-    let stored = match make(&order, db, attempt.as_ref()) {
-        Ok(stored) => stored,
-        // The price list may be gone by now: what has a receipt keeps it.
-        Err(error) => match attempt {
-            Some(attempt) => store::repeat(db, &attempt)?.ok_or(error)?,
-            None => return Err(error),
-        },
+    let stored = match (create(&order, db, attempt.as_ref()), attempt) {
+        (Ok(stored), _) => stored,
+        // The price list may have been deleted since the first attempt.
+        (Err(error), Some(attempt)) => store::find_by_key(db, &attempt)?.ok_or(error)?,
+        (Err(error), None) => return Err(error),
     };
     match stored {
-        Stored { same: false, .. } => Err(Error::KeyTaken),
-        Stored { id, receipt, .. } => Ok(Reply::json_text(StatusCode::CREATED, receipt)
-            .header("location", format!("/api/v1/receipts/{id}"))),
+        Stored { same_body: false, .. } => {
+            Err(Problem::invalid_body("is not what this Idempotency-Key was first used with"))
+        }
+        Stored { receipt, .. } => {
+            let location = format!("/api/v1/receipts/{}", receipt.id);
+            Ok(Reply::created(&receipt).header("location", location))
+        }
     }
 }
 
-/// Stores the receipt of an order, with the prices of now.
-fn make(order: &Order, db: &Db, attempt: Option<&Attempt>) -> Result<Stored, Error> {
-    let prices = order.prices(|name| store::prices(db, name))?.ok_or(Error::UnknownPriceList)?;
-    Ok(store::add(db, &Receipt::new(order, &prices)?, attempt)?)
+/// Stores the receipt of an order at the current prices.
+fn create(order: &Order, db: &Db, attempt: Option<&Attempt>) -> Result<Stored, Problem> {
+    let prices = order.prices(db)?;
+    let receipt = NewReceipt::new(order, &prices).map_err(orders::too_many_digits)?;
+    Ok(store::add(db, &receipt, attempt)?)
 }
 
-/// One receipt.
-pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     match store::find(db, id)? {
-        Some(receipt) => Ok(Reply::json_text(StatusCode::OK, receipt)),
-        None => Err(Error::Missing(id.to_owned())),
+        Some(receipt) => Ok(Reply::ok(&receipt)),
+        None => Err(Problem::not_found(format!("Can't find receipt {id}"))),
     }
 }
 
-/// Receipts in the order in which they were made, without their lines, a page at a time.
-pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+/// In the order in which the receipts were added, without their lines.
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
-    let limit = query.number("limit", 50, 1..=1000)?;
-    let after = query.cursor()?.map(|cursor| cursor.number()).transpose()?;
-    let page = store::page(db, after, limit)?;
-    Ok(Reply::page(request, &page.items, page.last.map(|number| Cursor(number.to_string()))))
+    let page = store::page(db, query.after()?, query.limit(50)?)?;
+    Ok(Reply::page(request, &page.items, page.last))
 }

@@ -1,115 +1,124 @@
-//! The receipts' table, `katas.receipt`, and the prices in `katas.price_list`.
+//! The table of the receipts, `katas.receipt`.
 
-use json::{FromObject, Object};
-use katas::{Name, Prices};
-use pg::{Db, Page, Parameter, int8, text, uuid};
+use const_format::concatcp;
+use pg::{Db, Page, Parameter, Row, Timestamp, int8, json, text, uuid};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use crate::domain::{Attempt, Receipt};
+use crate::domain::{Attempt, NewReceipt};
 
-/// The prices in the list of this name, `None` when there is none.
-pub fn prices(db: &Db, name: &Name) -> Result<Option<Prices>, pg::Error> {
-    const SQL: &str = "SELECT costs FROM katas.price_list WHERE name = $1";
-    db.one(SQL, &[text(name.as_str())])
-}
-
-/// A receipt that has been stored, now or before.
-pub struct Stored {
+/// A stored receipt. Amounts of money are text, because a client's binary floats would lose digits.
+#[derive(Serialize)]
+pub struct Receipt {
     pub id: String,
-    /// It as a JSON object.
-    pub receipt: String,
-    /// Whether it was made for the same order.
-    pub same: bool,
+    lines: Box<RawValue>,
+    ignored: Box<RawValue>,
+    subtotal: String,
+    tax: String,
+    tax_rate: String,
+    total: String,
+    created_at: Timestamp,
 }
 
-impl FromObject for Stored {
-    fn from_object(row: &mut Object) -> Option<Stored> {
-        Some(Stored {
-            id: row.required("id")?,
-            receipt: row.required("receipt")?,
-            same: row.required("same")?,
-        })
+/// The columns of [`Receipt`] in the order in which [`Receipt::from_row`] reads them.
+const RECEIPT: &str = "id, lines::text, ignored::text, subtotal::text, tax::text, tax_rate::text, \
+                       total::text, created_at AT TIME ZONE 'UTC'";
+
+impl Receipt {
+    /// `None` when the row has no receipt.
+    fn from_row(row: &mut Row) -> Result<Option<Receipt>, pg::Error> {
+        let Some(id) = row.take(0)? else { return Ok(None) };
+        Ok(Some(Receipt {
+            id,
+            lines: row.take(1)?,
+            ignored: row.take(2)?,
+            subtotal: row.take(3)?,
+            tax: row.take(4)?,
+            tax_rate: row.take(5)?,
+            total: row.take(6)?,
+            created_at: row.take(7)?,
+        }))
     }
 }
 
-/// The columns of a receipt as clients see it. Money is text: a client's floats would spoil it.
-macro_rules! receipt {
-    () => {
-        " id, lines, ignored, subtotal::text, tax::text, tax_rate::text, total::text, \
-          katas.rfc3339(created_at) AS created_at "
-    };
+/// A receipt that was stored by this attempt or an earlier one.
+pub struct Stored {
+    pub receipt: Receipt,
+    /// Whether it was made from the same body.
+    pub same_body: bool,
 }
 
-/// The columns of [`Stored`]; `$1` is the body.
-macro_rules! stored {
-    () => {
-        concat!(
-            " id, body_hash IS NOT DISTINCT FROM sha256($1) AS same, \
-              (SELECT row_to_json(r)::text FROM (SELECT",
-            receipt!(),
-            ") r) AS receipt "
-        )
-    };
+/// The columns of [`Stored`]. `$1` is the body.
+const STORED: &str = concatcp!(RECEIPT, ", body_hash IS NOT DISTINCT FROM sha256($1)");
+
+impl Stored {
+    fn from_row(mut row: Row) -> Result<Option<Stored>, pg::Error> {
+        let Some(receipt) = Receipt::from_row(&mut row)? else { return Ok(None) };
+        Ok(Some(Stored { receipt, same_body: row.take(8)? }))
+    }
 }
 
-/// Stores the receipt, unless there is one for this key already: then it is that one. Of requests
-/// with the same key at the same time one stores it, and the others wait for that.
-pub fn add(db: &Db, receipt: &Receipt, attempt: Option<&Attempt>) -> Result<Stored, pg::Error> {
-    // DO NOTHING would not return the row that is there, and a SELECT beside it would not see one
-    // that was committed meanwhile.
-    const SQL: &str = concat!(
+/// Stores a receipt, or returns the one that the key of the attempt already has. Of concurrent requests
+/// with the same key one stores it, and the others wait for that.
+pub fn add(db: &Db, receipt: &NewReceipt, attempt: Option<&Attempt>) -> Result<Stored, pg::Error> {
+    // DO NOTHING would not return the existing row, and a SELECT beside it would not see one that was
+    // committed meanwhile.
+    const SQL: &str = concatcp!(
         "INSERT INTO katas.receipt \
            (body_hash, idempotency_key, lines, ignored, subtotal, tax, tax_rate, total) \
          VALUES (sha256($1), $2, $3::text::json, $4::text::json, \
                  $5::text::numeric, $6::text::numeric, $7::text::numeric, $8::text::numeric) \
          ON CONFLICT ON CONSTRAINT receipt_idempotency_key_key \
          DO UPDATE SET idempotency_key = excluded.idempotency_key \
-         RETURNING",
-        stored!()
+         RETURNING ",
+        STORED
     );
     let parameters = [
         attempt.map_or(Parameter::DbNull, |it| Parameter::Binary(it.body.clone())),
         attempt.map_or(Parameter::DbNull, |it| text(it.key.as_str())),
-        text(&to_json(&receipt.lines)),
-        text(&to_json(&receipt.ignored)),
+        json(&receipt.lines)?,
+        json(&receipt.ignored)?,
         text(&receipt.subtotal.money()),
         text(&receipt.tax.money()),
         text(&receipt.tax_rate.shortest()),
         text(&receipt.total.money()),
     ];
-    db.one(SQL, &parameters)?
-        .ok_or_else(|| pg::Error::Other("an INSERT returned no row".to_owned()))
+    let stored = Stored::from_row(db.row(SQL, &parameters)?)?;
+    stored.ok_or_else(|| pg::Error::Other("the stored receipt has no id".to_owned()))
 }
 
-/// JSON of strings and numbers, which always serialise.
-fn to_json(value: &impl Serialize) -> String {
-    serde_json::to_string(value).unwrap_or_default()
+/// The receipt that the key of the attempt already has.
+pub fn find_by_key(db: &Db, attempt: &Attempt) -> Result<Option<Stored>, pg::Error> {
+    const SQL: &str = concatcp!(
+        "SELECT ",
+        STORED,
+        " FROM (VALUES (1)) AS one LEFT JOIN katas.receipt ON idempotency_key = $2"
+    );
+    Stored::from_row(
+        db.row(SQL, &[Parameter::Binary(attempt.body.clone()), text(attempt.key.as_str())])?,
+    )
 }
 
-/// The receipt that the key was given for, `None` when there is none.
-pub fn repeat(db: &Db, attempt: &Attempt) -> Result<Option<Stored>, pg::Error> {
-    const SQL: &str = concat!("SELECT", stored!(), "FROM katas.receipt WHERE idempotency_key = $2");
-    db.one(SQL, &[Parameter::Binary(attempt.body.clone()), text(attempt.key.as_str())])
+/// The receipt with this id.
+pub fn find(db: &Db, id: &str) -> Result<Option<Receipt>, pg::Error> {
+    const SQL: &str = concatcp!(
+        "SELECT ",
+        RECEIPT,
+        " FROM (VALUES (1)) AS one LEFT JOIN katas.receipt ON id = $1"
+    );
+    let Some(id) = uuid(id) else { return Ok(None) };
+    Receipt::from_row(&mut db.row(SQL, &[id])?)
 }
 
-/// The receipt with this id as a JSON object, `None` when there is none.
-pub fn find(db: &Db, id: &str) -> Result<Option<String>, pg::Error> {
-    const SQL: &str = concat!("SELECT", receipt!(), "FROM katas.receipt WHERE id = $1");
-    match uuid(id) {
-        Some(id) => db.row(SQL, &[id]),
-        None => Ok(None),
-    }
-}
-
-/// Up to `limit` receipts in the order in which they were made, after the one with this number.
+/// Up to `limit` receipts in the order in which they were added, after the one with the number `after`.
 pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT number, id, total::text, katas.rfc3339(created_at) AS created_at \
              FROM katas.receipt WHERE number > $1 ORDER BY number LIMIT $2::int8 + 1 \
          ), page AS (SELECT * FROM found ORDER BY number LIMIT $2::int8) \
-         SELECT coalesce(json_agg((SELECT r FROM (SELECT id, total, created_at) r) \
-                                  ORDER BY number), '[]') AS items, \
-                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(number) END AS last \
+         SELECT coalesce(json_agg((SELECT r FROM (SELECT id, total, created_at) AS r) \
+                                  ORDER BY number), '[]')::text, \
+                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(number) END \
          FROM page";
     // Numbers begin at 1.
     db.page(SQL, &[int8(after.unwrap_or(0)), int8(limit)])

@@ -1,62 +1,68 @@
-//! What a run may be asked for, and what adds up while it reads.
+//! The tasks of a run, and the totals of a spending run.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-use katas::{Amount, Inexact, Name, Prices};
+use rules::{Amount, AmountError, PriceListName, Prices};
+use serde::Serialize;
 
-/// The most groups that a run tells the totals of.
-const GROUPS: usize = 10_000;
-/// The most bytes that the keys of all groups have together, 1 MiB.
-const KEYS: usize = 1 << 20;
+/// The maximum number of groups.
+const MAX_GROUPS: usize = 10_000;
+/// The maximum length of the keys of all groups in bytes, 1 MiB.
+const MAX_KEYS: usize = 1 << 20;
 
-/// A kata and what it is to be run with.
+/// A kata with its parameters.
 pub enum Task {
-    /// All fields of a column are the words.
+    /// The words are the fields of a column.
     NthChar {
-        /// The column's name.
+        /// The name of the column.
         column: String,
     },
-    /// Each field of a column is an item that is bought.
-    Spending {
-        /// The column's name.
-        item_column: String,
-        /// The name of the list that has the prices.
-        price_list: Name,
-        /// 0.09 is 9 %.
-        tax: Amount,
-        /// The column that tells whose total an item belongs to; without one there is one total.
-        group_by: Option<String>,
-    },
+    /// The items are the fields of a column.
+    Spending(Spending),
 }
 
-/// Why there are no totals.
+/// The parameters of a spending run.
+#[derive(Serialize)]
+pub struct Spending {
+    /// The name of the column of the items.
+    pub item_column: String,
+    pub price_list: PriceListName,
+    /// 0.09 is 9 %.
+    pub tax: Amount,
+    /// The name of the column whose fields are the groups. Without it there is one total.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group_by: Option<String>,
+}
+
+/// The reason why a column has no totals.
 #[derive(Debug, PartialEq)]
-pub enum Flaw {
-    /// The column has too many different fields, or too long ones.
+pub enum TotalsError {
+    /// It has too many different fields, or too long ones.
     Groups,
     /// A sum has too many digits.
-    Inexact(Inexact),
+    Amount(AmountError),
 }
 
-impl fmt::Display for Flaw {
+impl fmt::Display for TotalsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Flaw::Groups => {
-                write!(f, "makes more than {GROUPS} groups, or keys of more than {KEYS} bytes")
-            }
-            Flaw::Inexact(flaw) => write!(f, "makes a total that {flaw}"),
+            TotalsError::Groups => write!(
+                f,
+                "has more than {MAX_GROUPS} groups, or keys of more than {MAX_KEYS} bytes"
+            ),
+            TotalsError::Amount(error) => write!(f, "has a total that {error}"),
         }
     }
 }
 
-impl From<Inexact> for Flaw {
-    fn from(inexact: Inexact) -> Flaw {
-        Flaw::Inexact(inexact)
+impl From<AmountError> for TotalsError {
+    fn from(error: AmountError) -> TotalsError {
+        TotalsError::Amount(error)
     }
 }
 
-/// What has been spent so far, by group.
+/// The sums of a spending run by group.
 pub struct Totals<'p> {
     prices: &'p Prices,
     sums: BTreeMap<String, Amount>,
@@ -64,30 +70,31 @@ pub struct Totals<'p> {
 }
 
 impl<'p> Totals<'p> {
-    /// Nothing yet.
+    /// No groups.
     pub fn new(prices: &'p Prices) -> Totals<'p> {
         Totals { prices, sums: BTreeMap::new(), keys: 0 }
     }
 
-    /// Adds one of an item to a group. What has no price costs nothing.
-    pub fn add(&mut self, group: &str, item: &str) -> Result<(), Flaw> {
+    /// Adds one of an item to a group. An item without a price adds 0.
+    pub fn add(&mut self, group: &str, item: &str) -> Result<(), TotalsError> {
         let price = self.prices.price(item).unwrap_or(Amount::ZERO);
         if let Some(sum) = self.sums.get_mut(group) {
-            *sum = sum.plus(price)?;
+            *sum = sum.checked_add(price)?;
             return Ok(());
         }
         self.keys += group.len();
-        if self.sums.len() == GROUPS || self.keys > KEYS {
-            return Err(Flaw::Groups);
+        if self.sums.len() == MAX_GROUPS || self.keys > MAX_KEYS {
+            return Err(TotalsError::Groups);
         }
         self.sums.insert(group.to_owned(), price);
         Ok(())
     }
 
-    /// Each group with its total, tax included, ordered by its bytes. Each is rounded once.
-    pub fn with_tax(self, tax_rate: Amount) -> Result<Vec<(String, Amount)>, Flaw> {
-        let factor = Amount::ONE.plus(tax_rate)?;
-        let total = |(group, sum): (String, Amount)| Ok((group, sum.times(factor)?.rounded()));
+    /// The groups in the order of their bytes, with their totals including tax, each rounded once.
+    pub fn with_tax(self, tax_rate: Amount) -> Result<Vec<(String, Amount)>, TotalsError> {
+        let factor = Amount::ONE.checked_add(tax_rate)?;
+        let total =
+            |(group, sum): (String, Amount)| Ok((group, sum.checked_mul(factor)?.rounded()));
         self.sums.into_iter().map(total).collect()
     }
 }
@@ -106,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_are_those_of_the_kata() {
+    fn totals_equal_those_of_the_kata() {
         let prices = prices();
         let mut totals = Totals::new(&prices);
         for (group, item) in
@@ -120,16 +127,16 @@ mod tests {
     }
 
     #[test]
-    fn groups_are_bounded() {
+    fn number_and_size_of_groups_are_limited() {
         let prices = prices();
         let mut totals = Totals::new(&prices);
-        for group in 0..GROUPS {
+        for group in 0..MAX_GROUPS {
             totals.add(&group.to_string(), "socks").unwrap();
         }
         assert_eq!(totals.add("0", "socks"), Ok(()));
-        assert_eq!(totals.add("one more", "socks"), Err(Flaw::Groups));
+        assert_eq!(totals.add("one more", "socks"), Err(TotalsError::Groups));
         let mut totals = Totals::new(&prices);
-        assert_eq!(totals.add(&"x".repeat(KEYS), "socks"), Ok(()));
-        assert_eq!(totals.add("y", "socks"), Err(Flaw::Groups));
+        assert_eq!(totals.add(&"x".repeat(MAX_KEYS), "socks"), Ok(()));
+        assert_eq!(totals.add("y", "socks"), Err(TotalsError::Groups));
     }
 }

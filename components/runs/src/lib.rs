@@ -1,7 +1,6 @@
-//! Runs: a kata over all rows of a dataset, its result kept.
+//! Runs: a kata over all rows of a dataset, and its stored result.
 
 mod domain;
-mod error;
 mod routes;
 mod run;
 mod store;
@@ -9,10 +8,8 @@ mod store;
 use pg::Db;
 use web::{Routes, get};
 
-use error::Error;
-
-/// Everything this component answers.
-pub const ROUTES: Routes<Db, Error> = &[
+/// The routes of this component.
+pub const ROUTES: Routes<Db> = &[
     ("/api/v1/datasets/{id}/runs", get(routes::list).post(routes::add)),
     ("/api/v1/datasets/{id}/runs/{run}", get(routes::find)),
 ];

@@ -1,75 +1,68 @@
-//! Between HTTP and the runs.
+//! The handlers.
 
-use http::StatusCode;
-use json::{FromObject, Object};
-use katas::{Amount, Name};
+use json::{Fields, FromFields};
 use pg::Db;
-use web::{Cursor, Reply, Request};
+use rules::PriceListName;
+use web::{Problem, Reply, Request};
 
-use crate::domain::Task;
-use crate::error::Error;
+use crate::domain::{Spending, Task};
 use crate::run::run;
 use crate::store;
 
-impl FromObject for Task {
-    const IGNORES_OTHERS: bool = true;
+impl FromFields for Task {
+    const ALLOW_UNKNOWN_FIELDS: bool = true;
 
-    fn from_object(object: &mut Object) -> Option<Task> {
-        match object.required::<String>("kata")?.as_str() {
-            "nth-char" => object.required("column").map(|column| Task::NthChar { column }),
+    fn from_fields(fields: &mut Fields) -> Option<Task> {
+        match fields.required::<String>("kata")?.as_str() {
+            "nth-char" => fields.required("column").map(|column| Task::NthChar { column }),
             "spending" => {
-                let item_column = object.required("item_column");
-                let price_list = object.text("price_list", Name::new);
-                let tax = object.number("tax", Amount::parse);
-                let grouped = object.has("group_by");
-                let group_by = if grouped { object.required("group_by") } else { Some(None) };
-                Some(Task::Spending {
+                let item_column = fields.required("item_column");
+                let price_list = fields.parse("price_list", PriceListName::new);
+                let tax = fields.parse("tax", orders::amount);
+                let group_by = fields.optional("group_by");
+                Some(Task::Spending(Spending {
                     item_column: item_column?,
                     price_list: price_list?,
                     tax: tax?,
                     group_by: group_by?,
-                })
+                }))
             }
             _ => {
-                object.flaw("kata", &"must be nth-char or spending");
+                fields.error(&["kata"], "must be nth-char or spending");
                 None
             }
         }
     }
 }
 
-fn no_dataset(request: &Request) -> Error {
-    Error::NoDataset(request.param("id").to_owned())
+fn dataset_not_found(request: &Request) -> Problem {
+    Problem::not_found(format!("Can't find dataset {}", request.param("id")))
 }
 
-/// Runs a kata over a dataset, and keeps what came of it.
-pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
+/// Runs a kata over a dataset and stores the result.
+pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     let task = request.json()?;
-    let dataset = store::dataset(db, id)?.ok_or_else(|| no_dataset(request))?;
+    let dataset = store::dataset(db, id)?.ok_or_else(|| dataset_not_found(request))?;
     let outcome = run(db, &dataset, &task)?;
-    // A dataset that has been removed meanwhile has been swept perhaps: then this is no result.
-    let stored = store::add(db, &dataset, &outcome)?.ok_or_else(|| no_dataset(request))?;
-    let location = format!("/api/v1/datasets/{id}/runs/{}", stored.id);
-    Ok(Reply::json_text(StatusCode::CREATED, stored.run).header("location", location))
+    // A dataset that has been deleted meanwhile may have lost rows, so the result is not valid.
+    let run = store::add(db, &dataset, outcome)?.ok_or_else(|| dataset_not_found(request))?;
+    let location = format!("/api/v1/datasets/{id}/runs/{}", run.id);
+    Ok(Reply::created(&run).header("location", location))
 }
 
-/// Runs over a dataset in the order in which they were stored, without their results, a page at a
-/// time.
-pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+/// In the order in which the runs were stored, without their results.
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
-    let limit = query.number("limit", 50, 1..=1000)?;
-    let after = query.cursor()?.map(|cursor| cursor.number()).transpose()?;
-    let page = store::page(db, request.param("id"), after, limit)?;
-    let page = page.ok_or_else(|| no_dataset(request))?;
-    Ok(Reply::page(request, &page.items, page.last.map(|number| Cursor(number.to_string()))))
+    let page = store::page(db, request.param("id"), query.after()?, query.limit(50)?)?;
+    let page = page.ok_or_else(|| dataset_not_found(request))?;
+    Ok(Reply::page(request, &page.items, page.last))
 }
 
-/// One run.
-pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let run = request.param("run");
     match store::find(db, request.param("id"), run)? {
-        Some(run) => Ok(Reply::json_text(StatusCode::OK, run)),
-        None => Err(Error::NoRun(run.to_owned())),
+        Some(run) => Ok(Reply::ok(&run)),
+        None => Err(Problem::not_found(format!("Can't find run {run}"))),
     }
 }

@@ -1,130 +1,133 @@
-//! A kata over a dataset, a stretch of rows at a time: its memory does not grow with the rows, and
-//! neither does its time between two statements.
+//! A kata over a dataset. It reads a chunk of rows at a time, which bounds its memory and its work
+//! between two statements.
 
-use katas::{Amount, Name, NthChar};
 use pg::Db;
+use rules::{Amount, NthChar};
 use serde::Serialize;
+use serde_json::value::{RawValue, to_raw_value};
+use web::Problem;
 
-use crate::domain::{Task, Totals};
-use crate::error::Error;
+use crate::domain::{Spending, Task, Totals};
 use crate::store::{self, Dataset};
 
-/// What a run has come to.
+/// The result of a run, before it is stored.
 pub struct Outcome {
     /// The name of the kata.
     pub kata: &'static str,
-    /// What it was run with, as JSON.
-    pub parameters: String,
-    /// What came of it, as JSON.
-    pub result: String,
-    /// How many rows it took.
+    /// The parameters of the kata as a JSON object.
+    pub parameters: Box<RawValue>,
+    /// The result as a JSON object.
+    pub result: Box<RawValue>,
+    /// The number of rows that were read.
     pub rows: i64,
 }
 
+impl Outcome {
+    fn new(
+        kata: &'static str,
+        parameters: impl Serialize,
+        result: impl Serialize,
+        rows: i64,
+    ) -> Result<Outcome, Problem> {
+        let json = |value| to_raw_value(&value).map_err(Problem::internal);
+        let result = to_raw_value(&result).map_err(Problem::internal)?;
+        Ok(Outcome { kata, parameters: json(parameters)?, result, rows })
+    }
+}
+
 /// Runs a task.
-pub fn run(db: &Db, dataset: &Dataset, task: &Task) -> Result<Outcome, Error> {
+pub fn run(db: &Db, dataset: &Dataset, task: &Task) -> Result<Outcome, Problem> {
     match task {
         Task::NthChar { column } => nth_char(db, dataset, column),
-        Task::Spending { item_column, price_list, tax, group_by } => {
-            spending(db, dataset, item_column, price_list, *tax, group_by.as_deref())
-        }
+        Task::Spending(spending) => self::spending(db, dataset, spending),
     }
 }
 
-fn nth_char(db: &Db, dataset: &Dataset, column: &str) -> Result<Outcome, Error> {
-    let place = place(dataset, "column", column)?;
+fn nth_char(db: &Db, dataset: &Dataset, column: &str) -> Result<Outcome, Problem> {
+    #[derive(Serialize)]
+    struct Parameters<'a> {
+        column: &'a str,
+    }
+
+    #[derive(Serialize)]
+    struct Word {
+        word: String,
+    }
+
+    let index = index(dataset, "column", column)?;
     let mut word = NthChar::default();
-    let rows = each(db, dataset, place, None, &mut |next, _| Ok(word.push(next)))?;
-    Ok(Outcome {
-        kata: "nth-char",
-        parameters: format!(r#"{{"column":{}}}"#, text(&column)),
-        result: format!(r#"{{"word":{}}}"#, text(&word.into_word())),
-        rows,
-    })
+    let rows = for_each(db, dataset, index, None, |next, _| Ok(word.push(next)))?;
+    Outcome::new("nth-char", Parameters { column }, Word { word: word.into_word() }, rows)
 }
 
-fn spending(
-    db: &Db,
-    dataset: &Dataset,
-    item_column: &str,
-    price_list: &Name,
-    tax: Amount,
-    group_by: Option<&str>,
-) -> Result<Outcome, Error> {
-    let item = place(dataset, "item_column", item_column)?;
-    let group = group_by.map(|column| place(dataset, "group_by", column)).transpose()?;
-    let prices = store::prices(db, price_list)?.ok_or(Error::NoPriceList)?;
-    let mut totals = Totals::new(&prices);
+fn spending(db: &Db, dataset: &Dataset, spending: &Spending) -> Result<Outcome, Problem> {
+    #[derive(Serialize)]
+    struct Total {
+        total: Amount,
+    }
+
+    #[derive(Serialize)]
+    struct Group {
+        key: String,
+        total: Amount,
+    }
+
+    #[derive(Serialize)]
+    struct Groups {
+        groups: Vec<Group>,
+    }
+
+    let Spending { item_column, price_list, tax, group_by } = spending;
+    let item = index(dataset, "item_column", item_column)?;
+    let group = group_by.as_ref().map(|column| index(dataset, "group_by", column)).transpose()?;
+    let prices = orders::stored_prices(db, price_list)?;
     let field = if group.is_some() { "group_by" } else { "item_column" };
-    let flawed = |flaw| Error::NoResult(field, flaw);
-    let rows = each(db, dataset, item, group, &mut |item, group| {
-        totals.add(group, item).map_err(flawed)?;
+    let invalid = |error| Problem::invalid_field(field, error);
+    let mut totals = Totals::new(&prices);
+    let rows = for_each(db, dataset, item, group, |item, group| {
+        totals.add(group, item).map_err(invalid)?;
         Ok(true)
     })?;
-    let totals = totals.with_tax(tax).map_err(flawed)?;
-    let mut parameters = format!(
-        r#"{{"item_column":{},"price_list":{},"tax":{}"#,
-        text(&item_column),
-        text(&price_list.as_str()),
-        tax.shortest()
-    );
-    if let Some(column) = group_by {
-        parameters += &format!(r#","group_by":{}"#, text(&column));
+    let mut totals = totals.with_tax(*tax).map_err(invalid)?;
+    if group.is_some() {
+        let groups = totals.into_iter().map(|(key, total)| Group { key, total }).collect();
+        Outcome::new("spending", spending, Groups { groups }, rows)
+    } else {
+        let total = totals.pop().map_or(Amount::ZERO, |(_, total)| total);
+        Outcome::new("spending", spending, Total { total }, rows)
     }
-    let result = match group {
-        Some(_) => groups(&totals),
-        None => {
-            let total = totals.first().map_or(Amount::ZERO, |(_, total)| *total);
-            format!(r#"{{"total":{}}}"#, total.shortest())
-        }
-    };
-    Ok(Outcome { kata: "spending", parameters: parameters + "}", result, rows })
 }
 
-/// Totals by group as JSON, numbers with all of their digits.
-fn groups(totals: &[(String, Amount)]) -> String {
-    let mut json = String::from(r#"{"groups":["#);
-    for (index, (key, total)) in totals.iter().enumerate() {
-        let comma = if index > 0 { "," } else { "" };
-        json += &format!(r#"{comma}{{"key":{},"total":{}}}"#, text(key), total.shortest());
-    }
-    json + "]}"
-}
-
-/// Where a column stands, from 1. `field` is what names it in the request.
-fn place(dataset: &Dataset, field: &'static str, column: &str) -> Result<i64, Error> {
+/// The index of a column from 1. `field` names it in the request.
+fn index(dataset: &Dataset, field: &str, column: &str) -> Result<i64, Problem> {
     let mut columns = dataset.columns.iter().zip(1..);
     let found = columns.find(|(name, _)| *name == column);
-    found.map(|(_, place)| place).ok_or(Error::NoColumn(field))
+    found
+        .map(|(_, index)| index)
+        .ok_or_else(|| Problem::invalid_field(field, "is not a column of the dataset"))
 }
 
-/// Gives each row's field in one column, and in another or nothing, to `take`, until it wants no more.
-/// How many rows it took.
-fn each(
+/// Calls `visit` with the fields of one or two columns of each row, until it returns `false`. Without a
+/// second column its field is empty. Returns the number of rows that were visited.
+fn for_each(
     db: &Db,
     dataset: &Dataset,
     first: i64,
     second: Option<i64>,
-    take: &mut dyn FnMut(&str, &str) -> Result<bool, Error>,
-) -> Result<i64, Error> {
+    mut visit: impl FnMut(&str, &str) -> Result<bool, Problem>,
+) -> Result<i64, Problem> {
     let mut rows = 0;
     loop {
-        let stretch = store::stretch(db, dataset, rows, first, second)?;
-        if stretch.first.is_empty() {
+        let chunk = store::chunk(db, dataset, rows, first, second)?;
+        if chunk.first.is_empty() {
             return Ok(rows);
         }
-        // Without a second column all rows have the same nothing there.
-        let seconds = stretch.second.iter().map(String::as_str).chain(std::iter::repeat(""));
-        for (first, second) in stretch.first.iter().zip(seconds) {
+        let seconds = chunk.second.iter().map(String::as_str).chain(std::iter::repeat(""));
+        for (first, second) in chunk.first.iter().zip(seconds) {
             rows += 1;
-            if !take(first, second)? {
+            if !visit(first, second)? {
                 return Ok(rows);
             }
         }
     }
-}
-
-/// JSON of a string, which always serialises.
-fn text(string: &impl Serialize) -> String {
-    serde_json::to_string(string).unwrap_or_default()
 }

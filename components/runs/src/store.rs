@@ -1,163 +1,140 @@
-//! The runs' table, `katas.dataset_run`, and what a run reads: datasets and price lists.
+//! The table of the runs, `katas.dataset_run`, and the datasets that they read.
 //!
-//! A run reads its dataset a stretch at a time, in as many statements as that takes. Datasets do not
-//! change once they are there, so the stretches fit together.
+//! A run reads its dataset in chunks, with one statement for each. The chunks are consistent, because a
+//! loaded dataset never changes.
 
-use json::{FromObject, Object};
-use katas::{Name, Prices};
-use pg::{Db, Page, Parameter, Sql, int8, text, uuid};
+use pg::{Db, Page, Parameter, Timestamp, int8, text, uuid};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::run::Outcome;
 
-/// What a run has to know of its dataset.
+/// What a run needs to know of its dataset.
 pub struct Dataset {
     pub number: i64,
     pub columns: Vec<String>,
 }
 
-impl FromObject for Dataset {
-    fn from_object(row: &mut Object) -> Option<Dataset> {
-        Some(Dataset { number: row.required("number")?, columns: row.required("columns")? })
-    }
-}
-
-/// The dataset of this id, `None` when there is none.
+/// The dataset with this id.
 pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
-    const SQL: &str = "SELECT number, columns FROM katas.dataset \
-                       WHERE id = $1 AND state = 'loaded'";
+    const SQL: &str = "SELECT number, columns \
+         FROM (VALUES (1)) AS one LEFT JOIN katas.dataset ON id = $1 AND state = 'loaded'";
     let Some(id) = uuid(id) else { return Ok(None) };
-    db.one(SQL, &[id])
+    let mut row = db.row(SQL, &[id])?;
+    let Some(number) = row.take(0)? else { return Ok(None) };
+    Ok(Some(Dataset { number, columns: row.take(1)? }))
 }
 
-/// Rows that follow each other.
-pub struct Stretch {
-    /// The field of each row in one column.
+/// Consecutive rows.
+pub struct Chunk {
+    /// The fields of the first column.
     pub first: Vec<String>,
-    /// The field of each row in the other column; none when there is no other.
+    /// The fields of the second column, empty without one.
     pub second: Vec<String>,
 }
 
-impl FromObject for Stretch {
-    fn from_object(row: &mut Object) -> Option<Stretch> {
-        Some(Stretch { first: row.required("first")?, second: row.required("second")? })
-    }
-}
-
-/// The fields in one or two columns, counted from 1, of up to 2,000 rows after the first `rows`; fewer
-/// when the rows reach 32 KiB, none at the end. That is read and added up in milliseconds, even where
-/// every character has to be escaped.
+/// The fields of one or two columns, counted from 1, in up to 2,000 rows after the first `rows`; fewer
+/// when the rows reach 32 KiB, none at the end. The guest handles that in milliseconds.
 ///
-/// Both ends are given: with a LIMIT in place of the second, PostgreSQL reads and sorts all that is
-/// left of a dataset that it has no statistics of yet.
-pub fn stretch(
+/// Both ends of the range are given: with LIMIT in place of the second, PostgreSQL reads and sorts the
+/// whole rest of a dataset that it has no statistics of yet.
+pub fn chunk(
     db: &Db,
     dataset: &Dataset,
     rows: i64,
     first: i64,
     second: Option<i64>,
-) -> Result<Stretch, pg::Error> {
-    const SQL: Sql = Sql::with(
-        "found AS (SELECT position, size, fields FROM katas.dataset_row \
-                   WHERE dataset = $1::int8 AND position > $2::int8 \
-                     AND position <= $2::int8 + 2000), \
-         stretch AS (SELECT position, fields, sum(size) OVER (ORDER BY position) - size AS before \
-                     FROM found)",
-        "SELECT coalesce(json_agg(fields[$3::int8] ORDER BY position), '[]') AS first, \
-                coalesce(json_agg(fields[$4::int8] ORDER BY position) \
-                           FILTER (WHERE $4::int8 IS NOT NULL), '[]') AS second \
-         FROM stretch WHERE before < 32768",
-    );
+) -> Result<Chunk, pg::Error> {
+    const SQL: &str = "WITH found AS ( \
+             SELECT position, size, fields FROM katas.dataset_row \
+             WHERE dataset = $1 AND position > $2::int8 AND position <= $2::int8 + 2000 \
+         ), chunk AS ( \
+             SELECT position, fields, sum(size) OVER (ORDER BY position) - size AS before FROM found \
+         ) \
+         SELECT coalesce(array_agg(fields[$3::int8] ORDER BY position), '{}'), \
+                coalesce(array_agg(fields[$4::int8] ORDER BY position) \
+                           FILTER (WHERE $4::int8 IS NOT NULL), '{}') \
+         FROM chunk WHERE before < 32768";
     let second = second.map_or(Parameter::DbNull, int8);
-    let stretch = db.one(SQL, &[int8(dataset.number), int8(rows), int8(first), second])?;
-    stretch.ok_or_else(|| pg::Error::Other("an aggregate returned no row".to_owned()))
+    let mut row = db.row(SQL, &[int8(dataset.number), int8(rows), int8(first), second])?;
+    Ok(Chunk { first: row.take(0)?, second: row.take(1)? })
 }
 
-/// The prices in the list of this name, `None` when there is none.
-pub fn prices(db: &Db, name: &Name) -> Result<Option<Prices>, pg::Error> {
-    const SQL: &str = "SELECT costs FROM katas.price_list WHERE name = $1";
-    db.one(SQL, &[text(name.as_str())])
-}
-
-/// The columns of a run as clients see it, but for its result.
-macro_rules! run {
-    () => {
-        " id, kata, parameters, rows, katas.rfc3339(created_at) AS created_at "
-    };
-}
-
-/// A run that has been stored.
-pub struct Stored {
+/// A stored run.
+#[derive(Serialize)]
+pub struct Run {
     pub id: String,
-    /// It as a JSON object.
-    pub run: String,
+    kata: String,
+    parameters: Box<RawValue>,
+    result: Box<RawValue>,
+    rows: i64,
+    created_at: Timestamp,
 }
 
-impl FromObject for Stored {
-    fn from_object(row: &mut Object) -> Option<Stored> {
-        Some(Stored { id: row.required("id")?, run: row.required("run")? })
-    }
-}
-
-/// Stores what a run has come to; `None` when its dataset is not there any more.
-pub fn add(db: &Db, dataset: &Dataset, outcome: &Outcome) -> Result<Option<Stored>, pg::Error> {
-    const SQL: Sql = Sql::with(
-        concat!(
-            "stored AS (INSERT INTO katas.dataset_run (dataset, kata, parameters, result, rows) \
-                        SELECT number, $2, $3::text::json, $4::text::json, $5::int8 \
-                        FROM katas.dataset WHERE number = $1::int8 AND state = 'loaded' \
-                        RETURNING result,",
-            run!(),
-            ")"
-        ),
-        "SELECT id, (SELECT row_to_json(r)::text FROM \
-                       (SELECT id, kata, parameters, result, rows, created_at) r) AS run \
-         FROM stored",
-    );
+/// Stores the outcome of a run. Returns `None` when the dataset has been deleted.
+pub fn add(db: &Db, dataset: &Dataset, outcome: Outcome) -> Result<Option<Run>, pg::Error> {
+    const SQL: &str = "WITH stored AS ( \
+             INSERT INTO katas.dataset_run (dataset, kata, parameters, result, rows) \
+             SELECT number, $2, $3::text::json, $4::text::json, $5::int8 \
+             FROM katas.dataset WHERE number = $1 AND state = 'loaded' \
+             RETURNING id, created_at \
+         ) \
+         SELECT id, created_at AT TIME ZONE 'UTC' \
+         FROM (VALUES (1)) AS one LEFT JOIN stored ON true";
     let Outcome { kata, parameters, result, rows } = outcome;
-    let outcome = [int8(dataset.number), text(kata), text(parameters), text(result), int8(*rows)];
-    db.one(SQL, &outcome)
+    let (number, json) = (int8(dataset.number), [text(parameters.get()), text(result.get())]);
+    let [parameters_json, result_json] = json;
+    let mut row = db.row(SQL, &[number, text(kata), parameters_json, result_json, int8(rows)])?;
+    let Some(id) = row.take(0)? else { return Ok(None) };
+    let (kata, created_at) = (kata.to_owned(), row.take(1)?);
+    Ok(Some(Run { id, kata, parameters, result, rows, created_at }))
 }
 
-/// The run of this id over this dataset as a JSON object, `None` when there is none.
-pub fn find(db: &Db, dataset: &str, run: &str) -> Result<Option<String>, pg::Error> {
-    const SQL: &str = "SELECT run.id, kata, parameters, result, run.rows, \
-                katas.rfc3339(run.created_at) AS created_at \
-         FROM katas.dataset_run AS run JOIN katas.dataset ON run.dataset = dataset.number \
-         WHERE run.id = $2 AND dataset.id = $1 AND dataset.state = 'loaded'";
-    match (uuid(dataset), uuid(run)) {
-        (Some(dataset), Some(run)) => db.row(SQL, &[dataset, run]),
-        _ => Ok(None),
-    }
+/// The run with this id over the dataset with this id.
+pub fn find(db: &Db, dataset: &str, run: &str) -> Result<Option<Run>, pg::Error> {
+    const SQL: &str = "SELECT run.id, kata, parameters::text, result::text, run.rows, \
+                              run.created_at AT TIME ZONE 'UTC' \
+         FROM (VALUES (1)) AS one LEFT JOIN \
+              (katas.dataset_run AS run JOIN katas.dataset ON run.dataset = dataset.number) \
+              ON run.id = $2 AND dataset.id = $1 AND dataset.state = 'loaded'";
+    let (Some(dataset), Some(run)) = (uuid(dataset), uuid(run)) else { return Ok(None) };
+    let mut row = db.row(SQL, &[dataset, run])?;
+    let Some(id) = row.take(0)? else { return Ok(None) };
+    Ok(Some(Run {
+        id,
+        kata: row.take(1)?,
+        parameters: row.take(2)?,
+        result: row.take(3)?,
+        rows: row.take(4)?,
+        created_at: row.take(5)?,
+    }))
 }
 
 /// Up to `limit` runs over a dataset in the order in which they were stored, after the one with the
-/// number `after`; `None` when there is no such dataset.
+/// number `after`. Returns `None` when the dataset does not exist.
 pub fn page(
     db: &Db,
     id: &str,
     after: Option<i64>,
     limit: i64,
 ) -> Result<Option<Page<i64>>, pg::Error> {
-    const SQL: Sql = Sql::with(
-        concat!(
-            "dataset AS (SELECT number FROM katas.dataset WHERE id = $1 AND state = 'loaded'), \
-             found AS (SELECT number,",
-            run!(),
-            "FROM katas.dataset_run \
-             WHERE dataset = (SELECT number FROM dataset) AND number > $2::int8 \
-             ORDER BY number LIMIT $3::int8 + 1), \
-             page AS (SELECT * FROM found ORDER BY number LIMIT $3::int8)"
-        ),
-        "SELECT CASE WHEN EXISTS (SELECT FROM dataset) \
+    const SQL: &str = "WITH dataset AS ( \
+             SELECT number FROM katas.dataset WHERE id = $1 AND state = 'loaded' \
+         ), found AS ( \
+             SELECT number, id, kata, parameters, rows, katas.rfc3339(created_at) AS created_at \
+             FROM katas.dataset_run \
+             WHERE dataset = (SELECT number FROM dataset) AND number > $2 \
+             ORDER BY number LIMIT $3::int8 + 1 \
+         ), page AS (SELECT * FROM found ORDER BY number LIMIT $3::int8) \
+         SELECT CASE WHEN EXISTS (SELECT FROM dataset) \
                      THEN coalesce(json_agg((SELECT r FROM \
-                            (SELECT id, kata, parameters, rows, created_at) r) ORDER BY number), \
-                          '[]')::text \
-                     ELSE '' END AS items, \
-                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(number) END AS last \
-         FROM page",
-    );
+                            (SELECT id, kata, parameters, rows, created_at) AS r) ORDER BY number), \
+                          '[]')::text END, \
+                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(number) END \
+         FROM page";
     let Some(id) = uuid(id) else { return Ok(None) };
     // Numbers begin at 1.
-    let page = db.page(SQL, &[id, int8(after.unwrap_or(0)), int8(limit)])?;
-    Ok(Some(page).filter(|page| !page.items.is_empty()))
+    let mut row = db.row(SQL, &[id, int8(after.unwrap_or(0)), int8(limit)])?;
+    let Some(items) = row.take(0)? else { return Ok(None) };
+    Ok(Some(Page { items, last: row.take(1)? }))
 }

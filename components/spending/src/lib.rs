@@ -1,15 +1,11 @@
-//! How much will you spend: the total of an order.
+//! The total of an order. Nothing is stored.
 
-mod error;
 mod routes;
-mod store;
 
 use pg::Db;
-use web::{Routes, compute};
+use web::{Routes, post_public};
 
-use error::Error;
-
-/// Everything this component answers.
-pub const ROUTES: Routes<Db, Error> = &[("/api/v1/spending", compute(routes::total))];
+/// The routes of this component.
+pub const ROUTES: Routes<Db> = &[("/api/v1/spending", post_public(routes::total))];
 
 web::service!(Db, ROUTES);

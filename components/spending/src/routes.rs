@@ -1,18 +1,20 @@
-//! Between HTTP and the kata.
+//! The handler.
 
-use http::StatusCode;
-use katas::Order;
+use orders::Order;
 use pg::Db;
-use web::{Reply, Request};
+use rules::Amount;
+use serde::Serialize;
+use web::{Problem, Reply, Request};
 
-use crate::error::Error;
-use crate::store;
+#[derive(Serialize)]
+struct Total {
+    total: Amount,
+}
 
-/// How much will you spend? Nothing is stored.
-pub fn total(request: &Request, db: &Db) -> Result<Reply, Error> {
+/// Calculates the total of an order.
+pub fn total(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let order: Order = request.json()?;
-    let prices = order.prices(|name| store::prices(db, name))?.ok_or(Error::UnknownPriceList)?;
-    // A number with all of its digits, which it would lose on the way through a float.
-    let total = order.bill(&prices).total(order.tax_rate)?.shortest();
-    Ok(Reply::json_text(StatusCode::OK, format!(r#"{{"total":{total}}}"#)))
+    let prices = order.prices(db)?;
+    let total = order.bill(&prices).total(order.tax_rate).map_err(orders::too_many_digits)?;
+    Ok(Reply::ok(&Total { total }))
 }

@@ -1,15 +1,18 @@
-//! Between HTTP and the users, a module per version of the API.
+//! The handlers, one module per version of the API.
 
 pub mod v1;
 pub mod v2;
 
-use web::Request;
+use web::{Problem, Request};
 
 use crate::domain;
-use crate::error::Error;
 
-/// The id in the path of a request, where the route has `{name}`.
-fn id(request: &Request, name: &'static str) -> Result<i64, Error> {
-    let id = domain::id(request.param(name)).map_err(|flaw| Error::NoId(name, flaw))?;
-    id.ok_or(Error::Unknown)
+/// The id in the segment `name` of the path.
+fn id(request: &Request, name: &str) -> Result<i64, Problem> {
+    let id = domain::id(request.param(name));
+    id.map_err(|error| Problem::invalid_field(name, error))?.ok_or_else(not_found)
+}
+
+fn not_found() -> Problem {
+    Problem::not_found("Unknown User ID")
 }

@@ -1,145 +1,123 @@
-//! The users' table, `katas.person`.
+//! The table of the users, `katas.person`.
 
-use json::{FromObject, Object};
-use pg::{Db, Page, Parameter, Sql, int8, set, text};
+use const_format::concatcp;
+use pg::{Column, Db, Page, Row, int8, set, text};
 use serde::Serialize;
 use web::Preconditions;
 
 use crate::domain::{Email, Username};
 
-/// A user as they are stored.
+/// A stored user.
 #[derive(Serialize)]
 pub struct User {
     pub id: i64,
     pub username: String,
     pub email: String,
-    #[serde(skip_serializing)]
-    pub etag: String,
+    #[serde(skip)]
+    version: i64,
 }
 
-impl FromObject for User {
-    fn from_object(row: &mut Object) -> Option<User> {
-        Some(User {
-            id: row.required("id")?,
-            username: row.required("username")?,
-            email: row.required("email")?,
-            etag: row.required("etag")?,
-        })
+impl User {
+    /// The entity tag. Ids are never reused and versions only increase, so no two states share a tag.
+    pub fn etag(&self) -> String {
+        self.version.to_string()
     }
-}
-
-/// The columns of [`User`]. An id is never given twice and `version` only grows, so no two states of
-/// a user ever share a tag.
-macro_rules! user {
-    () => {
-        " id, username, email, version::text AS etag "
-    };
 }
 
 /// Adds a user.
 pub fn add(db: &Db, username: &Username, email: &Email) -> Result<User, pg::Error> {
     const SQL: &str =
-        concat!("INSERT INTO katas.person (username, email) VALUES ($1, $2) RETURNING", user!());
-    db.one(SQL, &[text(username.as_str()), text(email.as_str())])?
-        .ok_or_else(|| pg::Error::Other("an INSERT returned no row".to_owned()))
+        "INSERT INTO katas.person (username, email) VALUES ($1, $2) RETURNING id, version";
+    let mut row = db.row(SQL, &[text(username.as_str()), text(email.as_str())])?;
+    let (username, email) = (username.as_str().to_owned(), email.as_str().to_owned());
+    Ok(User { id: row.take(0)?, username, email, version: row.take(1)? })
 }
 
-/// The user with this id, `None` when there is none.
+/// The user with this id.
 pub fn find(db: &Db, id: i64) -> Result<Option<User>, pg::Error> {
-    const SQL: &str = concat!("SELECT", user!(), "FROM katas.person WHERE id = $1");
-    db.one(SQL, &[int8(id)])
+    const SQL: &str = "SELECT username, email, version \
+         FROM (VALUES (1)) AS one LEFT JOIN katas.person ON id = $1";
+    let mut row = db.row(SQL, &[int8(id)])?;
+    let Some(username) = row.take(0)? else { return Ok(None) };
+    Ok(Some(User { id, username, email: row.take(1)?, version: row.take(2)? }))
 }
 
-/// What became of a change to one user.
-pub enum Change {
-    /// It was made, to this state or, when they are removed, from it.
-    Made(User),
-    /// There is no such user.
-    Missing,
-    /// The preconditions do not hold.
-    Refused,
+/// The result of a conditional change.
+pub enum Change<T> {
+    Made(T),
+    NotFound,
+    PreconditionFailed,
 }
 
-impl FromObject for Change {
-    // Without a change the columns of the user are NULL.
-    const IGNORES_OTHERS: bool = true;
-
-    fn from_object(row: &mut Object) -> Option<Change> {
-        match row.required("made")? {
-            true => User::from_object(row).map(Change::Made),
-            false => Some(Change::Refused),
-        }
+impl<T: Column> Change<T> {
+    /// From the result of the change, NULL when it was not made, and whether the user existed before.
+    fn from_row(mut row: Row, preconditions: &Preconditions) -> Result<Change<T>, pg::Error> {
+        Ok(match (row.take(0)?, row.take(1)?) {
+            (Some(result), _) => Change::Made(result),
+            // Without preconditions, a concurrent request has deleted the user.
+            (None, true) if !preconditions.is_empty() => Change::PreconditionFailed,
+            (None, _) => Change::NotFound,
+        })
     }
 }
 
-/// Which row to change: the user's, if the preconditions hold.
-macro_rules! allowed {
-    () => {
-        " id = $1 AND NOT coalesce(version::text = ANY ($2), true) \
-          AND coalesce(version::text = ANY ($3), true) "
-    };
-}
+/// Matches the user that the preconditions allow to change.
+const ALLOWED: &str = "id = $1 AND NOT coalesce(version::text = ANY ($2), true) \
+                       AND coalesce(version::text = ANY ($3), true)";
 
-/// What [`change`] selects beside `changed`, the CTE that writes. It sees the table as it was before.
-const CHANGE: &str = "SELECT changed.*, changed.id IS NOT NULL AS made \
-     FROM katas.person LEFT JOIN changed USING (id) WHERE id = $1";
-
-/// Replaces the user, if the preconditions allow it. Of writers that read the same state and demand
-/// it, one wins.
+/// Replaces a user that matches the preconditions. Of concurrent writers with the same `If-Match`, one
+/// succeeds.
 pub fn replace(
     db: &Db,
     id: i64,
     username: &Username,
     email: &Email,
     preconditions: &Preconditions,
-) -> Result<Change, pg::Error> {
-    const CHANGED: &str = concat!(
-        "changed AS (UPDATE katas.person \
-                     SET username = $4, email = $5, version = version + 1 WHERE",
-        allowed!(),
-        "RETURNING",
-        user!(),
-        ")"
+) -> Result<Change<User>, pg::Error> {
+    // The second column sees the table as it was before the UPDATE.
+    const SQL: &str = concatcp!(
+        "WITH changed AS ( \
+             UPDATE katas.person SET username = $4, email = $5, version = version + 1 WHERE ",
+        ALLOWED,
+        " RETURNING version \
+         ) \
+         SELECT (SELECT version FROM changed), EXISTS (SELECT FROM katas.person WHERE id = $1)"
     );
-    let user = [text(username.as_str()), text(email.as_str())];
-    change(db, Sql::with(CHANGED, CHANGE), id, preconditions, user)
-}
-
-/// Removes the user, if the preconditions allow it.
-pub fn remove(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change, pg::Error> {
-    const CHANGED: &str = concat!(
-        "changed AS (DELETE FROM katas.person WHERE",
-        allowed!(),
-        "RETURNING",
-        user!(),
-        ")"
-    );
-    change(db, Sql::with(CHANGED, CHANGE), id, preconditions, [])
-}
-
-fn change(
-    db: &Db,
-    sql: Sql,
-    id: i64,
-    preconditions: &Preconditions,
-    more: impl IntoIterator<Item = Parameter>,
-) -> Result<Change, pg::Error> {
-    let mut parameters = vec![int8(id), set(preconditions.unwanted()), set(preconditions.wanted())];
-    parameters.extend(more);
-    Ok(match db.one(sql, &parameters)? {
-        // Without a demand nothing can refuse: somebody else removed them at the same time.
-        Some(Change::Refused) if *preconditions == Preconditions::default() => Change::Missing,
-        Some(change) => change,
-        None => Change::Missing,
+    let (if_none_match, if_match) =
+        (set(preconditions.if_none_match()), set(preconditions.if_match()));
+    let (username, email) = (username.as_str(), email.as_str());
+    let parameters = [int8(id), if_none_match, if_match, text(username), text(email)];
+    let change = Change::from_row(db.row(SQL, &parameters)?, preconditions)?;
+    Ok(match change {
+        Change::Made(version) => {
+            let (username, email) = (username.to_owned(), email.to_owned());
+            Change::Made(User { id, username, email, version })
+        }
+        Change::NotFound => Change::NotFound,
+        Change::PreconditionFailed => Change::PreconditionFailed,
     })
 }
 
-/// `limit` users after the first `skip` in the order of their ids, as JSON that nobody needs to look
-/// at here.
+/// Deletes a user that matches the preconditions.
+pub fn delete(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change<bool>, pg::Error> {
+    // The second column sees the table as it was before the DELETE.
+    const SQL: &str = concatcp!(
+        "WITH deleted AS (DELETE FROM katas.person WHERE ",
+        ALLOWED,
+        " RETURNING true AS deleted) \
+         SELECT (SELECT deleted FROM deleted), EXISTS (SELECT FROM katas.person WHERE id = $1)"
+    );
+    let (if_none_match, if_match) =
+        (set(preconditions.if_none_match()), set(preconditions.if_match()));
+    Change::from_row(db.row(SQL, &[int8(id), if_none_match, if_match])?, preconditions)
+}
+
+/// `limit` users after the first `skip` in the order of their ids, as a JSON array.
 pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
-    const SQL: &str = "SELECT id AS user_id, username, email FROM katas.person \
-         ORDER BY id OFFSET $1::int8 LIMIT $2::int8";
-    db.json(SQL, &[int8(skip), int8(limit)])
+    const SQL: &str = "SELECT coalesce(json_agg(person), '[]')::text FROM ( \
+             SELECT id AS user_id, username, email FROM katas.person ORDER BY id OFFSET $1 LIMIT $2 \
+         ) AS person";
+    db.row(SQL, &[int8(skip), int8(limit)])?.take(0)
 }
 
 /// Up to `limit` users with ids after `after`.
@@ -148,8 +126,8 @@ pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Er
              SELECT id, username, email FROM katas.person WHERE id > $1 \
              ORDER BY id LIMIT $2::int8 + 1 \
          ), page AS (SELECT * FROM found ORDER BY id LIMIT $2::int8) \
-         SELECT coalesce(json_agg(page ORDER BY id), '[]') AS items, \
-                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(id) END AS last \
+         SELECT coalesce(json_agg(page ORDER BY id), '[]')::text, \
+                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(id) END \
          FROM page";
     // Ids begin at 1.
     db.page(SQL, &[int8(after.unwrap_or(0)), int8(limit)])

@@ -1,444 +1,367 @@
-//! JSON into values, field by field, with everything that does not fit named at once.
+//! Reads JSON request bodies and reports every invalid field at once, by its JSON pointer.
+//!
+//! A body is one JSON object. Its type reads the fields in [`FromFields`], each one with a rule of the
+//! domain where there is one:
 //!
 //! ```
-//! use json::{FromObject, Object};
+//! use json::{Fields, FromFields};
 //!
 //! struct Person {
 //!     name: String,
-//!     age: i64,
+//!     age: Option<i64>,
 //! }
 //!
-//! impl FromObject for Person {
-//!     fn from_object(object: &mut Object) -> Option<Person> {
-//!         let name = object.required("name");
-//!         let age = object.required("age");
+//! fn name(text: String) -> Result<String, &'static str> {
+//!     if text.is_empty() { Err("must not be empty") } else { Ok(text) }
+//! }
+//!
+//! impl FromFields for Person {
+//!     fn from_fields(fields: &mut Fields) -> Option<Person> {
+//!         let name = fields.parse("name", name);
+//!         let age = fields.optional("age");
 //!         Some(Person { name: name?, age: age? })
 //!     }
 //! }
 //!
-//! let person: Person = json::object(br#"{"name":"Ada","age":36}"#).unwrap();
-//! assert_eq!((person.name.as_str(), person.age), ("Ada", 36));
+//! let person: Person = json::from_slice(br#"{"name":"Ada"}"#).unwrap();
+//! assert_eq!((person.name.as_str(), person.age), ("Ada", None));
 //!
-//! let Err(json::Error::Invalid(flaws)) = json::object::<Person>(br#"{"age":"old"}"#) else { panic!() };
-//! let told: Vec<_> = flaws.iter().map(|flaw| (flaw.pointer.as_str(), flaw.detail.as_str())).collect();
-//! assert_eq!(told, [("/name", "is required"), ("/age", "must be a whole number")]);
+//! let Err(json::Error::Invalid(errors)) = json::from_slice::<Person>(br#"{"age":"old"}"#) else { panic!() };
+//! let errors: Vec<_> = errors.iter().map(|it| (it.pointer.as_str(), it.detail.as_str())).collect();
+//! assert_eq!(errors, [("/name", "is required"), ("/age", "must be a whole number")]);
 //! ```
 //!
-//! Why not serde: what its derive and `serde_json` generate for reading makes a component a third
-//! larger (33 KB for the first type), numbers lose their digits on the way, and of several mistakes
-//! a client is told the first.
+//! `serde_json` parses. Because a derived `Deserialize` stops at the first error, the object is split
+//! into raw values first, and each of them is parsed by itself. A [`Number`] is passed on as its
+//! digits, of which a binary float would lose some.
+//!
+//! A field that occurs twice is an error, and so is an unknown one unless
+//! [`FromFields::ALLOW_UNKNOWN_FIELDS`] is set. Nesting is limited to [`DEPTH`], a document to
+//! [`VALUES`] values and its object to [`FIELDS`] fields; the caller limits the size in bytes.
 
-use std::borrow::Cow;
-use std::cell::Cell;
 use std::fmt::{self, Display};
 use std::mem;
 
-use hifijson::SliceLexer;
-use hifijson::num::LexWrite as _;
-use hifijson::str::LexAlloc as _;
-use hifijson::token::{Expect, Lex};
 use serde::Serialize;
+use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde_json::value::RawValue;
 
-/// A JSON value, with numbers as they were written.
-pub type Value<'a> = hifijson::value::Value<&'a str, Cow<'a, str>>;
+/// The maximum nesting of arrays and objects.
+pub const DEPTH: usize = 64;
 
-/// How deep arrays and objects may be nested in each other.
-const DEPTH: usize = 64;
+/// The maximum number of values. The largest valid request has some 20,000. Spin does not preempt a
+/// guest, so one that parses for longer would block other requests.
+pub const VALUES: usize = 50_000;
 
-/// How many values a text may hold. What a request may ask for at most has some 20,000, and a guest
-/// that reads on for longer keeps others from running.
-const VALUES: usize = 50_000;
+/// The maximum number of fields in a body. Each is compared with all others.
+pub const FIELDS: usize = 100;
 
-/// How many fields an object may have: each is compared with all others.
-const FIELDS: usize = 100;
-
-/// Why a text did not become a value.
+/// The reason why a body cannot be read.
 #[derive(Debug)]
 pub enum Error {
-    /// It is not JSON, or too deeply nested.
+    /// It is not JSON, or nested too deeply.
     Syntax(String),
-    /// It may be JSON, but there is too much of it.
-    TooMany(usize),
-    /// It is JSON, but not what is wanted.
-    Invalid(Vec<Flaw>),
+    /// It has more than [`VALUES`] values.
+    TooManyValues,
+    /// It is JSON, but not valid.
+    Invalid(Vec<FieldError>),
 }
 
-/// One thing that is wrong with a JSON document.
+/// An invalid value in a JSON document.
 #[derive(Debug, PartialEq, Serialize)]
-pub struct Flaw {
-    /// JSON pointer (RFC 6901) to the value at fault.
+pub struct FieldError {
+    /// JSON pointer (RFC 6901) to the value.
     pub pointer: String,
-    /// What is wrong with it, to be read after its name.
+    /// What is wrong, worded to follow the name of the field: "must not be empty".
     pub detail: String,
 }
 
-impl Flaw {
-    /// The field `name` of the outermost object is at fault.
-    pub fn of(name: &str, detail: &dyn Display) -> Flaw {
-        Flaw::at(&[name], detail)
-    }
-
-    /// What these names and indices lead to, from the outside in, is at fault.
-    pub fn at(path: &[&str], detail: &dyn Display) -> Flaw {
+impl FieldError {
+    /// An error at `path`, names and indices from the outside in. An empty path is the whole document.
+    pub fn new(path: &[&str], detail: impl Display) -> FieldError {
         let mut pointer = String::new();
         for name in path {
-            pointer.push('/');
-            for character in name.chars() {
-                match character {
-                    '~' => pointer += "~0",
-                    '/' => pointer += "~1",
-                    other => pointer.push(other),
-                }
-            }
+            pointer = pointer + "/" + &name.replace('~', "~0").replace('/', "~1");
         }
-        Flaw { pointer, detail: detail.to_string() }
+        FieldError { pointer, detail: detail.to_string() }
     }
 }
 
-impl Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Syntax(reason) => write!(f, "not JSON: {reason}"),
-            Error::TooMany(most) => write!(f, "more than {most} values"),
-            Error::Invalid(flaws) => {
-                for Flaw { pointer, detail } in flaws {
-                    write!(f, "{pointer} {detail}; ")?;
-                }
-                Ok(())
-            }
+/// A type that is read from the fields of a JSON object.
+pub trait FromFields: Sized {
+    /// Whether unknown fields are ignored. By default they are errors.
+    const ALLOW_UNKNOWN_FIELDS: bool = false;
+
+    /// Returns `None` when a field is invalid; `fields` has recorded the error.
+    ///
+    /// Implementations read all fields before the first `?`, so that all errors are reported.
+    fn from_fields(fields: &mut Fields) -> Option<Self>;
+}
+
+/// Reads a document that is one JSON object.
+pub fn from_slice<T: FromFields>(document: &[u8]) -> Result<T, Error> {
+    let document = str::from_utf8(document).map_err(|error| Error::Syntax(error.to_string()))?;
+    check_limits(document)?;
+    let invalid = |detail| Err(Error::Invalid(vec![FieldError::new(&[], detail)]));
+    let syntax = |error: serde_json::Error| Error::Syntax(error.to_string());
+    if !document.trim_ascii_start().starts_with('{') {
+        let _: &RawValue = serde_json::from_str(document).map_err(syntax)?;
+        return invalid("must be an object".to_owned());
+    }
+    let object: Object = serde_json::from_str(document).map_err(syntax)?;
+    if object.0.len() > FIELDS {
+        return invalid(format!("may have at most {FIELDS} fields"));
+    }
+    let mut fields = Fields::new(object);
+    let value = T::from_fields(&mut fields);
+    if !T::ALLOW_UNKNOWN_FIELDS {
+        for (name, _) in mem::take(&mut fields.unread) {
+            fields.error(&[&name], "is an unknown field");
         }
+    }
+    match value {
+        _ if fields.syntax_error.is_some() => {
+            Err(Error::Syntax(fields.syntax_error.unwrap_or_default()))
+        }
+        Some(value) if fields.errors.is_empty() => Ok(value),
+        _ => Err(Error::Invalid(fields.errors)),
     }
 }
 
-/// What can be made of the fields of an object.
-///
-/// An implementation reads every field before its first `?`, so that all flaws are found.
-pub trait FromObject: Sized {
-    /// Whether fields that are not asked for are ignored; by default they are refused.
-    const IGNORES_OTHERS: bool = false;
-
-    /// `None` when a field does not fit; `object` has noted which, and why.
-    fn from_object(object: &mut Object) -> Option<Self>;
+/// Checks depth and number of values before anything is allocated. The text need not be valid JSON.
+fn check_limits(document: &str) -> Result<(), Error> {
+    let (mut depth, mut values) = (0_usize, 1_usize);
+    let (mut in_string, mut escaped, mut previous) = (false, false, b' ');
+    for byte in document.bytes() {
+        if in_string {
+            in_string = escaped || byte != b'"';
+            escaped = !escaped && byte == b'\\';
+            continue;
+        }
+        let is_first = matches!(previous, b'[' | b'{') && !matches!(byte, b']' | b'}');
+        match byte {
+            b' ' | b'\t' | b'\n' | b'\r' => continue,
+            b'"' => in_string = true,
+            b'[' | b'{' => depth += 1,
+            b']' | b'}' => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        values += usize::from(is_first || byte == b',');
+        if depth > DEPTH {
+            let detail = format!("arrays and objects are nested more than {DEPTH} deep");
+            return Err(Error::Syntax(detail));
+        }
+        if values > VALUES {
+            return Err(Error::TooManyValues);
+        }
+        previous = byte;
+    }
+    Ok(())
 }
 
-/// What can be made of a single value.
-pub trait FromValue: Sized {
-    /// What the value must be, in words: "a string".
+/// The raw values of an object by name, in their order. A name may occur twice.
+struct Object<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Object<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Entries;
+
+        impl<'de> Visitor<'de> for Entries {
+            type Value = Object<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Object<'de>, A::Error> {
+                let mut entries = Vec::new();
+                while let Some(entry) = map.next_entry()? {
+                    entries.push(entry);
+                }
+                Ok(Object(entries))
+            }
+        }
+
+        deserializer.deserialize_map(Entries)
+    }
+}
+
+/// A type that one JSON value can have.
+pub trait Value<'a>: Deserialize<'a> {
+    /// Its name in an error, after "must be".
     const KIND: &'static str;
-
-    /// `None` when it is something else.
-    fn from_value(value: Value) -> Option<Self>;
 }
 
-/// An object that is being read.
-pub struct Object<'a> {
-    left: Vec<(Cow<'a, str>, Value<'a>)>,
-    flaws: Vec<Flaw>,
+impl Value<'_> for String {
+    const KIND: &'static str = "a string";
 }
 
-impl<'a> Object<'a> {
-    fn of(value: Value<'a>) -> Result<Object<'a>, Error> {
-        let refused = |detail| {
-            let flaw = Flaw { pointer: String::new(), detail };
-            Err(Error::Invalid(vec![flaw]))
-        };
-        let Value::Object(fields) = value else {
-            return refused("must be an object".to_owned());
-        };
-        if fields.len() > FIELDS {
-            return refused(format!("may have at most {FIELDS} fields"));
+impl Value<'_> for bool {
+    const KIND: &'static str = "true or false";
+}
+
+impl Value<'_> for i64 {
+    const KIND: &'static str = "a whole number";
+}
+
+impl Value<'_> for Vec<String> {
+    const KIND: &'static str = "a list of strings";
+}
+
+impl<'a> Value<'a> for Vec<&'a RawValue> {
+    const KIND: &'static str = "an array";
+}
+
+impl<'a> Value<'a> for Object<'a> {
+    const KIND: &'static str = "an object";
+}
+
+/// The digits of a number as they were written: `1.50`, `-1e400`.
+pub struct Number<'a>(pub &'a str);
+
+impl<'a> Value<'a> for Number<'a> {
+    const KIND: &'static str = "a number";
+}
+
+impl<'de> Deserialize<'de> for Number<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let digits = <&RawValue>::deserialize(deserializer)?.get();
+        match digits.starts_with(|first: char| first == '-' || first.is_ascii_digit()) {
+            true => Ok(Number(digits)),
+            false => Err(D::Error::custom("not a number")),
         }
-        let mut object = Object { left: Vec::with_capacity(fields.len()), flaws: Vec::new() };
-        for (name, value) in fields {
-            match object.has(&name) {
-                true => object.flaw(&name, &"is given twice"),
-                false => object.left.push((name, value)),
+    }
+}
+
+/// The fields of a body that is being read.
+pub struct Fields<'a> {
+    unread: Vec<(String, &'a RawValue)>,
+    errors: Vec<FieldError>,
+    /// Set when a string turns out not to be Unicode: one half of a surrogate pair.
+    syntax_error: Option<String>,
+}
+
+impl<'a> Fields<'a> {
+    fn new(object: Object<'a>) -> Fields<'a> {
+        let mut fields = Fields { unread: Vec::new(), errors: Vec::new(), syntax_error: None };
+        for (name, value) in object.0 {
+            match fields.has(&name) {
+                true => fields.error(&[&name], "is given twice"),
+                false => fields.unread.push((name, value)),
             }
         }
-        Ok(object)
+        fields
     }
 
-    /// All that was wrong. Fields that have not been taken out are, unless others are ignored.
-    fn flaws(mut self, ignores_others: bool) -> Vec<Flaw> {
-        if !ignores_others {
-            for (name, _) in mem::take(&mut self.left) {
-                self.flaw(&name, &"is not known here");
-            }
-        }
-        self.flaws
-    }
-
-    /// The field's value, taken out; `None` when there is no such field.
-    pub fn take(&mut self, name: &str) -> Option<Value<'a>> {
-        let index = self.left.iter().position(|(known, _)| known == name)?;
-        Some(self.left.swap_remove(index).1)
-    }
-
-    /// Whether there is such a field, and it has not been taken out.
+    /// Whether the field exists and has not been read yet.
     pub fn has(&self, name: &str) -> bool {
-        self.left.iter().any(|(known, _)| known == name)
+        self.unread.iter().any(|(known, _)| known == name)
     }
 
-    /// The field's value; a flaw when it is missing or something else.
-    pub fn required<T: FromValue>(&mut self, name: &str) -> Option<T> {
-        let value = T::from_value(self.must(name)?);
-        if value.is_none() {
-            self.flaw(name, &format_args!("must be {}", T::KIND));
-        }
-        value
-    }
-
-    /// A field that is a text, if the rules of what it stands for allow it.
-    pub fn text<T, E: Display>(
-        &mut self,
-        name: &str,
-        rules: impl FnOnce(String) -> Result<T, E>,
-    ) -> Option<T> {
-        match rules(self.required(name)?) {
-            Ok(value) => Some(value),
-            Err(flaw) => {
-                self.flaw(name, &flaw);
-                None
-            }
-        }
-    }
-
-    /// A field that is an array of up to `most` values, which `each` makes of them; the first that
-    /// does not fit is named.
-    pub fn list<T, E: Display>(
-        &mut self,
-        name: &str,
-        most: usize,
-        each: impl Fn(Value<'a>) -> Result<T, E>,
-    ) -> Option<Vec<T>> {
-        let Value::Array(values) = self.must(name)? else {
-            self.flaw(name, &"must be an array");
-            return None;
-        };
-        self.bounded(name, values.len(), most)?;
-        let mut list = Vec::with_capacity(values.len());
-        for (index, value) in values.into_iter().enumerate() {
-            match each(value) {
-                Ok(value) => list.push(value),
-                Err(flaw) => {
-                    self.flaws.push(Flaw::at(&[name, &index.to_string()], &flaw));
-                    return None;
-                }
-            }
-        }
-        Some(list)
-    }
-
-    /// A field that is an object with up to `most` fields of any name, whose values `each` makes of
-    /// them, in their order; the first that does not fit is named. A name may be there twice.
-    pub fn map<T, E: Display>(
-        &mut self,
-        name: &str,
-        most: usize,
-        each: impl Fn(Value<'a>) -> Result<T, E>,
-    ) -> Option<Vec<(String, T)>> {
-        let Value::Object(fields) = self.must(name)? else {
-            self.flaw(name, &"must be an object");
-            return None;
-        };
-        self.bounded(name, fields.len(), most)?;
-        let mut map = Vec::with_capacity(fields.len());
-        for (key, value) in fields {
-            match each(value) {
-                Ok(value) => map.push((key.into_owned(), value)),
-                Err(flaw) => {
-                    self.flaws.push(Flaw::at(&[name, &key], &flaw));
-                    return None;
-                }
-            }
-        }
-        Some(map)
-    }
-
-    /// A field that is a number, if the rules of what it stands for allow its digits.
-    pub fn number<T, E: Display>(
-        &mut self,
-        name: &str,
-        rules: impl FnOnce(&str) -> Result<T, E>,
-    ) -> Option<T> {
-        let flaw = match digits(self.must(name)?).map(rules) {
-            Ok(Ok(value)) => return Some(value),
-            Ok(Err(flaw)) => flaw.to_string(),
-            Err(flaw) => flaw.to_owned(),
-        };
-        self.flaw(name, &flaw);
-        None
-    }
-
-    fn must(&mut self, name: &str) -> Option<Value<'a>> {
+    /// Reads a required field.
+    pub fn required<T: Value<'a>>(&mut self, name: &str) -> Option<T> {
         let value = self.take(name);
         if value.is_none() {
-            self.flaw(name, &"is required");
+            self.error(&[name], "is required");
         }
-        value
+        self.value(&[name], value?)
     }
 
-    fn bounded(&mut self, name: &str, length: usize, most: usize) -> Option<()> {
-        if length > most {
-            self.flaw(name, &format_args!("may have at most {most} elements"));
-            return None;
-        }
-        Some(())
-    }
-
-    /// Notes what is wrong with a field of a field.
-    pub fn flaw_in(&mut self, name: &str, inner: &str, flaw: &dyn Display) {
-        self.flaws.push(Flaw::at(&[name, inner], flaw));
-    }
-
-    /// Notes what is wrong with a field.
-    pub fn flaw(&mut self, name: &str, flaw: &dyn Display) {
-        self.flaws.push(Flaw::of(name, flaw));
-    }
-}
-
-/// The text of a string.
-pub fn string(value: Value) -> Result<String, &'static str> {
-    String::from_value(value).ok_or("must be a string")
-}
-
-/// The digits of a number, as they were written.
-pub fn digits<'a>(value: Value<'a>) -> Result<&'a str, &'static str> {
-    match value {
-        Value::Number((digits, _)) => Ok(digits),
-        _ => Err("must be a number"),
-    }
-}
-
-impl FromValue for String {
-    const KIND: &'static str = "a string";
-
-    fn from_value(value: Value) -> Option<String> {
-        match value {
-            Value::String(text) => Some(text.into_owned()),
-            _ => None,
+    /// Reads an optional field: `Some(None)` when it is absent or null.
+    pub fn optional<T: Value<'a>>(&mut self, name: &str) -> Option<Option<T>> {
+        match self.take(name) {
+            None => Some(None),
+            Some(value) if value.get() == "null" => Some(None),
+            Some(value) => self.value(&[name], value).map(Some),
         }
     }
-}
 
-impl FromValue for bool {
-    const KIND: &'static str = "true or false";
-
-    fn from_value(value: Value) -> Option<bool> {
-        match value {
-            Value::Bool(value) => Some(value),
-            _ => None,
-        }
+    /// Reads a required field, and makes of it what `rule` does.
+    pub fn parse<T: Value<'a>, U, E: Display>(
+        &mut self,
+        name: &str,
+        rule: impl FnOnce(T) -> Result<U, E>,
+    ) -> Option<U> {
+        let value = self.required(name)?;
+        self.apply(&[name], value, rule)
     }
-}
 
-impl FromValue for i64 {
-    const KIND: &'static str = "a whole number";
-
-    fn from_value(value: Value) -> Option<i64> {
-        match value {
-            Value::Number((digits, _)) => integer(digits),
-            _ => None,
-        }
+    /// Reads a required array of at most `max` elements, each by `rule`. Stops at the first invalid one.
+    pub fn list<T: Value<'a>, U, E: Display>(
+        &mut self,
+        name: &str,
+        max: usize,
+        rule: impl Fn(T) -> Result<U, E>,
+    ) -> Option<Vec<U>> {
+        let elements: Vec<&RawValue> = self.required(name)?;
+        self.limit(name, elements.len(), max)?;
+        let elements = elements.into_iter().enumerate();
+        elements
+            .map(|(index, element)| {
+                let index = index.to_string();
+                let element = self.value(&[name, &index], element)?;
+                self.apply(&[name, &index], element, &rule)
+            })
+            .collect()
     }
-}
 
-/// The whole number in a text, wherever it comes from: read by code that is in a component once.
-#[inline(never)]
-pub fn integer(text: &str) -> Option<i64> {
-    text.parse().ok()
-}
-
-impl<T: FromValue> FromValue for Option<T> {
-    const KIND: &'static str = T::KIND;
-
-    fn from_value(value: Value) -> Option<Option<T>> {
-        match value {
-            Value::Null => Some(None),
-            value => T::from_value(value).map(Some),
-        }
+    /// Reads a required object with at most `max` fields of any name, each by `rule`, in their order.
+    /// Stops at the first invalid one. A name may occur twice.
+    pub fn map<T: Value<'a>, U, E: Display>(
+        &mut self,
+        name: &str,
+        max: usize,
+        rule: impl Fn(T) -> Result<U, E>,
+    ) -> Option<Vec<(String, U)>> {
+        let Object(entries) = self.required(name)?;
+        self.limit(name, entries.len(), max)?;
+        let entries = entries.into_iter();
+        entries
+            .map(|(key, value)| {
+                let value = self.value(&[name, &key], value)?;
+                let value = self.apply(&[name, &key], value, &rule)?;
+                Some((key, value))
+            })
+            .collect()
     }
-}
 
-impl FromValue for Vec<String> {
-    const KIND: &'static str = "a list of strings";
-
-    fn from_value(value: Value) -> Option<Vec<String>> {
-        match value {
-            Value::Array(values) => values.into_iter().map(String::from_value).collect(),
-            _ => None,
-        }
+    /// Records an error at `path`.
+    pub fn error(&mut self, path: &[&str], detail: impl Display) {
+        self.errors.push(FieldError::new(path, detail));
     }
-}
 
-/// Reads a text that is one JSON value.
-pub fn value(text: &[u8]) -> Result<Value<'_>, Error> {
-    let left = Cell::new(VALUES);
-    let value = SliceLexer::new(text)
-        .exactly_one(Lex::ws_peek, |next, lexer| parse(next, lexer, DEPTH, &left));
-    value.map_err(|error: hifijson::Error| match left.get() {
-        0 => Error::TooMany(VALUES),
-        _ => Error::Syntax(error.to_string()),
-    })
-}
-
-/// The value that begins with `next`, not deeper than `depth`, and with no more than `left` values
-/// in it. hifijson's own function counts the depth alone.
-fn parse<'a>(
-    next: u8,
-    lexer: &mut SliceLexer<'a>,
-    depth: usize,
-    left: &Cell<usize>,
-) -> Result<Value<'a>, hifijson::Error> {
-    let (Some(depth), Some(fewer)) = (depth.checked_sub(1), left.get().checked_sub(1)) else {
-        return Err(hifijson::Error::Depth);
-    };
-    left.set(fewer);
-    match next {
-        b'"' => Ok(Value::String(lexer.discarded().str_string()?)),
-        b'0'..=b'9' | b'-' => {
-            let (digits, parts) = lexer.num_bytes().validated()?;
-            // They are ASCII. hifijson's `num_string` would panic with a message that costs 2 KB.
-            Ok(Value::Number((str::from_utf8(digits).unwrap_or_default(), parts)))
-        }
-        b'[' => {
-            let mut array = Vec::new();
-            lexer.discarded().seq(b']', Lex::ws_peek, |next, lexer| {
-                array.push(parse(next, lexer, depth, left)?);
-                Ok::<_, hifijson::Error>(())
-            })?;
-            Ok(Value::Array(array))
-        }
-        b'{' => {
-            let mut object = Vec::new();
-            lexer.discarded().seq(b'}', Lex::ws_peek, |next, lexer| {
-                lexer.expect(|_| Some(next), b'"').ok_or(Expect::String)?;
-                let name = lexer.str_string()?;
-                lexer.expect(Lex::ws_peek, b':').ok_or(Expect::Colon)?;
-                let next = lexer.ws_peek().ok_or(Expect::Value)?;
-                object.push((name, parse(next, lexer, depth, left)?));
-                Ok::<_, hifijson::Error>(())
-            })?;
-            Ok(Value::Object(object))
-        }
-        _ => match lexer.null_or_bool().ok_or(Expect::Value)? {
-            Some(truth) => Ok(Value::Bool(truth)),
-            None => Ok(Value::Null),
-        },
+    fn take(&mut self, name: &str) -> Option<&'a RawValue> {
+        let index = self.unread.iter().position(|(known, _)| known == name)?;
+        Some(self.unread.remove(index).1)
     }
-}
 
-/// Reads a text that is one JSON object.
-pub fn object<T: FromObject>(text: &[u8]) -> Result<T, Error> {
-    from_value(value(text)?)
-}
+    fn value<T: Value<'a>>(&mut self, path: &[&str], raw: &'a RawValue) -> Option<T> {
+        let parsed = serde_json::from_str(raw.get());
+        parsed
+            .map_err(|error: serde_json::Error| {
+                // The syntax of `raw` is known to be valid, but for surrogates in strings.
+                if error.is_syntax() && raw.get().contains("\\u") {
+                    self.syntax_error = Some(error.to_string());
+                }
+                self.error(path, format_args!("must be {}", T::KIND));
+            })
+            .ok()
+    }
 
-/// Makes a value of one that must be an object.
-pub fn from_value<T: FromObject>(value: Value) -> Result<T, Error> {
-    let mut object = Object::of(value)?;
-    match (T::from_object(&mut object), object.flaws(T::IGNORES_OTHERS)) {
-        (Some(value), flaws) if flaws.is_empty() => Ok(value),
-        (_, flaws) => Err(Error::Invalid(flaws)),
+    fn apply<T, U, E: Display>(
+        &mut self,
+        path: &[&str],
+        value: T,
+        rule: impl FnOnce(T) -> Result<U, E>,
+    ) -> Option<U> {
+        rule(value).map_err(|error| self.error(path, error)).ok()
+    }
+
+    fn limit(&mut self, name: &str, length: usize, max: usize) -> Option<()> {
+        if length > max {
+            self.error(&[name], format_args!("may have at most {max} elements"));
+        }
+        (length <= max).then_some(())
     }
 }
 
@@ -449,59 +372,35 @@ mod tests {
     #[derive(Debug, PartialEq)]
     struct Entry {
         word: String,
-        rank: Option<i64>,
+        rank: i64,
+        note: Option<String>,
     }
 
-    impl FromObject for Entry {
-        fn from_object(object: &mut Object) -> Option<Entry> {
-            let word =
-                object.text("word", |word| if word == "x" { Err("is taken") } else { Ok(word) });
-            let rank = object.required("rank/~");
-            Some(Entry { word: word?, rank: rank? })
+    impl FromFields for Entry {
+        fn from_fields(fields: &mut Fields) -> Option<Entry> {
+            let word = fields.parse("word", |word: String| match word.as_str() {
+                "x" => Err("is taken"),
+                _ => Ok(word),
+            });
+            let rank = fields.required("rank/~");
+            let note = fields.optional("note");
+            Some(Entry { word: word?, rank: rank?, note: note? })
         }
     }
 
-    /// Every pointer with its detail.
-    fn flaws(text: &str) -> Vec<(String, String)> {
-        match object::<Entry>(text.as_bytes()) {
-            Err(Error::Invalid(flaws)) => {
-                flaws.into_iter().map(|flaw| (flaw.pointer, flaw.detail)).collect()
-            }
-            other => panic!("{text}: {other:?}"),
+    /// Reads any object.
+    #[derive(Debug)]
+    struct Anything;
+
+    impl FromFields for Anything {
+        const ALLOW_UNKNOWN_FIELDS: bool = true;
+
+        fn from_fields(_: &mut Fields) -> Option<Anything> {
+            Some(Anything)
         }
     }
 
-    fn told(flaws: &[(&str, &str)]) -> Vec<(String, String)> {
-        flaws.iter().map(|&(pointer, detail)| (pointer.into(), detail.into())).collect()
-    }
-
-    #[test]
-    fn an_object_becomes_its_value() {
-        let text = " {\"rank/~\":-12,\"wor\\u0064\":\"\\u00e9\\n\\ud83e\\udd80\"}\r\n";
-        let entry = Entry { word: "é\n🦀".into(), rank: Some(-12) };
-        assert_eq!(object::<Entry>(text.as_bytes()).unwrap(), entry);
-        assert_eq!(object::<Entry>(br#"{"word":"","rank/~":null}"#).unwrap().rank, None);
-    }
-
-    #[test]
-    fn everything_that_does_not_fit_is_named_at_once() {
-        let required = ("/rank~1~0", "is required");
-        assert_eq!(flaws("{}"), told(&[("/word", "is required"), required]));
-        assert_eq!(flaws(r#"{"word":5}"#), told(&[("/word", "must be a string"), required]));
-        assert_eq!(flaws(r#"{"word":"x"}"#), told(&[("/word", "is taken"), required]));
-        assert_eq!(
-            flaws(r#"{"word":"a","rank/~":1.5,"more":1}"#),
-            told(&[("/rank~1~0", "must be a whole number"), ("/more", "is not known here")])
-        );
-        let twice = flaws(r#"{"word":"a","word":"b","rank/~":1}"#);
-        assert_eq!(twice, told(&[("/word", "is given twice")]));
-        assert_eq!(flaws("[{}]"), told(&[("", "must be an object")]));
-        let fields: Vec<_> = (0..=FIELDS).map(|number| format!("\"{number}\":0")).collect();
-        let many = flaws(&format!("{{{}}}", fields.join(",")));
-        assert_eq!(many, told(&[("", "may have at most 100 fields")]));
-    }
-
-    /// A list and a map of short things.
+    /// Lists and maps of short values.
     #[derive(Debug)]
     struct Order {
         items: Vec<String>,
@@ -509,49 +408,110 @@ mod tests {
         tax: usize,
     }
 
-    impl FromObject for Order {
-        fn from_object(object: &mut Object) -> Option<Order> {
-            let items = object.list("items", 2, string);
-            let costs = object.map("costs", 2, |value| digits(value).map(str::to_owned));
-            let tax = object.number("tax", |digits| digits.parse().map_err(|_| "is odd"));
+    impl FromFields for Order {
+        fn from_fields(fields: &mut Fields) -> Option<Order> {
+            let items = fields.list("items", 2, Ok::<String, String>);
+            let digits = |Number(digits): Number| Ok::<_, String>(digits.to_owned());
+            let costs = fields.map("costs", 2, digits);
+            let tax = fields.parse("tax", |Number(digits)| digits.parse().map_err(|_| "is odd"));
             Some(Order { items: items?, costs: costs?, tax: tax? })
         }
     }
 
-    #[test]
-    fn lists_and_maps_are_bounded_and_name_the_element_that_does_not_fit() {
-        let text = br#"{"items":["a","b"],"costs":{"x":1.50,"y":1e2},"tax":7}"#;
-        let Order { items, costs, tax } = object(text).unwrap();
-        assert_eq!((items, tax), (vec!["a".to_owned(), "b".to_owned()], 7));
-        assert_eq!(
-            costs,
-            [("x", "1.50"), ("y", "1e2")].map(|(name, digits)| (name.into(), digits.into()))
-        );
-        let flaws = |text: &str| match object::<Order>(text.as_bytes()) {
-            Err(Error::Invalid(flaws)) => {
-                flaws.into_iter().map(|flaw| (flaw.pointer, flaw.detail)).collect::<Vec<_>>()
+    /// Pointer and detail of every error.
+    fn errors<T: FromFields + fmt::Debug>(text: &str) -> Vec<(String, String)> {
+        match from_slice::<T>(text.as_bytes()) {
+            Err(Error::Invalid(errors)) => {
+                errors.into_iter().map(|error| (error.pointer, error.detail)).collect()
             }
             other => panic!("{text}: {other:?}"),
-        };
+        }
+    }
+
+    fn expected(errors: &[(&str, &str)]) -> Vec<(String, String)> {
+        errors.iter().map(|&(pointer, detail)| (pointer.into(), detail.into())).collect()
+    }
+
+    #[test]
+    fn valid_object_becomes_its_type() {
+        let text = " {\"rank/~\":-12,\"wor\\u0064\":\"\\u00e9\\n\\ud83e\\udd80\"}\r\n";
+        let entry = Entry { word: "é\n🦀".into(), rank: -12, note: None };
+        assert_eq!(from_slice::<Entry>(text.as_bytes()).unwrap(), entry);
+        let text = r#"{"word":"","rank/~":0,"note":"n"}"#;
+        let entry = Entry { word: String::new(), rank: 0, note: Some("n".into()) };
+        assert_eq!(from_slice::<Entry>(text.as_bytes()).unwrap(), entry);
+        from_slice::<Anything>(br#"{"a":1,"b":[{}]}"#).expect("unknown fields are ignored");
+    }
+
+    #[test]
+    fn optional_field_may_be_absent_or_null_and_has_its_type() {
+        for text in [r#"{"word":"","rank/~":0}"#, r#"{"word":"","rank/~":0,"note":null}"#] {
+            assert_eq!(from_slice::<Entry>(text.as_bytes()).unwrap().note, None, "{text}");
+        }
+        let wrong = errors::<Entry>(r#"{"word":"","rank/~":0,"note":[]}"#);
+        assert_eq!(wrong, expected(&[("/note", "must be a string")]));
+        let null = errors::<Entry>(r#"{"word":null,"rank/~":0}"#);
+        assert_eq!(null, expected(&[("/word", "must be a string")]));
+    }
+
+    #[test]
+    fn all_invalid_fields_are_reported_at_once() {
+        let required = ("/rank~1~0", "is required");
+        assert_eq!(errors::<Entry>("{}"), expected(&[("/word", "is required"), required]));
+        let wrong = errors::<Entry>(r#"{"word":5}"#);
+        assert_eq!(wrong, expected(&[("/word", "must be a string"), required]));
+        let refused = errors::<Entry>(r#"{"word":"x"}"#);
+        assert_eq!(refused, expected(&[("/word", "is taken"), required]));
+        for number in ["1.5", "1e2", "9223372036854775808", "1e400", "\"1\""] {
+            assert_eq!(
+                errors::<Entry>(&format!(r#"{{"word":"a","rank/~":{number},"more":1}}"#)),
+                expected(&[
+                    ("/rank~1~0", "must be a whole number"),
+                    ("/more", "is an unknown field")
+                ]),
+                "{number}"
+            );
+        }
+        let twice = r#"{"word":"a","word":"b","rank/~":1}"#;
+        assert_eq!(errors::<Entry>(twice), expected(&[("/word", "is given twice")]));
         assert_eq!(
-            flaws(r#"{"items":["a",1],"costs":{"a/b":"1"},"tax":1.5}"#),
-            told(&[
+            errors::<Anything>(r#"{"a":1,"\u0061":1}"#),
+            expected(&[("/a", "is given twice")])
+        );
+        for other in ["[{}]", "null", "5", "\"{}\""] {
+            assert_eq!(errors::<Entry>(other), expected(&[("", "must be an object")]), "{other}");
+        }
+        let fields: Vec<_> = (0..=FIELDS).map(|number| format!("\"{number}\":0")).collect();
+        let many = errors::<Anything>(&format!("{{{}}}", fields.join(",")));
+        assert_eq!(many, expected(&[("", "may have at most 100 fields")]));
+    }
+
+    #[test]
+    fn lists_and_maps_are_bounded_and_name_the_invalid_element() {
+        let text = br#"{"items":["a","b"],"costs":{"x":1.50,"y":1e2},"tax":7}"#;
+        let Order { items, costs, tax } = from_slice(text).unwrap();
+        assert_eq!((items, tax), (vec!["a".to_owned(), "b".to_owned()], 7));
+        let costs: Vec<_> = costs.iter().map(|(x, digits)| (x.as_str(), digits.as_str())).collect();
+        assert_eq!(costs, [("x", "1.50"), ("y", "1e2")]);
+        assert_eq!(
+            errors::<Order>(r#"{"items":["a",1],"costs":{"a/b":"1"},"tax":1.5}"#),
+            expected(&[
                 ("/items/1", "must be a string"),
                 ("/costs/a~1b", "must be a number"),
                 ("/tax", "is odd")
             ])
         );
         assert_eq!(
-            flaws(r#"{"items":["a","b","c"],"costs":{"a":1,"b":2,"c":3},"tax":"1"}"#),
-            told(&[
+            errors::<Order>(r#"{"items":["a","b","c"],"costs":{"a":1,"b":2,"c":3},"tax":"1"}"#),
+            expected(&[
                 ("/items", "may have at most 2 elements"),
                 ("/costs", "may have at most 2 elements"),
                 ("/tax", "must be a number")
             ])
         );
         assert_eq!(
-            flaws(r#"{"items":{},"costs":[]}"#),
-            told(&[
+            errors::<Order>(r#"{"items":{},"costs":[]}"#),
+            expected(&[
                 ("/items", "must be an array"),
                 ("/costs", "must be an object"),
                 ("/tax", "is required")
@@ -560,8 +520,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_json_is_not_read() {
-        let deep = format!("{}{}", "[".repeat(DEPTH + 1), "]".repeat(DEPTH + 1));
+    fn numbers_keep_all_of_their_digits() {
+        for digits in ["0.10", "-0", "1e400", "123456789012345678901234567890.5", "1E+2"] {
+            let text = format!(r#"{{"items":[],"costs":{{"x":{digits}}},"tax":1}}"#);
+            let order: Order = from_slice(text.as_bytes()).unwrap();
+            assert_eq!(order.costs, [("x".to_owned(), digits.to_owned())]);
+        }
+    }
+
+    #[test]
+    fn text_that_is_not_json_is_a_syntax_error() {
         for bad in [
             "",
             " ",
@@ -571,23 +539,48 @@ mod tests {
             "{\"a\":1,}",
             "[1,]",
             "{}x",
-            "01",
-            "1.",
-            "+1",
-            "nul",
-            "'a'",
+            "{\"a\":01}",
+            "{\"a\":1.}",
+            "{\"a\":+1}",
+            "{\"a\":.5}",
+            "{\"a\":NaN}",
+            "{\"a\":Infinity}",
+            "{\"a\":nul}",
+            "{'a':1}",
+            "{a:1}",
             r#"{"a":"\x"}"#,
-            r#"{"a":"\ud800"}"#,
+            r#"{"word":"\ud800","rank/~":1}"#,
+            r#"{"\udc00":1}"#,
             "{\"a\":\"\n\"}",
             "\u{feff}{}",
-            &deep,
+            "{/**/}",
         ] {
-            assert!(matches!(value(bad.as_bytes()), Err(Error::Syntax(_))), "{bad:?}");
+            assert!(is_syntax_error(bad.as_bytes()), "{bad:?}");
         }
-        assert!(matches!(value(b"{\"a\":\"\xff\"}"), Err(Error::Syntax(_))));
-        let many = |count| format!("[{}]", vec!["0"; count].join(","));
-        assert!(matches!(value(many(VALUES).as_bytes()), Err(Error::TooMany(VALUES))));
-        value(many(VALUES - 1).as_bytes()).expect("as many as may be");
-        value(&deep.as_bytes()[1..deep.len() - 1]).expect("as deep as may be");
+        assert!(is_syntax_error(b"{\"a\":\"\xff\"}"));
+    }
+
+    fn is_syntax_error(text: &[u8]) -> bool {
+        matches!(from_slice::<Entry>(text), Err(Error::Syntax(_)))
+    }
+
+    #[test]
+    fn half_a_surrogate_pair_in_a_list_is_a_syntax_error() {
+        let text = br#"{"items":["\udd80"],"costs":{},"tax":1}"#;
+        assert!(matches!(from_slice::<Order>(text), Err(Error::Syntax(_))));
+    }
+
+    #[test]
+    fn depth_and_number_of_values_are_limited() {
+        let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
+        from_slice::<Anything>(nested(DEPTH - 1).as_bytes()).expect("as deep as allowed");
+        assert!(is_syntax_error(nested(DEPTH).as_bytes()));
+        for element in ["0", "[]", "{}", "\",[{\"", "[ ]"] {
+            // The object and the array are two values.
+            let many = |count| format!("{{\"a\":[{}]}}", vec![element; count - 2].join(","));
+            from_slice::<Anything>(many(VALUES).as_bytes()).expect(element);
+            let result = from_slice::<Anything>(many(VALUES + 1).as_bytes());
+            assert!(matches!(result, Err(Error::TooManyValues)), "{element}: {result:?}");
+        }
     }
 }

@@ -1,7 +1,7 @@
-//! Content negotiation: media types as they stand in `Accept` and `Content-Type`.
+//! Content negotiation: `Accept`, `Accept-Encoding` and `Content-Type`.
 
-/// Whether a `Content-Type` is JSON: `application/json` or any `application/…+json`. JSON is UTF-8,
-/// whatever `charset` says (RFC 8259, section 11).
+/// Whether a `Content-Type` is JSON: `application/json` or any `application/…+json`. `charset` is
+/// ignored: JSON is always UTF-8 (RFC 8259, section 11).
 pub(crate) fn is_json(content_type: &str) -> bool {
     let media_type = media_type(content_type);
     let subtype = media_type.strip_prefix("application/").unwrap_or_default();
@@ -14,19 +14,20 @@ pub(crate) fn media_type(content_type: &str) -> String {
     media_type.trim_ascii().to_ascii_lowercase()
 }
 
-/// How much an `Accept` wants `media_type` (lower case, without parameters), in thousandths: the most
-/// specific range decides. One that says nothing takes everything (RFC 9110, section 12.5.1).
+/// The quality that an `Accept` header gives `media_type` (lower case, without parameters), in
+/// thousandths. The most specific range counts; an empty header accepts everything (RFC 9110, section
+/// 12.5.1).
 pub(crate) fn quality(accept: &str, media_type: &str) -> usize {
     let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
-    let mut said_anything = false;
-    let mut best = (0, 0); // how specific the range was, what it gave
+    let mut has_range = false;
+    let mut best = (0, 0); // specificity and quality
     for item in accept.split(',') {
         let mut parts = item.split(';');
         let range = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
         if !range.contains('/') {
             continue;
         }
-        said_anything = true;
+        has_range = true;
         let specific = match range.as_str() {
             "*/*" => 1,
             exact if exact == media_type => 3,
@@ -37,26 +38,26 @@ pub(crate) fn quality(accept: &str, media_type: &str) -> usize {
             best = (specific, parts.find_map(weight).unwrap_or(1000));
         }
     }
-    if said_anything { best.1 } else { 1000 }
+    if has_range { best.1 } else { 1000 }
 }
 
-/// Whether an `Accept-Encoding` takes a content coding (lower case): what it says of that one decides
-/// before what it says of all others (RFC 9110, section 12.5.3).
-pub(crate) fn takes(accept_encoding: &str, coding: &str) -> bool {
+/// Whether an `Accept-Encoding` header accepts a content coding (lower case). A named coding takes
+/// precedence over `*` (RFC 9110, section 12.5.3).
+pub(crate) fn accepts_coding(accept_encoding: &str, coding: &str) -> bool {
     let mut others = false;
     for item in accept_encoding.split(',') {
         let mut parts = item.split(';');
         let name = parts.next().unwrap_or_default().trim_ascii();
-        let taken = parts.find_map(weight) != Some(0);
+        let accepted = parts.find_map(weight) != Some(0);
         if name.eq_ignore_ascii_case(coding) {
-            return taken;
+            return accepted;
         }
-        others |= name == "*" && taken;
+        others |= name == "*" && accepted;
     }
     others
 }
 
-/// The thousandths of a parameter that is a weight: `q=0.5`. One that cannot be read is no weight.
+/// Parses the parameter `q=0.5` into thousandths. Returns `None` for any other parameter.
 fn weight(parameter: &str) -> Option<usize> {
     let (name, weight) = parameter.split_once('=')?;
     if !name.trim_ascii().eq_ignore_ascii_case("q") {
@@ -78,8 +79,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_most_specific_range_decides() {
-        for (accept, taken) in [
+    fn most_specific_range_counts() {
+        for (accept, accepted) in [
             ("*/*", true),
             ("application/*", true),
             ("application/json", true),
@@ -94,13 +95,13 @@ mod tests {
             ("", true),
             ("nonsense", true),
         ] {
-            assert_eq!(quality(accept, "application/json") > 0, taken, "{accept}");
+            assert_eq!(quality(accept, "application/json") > 0, accepted, "{accept}");
         }
     }
 
     #[test]
-    fn a_coding_is_taken_when_it_is_named_or_all_are() {
-        for (accept_encoding, taken) in [
+    fn coding_is_accepted_by_name_or_by_star() {
+        for (accept_encoding, accepted) in [
             ("gzip", true),
             ("deflate, GZip;q=0.5, br", true),
             ("*", true),
@@ -114,12 +115,12 @@ mod tests {
             ("xgzip, gzipx", false),
             ("", false),
         ] {
-            assert_eq!(takes(accept_encoding, "gzip"), taken, "{accept_encoding}");
+            assert_eq!(accepts_coding(accept_encoding, "gzip"), accepted, "{accept_encoding}");
         }
     }
 
     #[test]
-    fn a_weight_is_in_thousandths() {
+    fn weight_is_parsed_into_thousandths() {
         for (parameter, expected) in [
             ("q=1", Some(1000)),
             ("q=1.000", Some(1000)),

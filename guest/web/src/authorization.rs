@@ -1,18 +1,18 @@
-//! The optional bearer token (RFC 6750) without which nothing can be changed.
+//! The optional bearer token (RFC 6750) that protects every change.
 
 use subtle::ConstantTimeEq;
 
 use crate::{Problem, Request};
 
-/// The variable with the token. Where it is empty anybody may change things.
+/// The variable with the token. When it is empty, changes need no token.
 #[cfg(target_arch = "wasm32")]
 const VARIABLE: &str = "api_token";
 
-/// Nothing, if the request may change something; else 401.
+/// Checks that the request may change something; 401 otherwise.
 pub(crate) fn require(request: &Request) -> Result<(), Problem> {
     match token() {
-        Some(token) => permit(&token, request.header("authorization").as_deref()),
-        None => Err(Problem::internal(&"the component is not given the variable api_token")),
+        Some(token) => check(&token, request.header("authorization").as_deref()),
+        None => Err(Problem::internal("the component has no variable api_token")),
     }
 }
 
@@ -21,25 +21,27 @@ fn token() -> Option<String> {
     crate::wasi::variable(VARIABLE)
 }
 
-/// Where there is no host there is no token either.
+/// Natively there is no host, and so no token.
 #[cfg(not(target_arch = "wasm32"))]
 fn token() -> Option<String> {
     Some(String::new())
 }
 
-fn permit(token: &str, authorization: Option<&str>) -> Result<(), Problem> {
+fn check(token: &str, authorization: Option<&str>) -> Result<(), Problem> {
     if token.is_empty() {
         return Ok(());
     }
     let Some((scheme, given)) = authorization.and_then(|value| value.trim_ascii().split_once(' '))
     else {
-        return Err(Problem::unauthorized("this needs Authorization: Bearer <token>"));
+        return Err(Problem::unauthorized(
+            "authorization required: send Authorization: Bearer <token>",
+        ));
     };
-    // How long it takes to compare tells nothing of how much of it was right.
+    // In constant time: the duration must not reveal a correct prefix.
     let equal: bool = given.trim_ascii_start().as_bytes().ct_eq(token.as_bytes()).into();
     match scheme.eq_ignore_ascii_case("bearer") && equal {
         true => Ok(()),
-        false => Err(Problem::unauthorized("this is not the token")),
+        false => Err(Problem::unauthorized("the token is wrong")),
     }
 }
 
@@ -48,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_token_permits() {
+    fn only_the_token_is_accepted() {
         for (authorization, permitted) in [
             (Some("Bearer secret"), true),
             (Some("bearer  secret "), true),
@@ -60,14 +62,14 @@ mod tests {
             (Some("secret"), false),
             (None, false),
         ] {
-            assert_eq!(permit("secret", authorization).is_ok(), permitted, "{authorization:?}");
+            assert_eq!(check("secret", authorization).is_ok(), permitted, "{authorization:?}");
         }
     }
 
     #[test]
-    fn without_a_token_everything_is_permitted() {
+    fn empty_token_permits_everything() {
         for authorization in [None, Some("Bearer whatever"), Some("")] {
-            permit("", authorization).expect("it is open");
+            check("", authorization).expect("it is open");
         }
     }
 }

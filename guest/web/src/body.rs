@@ -1,63 +1,60 @@
-//! The request's body: read at most once, and never beyond its limit.
+//! The request's body, read at most once and never beyond its limit.
 
 use http::StatusCode;
-use json::FromObject;
+use json::FromFields;
 
 use crate::{Problem, Request, accept};
 
-/// The most bytes a JSON body may have, 1 MiB.
+/// The maximum size of a JSON body, 1 MiB.
 const JSON_LIMIT: usize = 1 << 20;
 
-/// The most bytes that are read of a body nobody wants, 4 MiB: the mistake of an honest client. More
-/// is not worth its time.
+/// The maximum number of bytes that are drained from a body after the response, 4 MiB.
 #[cfg(any(test, target_arch = "wasm32"))]
-const DISCARD_LIMIT: usize = 4 << 20;
+const DRAIN_LIMIT: usize = 4 << 20;
 
-/// Reads the JSON object in a request's body; the value with the bytes that it was made of.
-pub(crate) fn json<T: FromObject>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
+/// Reads a body that is a JSON object. Returns the value and the bytes of the body.
+pub(crate) fn json<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
     require_json(request)?;
-    let bytes = read(request, JSON_LIMIT)?;
-    match json::object(&bytes) {
-        Ok(value) => Ok((value, bytes)),
-        Err(error) => Err(refused(error)),
-    }
-}
-
-fn refused(error: json::Error) -> Problem {
-    match error {
-        json::Error::Syntax(reason) => {
-            Problem::bad_request(format!("the body is not JSON: {reason}"))
+    let body = read(request, JSON_LIMIT)?;
+    match json::from_slice(&body) {
+        Ok(value) => Ok((value, body)),
+        Err(json::Error::Syntax(reason)) => {
+            Err(Problem::bad_request(format!("the body is not JSON: {reason}")))
         }
-        json::Error::TooMany(most) => Problem::new(
-            StatusCode::PAYLOAD_TOO_LARGE,
-            format!("the body may have at most {most} values"),
-        ),
-        json::Error::Invalid(flaws) => Problem::invalid(flaws),
+        Err(json::Error::TooManyValues) => {
+            let detail = format!("the body may have at most {} values", json::VALUES);
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+        }
+        Err(json::Error::Invalid(errors)) => Err(Problem::invalid(errors)),
     }
 }
 
 fn require_json(request: &Request) -> Result<(), Problem> {
-    let detail = match request.header("content-type") {
-        _ if request.header("content-encoding").is_some_and(|it| it != "identity") => {
-            "send the body without Content-Encoding"
-        }
-        Some(content_type) if accept::is_json(&content_type) => return Ok(()),
-        _ => "send JSON with Content-Type: application/json",
+    let detail = if request.is_encoded() {
+        "send the body without Content-Encoding"
+    } else if !request.header("content-type").is_some_and(|it| accept::is_json(&it)) {
+        "send JSON with Content-Type: application/json"
+    } else {
+        return Ok(());
     };
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
-/// The whole body, or 413 as soon as it is known to exceed `limit` bytes.
+/// Reads the whole body; 413 as soon as it is known to exceed `limit` bytes.
 fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut chunks = Chunks::new(request, limit)?;
-    let mut bytes = Vec::with_capacity(announced(request).unwrap_or_default());
+    let mut body = Vec::new();
     while let Some(chunk) = chunks.next()? {
-        bytes.extend_from_slice(&chunk);
+        if body.is_empty() {
+            body = chunk;
+        } else {
+            body.extend_from_slice(&chunk);
+        }
     }
-    Ok(bytes)
+    Ok(body)
 }
 
-/// The bytes of a body as they come.
+/// The chunks of a body as they arrive.
 pub struct Chunks<'r> {
     request: &'r Request,
     limit: usize,
@@ -66,14 +63,14 @@ pub struct Chunks<'r> {
 
 impl Chunks<'_> {
     pub(crate) fn new(request: &Request, limit: usize) -> Result<Chunks<'_>, Problem> {
-        if announced(request).is_some_and(|length| length > limit) {
+        if content_length(request).is_some_and(|length| length > limit) {
             return Err(too_large(limit));
         }
         Ok(Chunks { request, limit, left: limit })
     }
 
-    /// Some more bytes, `None` at the end; 400 when the client goes away before it, 413 when there
-    /// are too many.
+    /// The next chunk, `None` at the end of the body. 400 when the connection is closed before it, 413
+    /// when the body exceeds its limit.
     #[expect(clippy::should_implement_trait, reason = "an error is not an item")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
         let chunk = self
@@ -86,23 +83,22 @@ impl Chunks<'_> {
     }
 }
 
-/// The length that the request says its body has.
-fn announced(request: &Request) -> Option<usize> {
+fn content_length(request: &Request) -> Option<usize> {
     request.header("content-length")?.parse().ok()
 }
 
-/// Reads what is left of the body after the answer. A connection that is closed on bytes nobody has
-/// read is reset, and a client that sends first and listens then would lose the answer. It is not
-/// read where the client waits to be told whether to send it, nor beyond [`DISCARD_LIMIT`].
+/// Reads the rest of the body after the response. Closing a connection with unread bytes resets it,
+/// and a client that sends its whole request before it reads would lose the response. Not done for a
+/// client that waits for `100 Continue`, nor beyond [`DRAIN_LIMIT`].
 #[cfg(any(test, target_arch = "wasm32"))]
-pub(crate) fn discard(request: &Request) {
+pub(crate) fn drain(request: &Request) {
     let waits = || request.header("expect").is_some();
-    let too_long = || announced(request).is_some_and(|length| length > DISCARD_LIMIT);
+    let too_long = || content_length(request).is_some_and(|length| length > DRAIN_LIMIT);
     if matches!(request.method, http::Method::GET | http::Method::HEAD) || waits() || too_long() {
         return;
     }
     let mut length = 0;
-    while length <= DISCARD_LIMIT
+    while length <= DRAIN_LIMIT
         && let Ok(chunk) = request.source.read()
         && !chunk.is_empty()
     {
@@ -121,7 +117,7 @@ mod tests {
     use std::rc::Rc;
 
     use http::{Method, header};
-    use json::Object;
+    use json::Fields;
 
     use super::*;
     use crate::native::receive;
@@ -130,9 +126,9 @@ mod tests {
     #[derive(Debug)]
     struct Word;
 
-    impl FromObject for Word {
-        fn from_object(object: &mut Object) -> Option<Word> {
-            object.required::<String>("word").map(|_| Word)
+    impl FromFields for Word {
+        fn from_fields(fields: &mut Fields) -> Option<Word> {
+            fields.required::<String>("word").map(|_| Word)
         }
     }
 
@@ -206,14 +202,14 @@ mod tests {
     fn a_body_that_nobody_wants_is_read_to_a_limit_and_only_where_the_client_sends_it() {
         let discarded = |method, source: Endless| {
             let read = source.read.clone();
-            discard(&Request::new(method, "/", Box::new(source)));
+            drain(&Request::new(method, "/", Box::new(source)));
             read.get()
         };
-        assert_eq!(discarded(Method::POST, Endless::default()), DISCARD_LIMIT + (1 << 20));
+        assert_eq!(discarded(Method::POST, Endless::default()), DRAIN_LIMIT + (1 << 20));
         assert_eq!(discarded(Method::GET, Endless::default()), 0);
         let waiting = Endless { expect: true, ..Endless::default() };
         assert_eq!(discarded(Method::POST, waiting), 0);
-        let long = Endless { length: Some(DISCARD_LIMIT + 1), ..Endless::default() };
+        let long = Endless { length: Some(DRAIN_LIMIT + 1), ..Endless::default() };
         assert_eq!(discarded(Method::POST, long), 0);
     }
 }

@@ -1,57 +1,63 @@
-//! Conditional requests (RFC 9110, section 13): entity tags and what a client demands of them.
+//! Conditional requests (RFC 9110, section 13): entity tags and preconditions.
 
 use crate::{Problem, Request};
 
-/// What the client demands of the resource's current entity tag before the method is carried out.
+/// The preconditions of a request on the resource's current entity tag.
 #[derive(Debug, Default, PartialEq)]
 pub struct Preconditions {
-    /// `If-Match`: the current tag must be one of these. By strong comparison, so weak tags are
-    /// left out: they never match.
+    /// `If-Match`: the current tag must be one of these. Weak tags are left out, because they never
+    /// match in the strong comparison.
     pub if_match: Option<Tags>,
-    /// `If-None-Match`: the current tag must be none of these. By weak comparison.
+    /// `If-None-Match`: the current tag must be none of these, by weak comparison.
     pub if_none_match: Option<Tags>,
 }
 
 /// A set of entity tags, without their quotes.
 #[derive(Debug, PartialEq)]
 pub enum Tags {
-    /// `*`: whatever tag the resource has, as long as it exists.
+    /// `*`: any tag, as long as the resource exists.
     Any,
     /// These tags.
-    These(Vec<String>),
+    List(Vec<String>),
 }
 
 impl Tags {
-    /// Whether a resource that exists with `tag` is in the set.
-    pub fn contain(&self, tag: &str) -> bool {
+    /// Whether the set contains the tag of an existing resource.
+    pub fn contains(&self, tag: &str) -> bool {
         match self {
             Tags::Any => true,
-            Tags::These(tags) => tags.iter().any(|one| one == tag),
+            Tags::List(tags) => tags.iter().any(|one| one == tag),
         }
     }
 
-    /// The tags in the set; `None` when it has all there are.
-    fn listed(&self) -> Option<&[String]> {
+    /// The tags in the set, `None` for [`Tags::Any`].
+    fn list(&self) -> Option<&[String]> {
         match self {
             Tags::Any => None,
-            Tags::These(tags) => Some(tags),
+            Tags::List(tags) => Some(tags),
         }
     }
 }
 
 impl Preconditions {
-    /// The tags of which the current one, if there is one, must be one; `None` when any will do.
-    pub fn wanted(&self) -> Option<&[String]> {
-        self.if_match.as_ref().and_then(Tags::listed)
+    /// For an existing resource: the tags of which the current one must be one, `None` for any.
+    pub fn if_match(&self) -> Option<&[String]> {
+        self.if_match.as_ref().and_then(Tags::list)
     }
 
-    /// The tags of which the current one, if there is one, must be none; `None` when none will do.
-    pub fn unwanted(&self) -> Option<&[String]> {
-        self.if_none_match.as_ref().map_or(Some(&[]), Tags::listed)
+    /// For an existing resource: the tags of which the current one must be none, `None` when no tag is
+    /// acceptable.
+    pub fn if_none_match(&self) -> Option<&[String]> {
+        self.if_none_match.as_ref().map_or(Some(&[]), Tags::list)
+    }
+
+    /// Whether the request has no preconditions.
+    pub fn is_empty(&self) -> bool {
+        *self == Preconditions::default()
     }
 
     /// The preconditions in the headers; 400 for a header that is not a list of entity tags.
-    pub(crate) fn of(request: &Request) -> Result<Preconditions, Problem> {
+    pub(crate) fn new(request: &Request) -> Result<Preconditions, Problem> {
         Ok(Preconditions {
             if_match: tags(request, "if-match", Weak::Drop)?,
             if_none_match: tags(request, "if-none-match", Weak::Keep)?,
@@ -71,7 +77,7 @@ fn tags(request: &Request, name: &str, weak: Weak) -> Result<Option<Tags>, Probl
         return Ok(Some(Tags::Any));
     }
     match parse(&list, weak) {
-        Some(tags) => Ok(Some(Tags::These(tags))),
+        Some(tags) => Ok(Some(Tags::List(tags))),
         None => {
             let detail = format!("{name} must be * or a list of quoted tags");
             Err(Problem::bad_request(detail))
@@ -79,7 +85,7 @@ fn tags(request: &Request, name: &str, weak: Weak) -> Result<Option<Tags>, Probl
     }
 }
 
-/// The tags of a comma-separated list; `None` when it is not one.
+/// Parses a comma-separated list of tags. Returns `None` when it is malformed.
 fn parse(list: &str, weak: Weak) -> Option<Vec<String>> {
     let mut tags = Vec::new();
     let mut rest = list.trim_ascii();
@@ -107,44 +113,47 @@ mod tests {
     use super::*;
     use crate::native::receive;
 
-    fn of(name: HeaderName, value: &str) -> Result<Preconditions, Problem> {
+    fn preconditions(name: HeaderName, value: &str) -> Result<Preconditions, Problem> {
         let request = http::Request::get("/").header(name, value).body(Vec::new());
-        Preconditions::of(&receive(request.unwrap()))
+        Preconditions::new(&receive(request.unwrap()))
     }
 
-    fn these(tags: &[&str]) -> Option<Tags> {
-        Some(Tags::These(tags.iter().map(|&tag| tag.to_owned()).collect()))
+    fn list_of(tags: &[&str]) -> Option<Tags> {
+        Some(Tags::List(tags.iter().map(|&tag| tag.to_owned()).collect()))
     }
 
     #[test]
-    fn weak_tags_count_only_where_comparison_is_weak() {
+    fn weak_tags_are_dropped_from_if_match_only() {
         let list = r#""a", W/"b" ,"c,d", """#;
-        assert_eq!(of(header::IF_MATCH, list).unwrap().if_match, these(&["a", "c,d", ""]));
-        let none = of(header::IF_NONE_MATCH, list).unwrap().if_none_match;
-        assert_eq!(none, these(&["a", "b", "c,d", ""]));
+        assert_eq!(
+            preconditions(header::IF_MATCH, list).unwrap().if_match,
+            list_of(&["a", "c,d", ""])
+        );
+        let none = preconditions(header::IF_NONE_MATCH, list).unwrap().if_none_match;
+        assert_eq!(none, list_of(&["a", "b", "c,d", ""]));
     }
 
     #[test]
-    fn a_star_is_any_and_no_header_is_no_demand() {
-        assert_eq!(of(header::IF_MATCH, " * ").unwrap().if_match, Some(Tags::Any));
-        assert_eq!(of(header::ACCEPT, "*/*").unwrap(), Preconditions::default());
+    fn star_is_any_and_absent_header_is_no_precondition() {
+        assert_eq!(preconditions(header::IF_MATCH, " * ").unwrap().if_match, Some(Tags::Any));
+        assert_eq!(preconditions(header::ACCEPT, "*/*").unwrap(), Preconditions::default());
     }
 
     #[test]
-    fn without_a_demand_any_tag_will_do_and_none_is_refused() {
-        let indifferent = Preconditions::default();
-        assert_eq!((indifferent.wanted(), indifferent.unwanted()), (None, Some([].as_slice())));
+    fn tag_lists_without_preconditions_accept_every_tag() {
+        let none = Preconditions::default();
+        assert_eq!((none.if_match(), none.if_none_match()), (None, Some([].as_slice())));
         let any = Preconditions { if_match: Some(Tags::Any), if_none_match: Some(Tags::Any) };
-        assert_eq!((any.wanted(), any.unwanted()), (None, None));
-        let one = Preconditions { if_match: these(&["a"]), if_none_match: these(&["b"]) };
-        assert_eq!(one.wanted(), Some(["a".to_owned()].as_slice()));
-        assert_eq!(one.unwanted(), Some(["b".to_owned()].as_slice()));
+        assert_eq!((any.if_match(), any.if_none_match()), (None, None));
+        let one = Preconditions { if_match: list_of(&["a"]), if_none_match: list_of(&["b"]) };
+        assert_eq!(one.if_match(), Some(["a".to_owned()].as_slice()));
+        assert_eq!(one.if_none_match(), Some(["b".to_owned()].as_slice()));
     }
 
     #[test]
-    fn what_is_not_a_list_of_tags_is_refused() {
+    fn malformed_tag_list_is_400() {
         for bad in ["a", r#""a"#, r#""a" "b""#, r#"w/"a""#, r#""a",*"#] {
-            assert_eq!(of(header::IF_MATCH, bad).unwrap_err().status(), 400, "{bad}");
+            assert_eq!(preconditions(header::IF_MATCH, bad).unwrap_err().status(), 400, "{bad}");
         }
     }
 }

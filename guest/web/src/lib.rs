@@ -1,11 +1,11 @@
-//! HTTP for components: a request in, a typed value; a typed value, a response out.
+//! HTTP for components: typed requests and replies, routes, errors, conditional requests, pages.
 //!
-//! A component is a table of routes and a handful of handlers:
+//! A component is a table of routes and their handlers:
 //!
 //! ```
 //! use web::{Problem, Reply, Request, Routes, get};
 //!
-//! const ROUTES: Routes<(), Problem> = &[("/api/v1/hello/{name}", get(hello))];
+//! const ROUTES: Routes<()> = &[("/api/v1/hello/{name}", get(hello))];
 //!
 //! fn hello(request: &Request, _context: &()) -> Result<Reply, Problem> {
 //!     Ok(Reply::ok(&format!("Hello, {}", request.param("name"))))
@@ -13,26 +13,20 @@
 //!
 //! web::service!((), ROUTES);
 //!
-//! // The same handlers answer natively, without wasm and without a server.
+//! // The same handlers run natively, without wasm and without a server.
 //! let request = http::Request::get("/api/v1/hello/Ada").body(Vec::new()).unwrap();
 //! let response = web::respond(ROUTES, &(), request);
 //! assert_eq!(response.body(), br#""Hello, Ada""#);
 //! ```
 //!
-//! The order of one request: match the path ([`Routes`]), check the method and what the client
-//! accepts, run the handler (it reads query, preconditions and body when it needs them), turn its
+//! A request passes through these steps: match the path ([`Routes`]), check the method, `Accept` and
+//! the token, run the handler (it reads query, preconditions and body as it needs them), turn its
 //! [`Reply`] or [`Problem`] into a response, send the body before the head, write one log line.
-//!
-//! All of this is inside every component, so its bytes count: headers are asked of the host by name
-//! instead of being copied into a map, and what is read is parsed by little code that all routes
-//! share.
 
 mod accept;
 mod authorization;
 mod body;
 mod conditional;
-#[cfg(target_arch = "wasm32")]
-mod libc;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod log;
 #[cfg(not(target_arch = "wasm32"))]
@@ -50,18 +44,17 @@ pub use body::Chunks;
 pub use conditional::{Preconditions, Tags};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::respond;
-pub use page::Cursor;
 pub use problem::Problem;
 pub use query::Query;
 pub use reply::{Reply, Stream};
 pub use request::{Interrupted, Request, Source};
-pub use router::{Handler, Methods, Routes, compute, delete, get, post, put};
+pub use router::{Handler, Methods, Routes, delete, get, post, post_public, put};
 
-/// Exports the routes as the component's `wasi:http/incoming-handler`. Natively it does nothing, so
-/// that the crate's unit tests run like those of any other.
+/// Exports the routes as the component's `wasi:http/incoming-handler`. Expands to nothing on other
+/// targets, where unit tests run.
 ///
-/// `$context` is made anew for every request by its `Default`: what the handlers share within one
-/// request, such as the database connection. `()` for a component that needs nothing.
+/// `$context` is what the handlers of one request share, such as its database connection. Each request
+/// gets a new one by `Default`.
 #[macro_export]
 macro_rules! service {
     ($context:ty, $routes:expr) => {
@@ -74,10 +67,9 @@ macro_rules! service {
                     request: $crate::wasi::IncomingRequest,
                     response: $crate::wasi::ResponseOutparam,
                 ) {
-                    $crate::wasi::serve(
+                    $crate::wasi::serve::<$context>(
                         env!("CARGO_PKG_NAME"),
                         $routes,
-                        <$context>::default,
                         request,
                         response,
                     )

@@ -2,53 +2,60 @@
 
 use std::time::Duration;
 
+use serde::Serialize;
+
 use crate::{Reply, Request};
 
-/// How many bytes of a cause are written. A line fits into the 4 KiB that WASI takes in one piece,
-/// also when every second byte of this is escaped: what other requests say does not tear it.
-const LONGEST_CAUSE: usize = 1800;
+/// The maximum bytes of a cause. With every other byte escaped the line still has less than 4 KiB, which
+/// WASI writes in one piece: lines of concurrent requests do not mix.
+const CAUSE_LIMIT: usize = 1800;
 
-/// What a line says about the request, gathered before it is handled.
+/// A log line, begun before the request is handled.
+#[derive(Serialize)]
 pub(crate) struct Line {
     component: &'static str,
     method: String,
+    /// The pattern and not the path, which may hold personal data.
+    route: Option<&'static str>,
+    status: u16,
+    ms: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
     trace_id: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<String>,
 }
 
 impl Line {
-    pub(crate) fn begin(component: &'static str, request: &Request) -> Line {
+    pub(crate) fn new(component: &'static str, request: &Request) -> Line {
         let trace_id = request.header("traceparent").and_then(|value| trace_id(&value));
-        Line { component, method: request.method.as_str().to_owned(), trace_id }
+        let method = request.method.to_string();
+        Line { component, method, route: None, status: 0, ms: 0.0, trace_id, error: None }
     }
 
-    /// The line, with its end. `route` is the pattern, never the path: what people look up is
-    /// theirs. The cause of a failure is here and nowhere else.
-    pub(crate) fn end(self, route: Option<&str>, reply: &Reply, took: Duration) -> String {
-        let json = |text: &str| serde_json::to_string(text).unwrap_or_default();
-        let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
-        let mut line = format!(
-            r#"{{"component":"{}","method":"{}","route":{},"status":{},"ms":{}.{:03}"#,
-            self.component,
-            self.method,
-            route.map_or("null".to_owned(), json),
-            reply.status().as_u16(),
-            micros / 1000,
-            micros % 1000,
-        );
-        if let Some(trace_id) = &self.trace_id {
-            line = line + r#","trace_id":""# + trace_id + "\"";
-        }
-        if let Some(cause) = reply.cause() {
-            let end = cause.floor_char_boundary(LONGEST_CAUSE);
-            line = line + r#","error":"# + &json(cause.get(..end).unwrap_or_default());
-        }
-        line + "}\n"
+    /// The complete line, with its line feed. It is the only place where the cause of a failure goes.
+    pub(crate) fn finish(
+        self,
+        route: Option<&'static str>,
+        reply: &Reply,
+        duration: Duration,
+    ) -> Vec<u8> {
+        let truncate = |cause: &str| cause[..cause.floor_char_boundary(CAUSE_LIMIT)].to_owned();
+        let line = Line {
+            route,
+            status: reply.status().as_u16(),
+            ms: duration.as_micros() as f64 / 1000.0,
+            error: reply.cause().map(truncate),
+            ..self
+        };
+        let mut text = serde_json::to_vec(&line).unwrap_or_default(); // strings and numbers always serialize
+        text.push(b'\n');
+        text
     }
 }
 
-/// The trace id of a `traceparent`, when it is a valid one (W3C Trace Context, section 3.2): two
-/// digits of version, the trace id, the id of the caller's span, two digits of flags. A later
-/// version may have more behind that. A header sent twice comes here as one text, and is none.
+/// Returns the trace id of a valid `traceparent` (W3C Trace Context, section 3.2): version, trace id,
+/// parent id, flags. Later versions may append fields. A repeated header is joined by a comma, and so
+/// invalid.
 fn trace_id(traceparent: &str) -> Option<String> {
     let (known, later) = traceparent.split_at_checked(55)?;
     let formed = known.bytes().enumerate().all(|(at, byte)| match at {
@@ -71,13 +78,14 @@ mod tests {
     const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
     #[test]
-    fn a_line_is_one_json_object() {
+    fn line_is_one_json_object() {
         let request = http::Request::get("/secret?of=mine")
             .header("traceparent", format!("00-{ID}-00f067aa0ba902b7-01"))
             .body(Vec::new());
-        let line = Line::begin("dictionary", &receive(request.unwrap()));
-        let reply = Problem::internal(&"it \"broke\"\n").into();
-        let text = line.end(Some("/api/v1/look/{word}"), &reply, Duration::from_micros(12_045));
+        let line = Line::new("dictionary", &receive(request.unwrap()));
+        let reply = Problem::internal("it \"broke\"\n").into();
+        let text = line.finish(Some("/api/v1/look/{word}"), &reply, Duration::from_micros(12_045));
+        let text = String::from_utf8(text).unwrap();
         assert!(text.ends_with("}\n") && text.trim_end().lines().count() == 1);
         let expected = serde_json::json!({
             "component": "dictionary",
@@ -92,18 +100,18 @@ mod tests {
     }
 
     #[test]
-    fn a_long_cause_is_cut_to_what_fits_into_one_write() {
+    fn long_cause_is_truncated_to_fit_one_write() {
         let request = http::Request::get("/").body(Vec::new());
-        let line = Line::begin("dictionary", &receive(request.unwrap()));
-        let reply = Problem::internal(&"ä\"".repeat(10_000)).into();
-        let text = line.end(Some("/api/v1/look/{word}"), &reply, Duration::ZERO);
+        let line = Line::new("dictionary", &receive(request.unwrap()));
+        let reply = Problem::internal("ä\"".repeat(10_000)).into();
+        let text = line.finish(Some("/api/v1/look/{word}"), &reply, Duration::ZERO);
         assert!(text.len() < 4096, "{}", text.len());
-        let line: serde_json::Value = serde_json::from_str(&text).unwrap();
+        let line: serde_json::Value = serde_json::from_slice(&text).unwrap();
         assert_eq!(line["error"], "ä\"".repeat(600));
     }
 
     #[test]
-    fn a_trace_id_is_taken_from_every_valid_header() {
+    fn valid_traceparent_has_a_trace_id() {
         for good in [
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-00",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-03",
@@ -115,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn a_malformed_or_forged_header_has_no_trace_id() {
+    fn malformed_traceparent_has_no_trace_id() {
         for bad in [
             "",
             "\",\"status\":200",

@@ -1,30 +1,30 @@
-//! The same routes without wasm, in `http` types, for tests.
+//! Calls routes natively with `http` types, for tests.
 
 use std::cell::Cell;
 
 use http::{HeaderMap, HeaderValue};
 
-use crate::router::answer;
-use crate::{Interrupted, Problem, Request, Routes, Source};
+use crate::router::dispatch;
+use crate::{Interrupted, Request, Routes, Source};
 
-/// Answers one request. This is all of a component but its transport.
+/// Handles one request: everything that a component does, without the host.
 ///
 /// # Panics
 ///
-/// When a handler sets a header that no response can have, or a streamed body breaks off.
-pub fn respond<C, E: Into<Problem>>(
-    routes: Routes<C, E>,
+/// When a handler sets an invalid header, or a streamed body fails.
+pub fn respond<C>(
+    routes: Routes<C>,
     context: &C,
     request: http::Request<Vec<u8>>,
 ) -> http::Response<Vec<u8>> {
-    let (_, mut reply) = answer(routes, context, &mut receive(request));
-    let mut response = http::Response::builder().status(reply.0.status);
-    for (name, value) in reply.0.headers {
+    let (_, mut reply) = dispatch(routes, context, &mut receive(request));
+    let mut response = http::Response::builder().status(reply.status);
+    for (name, value) in reply.headers {
         let value = HeaderValue::try_from(value).expect("a header's value is visible ASCII");
         response = response.header(name, value);
     }
     let mut body = Vec::new();
-    while let Some(chunk) = reply.0.body.next().expect("the body is complete") {
+    while let Some(chunk) = reply.body.next().expect("the body is complete") {
         body.extend_from_slice(&chunk);
     }
     response.body(body).expect("every part has been checked")

@@ -1,66 +1,69 @@
 //! Keyset pages: `{"items":[…],"next":"<cursor>"|null}` and `Link: <…>; rel="next"`.
+//!
+//! A cursor is the key of a page's last item in hexadecimal, which needs no escaping in a URL. It is
+//! opaque to clients.
 
-use http::StatusCode;
+use std::fmt::Display;
+use std::str::FromStr;
 
-use crate::{Problem, Reply, Request};
+use serde::Serialize;
+use serde_json::value::RawValue;
 
-/// Where a page ended: the key of its last item. Opaque to clients.
-#[derive(Debug, PartialEq)]
-pub struct Cursor(pub String);
+use crate::{Problem, Query, Reply, Request};
 
-impl Cursor {
-    /// From hexadecimal: it stands in a URL as it is, whoever puts it there.
-    pub(crate) fn decode(text: &str) -> Result<Cursor, Problem> {
-        match bytes(text).and_then(|bytes| String::from_utf8(bytes).ok()) {
-            // No key holds NUL, and PostgreSQL cannot be asked for one.
-            Some(key) if !key.contains('\0') => Ok(Cursor(key)),
-            _ => Err(foreign()),
+impl Query {
+    /// The key in the parameter `after`: the list continues behind it. 400 when it is not a cursor of
+    /// a list with such keys.
+    pub fn after<K: FromStr>(&self) -> Result<Option<K>, Problem> {
+        let Some(cursor) = self.text("after") else { return Ok(None) };
+        match decode(cursor).and_then(|key| key.parse().ok()) {
+            Some(key) => Ok(Some(key)),
+            None => Err(Problem::bad_request("after is not a cursor from this list")),
         }
     }
 
-    /// The key as the number that it was before it became text; 400 when it never was.
-    pub fn number(&self) -> Result<i64, Problem> {
-        json::integer(&self.0).ok_or_else(foreign)
-    }
-
-    fn encode(&self) -> String {
-        let mut digits = String::with_capacity(2 * self.0.len());
-        for byte in self.0.bytes() {
-            for half in [byte >> 4, byte & 15] {
-                digits.push(char::from_digit(half.into(), 16).unwrap_or_default());
-            }
-        }
-        digits
+    /// The parameter `limit`: how many items a page may have, 1 to 1,000.
+    pub fn limit(&self, default: i64) -> Result<i64, Problem> {
+        self.number("limit", default, 1..=1000)
     }
 }
 
-/// The bytes that are written in hexadecimal.
-fn bytes(text: &str) -> Option<Vec<u8>> {
-    let mut digits = text.chars().map(|digit| digit.to_digit(16));
-    let mut bytes = Vec::with_capacity(text.len() / 2);
-    while let Some(high) = digits.next() {
-        bytes.push((high? << 4 | digits.next()??) as u8);
-    }
-    Some(bytes)
+fn encode(key: impl Display) -> String {
+    hex::encode(key.to_string())
 }
 
-fn foreign() -> Problem {
-    Problem::bad_request("after is not a cursor from this list")
+fn decode(cursor: &str) -> Option<String> {
+    let key = String::from_utf8(hex::decode(cursor).ok()?).ok()?;
+    // PostgreSQL has no text with NUL.
+    (!key.contains('\0')).then_some(key)
+}
+
+#[derive(Serialize)]
+struct Page<'a, T> {
+    #[serde(flatten)]
+    more: &'a T,
+    items: &'a RawValue,
+    next: Option<&'a str>,
 }
 
 impl Reply {
-    /// 200 with a page of a list, its items the text of a JSON array as PostgreSQL has written it.
-    /// `next` is where the page after it begins, `None` at the end.
-    pub fn page(request: &Request, items: &str, next: Option<Cursor>) -> Reply {
-        Reply::page_with(request, "", items, next)
+    /// 200 with a page of a list. `last` is the key of its last item, `None` on the last page.
+    pub fn page(request: &Request, items: &RawValue, last: Option<impl Display>) -> Reply {
+        #[derive(Serialize)]
+        struct Nothing {}
+
+        Reply::page_with(request, &Nothing {}, items, last)
     }
 
-    /// The same, beginning with fields of its own: JSON text, a comma after each.
-    pub fn page_with(request: &Request, own: &str, items: &str, next: Option<Cursor>) -> Reply {
-        let next = next.map(|cursor| cursor.encode());
-        let json = next.as_ref().map_or("null".to_owned(), |next| format!("\"{next}\""));
-        let text = format!(r#"{{{own}"items":{items},"next":{json}}}"#);
-        let reply = Reply::json_text(StatusCode::OK, text);
+    /// The same with the fields of `more` before the items.
+    pub fn page_with(
+        request: &Request,
+        more: &impl Serialize,
+        items: &RawValue,
+        last: Option<impl Display>,
+    ) -> Reply {
+        let next = last.map(encode);
+        let reply = Reply::ok(&Page { more, items, next: next.as_deref() });
         match next {
             Some(next) => reply.header("link", link(&request.path, &request.query, &next)),
             None => reply,
@@ -68,7 +71,7 @@ impl Reply {
     }
 }
 
-/// The same list from `next` on, with the client's other parameters as they were.
+/// The URL of the next page: the same parameters, but for `after`.
 fn link(path: &str, query: &str, next: &str) -> String {
     let mut link = format!("<{path}?");
     for pair in query.split('&') {
@@ -84,24 +87,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_cursor_survives_the_journey() {
+    fn cursor_decodes_to_its_key() {
         for key in ["a", "ä/ö %", ""] {
-            let cursor = Cursor(key.to_owned());
-            assert_eq!(Cursor::decode(&cursor.encode()).unwrap(), cursor);
+            assert_eq!(decode(&encode(key)).as_deref(), Some(key));
         }
         for forged in ["=", "6", "6x", "ff", "00", "616", "ä"] {
-            assert_eq!(Cursor::decode(forged).unwrap_err().status(), 400, "{forged}");
+            assert_eq!(decode(forged), None, "{forged}");
         }
     }
 
     #[test]
-    fn a_key_is_what_it_was_or_the_cursor_is_from_elsewhere() {
-        assert_eq!(Cursor("12".to_owned()).number().unwrap(), 12);
-        assert_eq!(Cursor("12a".to_owned()).number().unwrap_err().status(), 400);
+    fn cursor_of_another_list_is_400() {
+        let after = |key: &str| Query::parse(&format!("after={}", encode(key))).unwrap().after();
+        assert_eq!(after("12").unwrap(), Some(12_i64));
+        assert_eq!(after("12a").unwrap_err().status(), 400);
+        assert_eq!(Query::parse("").unwrap().after::<i64>().unwrap(), None);
     }
 
     #[test]
-    fn the_link_keeps_the_other_parameters() {
+    fn link_keeps_the_other_parameters() {
         let query = "prefix=a%20b&after=old&limit=2";
         let expected = "</api/v2/entries?prefix=a%20b&limit=2&after=new>; rel=\"next\"";
         assert_eq!(link("/api/v2/entries", query, "new"), expected);

@@ -1,13 +1,13 @@
-//! The query string, decoded as HTML forms and every HTTP library encode it.
+//! Query strings in the encoding of HTML forms.
 
 use std::ops::RangeInclusive;
 
 use percent_encoding::percent_decode;
 
-use crate::{Cursor, Problem};
+use crate::Problem;
 
-/// The decoded parameters of a query string. Parameters that a handler does not ask for are
-/// ignored; of one given twice the last counts.
+/// The decoded parameters of a query string. Parameters that no handler reads are ignored; of a
+/// repeated parameter the last one counts.
 #[derive(Debug)]
 pub struct Query(Vec<(String, String)>);
 
@@ -18,18 +18,20 @@ impl Query {
             let (name, value) = pair.split_once('=').unwrap_or((pair, ""));
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => pairs.push((name, value)),
-                _ => return Err(Problem::bad_request("the query is not UTF-8 without NUL")),
+                _ => {
+                    return Err(Problem::bad_request("the query string must be UTF-8 without NUL"));
+                }
             }
         }
         Ok(Query(pairs))
     }
 
-    /// The parameter's text, if it is given.
+    /// The parameter's decoded value.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The parameter as a whole number within `range`, or `default` when it is not given.
+    /// The parameter as a whole number within `range`, or `default` when it is absent.
     pub fn number(
         &self,
         name: &str,
@@ -37,8 +39,8 @@ impl Query {
         range: RangeInclusive<i64>,
     ) -> Result<i64, Problem> {
         let Some(text) = self.text(name) else { return Ok(default) };
-        match json::integer(text) {
-            Some(number) if range.contains(&number) => Ok(number),
+        match text.parse() {
+            Ok(number) if range.contains(&number) => Ok(number),
             _ => {
                 let (from, to) = (range.start(), range.end());
                 let detail = format!("{name} must be a whole number from {from} to {to}");
@@ -46,21 +48,16 @@ impl Query {
             }
         }
     }
-
-    /// Where to go on in a list: what the parameter `after` holds.
-    pub fn cursor(&self) -> Result<Option<Cursor>, Problem> {
-        self.text("after").map(Cursor::decode).transpose()
-    }
 }
 
-/// Percent-decoded, with `+` for a space; `None` when the result is not UTF-8, or holds the NUL that
-/// no text in PostgreSQL can.
+/// Decodes percent-encoding and `+`. Returns `None` when the result is not UTF-8 or contains NUL, which
+/// PostgreSQL cannot store.
 fn decode(text: &str) -> Option<String> {
     let text = percent_decoded(text.replace('+', " ").as_bytes())?;
     (!text.contains('\0')).then_some(text)
 }
 
-/// Percent-decoded; `None` when the result is not UTF-8.
+/// Decodes percent-encoding. Returns `None` when the result is not UTF-8.
 pub(crate) fn percent_decoded(text: &[u8]) -> Option<String> {
     String::from_utf8(percent_decode(text).collect()).ok()
 }
@@ -70,7 +67,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn parameters_are_decoded_once_and_the_last_counts() {
+    fn repeated_parameter_last_value_counts() {
         let query = Query::parse("a=1&a=2&b=x+y%2Bz&c&%C3%A4=%2541&").unwrap();
         assert_eq!(query.text("a"), Some("2"));
         assert_eq!(query.text("b"), Some("x y+z"));
@@ -83,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_outside_its_range_is_refused() {
+    fn number_outside_its_range_is_400() {
         let query = Query::parse("low=0&high=1001&good=1000&text=ten&empty=").unwrap();
         let number = |name| query.number(name, 50, 1..=1000);
         assert_eq!(number("good").unwrap(), 1000);

@@ -1,4 +1,4 @@
-//! What a handler answers with.
+//! The response of a handler.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,26 +8,22 @@ use serde::Serialize;
 
 use crate::{Preconditions, Problem, Request};
 
-/// A response; a pointer, as a [`Problem`] is.
+/// A response.
 #[derive(Debug)]
-pub struct Reply(pub(crate) Box<Parts>);
-
-#[derive(Debug)]
-pub(crate) struct Parts {
+pub struct Reply {
     pub(crate) status: StatusCode,
-    /// Values are ours, and visible ASCII.
+    /// Names in lower case; values of visible ASCII.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Body,
     pub(crate) cause: Option<String>,
 }
 
-/// What makes the next bytes of a body, `None` at its end.
+/// Produces the next bytes of a body, `None` at its end.
 pub type Stream = Box<dyn FnMut() -> Result<Option<Vec<u8>>, Problem>>;
 
-/// A body, whole or in the making.
 pub(crate) enum Body {
     Whole(Cow<'static, [u8]>),
-    /// This many bytes, if all goes well.
+    /// The length in bytes, and what produces them.
     Stream(usize, Stream),
 }
 
@@ -67,88 +63,77 @@ impl Reply {
         Reply::json(StatusCode::CREATED, value)
     }
 
-    /// 204: done, and nothing to say about it.
+    /// 204.
     pub fn no_content() -> Reply {
         Reply::new(StatusCode::NO_CONTENT)
     }
 
     /// 200 with a body of any media type.
-    pub fn of(media_type: &str, body: impl Into<Cow<'static, [u8]>>) -> Reply {
+    pub fn content(media_type: &str, body: impl Into<Cow<'static, [u8]>>) -> Reply {
         Reply::new(StatusCode::OK).body(media_type, Body::Whole(body.into()))
     }
 
-    /// 200 with a body of `length` bytes that is made while it is sent. Where making it fails before
-    /// any of it has been sent, the answer is that [`Problem`]; after that it breaks off, and the
-    /// client misses what was announced.
+    /// 200 with a body of `length` bytes that is produced while it is sent.
+    ///
+    /// When `next` fails before the first byte is sent, the response is its [`Problem`]. After that the
+    /// body breaks off, which the client notices by its `content-length`.
     pub fn stream(media_type: &str, length: usize, next: Stream) -> Reply {
         Reply::new(StatusCode::OK).body(media_type, Body::Stream(length, next))
     }
 
-    /// Text that is JSON already, such as a list that PostgreSQL has put together.
-    pub fn json_text(status: StatusCode, text: String) -> Reply {
-        Reply::new(status).whole("application/json", text.into_bytes())
+    /// 200 with text that is already JSON. It is not parsed: a list may have 40 MB.
+    pub fn json_text(text: String) -> Reply {
+        Reply::content("application/json", text.into_bytes())
     }
 
-    fn json(status: StatusCode, value: &impl Serialize) -> Reply {
+    /// `value` as JSON.
+    pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
         match serde_json::to_vec(value) {
-            Ok(body) => Reply::new(status).whole("application/json", body),
-            // A map whose keys are not strings, say: a mistake that its first test shows.
-            Err(_) => Problem::internal(&"a reply that is not JSON").into(),
+            Ok(body) => Reply::new(status).body("application/json", Body::Whole(body.into())),
+            Err(error) => Problem::internal(error).into(),
         }
     }
 
     pub(crate) fn new(status: StatusCode) -> Reply {
-        let (headers, body) = (Vec::new(), Body::Whole(Cow::Borrowed(&[])));
-        Reply(Box::new(Parts { status, headers, body, cause: None }))
-    }
-
-    pub(crate) fn whole(self, media_type: &str, body: Vec<u8>) -> Reply {
-        self.body(media_type, Body::Whole(body.into()))
+        Reply { status, headers: Vec::new(), body: Body::Whole(Cow::Borrowed(&[])), cause: None }
     }
 
     fn body(self, media_type: &str, body: Body) -> Reply {
-        let mut reply = self.header("content-type", media_type);
-        reply.0.body = body;
-        reply
+        Reply { body, ..self.header("content-type", media_type) }
     }
 
-    /// With this header (lower case), in place of one by that name. The value must be visible ASCII,
-    /// and nothing a client has sent.
-    pub fn header(self, name: &'static str, value: impl Into<String>) -> Reply {
-        self.with(name, value.into())
-    }
-
-    fn with(mut self, name: &'static str, value: String) -> Reply {
-        self.0.headers.retain(|(known, _)| *known != name);
-        self.0.headers.push((name, value));
+    /// Sets a header. The name is in lower case; the value is visible ASCII and contains nothing that
+    /// the client sent.
+    pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
+        self.headers.retain(|(known, _)| *known != name);
+        self.headers.push((name, value.into()));
         self
     }
 
-    /// With the strong entity tag `tag`, ours and without quotes, and to be asked for again before
-    /// it is used again.
-    pub fn tagged(self, tag: &str) -> Reply {
+    /// Sets a strong entity tag, given without quotes. Caches revalidate the response before each use.
+    pub fn with_etag(self, tag: &str) -> Reply {
         self.header("etag", format!("\"{tag}\"")).header("cache-control", "no-cache")
     }
 
-    /// For reads: the reply that the client's preconditions on `tag` ask for. 304 when it has
-    /// this version already, 412 when it wanted another.
+    /// Evaluates the preconditions of a read: 304 when the client already has the version `tag`, 412
+    /// when it requires another one, else this reply with the tag.
     pub fn conditional(self, request: &Request, tag: &str) -> Result<Reply, Problem> {
         let Preconditions { if_match, if_none_match } = request.preconditions()?;
-        if if_match.is_some_and(|wanted| !wanted.contain(tag)) {
-            return Err(Problem::precondition_failed("it has changed since it was read"));
+        if if_match.is_some_and(|required| !required.contains(tag)) {
+            return Err(Problem::precondition_failed("the resource has changed since it was read"));
         }
-        let known = if_none_match.is_some_and(|known| known.contain(tag));
-        let reply = if known { Reply::new(StatusCode::NOT_MODIFIED) } else { self };
-        Ok(reply.tagged(tag))
+        let unchanged = if_none_match.is_some_and(|known| known.contains(tag));
+        let reply = if unchanged { Reply::new(StatusCode::NOT_MODIFIED) } else { self };
+        Ok(reply.with_etag(tag))
     }
 
     /// The status.
     pub fn status(&self) -> StatusCode {
-        self.0.status
+        self.status
     }
 
-    /// Why it failed, for the log and for tests: the client is never told.
+    /// The cause of a failure, for the log and for tests.
     pub fn cause(&self) -> Option<&str> {
-        self.0.cause.as_deref()
+        self.cause.as_deref()
     }
 }

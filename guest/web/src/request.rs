@@ -1,31 +1,30 @@
-//! What a handler is given.
+//! The request that a handler reads.
 
 use http::Method;
-use json::FromObject;
+use json::FromFields;
 
 use crate::body::Chunks;
 use crate::{Preconditions, Problem, Query, accept, body};
 
-/// Where the parts of a request come from that are only read when they are asked for: the host, or
-/// a test.
+/// Access to the parts of a request that are read on demand, from the host or from a test.
 pub trait Source {
-    /// The header's value; several are joined by commas. `None` when there is none.
+    /// The value of a header, repeated ones joined by commas. `None` when it is absent.
     fn header(&self, name: &str) -> Option<String>;
 
-    /// The next bytes of the body, none at its end.
+    /// The next bytes of the body, empty at its end.
     fn read(&self) -> Result<Vec<u8>, Interrupted>;
 }
 
-/// The body ended before it was complete.
+/// The connection was closed before the body was complete.
 #[derive(Debug)]
 pub struct Interrupted;
 
 /// A request whose path has been matched.
 pub struct Request {
     pub(crate) method: Method,
-    /// As the client sent it, percent-encoded.
+    /// As sent by the client, percent-encoded.
     pub(crate) path: String,
-    /// As the client sent it, without the question mark.
+    /// As sent by the client, without the question mark.
     pub(crate) query: String,
     pub(crate) parameters: Vec<(&'static str, String)>,
     pub(crate) source: Box<dyn Source>,
@@ -44,23 +43,22 @@ impl Request {
         }
     }
 
-    /// The value of a header (lower case); several are joined by commas.
+    /// The value of a header (lower case), repeated ones joined by commas.
     ///
-    /// The headers named `spin-…` can be forged by the client: nothing may depend on them.
+    /// Do not rely on the `spin-*` headers: clients can forge them.
     pub fn header(&self, name: &str) -> Option<String> {
         self.source.header(name)
     }
 
-    /// The decoded segment of the path where the route has `{name}`; never empty.
+    /// The decoded path segment where the route has `{name}`. It is not empty.
     ///
     /// # Panics
     ///
-    /// When the route has no such segment: a mistake in the component, which its first request
-    /// shows.
+    /// When the route has no such segment.
     pub fn param(&self, name: &str) -> &str {
         match self.parameters.iter().find(|(known, _)| *known == name) {
             Some((_, value)) => value,
-            None => panic!("the route has no such segment"),
+            None => panic!("the route has no segment {{{name}}}"),
         }
     }
 
@@ -69,42 +67,45 @@ impl Request {
         Query::parse(&self.query)
     }
 
-    /// The JSON object in the body. 413, 415, 400 or 422 when there is none that fits.
+    /// Reads the body, a JSON object. 400, 413, 415 or 422 when it is not a valid `T`.
     ///
     /// The body is a stream: a second call finds it empty.
-    pub fn json<T: FromObject>(&self) -> Result<T, Problem> {
+    pub fn json<T: FromFields>(&self) -> Result<T, Problem> {
         body::json(self).map(|(value, _)| value)
     }
 
-    /// The same, with the body that it was made of.
-    pub fn json_and_body<T: FromObject>(&self) -> Result<(T, Vec<u8>), Problem> {
+    /// Reads the body like [`Request::json`], and returns its bytes as well.
+    pub fn json_and_body<T: FromFields>(&self) -> Result<(T, Vec<u8>), Problem> {
         body::json(self)
     }
 
-    /// What the client demands of the current state before anything happens to it.
+    /// The preconditions in `If-Match` and `If-None-Match`; 400 when they are malformed.
     pub fn preconditions(&self) -> Result<Preconditions, Problem> {
-        Preconditions::of(self)
+        Preconditions::new(self)
     }
 
-    /// The bytes of the body as they come, 413 as soon as there are more than `limit`.
-    ///
-    /// The body is a stream: a second call goes on where the first one ended.
+    /// The chunks of the body as they arrive; 413 as soon as there are more than `limit` bytes.
     pub fn chunks(&self, limit: usize) -> Result<Chunks<'_>, Problem> {
         Chunks::new(self, limit)
     }
 
-    /// Whether the body is said to be of this media type (lower case), whatever its parameters.
-    pub fn is(&self, media_type: &str) -> bool {
+    /// Whether the body has a content coding, such as gzip.
+    pub fn is_encoded(&self) -> bool {
+        self.header("content-encoding").is_some_and(|coding| coding != "identity")
+    }
+
+    /// Whether `Content-Type` has this media type (lower case), whatever its parameters.
+    pub fn has_media_type(&self, media_type: &str) -> bool {
         self.header("content-type").is_some_and(|it| accept::media_type(&it) == media_type)
     }
 
-    /// Whether the client says that it takes this content coding (lower case).
-    pub fn takes(&self, coding: &str) -> bool {
-        self.header("accept-encoding").is_some_and(|it| accept::takes(&it, coding))
+    /// Whether `Accept-Encoding` has this content coding (lower case).
+    pub fn accepts_coding(&self, coding: &str) -> bool {
+        self.header("accept-encoding").is_some_and(|it| accept::accepts_coding(&it, coding))
     }
 
-    /// Which of these media types (lower case, without parameters) the client wants most, the first
-    /// of several; `None` when it takes none of them.
+    /// The media type that `Accept` prefers among these (lower case, without parameters), the first
+    /// one of equals. `None` when it accepts none.
     pub fn preferred(&self, media_types: &[&'static str]) -> Option<&'static str> {
         let accept = self.header("accept").unwrap_or_default();
         let mut best = (0, None);

@@ -1,103 +1,109 @@
-//! From a path and a method to a handler, and from its result to a reply.
+//! Dispatches a request by its path and method to a handler.
 //!
-//! Only the path decides: the `spin-*` headers can be forged. It is split first and its segments
-//! are percent-decoded after that, once, so `%2F` stays inside a segment.
+//! Only the path counts: clients can forge the `spin-*` headers. Segments are percent-decoded once,
+//! after splitting, so `%2F` stays inside its segment.
 
-use crate::{Problem, Reply, Request, authorization, query};
 use http::{Method, StatusCode};
 
-/// What answers a request: reads it, does what it asks for, says how that went.
-pub type Handler<C, E> = fn(&Request, &C) -> Result<Reply, E>;
+use crate::{Problem, Reply, Request, authorization, query};
 
-/// Every path a component answers, with what it does there.
+/// A function that handles a request.
+pub type Handler<C> = fn(&Request, &C) -> Result<Reply, Problem>;
+
+/// The routes of a component: paths and their methods.
 ///
-/// A path is literal but for `{name}`, which takes one whole segment. `/api/v1/…` answers `/api/…`
-/// as well: a path without a version means the first. A slash at the end makes no difference.
-pub type Routes<C, E> = &'static [(&'static str, Methods<C, E>)];
+/// A path is literal but for `{name}`, which matches one segment. `/api/v1/…` also matches `/api/…`:
+/// a path without a version is version 1. A trailing slash is ignored.
+pub type Routes<C> = &'static [(&'static str, Methods<C>)];
 
-/// The methods of one path. `HEAD` and `OPTIONS` come by themselves.
-pub struct Methods<C, E> {
-    get: Option<Handler<C, E>>,
-    post: Option<Change<C, E>>,
-    put: Option<Change<C, E>>,
-    delete: Option<Change<C, E>>,
-    produces: &'static [&'static str],
+/// The methods of one path. `HEAD` and `OPTIONS` are added automatically.
+pub struct Methods<C> {
+    get: Option<Handler<C>>,
+    post: Option<Change<C>>,
+    put: Option<Change<C>>,
+    delete: Option<Change<C>>,
+    media_types: &'static [&'static str],
 }
 
-/// A handler, and what is asked of a request before it may run.
-struct Change<C, E> {
-    handler: Handler<C, E>,
-    // A pointer, so that a component that changes nothing does not have the code, nor import
-    // where the token comes from.
-    permit: fn(&Request) -> Result<(), Problem>,
+/// A handler, and the check that a request must pass before.
+struct Change<C> {
+    handler: Handler<C>,
+    // A function pointer, so that a component without changes does not link the check, which imports
+    // the interface of the token.
+    authorize: fn(&Request) -> Result<(), Problem>,
 }
 
-impl<C, E> Change<C, E> {
-    const fn new(handler: Handler<C, E>) -> Option<Change<C, E>> {
-        Some(Change { handler, permit: authorization::require })
+impl<C> Change<C> {
+    const fn new(handler: Handler<C>) -> Option<Change<C>> {
+        Some(Change { handler, authorize: authorization::require })
     }
 }
 
-/// `GET`, and `HEAD` with it.
-pub const fn get<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
+/// `GET` and `HEAD`.
+pub const fn get<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.get(handler)
 }
 
-/// `POST` that changes something.
-pub const fn post<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
+/// `POST` that changes something and so needs the token.
+pub const fn post<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.post(handler)
 }
 
-/// `POST` that changes nothing, but has more to ask than a query can say.
-pub const fn compute<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
-    Methods { post: Some(Change { handler, permit: |_| Ok(()) }), ..Methods::NONE }
+/// `POST` that only calculates and so needs no token.
+pub const fn post_public<C>(handler: Handler<C>) -> Methods<C> {
+    Methods { post: Some(Change { handler, authorize: |_| Ok(()) }), ..Methods::NONE }
 }
 
 /// `PUT`.
-pub const fn put<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
+pub const fn put<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.put(handler)
 }
 
 /// `DELETE`.
-pub const fn delete<C, E>(handler: Handler<C, E>) -> Methods<C, E> {
+pub const fn delete<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.delete(handler)
 }
 
-impl<C, E> Methods<C, E> {
-    const NONE: Self =
-        Methods { get: None, post: None, put: None, delete: None, produces: &["application/json"] };
+impl<C> Methods<C> {
+    const NONE: Self = Methods {
+        get: None,
+        post: None,
+        put: None,
+        delete: None,
+        media_types: &["application/json"],
+    };
 
-    /// Also `GET`, and `HEAD` with it.
-    pub const fn get(mut self, handler: Handler<C, E>) -> Self {
+    /// Adds `GET` and `HEAD`.
+    pub const fn get(mut self, handler: Handler<C>) -> Self {
         self.get = Some(handler);
         self
     }
 
-    /// Also `POST` that changes something.
-    pub const fn post(mut self, handler: Handler<C, E>) -> Self {
+    /// Adds `POST` that changes something and so needs the token.
+    pub const fn post(mut self, handler: Handler<C>) -> Self {
         self.post = Change::new(handler);
         self
     }
 
-    /// Also `PUT`.
-    pub const fn put(mut self, handler: Handler<C, E>) -> Self {
+    /// Adds `PUT`.
+    pub const fn put(mut self, handler: Handler<C>) -> Self {
         self.put = Change::new(handler);
         self
     }
 
-    /// Also `DELETE`.
-    pub const fn delete(mut self, handler: Handler<C, E>) -> Self {
+    /// Adds `DELETE`.
+    pub const fn delete(mut self, handler: Handler<C>) -> Self {
         self.delete = Change::new(handler);
         self
     }
 
-    /// The media types that can be had, in place of JSON; a client that takes none of them gets 406.
+    /// Sets the available media types in place of JSON. A client that accepts none of them gets 406.
     pub const fn produces(mut self, media_types: &'static [&'static str]) -> Self {
-        self.produces = media_types;
+        self.media_types = media_types;
         self
     }
 
-    fn change(&self, method: &Method) -> Option<&Change<C, E>> {
+    fn change(&self, method: &Method) -> Option<&Change<C>> {
         match *method {
             Method::POST => self.post.as_ref(),
             Method::PUT => self.put.as_ref(),
@@ -108,22 +114,21 @@ impl<C, E> Methods<C, E> {
 
     /// The value of `Allow`.
     fn allow(&self) -> String {
-        let mut allow = String::new();
-        for (there, names) in [
-            (self.get.is_some(), "GET, HEAD, "),
-            (self.post.is_some(), "POST, "),
-            (self.put.is_some(), "PUT, "),
-            (self.delete.is_some(), "DELETE, "),
-        ] {
-            allow += if there { names } else { "" };
-        }
-        allow + "OPTIONS"
+        let methods = [
+            ("GET, HEAD", self.get.is_some()),
+            ("POST", self.post.is_some()),
+            ("PUT", self.put.is_some()),
+            ("DELETE", self.delete.is_some()),
+            ("OPTIONS", true),
+        ];
+        let allowed = methods.into_iter().filter(|(_, exists)| *exists);
+        allowed.map(|(names, _)| names).collect::<Vec<_>>().join(", ")
     }
 }
 
-/// The reply to a request, and the route that gave it.
-pub(crate) fn answer<C, E: Into<Problem>>(
-    routes: Routes<C, E>,
+/// Handles a request. Returns the route that matched, and the reply.
+pub(crate) fn dispatch<C>(
+    routes: Routes<C>,
     context: &C,
     request: &mut Request,
 ) -> (Option<&'static str>, Reply) {
@@ -141,47 +146,35 @@ pub(crate) fn answer<C, E: Into<Problem>>(
             None => (Some(route), reply),
         };
     }
-    (None, Problem::not_found(format!("there is nothing at {}", request.path)).into())
+    (None, Problem::not_found(format!("no resource at {}", request.path)).into())
 }
 
-fn call<C, E: Into<Problem>>(
-    methods: &Methods<C, E>,
-    context: &C,
-    request: &Request,
-) -> Result<Reply, Problem> {
+fn call<C>(methods: &Methods<C>, context: &C, request: &Request) -> Result<Reply, Problem> {
     if request.method == Method::OPTIONS {
         return Ok(Reply::no_content().header("allow", methods.allow()));
     }
-    let (handler, permit) = match request.method {
-        // The host sends the head of what would be the answer to GET, and drops the body.
+    let (handler, authorize) = match request.method {
+        // The host omits the body of a response to HEAD.
         Method::GET | Method::HEAD => (methods.get, None),
-        _ => methods.change(&request.method).map(|it| (it.handler, it.permit)).unzip(),
+        _ => methods.change(&request.method).map(|it| (it.handler, it.authorize)).unzip(),
     };
     let Some(handler) = handler else {
-        let detail = format!("{} is not possible here", request.method.as_str());
+        let detail = format!("method {} not allowed", request.method);
         return Err(
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).header("allow", methods.allow())
         );
     };
-    if request.preferred(methods.produces).is_none() {
-        return Err(not_acceptable(methods.produces));
+    if request.preferred(methods.media_types).is_none() {
+        let detail = format!("available media types: {}", methods.media_types.join(", "));
+        return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
     }
-    if let Some(permit) = permit {
-        permit(request)?;
+    if let Some(authorize) = authorize {
+        authorize(request)?;
     }
-    handler(request, context).map_err(E::into)
+    handler(request, context)
 }
 
-fn not_acceptable(produces: &[&str]) -> Problem {
-    let mut detail = "only ".to_owned();
-    for (place, media_type) in produces.iter().enumerate() {
-        detail += if place > 0 { " or " } else { "" };
-        detail += media_type;
-    }
-    Problem::new(StatusCode::NOT_ACCEPTABLE, detail + " can be had here")
-}
-
-/// The raw segments of `path` where `route` has `{name}`, `None` when it is another path.
+/// The raw segments of `path` where `route` has `{name}`, `None` when the path does not match.
 fn segments<'p>(route: &'static str, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {
     let path = match path.strip_suffix('/') {
         Some(shorter) if !shorter.is_empty() && !shorter.ends_with('/') => shorter,
@@ -235,7 +228,7 @@ mod tests {
     use super::*;
     use crate::respond;
 
-    const ROUTES: Routes<(), Problem> = &[
+    const ROUTES: Routes<()> = &[
         ("/", get(|_, ()| Ok(Reply::ok(&"root")))),
         ("/api/v1/things", get(list).post(list)),
         ("/api/v1/things/{name}", get(one)),
@@ -274,7 +267,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_without_a_version_means_the_first() {
+    fn path_without_version_is_version_1() {
         assert_eq!(body("/api/things"), r#""list""#);
         assert_eq!(body("/api/things/v2"), r#""v2""#);
         assert_eq!(ask("GET", "/api/things").headers()["api-version"], "1");
@@ -282,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_at_the_end_makes_no_difference_and_an_empty_segment_is_no_name() {
+    fn trailing_slash_is_ignored_and_empty_segment_does_not_match() {
         assert_eq!(body("/api/v1/things/"), r#""list""#);
         assert_eq!(body("/"), r#""root""#);
         for none in
@@ -293,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_response_of_a_versioned_route_names_its_version() {
+    fn versioned_route_sends_api_version() {
         assert_eq!(ask("PUT", "/api/v2/things/a/of/b").headers()["api-version"], "2");
         assert_eq!(ask("GET", "/api/v2/things/a/of/b").headers()["api-version"], "2");
         assert!(!ask("GET", "/").headers().contains_key("api-version"));
@@ -301,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn other_methods_learn_what_is_allowed() {
+    fn unsupported_method_is_405_with_allow() {
         let refused = ask("PATCH", "/api/v2/things/a/of/b");
         assert_eq!(refused.status(), 405);
         assert_eq!(refused.headers()[header::ALLOW], "PUT, DELETE, OPTIONS");
@@ -312,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_nobody_accepts_is_not_made() {
+    fn unacceptable_media_type_is_406() {
         let request = http::Request::get("/").header("accept", "text/csv").body(Vec::new());
         assert_eq!(respond(ROUTES, &(), request.unwrap()).status(), 406);
     }

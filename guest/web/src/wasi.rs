@@ -1,4 +1,4 @@
-//! Between `wasi:http` and the rest. The only file that knows wasm.
+//! The binding to `wasi:http`. The only file that depends on wasm.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -6,8 +6,8 @@ use std::time::Duration;
 use http::Method;
 
 use crate::log::Line;
-use crate::router::answer;
-use crate::{Interrupted, Problem, Reply, Request, Routes, Source, body};
+use crate::router::dispatch;
+use crate::{Interrupted, Reply, Request, Routes, Source, body};
 
 #[expect(missing_docs, reason = "generated from wit/world.wit")]
 pub mod bindings {
@@ -30,22 +30,21 @@ pub use bindings::export;
 pub use bindings::exports::wasi::http::incoming_handler::Guest;
 pub use bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
-/// Answers one request and writes its log line.
-pub fn serve<C, E: Into<Problem>>(
+/// Handles one request and writes its log line.
+pub fn serve<C: Default>(
     component: &'static str,
-    routes: Routes<C, E>,
-    context: fn() -> C,
+    routes: Routes<C>,
     request: IncomingRequest,
     response: ResponseOutparam,
 ) {
     let start = now();
     let mut request = receive(request);
-    let line = Line::begin(component, &request);
-    // The context, and with it the database connection, is given back before the answer is sent.
-    let (route, reply) = answer(routes, &context(), &mut request);
+    let line = Line::new(component, &request);
+    // The context, and with it the database connection, is dropped before the response is sent.
+    let (route, reply) = dispatch(routes, &C::default(), &mut request);
     let reply = send(reply, response);
-    log(&line.end(route, &reply, Duration::from_nanos(now() - start)));
-    body::discard(&request);
+    log(&line.finish(route, &reply, Duration::from_nanos(now() - start)));
+    body::drain(&request);
 }
 
 fn receive(incoming: IncomingRequest) -> Request {
@@ -58,16 +57,18 @@ fn receive(incoming: IncomingRequest) -> Request {
         wasi::Method::Connect => Method::CONNECT,
         wasi::Method::Options => Method::OPTIONS,
         wasi::Method::Trace => Method::TRACE,
-        // The methods that nothing here answers: which of them it is makes no difference.
-        wasi::Method::Patch | wasi::Method::Other(_) => Method::PATCH,
+        wasi::Method::Patch => Method::PATCH,
+        // The host has parsed it already. No route has a method CONNECT either.
+        wasi::Method::Other(name) => Method::from_bytes(name.as_bytes()).unwrap_or(Method::CONNECT),
     };
     let target = incoming.path_with_query().unwrap_or_default();
     let headers = incoming.headers();
-    let source = Incoming { body: Cell::new(Body::NotOpened), headers, request: incoming };
+    let source = Incoming { body: Cell::new(Body::Unread), headers, request: incoming };
     Request::new(method, &target, Box::new(source))
 }
 
-/// A request that the host holds. Fields are dropped in this order, children first, as WASI asks.
+/// A request that the host holds. WASI requires children to be dropped first, so the order of the
+/// fields matters.
 struct Incoming {
     body: Cell<Body>,
     headers: wasi::Headers,
@@ -75,42 +76,38 @@ struct Incoming {
 }
 
 enum Body {
-    NotOpened,
+    Unread,
     Open(OpenBody),
     Ended,
 }
 
 struct OpenBody {
     stream: InputStream,
-    #[expect(dead_code, reason = "the stream is its child, and has to be dropped first")]
+    #[expect(dead_code, reason = "the stream is its child and has to be dropped first")]
     body: wasi::IncomingBody,
 }
 
-/// The value of a variable of the application; `None` when the component has none of that name.
+/// The value of an application variable, `None` when the component has no variable of that name.
 pub(crate) fn variable(name: &str) -> Option<String> {
     variables::get(name).ok()
 }
 
-/// How much of a body is asked for at a time.
+/// The maximum number of bytes that are read from a body at a time.
 const CHUNK: u64 = 64 << 10;
 
 impl Source for Incoming {
     fn header(&self, name: &str) -> Option<String> {
-        let mut values = self.headers.get(name).into_iter();
-        let mut joined = values.next()?;
-        for value in values {
-            joined.extend_from_slice(b", ");
-            joined.extend_from_slice(&value);
-        }
-        // What we look for is ASCII: other text can only differ from it.
-        Some(String::from_utf8(joined).unwrap_or_default())
+        let values = self.headers.get(name);
+        // All headers that are read here are ASCII; other bytes can only make them invalid.
+        let value = String::from_utf8(values.join(b", ".as_slice())).unwrap_or_default();
+        (!values.is_empty()).then_some(value)
     }
 
     fn read(&self) -> Result<Vec<u8>, Interrupted> {
         let open = match self.body.replace(Body::Ended) {
             Body::Open(open) => open,
             Body::Ended => return Ok(Vec::new()),
-            Body::NotOpened => {
+            Body::Unread => {
                 let body = self.request.consume().map_err(|()| Interrupted)?;
                 let stream = body.stream().map_err(|()| Interrupted)?;
                 OpenBody { stream, body }
@@ -127,58 +124,55 @@ impl Source for Incoming {
     }
 }
 
-/// Sends the body before the head; what has been sent. Spin does not set TCP_NODELAY: a head sent
-/// first waits 40 ms for its body's turn, and a trap in between would look like a complete answer.
-/// What the host does not take at once (Spin takes 1 MiB) follows the head; `content-length` then
-/// tells the client when something is missing.
+/// Sends the body before the head, and returns the reply that was sent.
+///
+/// Spin does not set TCP_NODELAY: a head that is sent first delays its body by 40 ms, and a trap in
+/// between would look like a complete response. What exceeds the buffer of the host (1 MiB in Spin)
+/// follows the head; `content-length` then shows the client that a body is incomplete.
 fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
-    let response = wasi::OutgoingResponse::new(fields(&reply));
-    let _ = response.set_status_code(reply.0.status.as_u16());
-    // Neither has been taken before.
+    let response = wasi::OutgoingResponse::new(headers(&reply));
+    let _ = response.set_status_code(reply.status.as_u16());
+    // Both calls succeed the first time.
     let Ok(sink) = response.body() else { return reply };
     let Ok(stream) = sink.write() else { return reply };
     let mut unsent = Some((out, response));
-    // In one place, so that the compiler sees that no error is ever sent: the code for all 39 is 1 KB.
-    let mut head = || {
+    let mut send_head = || {
         if let Some((out, response)) = unsent.take() {
             ResponseOutparam::set(out, Ok(response));
         }
     };
-    let broken = loop {
-        match reply.0.body.next() {
-            // An error here is a client that went away: there is nobody to tell.
-            Ok(Some(chunk)) if write_all(&stream, &chunk, &mut head).is_err() => break None,
+    let failure = loop {
+        match reply.body.next() {
+            // An error means that the client has closed the connection.
+            Ok(Some(chunk)) if write_all(&stream, &chunk, &mut send_head).is_err() => break None,
             Ok(Some(_)) => {}
             Ok(None) => break None,
             Err(problem) => break Some(Reply::from(problem)),
         }
     };
     drop(stream);
-    let Some(problem) = broken else {
+    let Some(failure) = failure else {
         let _ = wasi::OutgoingBody::finish(sink, None);
-        head();
+        send_head();
         return reply;
     };
     match unsent {
-        Some((out, _)) => send(problem, out),
-        // What is not finished is cut off.
-        None => {
-            reply.0.cause = problem.0.cause;
-            reply
-        }
+        Some((out, _)) => send(failure, out),
+        // A body that is not finished breaks off.
+        None => Reply { cause: failure.cause, ..reply },
     }
 }
 
-/// Writes all of the chunk, and lets the head go where the host does not take it at once.
+/// Writes the whole chunk. Sends the head as soon as the host does not accept more.
 fn write_all(
     stream: &OutputStream,
     mut chunk: &[u8],
-    head: &mut dyn FnMut(),
+    send_head: &mut dyn FnMut(),
 ) -> Result<(), StreamError> {
     while !chunk.is_empty() {
         let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
         if permitted == 0 {
-            head();
+            send_head();
             stream.blocking_flush()?;
             continue;
         }
@@ -189,25 +183,24 @@ fn write_all(
     Ok(())
 }
 
-fn fields(reply: &Reply) -> wasi::Fields {
-    let fields = wasi::Fields::new();
-    // These statuses have no body, and so no length (RFC 9110, section 8.6).
-    if !matches!(reply.0.status.as_u16(), 204 | 304) {
-        let _ = fields.append("content-length", reply.0.body.length().to_string().as_bytes());
+fn headers(reply: &Reply) -> wasi::Fields {
+    let headers = wasi::Fields::new();
+    // 204 and 304 have no body and no length (RFC 9110, section 8.6).
+    if !matches!(reply.status.as_u16(), 204 | 304) {
+        let _ = headers.append("content-length", reply.body.length().to_string().as_bytes());
     }
-    for (name, value) in &reply.0.headers {
-        // A host may forbid a header; the answer is still right without it.
-        let _ = fields.append(name, value.as_bytes());
+    for (name, value) in &reply.headers {
+        // The host may forbid a header. The response is valid without it.
+        let _ = headers.append(name, value.as_bytes());
     }
-    fields
+    headers
 }
 
-/// Writes the line in one piece, up to the 4 KiB that WASI takes at a time: the lines of several
-/// requests must not mix.
-fn log(line: &str) {
+/// Writes the line in one piece where it has at most 4 KiB, the maximum that WASI takes at a time.
+fn log(line: &[u8]) {
     let stdout = get_stdout();
-    for piece in line.as_bytes().chunks(4096) {
-        // Nobody is left to be told that the log is gone.
+    for piece in line.chunks(4096) {
+        // An error means that standard output is closed.
         let _ = stdout.blocking_write_and_flush(piece);
     }
 }

@@ -68,10 +68,12 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
         ready = prepare => ready?,
         () = stop.requested() => return Ok(()),
     };
-    let variables = BTreeMap::from([
+    let mut variables = BTreeMap::from([
         ("database_url".to_owned(), database.url.clone()),
         ("database_host".to_owned(), database.host.clone()),
     ]);
+    // Other applications may not declare both.
+    variables.retain(|name, _| manifest.variables.contains_key(name));
     let log: Log = Arc::new(|line: &str| eprintln!("{line}"));
     let running = match options.engine {
         Engine::Katas => {

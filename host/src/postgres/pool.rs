@@ -27,8 +27,8 @@ impl Pools {
         Pools(Mutex::new(LruCache::new(POOLS)))
     }
 
-    /// A connection from the pool of exactly this connection string, new or used. A used one has yet
-    /// to be reset, and a transaction that was left open in it is still open.
+    /// Returns a connection from the pool of exactly this connection string, new or used. A used one
+    /// has been reset, in one round trip; a transaction that was left open in it is still open.
     pub(crate) async fn get(&self, address: &str) -> anyhow::Result<Object> {
         let pool = {
             let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
@@ -47,8 +47,7 @@ impl Pools {
 
 fn pool(address: &str) -> anyhow::Result<Pool> {
     let config: Config = address.parse().context("parsing Postgres connection string")?;
-    // Spin's is `Clean`: `Connection` does the same, a little later.
-    let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+    let manager = ManagerConfig { recycling_method: RecyclingMethod::Clean };
     let manager = match config.get_ssl_mode() {
         SslMode::Disable => Manager::from_config(config, NoTls, manager),
         _ => Manager::from_config(config, tls()?, manager),

@@ -5,7 +5,7 @@ use axum::body::Bytes;
 use axum::extract::{Path, Query, State};
 use axum::http::{StatusCode, header};
 use axum::response::IntoResponse;
-use katas::{Order, Source};
+use orders::{Order, PriceSource};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use tokio_postgres::Row;
@@ -121,8 +121,8 @@ pub async fn users(
 /// The rules of spending are the services' own crate: they are no part of what is compared.
 pub async fn spending(body: Bytes) -> Answer<impl IntoResponse> {
     let refused = || Problem(StatusCode::UNPROCESSABLE_ENTITY, "not an order".to_owned());
-    let order: Order = json::object(&body).map_err(|_| refused())?;
-    let Source::Costs(prices) = &order.source else { return Err(refused()) };
+    let order: Order = json::from_slice(&body).map_err(|_| refused())?;
+    let PriceSource::Costs(prices) = &order.source else { return Err(refused()) };
     let total = order.bill(prices).total(order.tax_rate).map_err(|_| refused())?;
     let kind = [(header::CONTENT_TYPE, "application/json")];
     Ok((kind, format!(r#"{{"total":{}}}"#, total.shortest())))
@@ -134,7 +134,7 @@ pub struct Words {
 }
 
 pub async fn nth_char(Json(Words { words }): Json<Words>) -> Json<Value> {
-    Json(json!({ "word": katas::nth_char(words.iter().map(String::as_str)) }))
+    Json(json!({ "word": rules::nth_char(words.iter().map(String::as_str)) }))
 }
 
 pub async fn health() -> Json<Value> {

@@ -1,14 +1,12 @@
-//! Version 1, as the first dictionary had it.
+//! Version 1, compatible with the predecessor.
 
-use http::StatusCode;
-use json::{FromObject, Object};
+use json::{Fields, FromFields};
 use pg::Db;
 use serde::Serialize;
-use web::{Reply, Request};
+use web::{Problem, Reply, Request};
 
-use super::existing_word;
+use super::{existing_word, not_found};
 use crate::domain::{Definition, Word};
-use crate::error::Error;
 use crate::store;
 
 struct NewEntry {
@@ -16,13 +14,13 @@ struct NewEntry {
     definition: Definition,
 }
 
-impl FromObject for NewEntry {
-    // As the first dictionary did.
-    const IGNORES_OTHERS: bool = true;
+impl FromFields for NewEntry {
+    // FastAPI, the predecessor, ignored them.
+    const ALLOW_UNKNOWN_FIELDS: bool = true;
 
-    fn from_object(object: &mut Object) -> Option<NewEntry> {
-        let word = object.text("word", Word::new);
-        let definition = object.text("definition", Definition::new);
+    fn from_fields(fields: &mut Fields) -> Option<NewEntry> {
+        let word = fields.parse("word", Word::new);
+        let definition = fields.parse("definition", Definition::new);
         Some(NewEntry { word: word?, definition: definition? })
     }
 }
@@ -39,37 +37,34 @@ struct Deleted<'a> {
     message: String,
 }
 
-/// Adds an entry for a word that has none.
-pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let NewEntry { word, definition } = request.json()?;
     if !store::add(db, &word, &definition)? {
-        return Err(Error::Taken(word));
+        let detail = format!("Entry for '{}' already exists", word.as_str());
+        return Err(Problem::bad_request(detail));
     }
     Ok(Reply::created(&Entry { word: word.as_str(), definition: definition.as_str() }))
 }
 
-/// The entry for exactly this word.
-pub fn look(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn look(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let word = existing_word(request)?;
-    match store::find(db, &word)? {
-        Some(found) => Ok(Reply::ok(&Entry { word: &found.word, definition: &found.definition })),
-        None => Err(Error::missing(word)),
+    match store::definition(db, &word)? {
+        Some(definition) => Ok(Reply::ok(&Entry { word: word.as_str(), definition: &definition })),
+        None => Err(not_found(request)),
     }
 }
 
-/// Entries in the order in which they were added.
-pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+/// In the order in which the entries were added.
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
     let skip = query.number("skip", 0, 0..=i64::MAX)?;
-    let limit = query.number("limit", 100, 1..=1000)?;
-    Ok(Reply::json_text(StatusCode::OK, store::added(db, skip, limit)?))
+    Ok(Reply::json_text(store::list(db, skip, query.limit(100)?)?))
 }
 
-/// Removes the entry for exactly this word.
-pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let word = existing_word(request)?;
-    if !store::remove(db, &word)? {
-        return Err(Error::missing(word));
+    if !store::delete(db, &word)? {
+        return Err(not_found(request));
     }
     let message = format!("Entry for '{}' deleted successfully", word.as_str());
     Ok(Reply::ok(&Deleted { word: word.as_str(), message }))

@@ -1,61 +1,61 @@
-//! Version 2: a resource with a version of its own, and lists that do not drift.
+//! Version 2: entries with entity tags, and keyset pages.
 
-use json::{FromObject, Object};
+use json::{Fields, FromFields};
 use pg::Db;
-use web::{Cursor, Reply, Request};
+use web::{Problem, Reply, Request};
 
-use super::existing_word;
+use super::{existing_word, not_found};
 use crate::domain::{Definition, Word};
-use crate::error::Error;
-use crate::store::{self, Put, Removed};
+use crate::store::{self, Deletion, Put};
 
 struct NewDefinition {
     definition: Definition,
 }
 
-impl FromObject for NewDefinition {
-    fn from_object(object: &mut Object) -> Option<NewDefinition> {
-        Some(NewDefinition { definition: object.text("definition", Definition::new)? })
+impl FromFields for NewDefinition {
+    fn from_fields(fields: &mut Fields) -> Option<NewDefinition> {
+        Some(NewDefinition { definition: fields.parse("definition", Definition::new)? })
     }
 }
 
-/// The entry for exactly this word, unless the client has it already.
-pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let word = existing_word(request)?;
     match store::find(db, &word)? {
-        Some(entry) => Ok(Reply::ok(&entry).conditional(request, &entry.etag)?),
-        None => Err(Error::missing(word)),
+        Some(entry) => Reply::ok(&entry).conditional(request, &entry.etag()),
+        None => Err(not_found(request)),
     }
 }
 
-/// Creates the entry, or replaces the one that the client has read.
-pub fn put(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let word = Word::new(request.param("word")).map_err(Error::NoWord)?;
+pub fn put(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let word = Word::new(request.param("word").to_owned())
+        .map_err(|error| Problem::invalid_field("word", error))?;
     let preconditions = request.preconditions()?;
     let NewDefinition { definition } = request.json()?;
     match store::put(db, &word, &definition, &preconditions)? {
-        Put::Created(entry) => Ok(Reply::created(&entry).tagged(&entry.etag)),
-        Put::Replaced(entry) => Ok(Reply::ok(&entry).tagged(&entry.etag)),
-        Put::Refused => Err(Error::Precondition(word)),
+        Put::Created(entry) => Ok(Reply::created(&entry).with_etag(&entry.etag())),
+        Put::Replaced(entry) => Ok(Reply::ok(&entry).with_etag(&entry.etag())),
+        Put::PreconditionFailed => Err(precondition_failed(&word)),
     }
 }
 
-/// Removes the entry for exactly this word.
-pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let word = existing_word(request)?;
-    match store::remove_if(db, &word, &request.preconditions()?)? {
-        Removed::Gone => Ok(Reply::no_content()),
-        Removed::Missing => Err(Error::missing(word)),
-        Removed::Refused => Err(Error::Precondition(word)),
+    match store::delete_if(db, &word, &request.preconditions()?)? {
+        Deletion::Deleted => Ok(Reply::no_content()),
+        Deletion::NotFound => Err(not_found(request)),
+        Deletion::PreconditionFailed => Err(precondition_failed(&word)),
     }
 }
 
-/// Entries by word, a page at a time.
-pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+fn precondition_failed(word: &Word) -> Problem {
+    let detail = format!("Entry for '{}' does not match the precondition", word.as_str());
+    Problem::precondition_failed(detail)
+}
+
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
-    let limit = query.number("limit", 50, 1..=1000)?;
-    let after = query.cursor()?;
     let prefix = query.text("prefix").unwrap_or_default();
-    let page = store::page(db, prefix, after.as_ref().map(|Cursor(word)| word.as_str()), limit)?;
-    Ok(Reply::page(request, &page.items, page.last.map(Cursor)))
+    let after: Option<String> = query.after()?;
+    let page = store::page(db, prefix, after.as_deref(), query.limit(50)?)?;
+    Ok(Reply::page(request, &page.items, page.last))
 }

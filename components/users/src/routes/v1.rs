@@ -1,32 +1,27 @@
-//! Version 1, as the first service of users had it: to look at.
+//! Version 1, compatible with the predecessor.
 
-use http::StatusCode;
 use pg::Db;
 use serde::Serialize;
-use web::{Reply, Request};
+use web::{Problem, Reply, Request};
 
-use super::id;
-use crate::error::Error;
+use super::{id, not_found};
 use crate::store;
 
 #[derive(Serialize)]
-struct User<'a> {
+struct User {
     user_id: i64,
-    username: &'a str,
-    email: &'a str,
+    username: String,
+    email: String,
 }
 
-/// The user with this id.
-pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let store::User { id, username, email, .. } =
-        store::find(db, id(request, "user_id")?)?.ok_or(Error::Unknown)?;
-    Ok(Reply::ok(&User { user_id: id, username: &username, email: &email }))
+pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let user = store::find(db, id(request, "user_id")?)?.ok_or_else(not_found)?;
+    let store::User { id, username, email, .. } = user;
+    Ok(Reply::ok(&User { user_id: id, username, email }))
 }
 
-/// Users in the order of their ids.
-pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
     let skip = query.number("skip", 0, 0..=i64::MAX)?;
-    let limit = query.number("limit", 100, 1..=1000)?;
-    Ok(Reply::json_text(StatusCode::OK, store::list(db, skip, limit)?))
+    Ok(Reply::json_text(store::list(db, skip, query.limit(100)?)?))
 }

@@ -1,12 +1,11 @@
-//! Version 2: users that come, change and go, and lists that do not drift.
+//! Version 2: users with entity tags, and keyset pages.
 
-use json::{FromObject, Object};
+use json::{Fields, FromFields};
 use pg::Db;
-use web::{Cursor, Reply, Request};
+use web::{Problem, Reply, Request};
 
-use super::id;
+use super::{id, not_found};
 use crate::domain::{Email, Username};
-use crate::error::Error;
 use crate::store::{self, Change};
 
 struct NewUser {
@@ -14,55 +13,53 @@ struct NewUser {
     email: Email,
 }
 
-impl FromObject for NewUser {
-    fn from_object(object: &mut Object) -> Option<NewUser> {
-        let username = object.text("username", Username::new);
-        let email = object.text("email", Email::new);
+impl FromFields for NewUser {
+    fn from_fields(fields: &mut Fields) -> Option<NewUser> {
+        let username = fields.parse("username", Username::new);
+        let email = fields.parse("email", Email::new);
         Some(NewUser { username: username?, email: email? })
     }
 }
 
-/// Adds a user, whose id is new.
-pub fn add(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let NewUser { username, email } = request.json()?;
     let user = store::add(db, &username, &email)?;
     let location = format!("/api/v2/users/{}", user.id);
-    Ok(Reply::created(&user).tagged(&user.etag).header("location", location))
+    Ok(Reply::created(&user).with_etag(&user.etag()).header("location", location))
 }
 
-/// The user with this id, unless the client has them already.
-pub fn find(request: &Request, db: &Db) -> Result<Reply, Error> {
-    let user = store::find(db, id(request, "id")?)?.ok_or(Error::Unknown)?;
-    Ok(Reply::ok(&user).conditional(request, &user.etag)?)
+pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let user = store::find(db, id(request, "id")?)?.ok_or_else(not_found)?;
+    Reply::ok(&user).conditional(request, &user.etag())
 }
 
-/// Replaces the name and the address of the user that the client has read.
-pub fn replace(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn replace(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = id(request, "id")?;
     let preconditions = request.preconditions()?;
     let NewUser { username, email } = request.json()?;
-    match store::replace(db, id, &username, &email, &preconditions)? {
-        Change::Made(user) => Ok(Reply::ok(&user).tagged(&user.etag)),
-        Change::Missing => Err(Error::Unknown),
-        Change::Refused => Err(Error::Precondition(id)),
-    }
+    let user = made(store::replace(db, id, &username, &email, &preconditions)?, id)?;
+    Ok(Reply::ok(&user).with_etag(&user.etag()))
 }
 
-/// Removes the user with this id.
-pub fn remove(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = id(request, "id")?;
-    match store::remove(db, id, &request.preconditions()?)? {
-        Change::Made(_) => Ok(Reply::no_content()),
-        Change::Missing => Err(Error::Unknown),
-        Change::Refused => Err(Error::Precondition(id)),
+    made(store::delete(db, id, &request.preconditions()?)?, id)?;
+    Ok(Reply::no_content())
+}
+
+fn made<T>(change: Change<T>, id: i64) -> Result<T, Problem> {
+    match change {
+        Change::Made(result) => Ok(result),
+        Change::NotFound => Err(not_found()),
+        Change::PreconditionFailed => {
+            let detail = format!("User {id} does not match the precondition");
+            Err(Problem::precondition_failed(detail))
+        }
     }
 }
 
-/// Users in the order of their ids, a page at a time.
-pub fn list(request: &Request, db: &Db) -> Result<Reply, Error> {
+pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
-    let limit = query.number("limit", 50, 1..=1000)?;
-    let after = query.cursor()?.map(|cursor| cursor.number()).transpose()?;
-    let page = store::page(db, after, limit)?;
-    Ok(Reply::page(request, &page.items, page.last.map(|id| Cursor(id.to_string()))))
+    let page = store::page(db, query.after()?, query.limit(50)?)?;
+    Ok(Reply::page(request, &page.items, page.last))
 }

@@ -1,19 +1,18 @@
 //! The word made of the n-th character of the n-th word.
 
-/// The word so far. Characters are Unicode scalar values, counted from 0.
+/// The word so far. A character is a Unicode scalar value; indices start at 0.
 #[derive(Debug, Default)]
 pub struct NthChar {
     result: String,
-    place: usize,
+    index: usize,
 }
 
 impl NthChar {
-    /// Takes the next word; whether the result can go on after it. It cannot once a word is too
-    /// short.
+    /// Adds the next word. Returns `false` when the word is too short, which ends the result.
     pub fn push(&mut self, word: &str) -> bool {
-        let character = word.chars().nth(self.place);
+        let character = word.chars().nth(self.index);
         self.result.extend(character);
-        self.place += 1;
+        self.index += 1;
         character.is_some()
     }
 
@@ -23,8 +22,8 @@ impl NthChar {
     }
 }
 
-/// The word made of the n-th character of the n-th of these words, up to the first that is too
-/// short. The time it takes grows with their length alone.
+/// The word made of the n-th character of the n-th of these words. It ends at the first word that is too
+/// short. Takes time linear in the length of the words.
 pub fn nth_char<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let mut result = NthChar::default();
     for word in words {
@@ -42,25 +41,25 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_answers_as_the_first_one_did() {
+    fn result_equals_that_of_the_predecessor() {
         assert_eq!(nth_char(["yoda", "best", "has"]), "yes");
         assert_eq!(nth_char([]), "");
     }
 
     #[test]
-    fn it_ends_at_the_first_word_that_is_too_short() {
+    fn result_ends_at_the_first_word_that_is_too_short() {
         assert_eq!(nth_char(["ab", "c", "def"]), "a");
         assert_eq!(nth_char(["", "abc"]), "");
     }
 
     #[test]
-    fn characters_count_not_bytes() {
+    fn index_counts_characters_not_bytes() {
         assert_eq!(nth_char(["жук", "🦀🐝", "naïve"]), "ж🐝ï");
     }
 
     proptest! {
         #[test]
-        fn every_character_is_where_it_was(words in prop::collection::vec(".{0,8}", 0..12)) {
+        fn result_has_every_character_up_to_the_first_short_word(words in prop::collection::vec(".{0,8}", 0..12)) {
             let result = nth_char(words.iter().map(String::as_str));
             let found: Vec<char> = result.chars().collect();
             for (place, character) in found.iter().enumerate() {

@@ -1,0 +1,158 @@
+//! Orders and price lists, as several components read them from requests and from the database.
+
+use std::borrow::Cow;
+
+use json::{Fields, FromFields, Number};
+use pg::{Db, text};
+use rules::{Amount, AmountError, Bill, PriceListName, Prices, TextError};
+use web::Problem;
+
+/// The maximum number of prices in a list, and of items in an order.
+const MAX_LENGTH: usize = 10_000;
+
+/// An order: the body of requests for a total or a receipt.
+pub struct Order {
+    /// Where the prices come from.
+    pub source: PriceSource,
+    /// The items, repeated as often as they are bought.
+    pub items: Vec<String>,
+    /// 0.09 is 9 %.
+    pub tax_rate: Amount,
+}
+
+/// The source of an order's prices.
+pub enum PriceSource {
+    /// The order itself.
+    Costs(Prices),
+    /// A stored price list.
+    PriceList(PriceListName),
+}
+
+/// The body of a price list.
+pub struct Costs(pub Prices);
+
+impl FromFields for Order {
+    // FastAPI, the predecessor of version 1, ignored them.
+    const ALLOW_UNKNOWN_FIELDS: bool = true;
+
+    fn from_fields(fields: &mut Fields) -> Option<Order> {
+        let items = fields.list("items", MAX_LENGTH, item);
+        let tax_rate = fields.parse("tax", amount);
+        let source = match fields.has("price_list") {
+            true if fields.has("costs") => {
+                fields.error(&["price_list"], "cannot be given together with costs");
+                None
+            }
+            true => fields.parse("price_list", PriceListName::new).map(PriceSource::PriceList),
+            false => Costs::from_fields(fields).map(|Costs(prices)| PriceSource::Costs(prices)),
+        };
+        Some(Order { source: source?, items: items?, tax_rate: tax_rate? })
+    }
+}
+
+impl FromFields for Costs {
+    const ALLOW_UNKNOWN_FIELDS: bool = true;
+
+    fn from_fields(fields: &mut Fields) -> Option<Costs> {
+        let prices = fields.map("costs", MAX_LENGTH, amount)?;
+        if prices.iter().any(|(item, _)| item.contains('\0')) {
+            fields.error(&["costs"], "must not contain the character NUL in a name");
+            return None;
+        }
+        let duplicate = |item: String| fields.error(&["costs", &item], "is given twice");
+        Prices::new(prices).map_err(duplicate).map(Costs).ok()
+    }
+}
+
+/// The rule for an amount of money or a rate.
+pub fn amount(Number(digits): Number) -> Result<Amount, AmountError> {
+    Amount::parse(digits)
+}
+
+/// The rule for the name of an item. Its length is not limited: it is looked up, and at most printed on
+/// a receipt.
+fn item(name: String) -> Result<String, TextError> {
+    if name.contains('\0') { Err(TextError::Nul) } else { Ok(name) }
+}
+
+impl Order {
+    /// The prices, from the order itself or from the database.
+    pub fn prices(&self, db: &Db) -> Result<Cow<'_, Prices>, Problem> {
+        match &self.source {
+            PriceSource::Costs(prices) => Ok(Cow::Borrowed(prices)),
+            PriceSource::PriceList(name) => stored_prices(db, name).map(Cow::Owned),
+        }
+    }
+
+    /// The bill at these prices.
+    pub fn bill<'p>(&self, prices: &'p Prices) -> Bill<'p> {
+        let mut bill = Bill::new(prices);
+        for item in &self.items {
+            bill.add(item);
+        }
+        bill
+    }
+
+    /// The items without a price, in their order.
+    pub fn ignored(&self, prices: &Prices) -> Vec<&str> {
+        self.items.iter().map(String::as_str).filter(|item| !prices.contains(item)).collect()
+    }
+}
+
+/// The prices of a stored list; 422 when it does not exist.
+pub fn stored_prices(db: &Db, name: &PriceListName) -> Result<Prices, Problem> {
+    const SQL: &str = "SELECT name, ARRAY(SELECT json_object_keys(costs)), \
+                              ARRAY(SELECT value FROM json_each_text(costs)) \
+         FROM (VALUES (1)) AS one LEFT JOIN katas.price_list ON name = $1";
+    let mut row = db.row(SQL, &[text(name.as_str())])?;
+    if row.take::<Option<String>>(0)?.is_none() {
+        return Err(Problem::invalid_field("price_list", "does not exist"));
+    }
+    let (items, amounts): (Vec<String>, Vec<String>) = (row.take(1)?, row.take(2)?);
+    let amounts: Result<Vec<_>, _> = amounts.iter().map(|digits| Amount::parse(digits)).collect();
+    let prices = items.into_iter().zip(amounts.map_err(Problem::internal)?).collect();
+    Prices::new(prices).map_err(|item| Problem::internal(format_args!("{item} has two prices")))
+}
+
+/// 422: a sum of the order has too many digits.
+pub fn too_many_digits(error: AmountError) -> Problem {
+    Problem::invalid_body(format_args!("has a sum that {error}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn order(text: &str) -> Order {
+        json::from_slice(text.as_bytes()).unwrap_or_else(|error| panic!("{text}: {error:?}"))
+    }
+
+    fn errors(text: &str) -> Vec<(String, String)> {
+        match json::from_slice::<Order>(text.as_bytes()) {
+            Err(json::Error::Invalid(errors)) => {
+                errors.into_iter().map(|error| (error.pointer, error.detail)).collect()
+            }
+            _ => panic!("{text} is an order"),
+        }
+    }
+
+    #[test]
+    fn prices_have_exactly_one_source() {
+        let one = |pointer: &str, detail: &str| vec![(pointer.to_owned(), detail.to_owned())];
+        let both = r#"{"items":[],"tax":0,"costs":{},"price_list":"shop"}"#;
+        assert_eq!(errors(both), one("/price_list", "cannot be given together with costs"));
+        assert_eq!(errors(r#"{"items":[],"tax":0}"#), one("/costs", "is required"));
+        let negative = r#"{"items":[],"tax":0,"costs":{"socks":-1}}"#;
+        assert_eq!(errors(negative), one("/costs/socks", "must not be negative"));
+        let twice = r#"{"items":[],"tax":0,"costs":{"socks":1,"socks":1}}"#;
+        assert_eq!(errors(twice), one("/costs/socks", "is given twice"));
+    }
+
+    #[test]
+    fn item_without_price_is_ignored_every_time() {
+        let order = order(r#"{"costs":{"b":1},"items":["x","b","x"],"tax":0}"#);
+        let PriceSource::Costs(prices) = &order.source else { panic!("it has costs") };
+        assert_eq!(order.ignored(prices), ["x", "x"]);
+        assert_eq!(order.bill(prices).lines().count(), 1);
+    }
+}

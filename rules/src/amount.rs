@@ -1,0 +1,240 @@
+//! Exact decimal numbers for prices, tax rates and their sums.
+
+use std::fmt;
+
+use rust_decimal::{Decimal, RoundingStrategy};
+use serde::ser::Error as _;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
+
+/// A decimal number that is not negative, with up to 28 digits.
+///
+/// An operation whose exact result needs more digits is an error: only [`Amount::rounded`] rounds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Amount(Decimal);
+
+/// The reason why a number is not an [`Amount`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum AmountError {
+    /// It is less than zero.
+    Negative,
+    /// It has more than 28 digits.
+    TooManyDigits,
+}
+
+impl fmt::Display for AmountError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            AmountError::Negative => "must not be negative",
+            AmountError::TooManyDigits => "needs more than 28 digits",
+        })
+    }
+}
+
+impl Amount {
+    /// 0.
+    pub const ZERO: Amount = Amount(Decimal::ZERO);
+    /// 1.
+    pub const ONE: Amount = Amount(Decimal::ONE);
+
+    /// Parses a number in JSON syntax: `12`, `0.50`, `1.5e3`.
+    pub fn parse(digits: &str) -> Result<Amount, AmountError> {
+        let (number, exponent) = match digits.split_once(['e', 'E']) {
+            Some((number, exponent)) => {
+                (number, exponent.parse().or(Err(AmountError::TooManyDigits))?)
+            }
+            None => (digits, 0),
+        };
+        let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+        let all = whole.trim_start_matches('-').to_owned() + fraction;
+        // Leading and trailing zeros only shift the decimal point.
+        let significant = all.trim_end_matches('0');
+        if significant.trim_start_matches('0').is_empty() {
+            return Ok(Amount::ZERO);
+        }
+        if whole.starts_with('-') {
+            return Err(AmountError::Negative);
+        }
+        let scale = significant.len() as i64 - whole.len() as i64;
+        let amount = significant.parse().ok().and_then(|it| scaled(it, scale - exponent));
+        amount.map(Amount).ok_or(AmountError::TooManyDigits)
+    }
+
+    /// The sum.
+    pub fn checked_add(self, other: Amount) -> Result<Amount, AmountError> {
+        // rust_decimal rounds a sum that has too many digits to a smaller scale.
+        let places = self.0.scale().max(other.0.scale());
+        let sum = self.0.checked_add(other.0).filter(|sum| sum.scale() == places);
+        sum.map(Amount).ok_or(AmountError::TooManyDigits)
+    }
+
+    /// The product.
+    pub fn checked_mul(self, other: Amount) -> Result<Amount, AmountError> {
+        if self == Amount::ZERO || other == Amount::ZERO {
+            return Ok(Amount::ZERO);
+        }
+        let places = self.0.scale() + other.0.scale();
+        let product = self.0.checked_mul(other.0).filter(|product| product.scale() == places);
+        product.map(Amount).ok_or(AmountError::TooManyDigits)
+    }
+
+    /// The difference, zero when `other` is greater.
+    pub fn saturating_sub(self, other: Amount) -> Amount {
+        // The difference of two amounts never overflows.
+        Amount(self.0.saturating_sub(other.0).max(Decimal::ZERO))
+    }
+
+    /// Rounds to two decimal places, halves away from zero.
+    pub fn rounded(self) -> Amount {
+        Amount(self.0.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero))
+    }
+
+    /// The digits without trailing zeros, a JSON number: `70.85`, `65`, `70.5`.
+    pub fn shortest(self) -> String {
+        self.text(0)
+    }
+
+    /// The digits with at least two decimal places: `65.00`, `0.125`.
+    pub fn money(self) -> String {
+        self.text(2)
+    }
+
+    /// The digits with at least `min_places` decimal places, without further trailing zeros.
+    /// `Decimal::normalize` would divide by ten until a digit remains, most of the work for a long
+    /// receipt.
+    fn text(self, min_places: usize) -> String {
+        let text = self.0.to_string();
+        let Some((whole, fraction)) = text.split_once('.') else {
+            return if min_places == 0 { text } else { format!("{text}.{:0<min_places$}", "") };
+        };
+        let fraction = fraction.trim_end_matches('0');
+        match fraction.len().max(min_places) {
+            0 => whole.to_owned(),
+            places => format!("{whole}.{fraction:0<places$}"),
+        }
+    }
+}
+
+/// A JSON number with all digits. The serializer must be one of `serde_json`.
+impl Serialize for Amount {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        RawValue::from_string(self.shortest()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl From<u64> for Amount {
+    fn from(count: u64) -> Amount {
+        Amount(count.into())
+    }
+}
+
+/// `digits` divided by 10 to the power of `scale`, which may be negative.
+fn scaled(digits: i128, scale: i64) -> Option<Decimal> {
+    let places = u32::try_from(scale.max(0)).ok()?;
+    let zeros = u32::try_from(scale.min(0).unsigned_abs()).ok()?;
+    let digits = digits.checked_mul(10_i128.checked_pow(zeros)?)?;
+    Decimal::try_from_i128_with_scale(digits, places).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::str::FromStr;
+
+    use bigdecimal::{BigDecimal, RoundingMode};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn amount(digits: &str) -> Amount {
+        Amount::parse(digits).unwrap_or_else(|error| panic!("{digits} {error}"))
+    }
+
+    #[test]
+    fn every_json_number_syntax_is_parsed() {
+        for (digits, expected) in [
+            ("0", "0"),
+            ("-0", "0"),
+            ("-0.0e7", "0"),
+            ("0e-400", "0"),
+            ("5", "5"),
+            ("100", "100"),
+            ("5.50", "5.5"),
+            ("5.0000000000000000000000000000000000000000", "5"),
+            ("1.5e3", "1500"),
+            ("15E-1", "1.5"),
+            ("1e+2", "100"),
+            ("100e-2", "1"),
+            ("0.30000000000000004", "0.30000000000000004"),
+            ("1e27", "1000000000000000000000000000"),
+            ("1e-28", "0.0000000000000000000000000001"),
+        ] {
+            assert_eq!(amount(digits).shortest(), expected, "{digits}");
+        }
+    }
+
+    #[test]
+    fn negative_and_too_long_numbers_are_errors() {
+        for digits in ["-1", "-0.001", "-1e5"] {
+            assert_eq!(Amount::parse(digits), Err(AmountError::Negative), "{digits}");
+        }
+        for digits in
+            ["1e29", "1e400", "1e-29", "1e-400", "1e99999999999", "0.12345678901234567890123456789"]
+        {
+            assert_eq!(Amount::parse(digits), Err(AmountError::TooManyDigits), "{digits}");
+        }
+        assert_eq!(amount("1e27").checked_add(amount("1e-28")), Err(AmountError::TooManyDigits));
+        assert_eq!(amount("1e15").checked_mul(amount("1e15")), Err(AmountError::TooManyDigits));
+        assert_eq!(amount("1e-15").checked_mul(amount("1e-15")), Err(AmountError::TooManyDigits));
+    }
+
+    #[test]
+    fn halves_are_rounded_away_from_zero() {
+        for (digits, expected) in [
+            ("0.005", "0.01"),
+            ("0.0049", "0.00"),
+            ("1.005", "1.01"),
+            ("2.675", "2.68"),
+            ("7", "7.00"),
+        ] {
+            assert_eq!(amount(digits).rounded().money(), expected, "{digits}");
+        }
+        assert_eq!(amount("0.125").money(), "0.125");
+    }
+
+    proptest! {
+        /// Compared with arbitrary precision.
+        #[test]
+        fn sums_and_products_are_exact_or_errors(
+            a in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,14})?(e-?[0-9])?",
+            b in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,14})?(e-?[0-9])?",
+        ) {
+            let big = |digits: &str| BigDecimal::from_str(digits).expect("a number");
+            if let (Ok(x), Ok(y)) = (Amount::parse(&a), Amount::parse(&b)) {
+                prop_assert_eq!(big(&x.shortest()), big(&a));
+                if let Ok(sum) = x.checked_add(y) {
+                    prop_assert_eq!(big(&sum.shortest()), big(&a) + big(&b));
+                    let rounded = (big(&a) + big(&b)).with_scale_round(2, RoundingMode::HalfUp);
+                    prop_assert_eq!(big(&sum.rounded().shortest()), rounded);
+                }
+                if let Ok(product) = x.checked_mul(y) {
+                    prop_assert_eq!(big(&product.shortest()), big(&a) * big(&b));
+                }
+            }
+        }
+
+        /// Realistic prices never overflow.
+        #[test]
+        fn realistic_totals_never_overflow(
+            prices in prop::collection::vec(0_u64..=999_999_999_999, 1..50),
+            rate in 0_u32..=10_000,
+        ) {
+            let mut sum = Amount::ZERO;
+            for cents in &prices {
+                sum = sum.checked_add(amount(&format!("{cents}e-2"))).expect("has room");
+            }
+            let factor = Amount::ONE.checked_add(amount(&format!("{rate}e-4"))).expect("has room");
+            let total = sum.checked_mul(factor).expect("has room").rounded();
+            prop_assert_eq!(amount(&total.money()), total);
+        }
+    }
+}
