@@ -11,7 +11,6 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use katas_host::local::process::Child;
 use katas_host::local::spin::{self, Spin};
-use katas_host::manifest::Manifest;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
@@ -214,10 +213,8 @@ async fn start_spin(
 ) -> anyhow::Result<Spin> {
     let state = folder().join(file_name(System::Spin, application));
     std::fs::create_dir_all(&state)?;
-    let manifest = application.manifest();
-    let variables = stage.variables(&Manifest::read(&manifest)?);
     let log = Arc::new(|_: &str| ());
-    Spin::start(&manifest, &state, address, &variables, &[], log).await
+    Spin::start(&application.manifest(), &state, address, &stage.variables(), &[], log).await
 }
 
 enum Process {
