@@ -79,7 +79,7 @@ mod tests {
         let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
         let (our_base, peer_base) = (base(&ours), base(&peer));
-        let variables = stage.variables(&stage.manifest);
+        let variables = stage.variables();
         let app = Arc::new(App::load(&root().join("spin.toml")).unwrap());
         let config = Config { variables, log: Arc::new(|_| ()) };
         let server = Server::start(app, ours, config).unwrap();

@@ -8,12 +8,13 @@ use clap::Args;
 use indicatif::{ProgressBar, ProgressStyle};
 use tokio::task::JoinHandle;
 
+use crate::application::Application;
 use crate::load::{self, Load, Outcome};
 use crate::paths::folder;
 use crate::requests::{Prepared, Requests};
 use crate::results::{Metric, Recorder};
 use crate::stage::Stage;
-use crate::systems::{Application, Running, System};
+use crate::systems::{Running, System};
 use crate::{answers, programs, usage};
 
 /// How words and users there are.

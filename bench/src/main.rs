@@ -1,6 +1,7 @@
 //! `bench`: measures the services side by side with what else could have been built.
 
 mod answers;
+mod application;
 mod bench;
 mod load;
 mod machine;

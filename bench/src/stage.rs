@@ -6,11 +6,12 @@ use std::fs;
 use anyhow::Context;
 use katas_host::local::build;
 use katas_host::local::postgres::{self, Postgres, Source};
-use katas_host::manifest::{Manifest, Variable};
+use katas_host::manifest::Manifest;
 use migrate::{Database, Password, Project, SeedOptions, UpOptions};
 use tokio_postgres::{Client, NoTls};
 
-use crate::paths::{folder, root};
+use crate::application::Application;
+use crate::paths::folder;
 
 /// The role that the systems log in as.
 const ROLE: &str = "katas_app";
@@ -37,9 +38,9 @@ pub struct Stage {
 impl Stage {
     /// Builds the components, and starts an empty server with `rows` words and as many users.
     pub async fn prepare(rows: u64) -> anyhow::Result<Stage> {
-        let manifest = Manifest::read(&root().join("spin.toml"))?;
+        let manifest = Manifest::read(&Application::Product.manifest())?;
         build::components(&manifest, &|_, _| ()).await?;
-        let floor = Manifest::read(&root().join("bench/floor/spin.toml"))?;
+        let floor = Manifest::read(&Application::Floor.manifest())?;
         build::components(&floor, &|_, _| ()).await?;
         let folder = folder().join("postgres");
         fs::create_dir_all(&folder)?;
@@ -104,17 +105,12 @@ impl Stage {
         format!("127.0.0.1:{}", self.postgres.port())
     }
 
-    /// The value of every variable of a manifest, defaults included: opening a connection on Spin
-    /// resolves all of them, and one that its static provider lacks costs 22 µs more, because the
-    /// environment is asked next.
-    pub fn variables(&self, manifest: &Manifest) -> BTreeMap<String, String> {
-        let default = |(name, variable): (&String, &Variable)| {
-            Some((name.clone(), variable.default.clone()?))
-        };
-        let mut variables: BTreeMap<_, _> = manifest.variables.iter().filter_map(default).collect();
-        variables.insert("database_url".to_owned(), self.url());
-        variables.insert("database_host".to_owned(), self.host());
-        variables
+    /// The variables of the applications that have no usable default.
+    pub fn variables(&self) -> BTreeMap<String, String> {
+        BTreeMap::from([
+            ("database_url".to_owned(), self.url()),
+            ("database_host".to_owned(), self.host()),
+        ])
     }
 
     /// A connection as the server's administrator, until it is dropped.

@@ -11,10 +11,10 @@ use anyhow::{Context, bail, ensure};
 use clap::ValueEnum;
 use katas_host::local::process::Child;
 use katas_host::local::spin::{self, Spin};
-use katas_host::manifest::Manifest;
 use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
+use crate::application::Application;
 use crate::paths::{folder, root};
 use crate::programs;
 use crate::stage::Stage;
@@ -48,33 +48,6 @@ pub enum System {
     /// Pools of connections as Spin's, with nothing around them
     #[value(skip)]
     Pools,
-}
-
-/// The application that a system serves.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Application {
-    /// The product, or a peer's version of it.
-    Product,
-    /// `bench/floor`: what an engine charges any component.
-    Floor,
-}
-
-impl Application {
-    /// The manifest of its components.
-    pub fn manifest(self) -> PathBuf {
-        root().join(match self {
-            Application::Product => "spin.toml",
-            Application::Floor => "bench/floor/spin.toml",
-        })
-    }
-
-    /// A path that answers as soon as the application serves.
-    fn probe(self) -> &'static str {
-        match self {
-            Application::Product => "/health",
-            Application::Floor => "/hello",
-        }
-    }
 }
 
 impl System {
@@ -240,10 +213,8 @@ async fn start_spin(
 ) -> anyhow::Result<Spin> {
     let state = folder().join(file_name(System::Spin, application));
     std::fs::create_dir_all(&state)?;
-    let manifest = application.manifest();
-    let variables = stage.variables(&Manifest::read(&manifest)?);
     let log = Arc::new(|_: &str| ());
-    Spin::start(&manifest, &state, address, &variables, &[], log).await
+    Spin::start(&application.manifest(), &state, address, &stage.variables(), &[], log).await
 }
 
 enum Process {

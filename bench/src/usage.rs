@@ -1,5 +1,7 @@
 //! How much memory and processor time a process and all below it have taken.
 
+use std::fs;
+use std::path::Path;
 use std::time::Duration;
 
 use sysinfo::{Pid, ProcessRefreshKind, ProcessesToUpdate, RefreshKind, System};
@@ -33,9 +35,23 @@ pub fn of(process: i32) -> anyhow::Result<Usage> {
     let mut usage = Usage { memory: 0, cpu: Duration::ZERO };
     for process in processes.filter(|it| belongs(it.pid())) {
         usage.memory += process.memory();
-        usage.cpu += Duration::from_millis(process.accumulated_cpu_time());
+        usage.cpu += exact_cpu(process.pid())
+            .unwrap_or_else(|| Duration::from_millis(process.accumulated_cpu_time()));
     }
     Ok(usage)
+}
+
+/// The CPU time of a process with a single thread, on Linux.
+///
+/// `accumulated_cpu_time` counts ticks of 10 ms there. A measurement of two seconds takes about one
+/// tick of each of PostgreSQL's 64 processes, so their sum would be wrong by some 7 %. `schedstat`
+/// has nanoseconds, but of one thread, and nothing of threads that have ended.
+fn exact_cpu(process: Pid) -> Option<Duration> {
+    let folder = Path::new("/proc").join(process.to_string());
+    let threads = fs::read_dir(folder.join("task")).ok()?.count();
+    let schedstat = fs::read_to_string(folder.join("schedstat")).ok()?;
+    let nanoseconds = schedstat.split_whitespace().next()?.parse().ok()?;
+    (threads == 1).then(|| Duration::from_nanos(nanoseconds))
 }
 
 #[cfg(test)]
@@ -50,5 +66,18 @@ mod tests {
         let after = of(own).unwrap();
         assert!(after.memory > before.memory + (32 << 20), "{}", held[1]);
         assert!(after.cpu >= before.cpu);
+    }
+
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn cpu_time_below_a_tick_is_counted() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let pid = i32::try_from(child.id()).unwrap();
+        std::thread::sleep(Duration::from_millis(100));
+        let cpu = of(pid).unwrap().cpu;
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Starting `sleep` takes less than a tick of 10 ms, and more than nothing.
+        assert!(!cpu.is_zero());
     }
 }

@@ -5,12 +5,13 @@ use std::time::{Duration, Instant};
 
 use katas_host::manifest::Example;
 
+use crate::application::Application;
 use crate::bench::Bench;
 use crate::load::Load;
 use crate::paths::folder;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
-use crate::systems::{Application, Running, System};
+use crate::systems::{Running, System};
 use crate::usage;
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {

@@ -88,7 +88,8 @@ fn find(path: &str) -> Option<&'static str> {
         loop {
             match (expected.next(), actual.next()) {
                 (None, None) => return true,
-                (Some(expected), Some(actual)) if expected.starts_with('{') && actual != "" => {}
+                (Some(expected), Some(actual))
+                    if expected.starts_with('{') && !actual.is_empty() => {}
                 (Some(expected), Some(actual)) if expected == actual => {}
                 _ => return false,
             }
