@@ -56,28 +56,39 @@ fn exact_cpu(process: Pid) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::process::CommandExt;
+    use std::process::Command;
+    use std::time::Instant;
+
+    use rustix::process::{Pid, Signal, kill_process_group};
+
     use super::*;
 
+    /// Runs a script until what its processes use satisfies `check`; `false` after ten seconds.
+    fn reaches(script: &str, check: impl Fn(Usage) -> bool) -> bool {
+        let mut shell = Command::new("sh");
+        let mut child = shell.args(["-c", script]).process_group(0).spawn().unwrap();
+        let (root, start) = (Pid::from_child(&child), Instant::now());
+        let mut reached = false;
+        while !reached && start.elapsed() < Duration::from_secs(10) {
+            reached = check(of(root.as_raw_nonzero().get()).unwrap());
+        }
+        kill_process_group(root, Signal::KILL).unwrap();
+        child.wait().unwrap();
+        reached
+    }
+
     #[test]
-    fn what_a_process_holds_is_counted() {
-        let own = i32::try_from(std::process::id()).unwrap();
-        let before = of(own).unwrap();
-        let held = vec![1_u8; 64 << 20];
-        let after = of(own).unwrap();
-        assert!(after.memory > before.memory + (32 << 20), "{}", held[1]);
-        assert!(after.cpu >= before.cpu);
+    fn memory_of_descendants_is_counted() {
+        // `tail` keeps what `sleep` does not read.
+        let script = "head -c 67108864 /dev/zero | tail -c 67108864 | sleep 60";
+        assert!(reaches(script, |usage| usage.memory > 32 << 20));
     }
 
     #[test]
     #[cfg(target_os = "linux")]
     fn cpu_time_below_a_tick_is_counted() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
-        let pid = i32::try_from(child.id()).unwrap();
-        std::thread::sleep(Duration::from_millis(100));
-        let cpu = of(pid).unwrap().cpu;
-        child.kill().unwrap();
-        child.wait().unwrap();
-        // Starting `sleep` takes less than a tick of 10 ms, and more than nothing.
-        assert!(!cpu.is_zero());
+        // Starting `sleep` takes less than a tick of 10 ms.
+        assert!(reaches("exec sleep 60", |usage| !usage.cpu.is_zero()));
     }
 }
