@@ -37,6 +37,7 @@ pub fn of(process: i32) -> anyhow::Result<Usage> {
         usage.memory += process.memory();
         usage.cpu += exact_cpu(process.pid())
             .unwrap_or_else(|| Duration::from_millis(process.accumulated_cpu_time()));
+        usage.cpu += cpu_of_ended_children(process.pid()).unwrap_or_default();
     }
     Ok(usage)
 }
@@ -54,10 +55,22 @@ fn exact_cpu(process: Pid) -> Option<Duration> {
     (threads == 1).then(|| Duration::from_nanos(nanoseconds))
 }
 
+/// The CPU time of the children of a process that have ended, on Linux: connections of PostgreSQL
+/// that were closed, for example.
+fn cpu_of_ended_children(process: Pid) -> Option<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // The second field is the program's name, which may have spaces; `cutime` and `cstime` are the
+    // 16th and 17th (proc_pid_stat(5)), in ticks of 10 ms.
+    let (_, fields) = stat.rsplit_once(')')?;
+    let ticks = fields.split_whitespace().skip(13).take(2).map(str::parse::<u64>);
+    Some(Duration::from_millis(10 * ticks.sum::<Result<u64, _>>().ok()?))
+}
+
 #[cfg(test)]
 mod tests {
+    use std::io::Read;
     use std::os::unix::process::CommandExt;
-    use std::process::Command;
+    use std::process::{Command, Stdio};
     use std::time::Instant;
 
     use rustix::process::{Pid, Signal, kill_process_group};
@@ -90,5 +103,19 @@ mod tests {
     fn cpu_time_below_a_tick_is_counted() {
         // Starting `sleep` takes less than a tick of 10 ms.
         assert!(reaches("exec sleep 60", |usage| !usage.cpu.is_zero()));
+    }
+    #[test]
+    #[cfg(target_os = "linux")]
+    fn cpu_time_of_ended_children_is_counted() {
+        let script = "sh -c 'i=0; while [ $i -lt 300000 ]; do i=$((i+1)); done'; echo; sleep 60";
+        let mut shell = Command::new("sh");
+        shell.args(["-c", script]).stdout(Stdio::piped()).process_group(0);
+        let mut child = shell.spawn().unwrap();
+        child.stdout.take().unwrap().read_exact(&mut [0]).unwrap();
+        let root = Pid::from_child(&child);
+        let cpu = of(root.as_raw_nonzero().get()).unwrap().cpu;
+        kill_process_group(root, Signal::KILL).unwrap();
+        child.wait().unwrap();
+        assert!(cpu > Duration::from_millis(30), "{cpu:?}");
     }
 }
