@@ -127,10 +127,11 @@ fn every_file_that_a_document_names_is_there() {
     }
 }
 
-/// Whether it begins with one of the project's folders, and stands for one path.
+/// Whether it begins with one of the project's folders and is a single path. `target` is not in git.
 fn is_path(code: &str) -> bool {
     let Some((folder, _)) = code.split_once('/') else { return false };
     !folder.is_empty()
+        && folder != "target"
         && fs::metadata(root().join(folder)).is_ok_and(|it| it.is_dir())
         && !code.contains(['<', '{', '*', ' '])
 }

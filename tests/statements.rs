@@ -60,10 +60,11 @@ fn with_literals(app: &App, sql: &str) -> String {
     let mut text = sql.to_owned();
     for (index, kind) in app.parameter_types(sql).iter().enumerate().rev() {
         let parameter = format!("${}", index + 1);
-        let is_number = sql.contains(&format!("{parameter}::text::numeric"));
+        let is_cast_to = |other: &str| sql.contains(&format!("{parameter}::text::{other}"));
         let value = match kind.as_str() {
-            "TEXT" if is_number => "0",
-            "TEXT" => "{}", // also valid as JSON
+            "TEXT" if is_cast_to("json") => "{}",
+            "TEXT" if is_cast_to("numeric") => "0",
+            "TEXT" => "name@example.com",
             "INT8" => "1",
             "TEXT[]" => "{x}",
             "UUID" => "00000000-0000-0000-0000-000000000000",

@@ -8,27 +8,37 @@ use serde_json::{Map, Value, json};
 
 use crate::support::{App, JSON};
 
-/// The most instructions between two calls of the host: those of the slowest body below took ten
-/// milliseconds of one core.
-const MOST: u64 = 60_000_000;
+/// The maximum number of instructions between two calls of the host, for 10 ms of one core: on Spin, an
+/// order of 10,000 items, which hashes most, has 62 million and takes 6.8 ms.
+const MAX: u64 = 90_000_000;
+
+/// The maximum for parsing JSON, whose instructions are faster: a mebibyte of escaped line feeds has 122
+/// million and takes 9.3 ms.
+const MAX_PARSING: u64 = 130_000_000;
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// Sends the request, and checks what it cost its component.
+/// Sends a request, and checks the work of its component.
 #[track_caller]
 fn costs_little(app: &App, component: &str, method: Method, path: &str, body: &str) -> u16 {
-    let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
-    let response = app.request(method.clone(), path, headers, body);
-    within(app, component, &format!("{method} {path}, {}", response.status));
-    response.status
+    costs(app, component, method, path, body, MAX)
 }
 
-/// Checks what the requests since the last check have cost their component.
+#[track_caller]
+fn costs(app: &App, component: &str, method: Method, path: &str, body: &str, max: u64) -> u16 {
+    let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
+    let response = app.request(method.clone(), path, headers, body);
+    let work = app.work(component).unwrap_or_default();
+    let status = response.status;
+    assert!(work < max, "{component}, {method} {path}, {status}: {work} instructions");
+    status
+}
+
+/// Checks the work of a component since the last check. Spin does not count it.
 #[track_caller]
 fn within(app: &App, component: &str, what: &str) {
-    // On the real Spin nothing counts.
     let work = app.work(component).unwrap_or_default();
-    assert!(work < MOST, "{component}, {what}: {work} instructions");
+    assert!(work < MAX, "{component}, {what}: {work} instructions");
 }
 
 /// JSON of a mebibyte: `before`, the element as often as it fits, `after`.
@@ -65,7 +75,7 @@ fn json_that_is_hard_to_read() {
             ("users", Method::POST, "/api/v2/users"),
             ("users", Method::PUT, "/api/v2/users/1"),
         ] {
-            costs_little(&app, component, method, path, &body);
+            costs(&app, component, method, path, &body, MAX_PARSING);
         }
     }
 }

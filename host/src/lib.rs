@@ -14,7 +14,7 @@
 //! - A guest that computes without end does not block other requests.
 //! - `hostaddr` in a connection string is rejected; Spin lets it bypass `allowed_outbound_hosts`.
 //! - The [`Log`] warns of what causes trouble under Spin: a second database connection in one
-//!   request, a transaction left open, a response head sent before its body.
+//!   request, a transaction left open, a query without rows, a response head sent before its body.
 //!
 //! - [`manifest`], [`App`], [`Server`]: `spin.toml`, compiled, answering requests
 //! - [`local`]: what `katas up` needs beside that: the build and the PostgreSQL

@@ -71,10 +71,16 @@ impl HostConnection for State {
         let connection = self.table.get_mut(&connection)?;
         connection.follow_transaction(&statement);
         let result = connection.query(&statement, &parameters).await;
-        if let Err(Error::QueryFailed(QueryError::Text(text))) = &result
-            && text.contains("type `timestamptz`")
-        {
-            self.warn("Spin cannot read timestamptz: select it as text");
+        match &result {
+            Err(Error::QueryFailed(QueryError::Text(text)))
+                if text.contains("type `timestamptz`") =>
+            {
+                self.warn("Spin cannot read timestamptz: select it as text");
+            }
+            Ok(set) if set.rows.is_empty() => {
+                self.warn("Spin 4.0 never returns from a query without rows");
+            }
+            _ => {}
         }
         Ok(result)
     }

@@ -103,15 +103,17 @@ impl Amount {
     /// `Decimal::normalize` would divide by ten until a digit remains, most of the work for a long
     /// receipt.
     fn text(self, min_places: usize) -> String {
-        let text = self.0.to_string();
-        let Some((whole, fraction)) = text.split_once('.') else {
-            return if min_places == 0 { text } else { format!("{text}.{:0<min_places$}", "") };
-        };
-        let fraction = fraction.trim_end_matches('0');
-        match fraction.len().max(min_places) {
-            0 => whole.to_owned(),
-            places => format!("{whole}.{fraction:0<places$}"),
+        let mut text = self.0.to_string();
+        if self.0.scale() == 0 {
+            text.push('.');
         }
+        let point = text.find('.').unwrap_or_default();
+        text.truncate(text.trim_end_matches('0').len());
+        while text.len() <= point + min_places {
+            text.push('0');
+        }
+        text.truncate(text.trim_end_matches('.').len());
+        text
     }
 }
 

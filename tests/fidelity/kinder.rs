@@ -33,6 +33,14 @@ fn what_hurts_under_spin_is_warned_of() {
 }
 
 #[test]
+fn query_without_rows_is_warned_of() {
+    // Spin 4.0 would never return from it.
+    if !is_spin() {
+        assert!(warning("/do/query", "SELECT WHERE false").contains("a query without rows"));
+    }
+}
+
+#[test]
 fn an_address_beside_the_host_is_refused() {
     // Under Spin, it leads around `allowed_outbound_hosts`.
     let app = App::probe();

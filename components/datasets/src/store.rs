@@ -138,7 +138,7 @@ pub fn finish(db: &Db, dataset: i64, rows: i64, bytes: i64) -> Result<Option<Dat
              WHERE number = $1 AND state = 'loading' RETURNING * \
          ) SELECT ",
         DATASET,
-        " FROM (VALUES (1)) AS one LEFT JOIN loaded ON true"
+        " FROM (SELECT) AS one LEFT JOIN loaded ON true"
     );
     Dataset::from_row(db.row(SQL, &[int8(dataset), int8(rows), int8(bytes)])?)
 }
@@ -175,7 +175,7 @@ pub fn find(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     const SQL: &str = concatcp!(
         "SELECT ",
         DATASET,
-        " FROM (VALUES (1)) AS one LEFT JOIN katas.dataset ON id = $1 AND state = 'loaded'"
+        " FROM (SELECT) AS one LEFT JOIN katas.dataset ON id = $1 AND state = 'loaded'"
     );
     let Some(id) = uuid(id) else { return Ok(None) };
     Dataset::from_row(db.row(SQL, &[id])?)
@@ -244,7 +244,7 @@ pub fn rows(
     const SQL: &str = concatcp!(
         ROWS,
         "(SELECT coalesce(json_agg(fields ORDER BY position), '[]')::text FROM page) \
-         FROM (VALUES (1)) AS one LEFT JOIN dataset ON true"
+         FROM (SELECT) AS one LEFT JOIN dataset ON true"
     );
     rows_from(db, SQL, id, after, limit)
 }
@@ -260,7 +260,7 @@ pub fn fields(
     const SQL: &str = concatcp!(
         ROWS,
         "ARRAY(SELECT unnest(fields) FROM (SELECT fields FROM page ORDER BY position) AS rows) \
-         FROM (VALUES (1)) AS one LEFT JOIN dataset ON true"
+         FROM (SELECT) AS one LEFT JOIN dataset ON true"
     );
     rows_from(db, SQL, id, after, limit)
 }

@@ -54,15 +54,14 @@ pub fn add(db: &Db, word: &Word, definition: &Definition) -> Result<bool, pg::Er
 
 /// The definition of exactly this word.
 pub fn definition(db: &Db, word: &Word) -> Result<Option<String>, pg::Error> {
-    const SQL: &str =
-        "SELECT definition FROM (VALUES (1)) AS one LEFT JOIN katas.entry ON word = $1";
+    const SQL: &str = "SELECT definition FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1";
     db.row(SQL, &[text(word.as_str())])?.take(0)
 }
 
 /// The entry for exactly this word.
 pub fn find(db: &Db, word: &Word) -> Result<Option<Entry>, pg::Error> {
     const SQL: &str =
-        concatcp!("SELECT ", ENTRY, " FROM (VALUES (1)) AS one LEFT JOIN katas.entry ON word = $1");
+        concatcp!("SELECT ", ENTRY, " FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1");
     Entry::from_row(word, db.row(SQL, &[text(word.as_str())])?)
 }
 
@@ -90,7 +89,7 @@ pub fn put(
              RETURNING * \
          ) SELECT ",
         ENTRY,
-        " FROM (VALUES (1)) AS one LEFT JOIN changed ON true"
+        " FROM (SELECT) AS one LEFT JOIN changed ON true"
     );
     const UPDATE: &str = concatcp!(
         "WITH changed AS ( \
@@ -101,7 +100,7 @@ pub fn put(
              RETURNING * \
          ) SELECT ",
         ENTRY,
-        " FROM (VALUES (1)) AS one LEFT JOIN changed ON true"
+        " FROM (SELECT) AS one LEFT JOIN changed ON true"
     );
     let mut parameters =
         vec![text(word.as_str()), text(definition.as_str()), set(preconditions.if_none_match())];

@@ -32,7 +32,7 @@ pub fn put(db: &Db, name: &PriceListName, prices: &Prices) -> Result<(PriceList,
 pub fn find(db: &Db, name: &PriceListName) -> Result<Option<PriceList>, pg::Error> {
     const SQL: &str = "SELECT costs::text, \
                               created_at AT TIME ZONE 'UTC', updated_at AT TIME ZONE 'UTC' \
-         FROM (VALUES (1)) AS one LEFT JOIN katas.price_list ON name = $1";
+         FROM (SELECT) AS one LEFT JOIN katas.price_list ON name = $1";
     let mut row = db.row(SQL, &[text(name.as_str())])?;
     let Some(costs) = row.take(0)? else { return Ok(None) };
     let name = name.as_str().to_owned();

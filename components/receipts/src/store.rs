@@ -92,7 +92,7 @@ pub fn find_by_key(db: &Db, attempt: &Attempt) -> Result<Option<Stored>, pg::Err
     const SQL: &str = concatcp!(
         "SELECT ",
         STORED,
-        " FROM (VALUES (1)) AS one LEFT JOIN katas.receipt ON idempotency_key = $2"
+        " FROM (SELECT) AS one LEFT JOIN katas.receipt ON idempotency_key = $2"
     );
     Stored::from_row(
         db.row(SQL, &[Parameter::Binary(attempt.body.clone()), text(attempt.key.as_str())])?,
@@ -101,11 +101,8 @@ pub fn find_by_key(db: &Db, attempt: &Attempt) -> Result<Option<Stored>, pg::Err
 
 /// The receipt with this id.
 pub fn find(db: &Db, id: &str) -> Result<Option<Receipt>, pg::Error> {
-    const SQL: &str = concatcp!(
-        "SELECT ",
-        RECEIPT,
-        " FROM (VALUES (1)) AS one LEFT JOIN katas.receipt ON id = $1"
-    );
+    const SQL: &str =
+        concatcp!("SELECT ", RECEIPT, " FROM (SELECT) AS one LEFT JOIN katas.receipt ON id = $1");
     let Some(id) = uuid(id) else { return Ok(None) };
     Receipt::from_row(&mut db.row(SQL, &[id])?)
 }

@@ -18,7 +18,7 @@ pub struct Dataset {
 /// The dataset with this id.
 pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     const SQL: &str = "SELECT number, columns \
-         FROM (VALUES (1)) AS one LEFT JOIN katas.dataset ON id = $1 AND state = 'loaded'";
+         FROM (SELECT) AS one LEFT JOIN katas.dataset ON id = $1 AND state = 'loaded'";
     let Some(id) = uuid(id) else { return Ok(None) };
     let mut row = db.row(SQL, &[id])?;
     let Some(number) = row.take(0)? else { return Ok(None) };
@@ -80,7 +80,7 @@ pub fn add(db: &Db, dataset: &Dataset, outcome: Outcome) -> Result<Option<Run>, 
              RETURNING id, created_at \
          ) \
          SELECT id, created_at AT TIME ZONE 'UTC' \
-         FROM (VALUES (1)) AS one LEFT JOIN stored ON true";
+         FROM (SELECT) AS one LEFT JOIN stored ON true";
     let Outcome { kata, parameters, result, rows } = outcome;
     let (number, json) = (int8(dataset.number), [text(parameters.get()), text(result.get())]);
     let [parameters_json, result_json] = json;
@@ -94,7 +94,7 @@ pub fn add(db: &Db, dataset: &Dataset, outcome: Outcome) -> Result<Option<Run>, 
 pub fn find(db: &Db, dataset: &str, run: &str) -> Result<Option<Run>, pg::Error> {
     const SQL: &str = "SELECT run.id, kata, parameters::text, result::text, run.rows, \
                               run.created_at AT TIME ZONE 'UTC' \
-         FROM (VALUES (1)) AS one LEFT JOIN \
+         FROM (SELECT) AS one LEFT JOIN \
               (katas.dataset_run AS run JOIN katas.dataset ON run.dataset = dataset.number) \
               ON run.id = $2 AND dataset.id = $1 AND dataset.state = 'loaded'";
     let (Some(dataset), Some(run)) = (uuid(dataset), uuid(run)) else { return Ok(None) };

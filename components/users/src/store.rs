@@ -36,7 +36,7 @@ pub fn add(db: &Db, username: &Username, email: &Email) -> Result<User, pg::Erro
 /// The user with this id.
 pub fn find(db: &Db, id: i64) -> Result<Option<User>, pg::Error> {
     const SQL: &str = "SELECT username, email, version \
-         FROM (VALUES (1)) AS one LEFT JOIN katas.person ON id = $1";
+         FROM (SELECT) AS one LEFT JOIN katas.person ON id = $1";
     let mut row = db.row(SQL, &[int8(id)])?;
     let Some(username) = row.take(0)? else { return Ok(None) };
     Ok(Some(User { id, username, email: row.take(1)?, version: row.take(2)? }))

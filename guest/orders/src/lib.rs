@@ -103,7 +103,7 @@ impl Order {
 pub fn stored_prices(db: &Db, name: &PriceListName) -> Result<Prices, Problem> {
     const SQL: &str = "SELECT name, ARRAY(SELECT json_object_keys(costs)), \
                               ARRAY(SELECT value FROM json_each_text(costs)) \
-         FROM (VALUES (1)) AS one LEFT JOIN katas.price_list ON name = $1";
+         FROM (SELECT) AS one LEFT JOIN katas.price_list ON name = $1";
     let mut row = db.row(SQL, &[text(name.as_str())])?;
     if row.take::<Option<String>>(0)?.is_none() {
         return Err(Problem::invalid_field("price_list", "does not exist"));

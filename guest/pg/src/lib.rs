@@ -5,7 +5,7 @@
 //! returns NULL in its place:
 //!
 //! ```sql
-//! SELECT definition FROM (VALUES (1)) AS one LEFT JOIN katas.entry ON word = $1
+//! SELECT definition FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1
 //! ```
 //!
 //! The first column is one that is never NULL in the table; the store reads it as an `Option`. A
@@ -13,7 +13,7 @@
 //!
 //! ```sql
 //! WITH changed AS (UPDATE … WHERE … RETURNING version)
-//! SELECT version FROM (VALUES (1)) AS one LEFT JOIN changed ON true
+//! SELECT version FROM (SELECT) AS one LEFT JOIN changed ON true
 //! ```
 //!
 //! A change of which only the number of rows matters is [`Db::execute`]d, and returns none. A list is
