@@ -15,7 +15,7 @@ use crate::systems::System;
 const PLAIN: &str = "SELECT id, username, email FROM katas.person WHERE id = :id";
 /// The statement of the component `users`, which returns a row for a missing user too.
 const COMPONENT: &str = "SELECT username, email, version \
-     FROM (VALUES (1)) AS one LEFT JOIN katas.person ON id = :id";
+     FROM (SELECT) AS one LEFT JOIN katas.person ON id = :id";
 
 /// The reset of a connection by Spin's pool (deadpool's `RecyclingMethod::Clean`), one round trip.
 const RESET: &str = "CLOSE ALL\\; SET SESSION AUTHORIZATION DEFAULT\\; RESET ALL\\; UNLISTEN *\\; \
