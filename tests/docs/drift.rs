@@ -285,6 +285,8 @@ fn what_needs_the_database_says_so() {
 fn every_path_is_answered_by_the_component_of_its_tag_with_the_methods_it_has() {
     let app = App::start();
     let document = Document::of(&app);
+    // Spin passes a line on after its response.
+    app.wait_for_log("{", 1);
     let operations = document.operations();
     for path in document.paths().keys() {
         let here: Vec<_> = operations.iter().filter(|operation| operation.path == path).collect();

@@ -46,7 +46,7 @@ fn fill(
         }
     }
     rows += send(db, number, rows, &mut batch)?;
-    Ok(store::finish(db, number, rows, bytes as i64)?.ok_or_else(abandoned)?)
+    store::finish(db, number, rows, bytes as i64)?.ok_or_else(abandoned)
 }
 
 /// Sends the batch, whose rows follow the first `rows`. Returns the number of rows in it.

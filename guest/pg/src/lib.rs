@@ -33,7 +33,7 @@ use std::cell::Cell;
 
 use serde::Serialize;
 use serde_json::value::RawValue;
-use spin_sdk::pg4::{Connection, PgError};
+use spin_sdk::pg4::Connection;
 use spin_sdk::variables;
 
 pub use error::Error;
@@ -60,7 +60,7 @@ impl Db {
 
     /// Runs a statement that returns exactly one row.
     pub fn row(&self, sql: &'static str, parameters: &[Parameter]) -> Result<Row, Error> {
-        Row::only(self.run(|connection| connection.query(sql, parameters))?.rows)
+        Row::only(self.run(|connection| Ok(connection.query(sql, parameters)?))?.rows)
     }
 
     /// Runs a statement that returns a page: the items as a JSON array in `text`, and the key of the
@@ -76,20 +76,17 @@ impl Db {
 
     /// Runs a statement that returns no row. Returns the number of rows that it changed.
     pub fn execute(&self, sql: &'static str, parameters: &[Parameter]) -> Result<u64, Error> {
-        self.run(|connection| connection.execute(sql, parameters))
+        self.run(|connection| Ok(connection.execute(sql, parameters)?))
     }
 
-    fn run<T>(
-        &self,
-        statement: impl FnOnce(&Connection) -> Result<T, PgError>,
-    ) -> Result<T, Error> {
+    fn run<T>(&self, statement: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
         let connection = match self.connection.take() {
             Some(connection) => connection,
             None => open()?,
         };
         let result = statement(&connection);
         self.connection.set(Some(connection));
-        Ok(result?)
+        result
     }
 }
 
