@@ -41,7 +41,10 @@ pub fn figures(reads: &Results, probes: &Results, cold: &Results) -> String {
         "first answer after, ms",
         "memory under load, MiB",
     ]);
-    for system in reads.systems() {
+    // Spin first: it is what runs on a cluster.
+    let (spin, others): (Vec<_>, Vec<_>) =
+        reads.systems().into_iter().partition(|system| *system == System::Spin);
+    for system in spin.into_iter().chain(others) {
         let Some(capacity) = reads.capacity(system, "look") else { continue };
         let memory = cold.get(system, "memory/loaded", 0, Metric::Bytes);
         table.row([
