@@ -43,13 +43,10 @@ fn require_json(request: &Request) -> Result<(), Problem> {
 /// Reads the whole body; 413 as soon as it is known to exceed `limit` bytes.
 fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut chunks = Chunks::new(request, limit)?;
-    let mut body = Vec::new();
+    // A body that grows would be copied again and again, in no fixed number of instructions.
+    let mut body = Vec::with_capacity(chunks.content_length.unwrap_or_default());
     while let Some(chunk) = chunks.next()? {
-        if body.is_empty() {
-            body = chunk;
-        } else {
-            body.extend_from_slice(&chunk);
-        }
+        body.extend_from_slice(&chunk);
     }
     Ok(body)
 }
