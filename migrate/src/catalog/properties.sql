@@ -6,16 +6,21 @@ SELECT 'column' AS kind, format('%s.%I', r.name, a.attname) AS name,
          CASE a.attcompression WHEN 'p' THEN alter || ' SET COMPRESSION pglz;'
                                WHEN 'l' THEN alter || ' SET COMPRESSION lz4;' END,
          alter || ' SET STATISTICS ' || nullif(a.attstattarget::integer, -1) || ';',
-         alter || ' SET (' || array_to_string(a.attoptions, ', ') || ');') AS sql,
+         alter || ' SET (' || array_to_string(o.attoptions, ', ') || ');') AS sql,
        NULL::bigint AS class, NULL::bigint AS id
 FROM relation r
 JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdropped
 JOIN pg_type t ON t.oid = a.atttypid
 CROSS JOIN LATERAL (
   SELECT format('ALTER %s %s ALTER COLUMN %I', r.word, r.name, a.attname) AS alter) statement
+-- PostgreSQL 15.20 sets pg_attver on every column, to another value in every database.
+CROSS JOIN LATERAL (
+  SELECT array_agg(option ORDER BY place) AS attoptions
+  FROM unnest(a.attoptions) WITH ORDINALITY AS set (option, place)
+  WHERE NOT starts_with(option, 'pg_attver=')) o
 WHERE r.relkind IN ('r', 'p', 'm') AND NOT r.is_own
   AND (a.attstorage <> t.typstorage OR a.attcompression <> '' OR a.attstattarget::integer <> -1
-       OR a.attoptions IS NOT NULL)
+       OR o.attoptions IS NOT NULL)
 UNION ALL
 SELECT 'replica identity', r.name,
        format('ALTER TABLE %s REPLICA IDENTITY %s;', r.name, CASE r.relreplident
