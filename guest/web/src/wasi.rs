@@ -142,6 +142,7 @@ impl Source for Incoming {
 /// follows the head; `content-length` then shows the client that a body is incomplete.
 fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     let response = wasi::OutgoingResponse::new(headers(&reply));
+    // The default is 200, and each call of the host costs 1 to 4 µs.
     if reply.status != StatusCode::OK {
         let _ = response.set_status_code(reply.status.as_u16());
     }
