@@ -14,7 +14,7 @@ fn stores() -> Vec<PathBuf> {
     let components = fs::read_dir(root().join("components")).expect("the folder exists");
     let stores = components.map(|entry| entry.expect("an entry").path().join("src/store.rs"));
     let mut stores: Vec<_> = stores.filter(|path| path.exists()).collect();
-    stores.push(root().join("guest/orders/src/lib.rs"));
+    stores.push(root().join("crates/orders/src/lib.rs"));
     stores
 }
 

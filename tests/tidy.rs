@@ -62,13 +62,13 @@ fn the_rooms_do_not_know_each_other() {
     let components: Vec<String> = folders("components").into_iter().collect();
     let components = components.iter().map(String::as_str);
     for (room, forbidden) in [
-        ("guest/web/", vec!["pg", "rules", "orders", "spin-sdk"]),
-        ("guest/pg/", vec!["rules", "orders", "http"]),
-        ("guest/json/", vec!["web", "pg", "rules", "orders", "http"]),
-        ("rules/", vec!["web", "pg", "orders", "http", "spin-sdk"]),
+        ("crates/web/", vec!["pg", "rules", "orders", "spin-sdk"]),
+        ("crates/pg/", vec!["rules", "orders", "http"]),
+        ("crates/json/", vec!["web", "pg", "rules", "orders", "http"]),
+        ("crates/rules/", vec!["web", "pg", "orders", "http", "spin-sdk"]),
         ("components/", components.chain(["katas-host", "migrate", "smoke"]).collect()),
         ("migrate/", vec!["web", "pg", "rules", "katas-host", "smoke"]),
-        ("smoke/", vec!["web", "pg", "rules", "katas-host", "migrate"]),
+        ("crates/smoke/", vec!["web", "pg", "rules", "katas-host", "migrate"]),
     ] {
         for path in files("Cargo.toml").iter().filter(|path| path.starts_with(room)) {
             let manifest: toml::Table = text(path).parse().expect("TOML");

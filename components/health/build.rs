@@ -4,7 +4,7 @@ use std::error::Error;
 use std::path::Path;
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let migrations = Path::new("../../migrate/sql/migrations");
+    let migrations = Path::new("../../db/migrations");
     println!("cargo:rerun-if-changed={}", migrations.display());
     let mut newest = 0;
     for file in std::fs::read_dir(migrations)? {

@@ -8,17 +8,17 @@ use sqlx::migrate::{MigrationType, Migrator, ResolveConfig, ResolveWith};
 use crate::Error;
 use crate::runner::Direction;
 
-/// The migrations in `sql/migrations/`.
+/// The migrations in `db/migrations/`.
 static MIGRATOR: Migrator = sqlx::migrate!();
 
-/// The files in `sql/seeds/`.
+/// The files in `db/seeds/`.
 const SEEDS: [(&str, &str); 6] = [
-    ("01_dictionary", include_str!("../sql/seeds/01_dictionary.sql")),
-    ("02_price_lists", include_str!("../sql/seeds/02_price_lists.sql")),
-    ("03_users", include_str!("../sql/seeds/03_users.sql")),
-    ("04_datasets", include_str!("../sql/seeds/04_datasets.sql")),
-    ("05_orders", include_str!("../sql/seeds/05_orders.sql")),
-    ("06_sentences", include_str!("../sql/seeds/06_sentences.sql")),
+    ("01_dictionary", include_str!("../../db/seeds/01_dictionary.sql")),
+    ("02_price_lists", include_str!("../../db/seeds/02_price_lists.sql")),
+    ("03_users", include_str!("../../db/seeds/03_users.sql")),
+    ("04_datasets", include_str!("../../db/seeds/04_datasets.sql")),
+    ("05_orders", include_str!("../../db/seeds/05_orders.sql")),
+    ("06_sentences", include_str!("../../db/seeds/06_sentences.sql")),
 ];
 
 /// The schema of a database as files: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql` and `seeds/`.
@@ -101,9 +101,9 @@ impl Project {
             migrations: pair(MIGRATOR.iter()).expect("the tests build and apply it"),
             schema: schema_of(&ledger),
             ledger,
-            roles: Some(include_str!("../sql/roles.sql").to_owned()),
-            dump: Some(include_str!("../sql/schema.sql").to_owned()),
-            sweep: Some(include_str!("../sql/sweep.sql").to_owned()),
+            roles: Some(include_str!("../../db/roles.sql").to_owned()),
+            dump: Some(include_str!("../../db/schema.sql").to_owned()),
+            sweep: Some(include_str!("../../db/sweep.sql").to_owned()),
             seeds: SEEDS
                 .iter()
                 .map(|(name, text)| File { name: (*name).into(), text: (*text).into() })

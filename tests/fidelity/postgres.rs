@@ -179,7 +179,7 @@ fn only_a_query_that_fails_while_it_runs_hides_the_sqlstate() {
     let twice = "INSERT INTO katas.entry (word, definition) VALUES ('a', ''), ('a', '')";
     let queried = query(&app, twice);
     if is_spin_version("4.0") {
-        // `guest/pg` finds the two in there.
+        // `crates/pg` finds the two in there.
         for part in [r#"code: \"23505\""#, r#"(\"constraint\", \"entry_word_key\")"#] {
             assert!(queried.starts_with("query-failed QueryError::Text("), "{queried}");
             assert!(queried.contains(part), "{queried}");

@@ -60,7 +60,7 @@ fn role_limit(objects: &Objects, role: &str) -> u64 {
     if let Some(limit) = args.find_map(|arg| arg.strip_prefix(&wanted)) {
         return limit.parse().expect("a number");
     }
-    let sql = file("migrate/sql/roles.sql".as_ref());
+    let sql = file("db/roles.sql".as_ref());
     let wanted = format!("ALTER ROLE {role} LOGIN CONNECTION LIMIT ");
     let (_, rest) = sql.split_once(&wanted).expect("the role has a limit");
     rest.split(';').next().expect("its end").parse().expect("a number")

@@ -92,7 +92,7 @@ pub(super) fn combination(overlay: &str, components: &[&str], patches: &str) -> 
     let path = COPY.path().join(&folder);
     fs::create_dir_all(&path).expect("a folder");
     let components: String =
-        components.iter().map(|component| format!("  - ../../components/{component}\n")).collect();
+        components.iter().map(|component| format!("  - ../../addons/{component}\n")).collect();
     let text = format!(
         "sortOptions: {{order: fifo}}\nresources:\n  - ../{overlay}\n\
          components:\n{components}  - ../../release\n{patches}"

@@ -21,7 +21,7 @@ const POOLS: &[u64] = &[1, 2, 4, 8, 16];
 const INSTANCES: &[u64] = &[1, 2, 4];
 /// The connections of one pool in Spin.
 const POOL: u64 = 64;
-/// What `migrate/sql/roles.sql` grants the components' role.
+/// What `db/roles.sql` grants the components' role.
 pub const GRANTED: u32 = 80;
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {

@@ -124,11 +124,11 @@ fn assert_same(one: &str, other: &str, help: &str) {
 
 #[test]
 fn schema_sql_is_what_the_migrations_make_on_every_version() {
-    let checked_in = include_str!("../../sql/schema.sql");
+    let checked_in = include_str!("../../../db/schema.sql");
     for server in [&*INSTALLED, &*BUNDLED] {
         let dump = Database::migrated(server).dump(&Project::built_in());
         if std::env::var_os("RENEW").is_some() {
-            std::fs::write("sql/schema.sql", dump).expect("written");
+            std::fs::write("../db/schema.sql", dump).expect("written");
             continue;
         }
         let help = "renew it: RENEW=1 cargo test -p migrate schema_sql";
@@ -358,7 +358,7 @@ const DRIFTS: [(&str, &[&str]); 45] = [
 #[test]
 fn every_drift_is_found_and_named() {
     let database = Database::bootstrapped(&INSTALLED);
-    let schema = include_str!("../../sql/schema.sql");
+    let schema = include_str!("../../../db/schema.sql");
     for (sql, expected) in DRIFTS {
         // To restore it takes a tenth of the time of another database.
         database.sql(&format!("DROP SCHEMA IF EXISTS katas CASCADE; {schema}; {sql}"));
@@ -396,7 +396,7 @@ fn who_may_connect_may_look() {
 
 #[test]
 fn without_drift_the_fingerprint_is_that_of_schema_sql() {
-    let digest = Sha256::digest(include_bytes!("../../sql/schema.sql"));
+    let digest = Sha256::digest(include_bytes!("../../../db/schema.sql"));
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     for database in [Database::migrated(&INSTALLED), Database::migrated(&BUNDLED)] {
         let Verified { version, fingerprint, drift } = database.verify();
@@ -446,7 +446,7 @@ fn the_dump_of_katas_can_be_restored() {
     assert_eq!(database.verify().drift, []);
     assert_same(
         &database.dump(&project),
-        include_str!("../../sql/schema.sql"),
+        include_str!("../../../db/schema.sql"),
         "it is another one",
     );
 }

@@ -28,7 +28,7 @@ fn newest() -> String {
 /// How many migrations there are: their numbers may have gaps.
 fn count() -> usize {
     let files =
-        std::fs::read_dir("sql/migrations").expect("a folder").map(|it| it.expect("a file"));
+        std::fs::read_dir("../db/migrations").expect("a folder").map(|it| it.expect("a file"));
     files.filter(|it| it.path().to_string_lossy().ends_with(".up.sql")).count()
 }
 

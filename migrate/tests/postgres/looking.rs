@@ -60,7 +60,7 @@ fn what_the_built_in_migrations_make_is_no_drift_and_is_what_is_dumped() {
     assert_ended(&database.migrate(&["up"]), 0, "the schema is at version");
     assert_ended(&database.migrate(&["verify"]), 0, "no drift");
     let dump = database.migrate(&["dump"]);
-    assert_eq!(String::from_utf8_lossy(&dump.stdout), include_str!("../../sql/schema.sql"));
+    assert_eq!(String::from_utf8_lossy(&dump.stdout), include_str!("../../../db/schema.sql"));
     // Whoever may connect may look.
     let asked = migrate(&database.app, &["verify"]).output().expect("it runs");
     assert_ended(&asked, 0, "no drift");

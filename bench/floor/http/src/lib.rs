@@ -23,7 +23,7 @@ pub const BODY: &str =
 
 /// Sends a response with status 200, `content-length` and `headers`.
 ///
-/// The body is written before the head, as `guest/web` does it: Spin does not set TCP_NODELAY, and
+/// The body is written before the head, as `crates/web` does it: Spin does not set TCP_NODELAY, and
 /// the other order costs 40 ms on a kept connection.
 ///
 /// # Panics

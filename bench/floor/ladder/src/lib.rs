@@ -1,7 +1,7 @@
 //! A request handler that grows by one step at a time. The digit in `/ladder/<digit>/…` selects how
 //! many of the steps below run; each includes those before it. Step 0 is the component `hello`.
 //!
-//! The steps are those of `guest/web`, written plainly, so that the cost of a step is what Spin
+//! The steps are those of `crates/web`, written plainly, so that the cost of a step is what Spin
 //! charges for it and not what a library makes of it.
 
 use std::hint::black_box;
@@ -112,7 +112,7 @@ fn read(request: &IncomingRequest) -> Vec<u8> {
     }
 }
 
-/// Writes a log line like those of `guest/web`.
+/// Writes a log line like those of `crates/web`.
 fn log(route: &str, nanoseconds: u64) {
     let micros = nanoseconds / 1000;
     let line = format!(

@@ -406,7 +406,7 @@ mod tests {
     /// The commands between backticks in the documents.
     fn documented() -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-        let folders = [root.clone(), root.join("docs"), root.join("migrate/sql/migrations")];
+        let folders = [root.clone(), root.join("docs"), root.join("db/migrations")];
         let files = folders.iter().flat_map(|folder| folder.read_dir().expect("it is a folder"));
         let paths = files.map(|file| file.expect("it is a file").path());
         let texts = paths

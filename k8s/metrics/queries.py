@@ -3,7 +3,7 @@ recorded, every label one that it has, and no comparison can be empty because it
 labels. Then what is said around them, by alerts and panels; that the collector makes of what Spin really
 told (spin.yaml) what they ask for; and that there are tests of each alert.
 
-k8s/monitoring/queries.py <folder of the component> <file for the rules> <file for the panels' queries>
+k8s/metrics/queries.py <folder of the component> <file for the rules> <file for the panels' queries>
 """
 
 import json

@@ -58,7 +58,7 @@ BEGIN
   -- Who watches the server: CloudNativePG's exporter asks everything in here.
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO pg_monitor', current_database());
   EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO katas_owner', current_database());
-  -- Messages in English: `guest/pg` reads those that come without their code.
+  -- Messages in English: `crates/pg` reads those that come without their code.
   IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     ALTER ROLE katas_app SET lc_messages = 'C';
   END IF;

@@ -1,7 +1,7 @@
 //! Spin's interfaces, generated from `wit/`. Those of WASI come with wasmtime's crates.
 
 wasmtime::component::bindgen!({
-    path: "../wit",
+    path: "../../wit",
     inline: "
         package katas:host;
 
