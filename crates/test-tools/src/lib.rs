@@ -23,8 +23,8 @@ pub struct Tool {
 /// Chromium or Chrome, driven by the tests of the page.
 pub const CHROMIUM: Tool = Tool {
     name: "chromium",
-    programs: &["chromium", "chromium-browser", "google-chrome"],
-    folders: &[],
+    programs: &["chromium", "chromium-browser", "google-chrome", "Google Chrome"],
+    folders: &["/Applications/Google Chrome.app/Contents/MacOS"],
     required_in_ci: true,
 };
 
