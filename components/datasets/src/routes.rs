@@ -109,7 +109,7 @@ pub fn rows(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     if request.preferred(ROWS) == Some(CSV) {
         let dataset = store::find(db, id)?.ok_or_else(|| not_found(id))?;
-        return Ok(file(dataset, db.detach()));
+        return Ok(file(dataset, *db));
     }
     let query = request.query()?;
     // Positions begin at 1.

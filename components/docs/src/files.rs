@@ -33,7 +33,7 @@ impl File {
             Reply::stream(self.media_type, self.length, self.inflated())
                 .conditional(request, self.tag)?
         };
-        Ok(reply.header("vary", "accept-encoding").header("x-content-type-options", "nosniff"))
+        Ok(reply.header("vary", "accept-encoding"))
     }
 
     /// Decompresses the file.

@@ -6,15 +6,14 @@
 mod routes;
 mod store;
 
-use pg::Db;
 use web::{Routes, get};
 
 /// The routes of this component.
-pub const ROUTES: Routes<Db> = &[
+pub const ROUTES: Routes<()> = &[
     ("/health", get(routes::health)),
     ("/healthcheck", get(routes::healthcheck)),
     ("/status", get(routes::status)),
     ("/db-check", get(routes::db_check)),
 ];
 
-web::service!(Db, ROUTES);
+web::service!((), ROUTES);

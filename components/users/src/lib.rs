@@ -5,19 +5,19 @@ mod routes;
 mod store;
 
 use pg::Db;
-use web::{Routes, get};
+use web::{Routes, get_private};
 
 use routes::{v1, v2};
 
 /// The routes of this component.
 pub const ROUTES: Routes<Db> = &[
     // The paths of the predecessor, which had no prefix.
-    ("/users", get(v1::list)),
-    ("/users/{user_id}", get(v1::find)),
-    ("/api/v1/users", get(v1::list)),
-    ("/api/v1/users/{user_id}", get(v1::find)),
-    ("/api/v2/users", get(v2::list).post(v2::add)),
-    ("/api/v2/users/{id}", get(v2::find).put(v2::replace).delete(v2::delete)),
+    ("/users", get_private(v1::list)),
+    ("/users/{user_id}", get_private(v1::find)),
+    ("/api/v1/users", get_private(v1::list)),
+    ("/api/v1/users/{user_id}", get_private(v1::find)),
+    ("/api/v2/users", get_private(v2::list).post(v2::add)),
+    ("/api/v2/users/{id}", get_private(v2::find).put(v2::replace).delete(v2::delete)),
 ];
 
 web::service!(Db, ROUTES);

@@ -1,4 +1,8 @@
-//! PostgreSQL for components: one connection per request, one statement, one row.
+//! PostgreSQL for components: one statement, one row.
+//!
+//! A connection is open only while a statement runs. The pool of the host has 64 of them; a connection
+//! that a request kept while it waited for its client, or while it calculated, would be missing for
+//! every other request.
 //!
 //! Every statement returns exactly one row, because Spin 4.0 never returns from a query without rows.
 //! A statement that may find nothing joins what it looks for to a row that always exists, and so
@@ -29,8 +33,6 @@
 mod error;
 mod row;
 
-use std::cell::Cell;
-
 use serde::Serialize;
 use serde_json::value::RawValue;
 use spin_sdk::pg4::Connection;
@@ -41,21 +43,21 @@ pub use row::{Column, Row, Timestamp};
 /// A value for `$1`, `$2`, ….
 pub use spin_sdk::pg4::ParameterValue as Parameter;
 
-/// The application's database during one request.
+/// The application's database.
 ///
-/// The first statement opens the connection, so a request that fails before it costs nothing. There
-/// is never a second one: two open connections in a request can deadlock the host's pool. `BEGIN` is
-/// never sent: a trap would leave the transaction open, and the pool would hand it to the next request.
-/// Several writes are one statement with CTEs.
-#[derive(Default)]
+/// Each statement takes a connection from the pool of the host and returns it, so a request never has
+/// two: two open connections in a request can deadlock the pool. `BEGIN` is never sent, because the next
+/// statement may run on another connection. Several writes are one statement with CTEs.
+#[derive(Clone, Copy, Default)]
 pub struct Db {
-    connection: Cell<Option<Connection>>,
+    pool: Option<&'static str>,
 }
 
 impl Db {
-    /// Moves the connection out, for a body that is produced after the handler has returned.
-    pub fn detach(&self) -> Db {
-        Db { connection: Cell::new(self.connection.take()) }
+    /// The same database through a pool of its own, for a statement that must not wait for the others.
+    /// Spin has a pool for each connection string, so this one differs by its `application_name`.
+    pub fn with_pool(application_name: &'static str) -> Db {
+        Db { pool: Some(application_name) }
     }
 
     /// Runs a statement that returns exactly one row.
@@ -80,21 +82,23 @@ impl Db {
     }
 
     fn run<T>(&self, statement: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        let connection = match self.connection.take() {
-            Some(connection) => connection,
-            None => open()?,
-        };
-        let result = statement(&connection);
-        self.connection.set(Some(connection));
-        result
+        let mut url = variables::get("database_url")
+            .map_err(|_| Error::Other("the component has no variable database_url".to_owned()))?;
+        if let Some(name) = self.pool {
+            url = with_application_name(&url, name);
+        }
+        statement(&Connection::open(&url)?)
     }
 }
 
-fn open() -> Result<Connection, Error> {
-    match variables::get("database_url") {
-        Ok(url) => Ok(Connection::open(&url)?),
-        Err(_) => Err(Error::Other("the component has no variable database_url".to_owned())),
-    }
+/// Adds the parameter to a connection string in either of PostgreSQL's forms. The last of two counts.
+fn with_application_name(url: &str, name: &str) -> String {
+    let separator = match (url.contains("://"), url.contains('?')) {
+        (true, true) => '&',
+        (true, false) => '?',
+        (false, _) => ' ',
+    };
+    format!("{url}{separator}application_name={name}")
 }
 
 /// A page of a list.
@@ -144,6 +148,20 @@ pub fn int8(value: i64) -> Parameter {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn application_name_is_added_to_either_form_of_a_connection_string() {
+        for (url, expected) in [
+            ("postgres://u@h/d", "postgres://u@h/d?application_name=n"),
+            (
+                "postgres://u@h/d?sslmode=require",
+                "postgres://u@h/d?sslmode=require&application_name=n",
+            ),
+            ("host=h user=u", "host=h user=u application_name=n"),
+        ] {
+            assert_eq!(with_application_name(url, "n"), expected);
+        }
+    }
 
     #[test]
     fn only_the_canonical_form_is_a_uuid() {

@@ -5,32 +5,50 @@ use subtle::ConstantTimeEq;
 use crate::{Problem, Request};
 
 /// The variable with the token. When it is empty, changes need no token.
-#[cfg(target_arch = "wasm32")]
-const VARIABLE: &str = "api_token";
+const TOKEN: &str = "api_token";
+
+/// The variable that decides whether reading personal data needs the token as well: `true` or `false`.
+const PRIVATE_READS: &str = "private_reads";
 
 /// Checks that the request may change something; 401 otherwise.
 pub(crate) fn require(request: &Request) -> Result<(), Problem> {
-    match token() {
-        Some(token) => check(&token, request.header("authorization").as_deref()),
-        None => Err(Problem::internal("the component has no variable api_token")),
+    check(&variable(TOKEN)?, request)
+}
+
+/// Checks that the request may read personal data; 401 otherwise.
+pub(crate) fn require_private(request: &Request) -> Result<(), Problem> {
+    match variable(PRIVATE_READS)?.as_str() {
+        "false" => Ok(()),
+        "true" => match variable(TOKEN)? {
+            token if token.is_empty() => {
+                Err(Problem::internal("private_reads is true, but api_token is empty"))
+            }
+            token => check(&token, request),
+        },
+        _ => Err(Problem::internal("private_reads is neither true nor false")),
     }
 }
 
 #[cfg(target_arch = "wasm32")]
-fn token() -> Option<String> {
-    crate::wasi::variable(VARIABLE)
+fn variable(name: &str) -> Result<String, Problem> {
+    crate::wasi::variable(name)
+        .ok_or_else(|| Problem::internal(format!("the component has no variable {name}")))
 }
 
-/// Natively there is no host, and so no token.
+/// Natively there is no host: no token is required.
 #[cfg(not(target_arch = "wasm32"))]
-fn token() -> Option<String> {
-    Some(String::new())
+fn variable(name: &str) -> Result<String, Problem> {
+    Ok(if name == PRIVATE_READS { "false".to_owned() } else { String::new() })
 }
 
-fn check(token: &str, authorization: Option<&str>) -> Result<(), Problem> {
+fn check(token: &str, request: &Request) -> Result<(), Problem> {
     if token.is_empty() {
         return Ok(());
     }
+    compare(token, request.header("authorization").as_deref())
+}
+
+fn compare(token: &str, authorization: Option<&str>) -> Result<(), Problem> {
     let Some((scheme, given)) = authorization.and_then(|value| value.trim_ascii().split_once(' '))
     else {
         return Err(Problem::unauthorized(
@@ -48,6 +66,7 @@ fn check(token: &str, authorization: Option<&str>) -> Result<(), Problem> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::native::receive;
 
     #[test]
     fn only_the_token_is_accepted() {
@@ -62,14 +81,15 @@ mod tests {
             (Some("secret"), false),
             (None, false),
         ] {
-            assert_eq!(check("secret", authorization).is_ok(), permitted, "{authorization:?}");
+            assert_eq!(compare("secret", authorization).is_ok(), permitted, "{authorization:?}");
         }
     }
 
     #[test]
     fn empty_token_permits_everything() {
-        for authorization in [None, Some("Bearer whatever"), Some("")] {
-            check("", authorization).expect("it is open");
+        for authorization in ["Bearer anything", ""] {
+            let request = http::Request::get("/").header("authorization", authorization);
+            check("", &receive(request.body(Vec::new()).unwrap())).expect("it is open");
         }
     }
 }

@@ -3,7 +3,7 @@
 use http::StatusCode;
 use json::FromFields;
 
-use crate::{Problem, Request, accept};
+use crate::{Interrupted, Problem, Request, accept};
 
 /// The maximum size of a JSON body, 1 MiB.
 const JSON_LIMIT: usize = 1 << 20;
@@ -68,8 +68,8 @@ impl Chunks<'_> {
         Ok(Chunks { request, limit, received: 0, content_length })
     }
 
-    /// The next chunk, `None` at the end of the body. 400 when the connection is closed before it, 413
-    /// when the body exceeds its limit.
+    /// The next chunk, `None` at the end of the body. 400 when the connection is closed before it, 408
+    /// when the client stalls, 413 when the body exceeds its limit.
     #[expect(clippy::should_implement_trait, reason = "an error is not an item")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
         // The host never delivers more; to ask it once more costs a twentieth of a small request.
@@ -77,11 +77,12 @@ impl Chunks<'_> {
             self.request.source.finish();
             return Ok(None);
         }
-        let chunk = self
-            .request
-            .source
-            .read()
-            .map_err(|_| Problem::bad_request("the body ended before it was complete"))?;
+        let chunk = self.request.source.read().map_err(|reason| match reason {
+            Interrupted::Closed => Problem::bad_request("the body ended before it was complete"),
+            Interrupted::TimedOut => {
+                Problem::new(StatusCode::REQUEST_TIMEOUT, "the body arrived too slowly")
+            }
+        })?;
         self.received += chunk.len();
         if self.received > self.limit {
             return Err(too_large(self.limit));
@@ -129,8 +130,8 @@ mod tests {
     use json::Fields;
 
     use super::*;
+    use crate::Source;
     use crate::native::receive;
-    use crate::{Interrupted, Source};
 
     #[derive(Debug)]
     struct Word;

@@ -31,6 +31,8 @@ mod conditional;
 mod log;
 #[cfg(not(target_arch = "wasm32"))]
 mod native;
+#[cfg(any(test, target_arch = "wasm32"))]
+mod pace;
 mod page;
 mod problem;
 mod query;
@@ -48,7 +50,7 @@ pub use problem::Problem;
 pub use query::Query;
 pub use reply::{Reply, Stream};
 pub use request::{Interrupted, Request, Source};
-pub use router::{Handler, Methods, Routes, delete, get, post, post_public, put};
+pub use router::{Handler, Methods, Routes, delete, get, get_private, post, post_public, put};
 
 /// Exports the routes as the component's `wasi:http/incoming-handler`. Expands to nothing on other
 /// targets, where unit tests run.

@@ -110,6 +110,14 @@ impl Reply {
         self
     }
 
+    /// Sets a header unless the reply has it already.
+    pub(crate) fn default_header(self, name: &'static str, value: &str) -> Reply {
+        match self.headers.iter().any(|(known, _)| *known == name) {
+            true => self,
+            false => self.header(name, value),
+        }
+    }
+
     /// Sets a strong entity tag, given without quotes. Caches revalidate the response before each use.
     pub fn with_etag(self, tag: &str) -> Reply {
         self.header("etag", format!("\"{tag}\"")).header("cache-control", "no-cache")

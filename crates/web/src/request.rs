@@ -21,9 +21,14 @@ pub trait Source {
     fn is_finished(&self) -> bool;
 }
 
-/// The connection was closed before the body was complete.
+/// The reason why a body ended before it was complete.
 #[derive(Debug)]
-pub struct Interrupted;
+pub enum Interrupted {
+    /// The connection was closed.
+    Closed,
+    /// The client sent too little for too long.
+    TimedOut,
+}
 
 /// A request whose path has been matched.
 pub struct Request {

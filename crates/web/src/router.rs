@@ -18,30 +18,39 @@ pub type Routes<C> = &'static [(&'static str, Methods<C>)];
 
 /// The methods of one path. `HEAD` and `OPTIONS` are added automatically.
 pub struct Methods<C> {
-    get: Option<Handler<C>>,
-    post: Option<Change<C>>,
-    put: Option<Change<C>>,
-    delete: Option<Change<C>>,
+    get: Option<Guarded<C>>,
+    post: Option<Guarded<C>>,
+    put: Option<Guarded<C>>,
+    delete: Option<Guarded<C>>,
     media_types: &'static [&'static str],
 }
 
 /// A handler, and the check that a request must pass before.
-struct Change<C> {
+struct Guarded<C> {
     handler: Handler<C>,
-    // A function pointer, so that a component without changes does not link the check, which imports
-    // the interface of the token.
+    // A function pointer, so that a component whose routes are all open does not link the check, which
+    // imports the interface of the token.
     authorize: fn(&Request) -> Result<(), Problem>,
 }
 
-impl<C> Change<C> {
-    const fn new(handler: Handler<C>) -> Option<Change<C>> {
-        Some(Change { handler, authorize: authorization::require })
+impl<C> Guarded<C> {
+    const fn open(handler: Handler<C>) -> Option<Guarded<C>> {
+        Some(Guarded { handler, authorize: |_| Ok(()) })
+    }
+
+    const fn change(handler: Handler<C>) -> Option<Guarded<C>> {
+        Some(Guarded { handler, authorize: authorization::require })
     }
 }
 
 /// `GET` and `HEAD`.
 pub const fn get<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.get(handler)
+}
+
+/// `GET` and `HEAD` of personal data, which need the token where the operator requires it.
+pub const fn get_private<C>(handler: Handler<C>) -> Methods<C> {
+    Methods::NONE.get_private(handler)
 }
 
 /// `POST` that changes something and so needs the token.
@@ -51,7 +60,7 @@ pub const fn post<C>(handler: Handler<C>) -> Methods<C> {
 
 /// `POST` that only calculates and so needs no token.
 pub const fn post_public<C>(handler: Handler<C>) -> Methods<C> {
-    Methods { post: Some(Change { handler, authorize: |_| Ok(()) }), ..Methods::NONE }
+    Methods { post: Guarded::open(handler), ..Methods::NONE }
 }
 
 /// `PUT`.
@@ -75,25 +84,31 @@ impl<C> Methods<C> {
 
     /// Adds `GET` and `HEAD`.
     pub const fn get(mut self, handler: Handler<C>) -> Self {
-        self.get = Some(handler);
+        self.get = Guarded::open(handler);
+        self
+    }
+
+    /// Adds `GET` and `HEAD` of personal data, which need the token where the operator requires it.
+    pub const fn get_private(mut self, handler: Handler<C>) -> Self {
+        self.get = Some(Guarded { handler, authorize: authorization::require_private });
         self
     }
 
     /// Adds `POST` that changes something and so needs the token.
     pub const fn post(mut self, handler: Handler<C>) -> Self {
-        self.post = Change::new(handler);
+        self.post = Guarded::change(handler);
         self
     }
 
     /// Adds `PUT`.
     pub const fn put(mut self, handler: Handler<C>) -> Self {
-        self.put = Change::new(handler);
+        self.put = Guarded::change(handler);
         self
     }
 
     /// Adds `DELETE`.
     pub const fn delete(mut self, handler: Handler<C>) -> Self {
-        self.delete = Change::new(handler);
+        self.delete = Guarded::change(handler);
         self
     }
 
@@ -103,8 +118,10 @@ impl<C> Methods<C> {
         self
     }
 
-    fn change(&self, method: &Method) -> Option<&Change<C>> {
+    fn find(&self, method: &Method) -> Option<&Guarded<C>> {
         match *method {
+            // The host omits the body of a response to HEAD.
+            Method::GET | Method::HEAD => self.get.as_ref(),
             Method::POST => self.post.as_ref(),
             Method::PUT => self.put.as_ref(),
             Method::DELETE => self.delete.as_ref(),
@@ -141,24 +158,30 @@ pub(crate) fn dispatch<C>(
             }
             None => Problem::bad_request("the path is not UTF-8").into(),
         };
-        return match version(route) {
-            Some(version) => (Some(route), reply.header("api-version", version)),
-            None => (Some(route), reply),
+        let reply = match methods.media_types {
+            [_] => reply,
+            _ => reply.default_header("vary", "accept"),
         };
+        let reply = match version(route) {
+            Some(version) => reply.header("api-version", version),
+            None => reply,
+        };
+        return (Some(route), unsniffed(reply));
     }
-    (None, Problem::not_found(format!("no resource at {}", request.path)).into())
+    let reply = Problem::not_found(format!("no resource at {}", request.path)).into();
+    (None, unsniffed(reply))
+}
+
+/// Browsers must not guess another media type than the one that is sent.
+fn unsniffed(reply: Reply) -> Reply {
+    reply.header("x-content-type-options", "nosniff")
 }
 
 fn call<C>(methods: &Methods<C>, context: &C, request: &Request) -> Result<Reply, Problem> {
     if request.method == Method::OPTIONS {
         return Ok(Reply::no_content().header("allow", methods.allow()));
     }
-    let (handler, authorize) = match request.method {
-        // The host omits the body of a response to HEAD.
-        Method::GET | Method::HEAD => (methods.get, None),
-        _ => methods.change(&request.method).map(|it| (it.handler, it.authorize)).unzip(),
-    };
-    let Some(handler) = handler else {
+    let Some(Guarded { handler, authorize }) = methods.find(&request.method) else {
         let detail = format!("method {} not allowed", request.method);
         return Err(
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, detail).header("allow", methods.allow())
@@ -168,9 +191,7 @@ fn call<C>(methods: &Methods<C>, context: &C, request: &Request) -> Result<Reply
         let detail = format!("available media types: {}", methods.media_types.join(", "));
         return Err(Problem::new(StatusCode::NOT_ACCEPTABLE, detail));
     }
-    if let Some(authorize) = authorize {
-        authorize(request)?;
-    }
+    authorize(request)?;
     handler(request, context)
 }
 
@@ -302,6 +323,24 @@ mod tests {
         assert_eq!((options.status().as_u16(), options.body().len()), (204, 0));
         assert_eq!(options.headers()[header::ALLOW], "GET, HEAD, POST, OPTIONS");
         assert_eq!(ask("HEAD", "/api/v1/things").status(), 200);
+    }
+
+    #[test]
+    fn every_response_forbids_sniffing_and_varies_with_its_media_types() {
+        const MANY: Routes<()> = &[(
+            "/",
+            get(|_, ()| Ok(Reply::ok(&"root"))).produces(&["application/json", "text/csv"]),
+        )];
+        let header = |routes, path: &str, name: &str| {
+            let request = http::Request::get(path).body(Vec::new()).unwrap();
+            let value = respond(routes, &(), request).headers().get(name).cloned();
+            value.map(|value| value.to_str().unwrap().to_owned())
+        };
+        for (routes, path) in [(ROUTES, "/"), (ROUTES, "/nothing"), (MANY, "/")] {
+            assert_eq!(header(routes, path, "x-content-type-options").unwrap(), "nosniff");
+        }
+        assert_eq!(header(MANY, "/", "vary").as_deref(), Some("accept"));
+        assert_eq!(header(ROUTES, "/", "vary"), None);
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::time::Duration;
 use http::{Method, StatusCode};
 
 use crate::log::Line;
+use crate::pace::Pace;
 use crate::router::dispatch;
 use crate::{Interrupted, Reply, Request, Routes, Source, body};
 
@@ -22,8 +23,9 @@ pub mod bindings {
 
 use bindings::fermyon::spin::variables;
 use bindings::wasi::cli::stdout::get_stdout;
-use bindings::wasi::clocks::monotonic_clock::now;
+use bindings::wasi::clocks::monotonic_clock;
 use bindings::wasi::http::types as wasi;
+use bindings::wasi::io::poll::{Pollable, poll};
 use bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 
 pub use bindings::export;
@@ -43,7 +45,7 @@ pub fn serve<C: Default>(
     // The context, and with it the database connection, is dropped before the response is sent.
     let (route, reply) = dispatch(routes, &C::default(), &mut request);
     let reply = send(reply, response);
-    log(&line.finish(route, &reply, Duration::from_nanos(now() - start)));
+    log(&line.finish(route, &reply, now() - start));
     body::drain(&request);
 }
 
@@ -83,6 +85,7 @@ enum Body {
 
 struct OpenBody {
     stream: InputStream,
+    pace: Pace,
     #[expect(dead_code, reason = "the stream is its child and has to be dropped first")]
     body: wasi::IncomingBody,
 }
@@ -104,22 +107,30 @@ impl Source for Incoming {
     }
 
     fn read(&self) -> Result<Vec<u8>, Interrupted> {
-        let open = match self.body.replace(Body::Ended) {
+        let mut open = match self.body.replace(Body::Ended) {
             Body::Open(open) => open,
             Body::Ended => return Ok(Vec::new()),
             Body::Unread => {
-                let body = self.request.consume().map_err(|()| Interrupted)?;
-                let stream = body.stream().map_err(|()| Interrupted)?;
-                OpenBody { stream, body }
+                let body = self.request.consume().map_err(|()| Interrupted::Closed)?;
+                let stream = body.stream().map_err(|()| Interrupted::Closed)?;
+                OpenBody { stream, pace: Pace::new(now()), body }
             }
         };
-        match open.stream.blocking_read(CHUNK) {
-            Ok(bytes) => {
-                self.body.set(Body::Open(open));
-                Ok(bytes)
+        loop {
+            match open.stream.read(CHUNK) {
+                Ok(bytes) if bytes.is_empty() => {
+                    if !wait(&open.stream.subscribe(), &open.pace) {
+                        return Err(Interrupted::TimedOut);
+                    }
+                }
+                Ok(bytes) => {
+                    open.pace.advance(bytes.len());
+                    self.body.set(Body::Open(open));
+                    return Ok(bytes);
+                }
+                Err(StreamError::Closed) => return Ok(Vec::new()),
+                Err(StreamError::LastOperationFailed(_)) => return Err(Interrupted::Closed),
             }
-            Err(StreamError::Closed) => Ok(Vec::new()),
-            Err(StreamError::LastOperationFailed(_)) => Err(Interrupted),
         }
     }
 
@@ -133,6 +144,18 @@ impl Source for Incoming {
         self.body.set(body);
         finished
     }
+}
+
+/// The time of the monotonic clock.
+fn now() -> Duration {
+    Duration::from_nanos(monotonic_clock::now())
+}
+
+/// Waits until the stream is ready. Returns `false` when the client has used up its time.
+fn wait(ready: &Pollable, pace: &Pace) -> bool {
+    let Some(remaining) = pace.remaining(now()) else { return false };
+    let timeout = monotonic_clock::subscribe_duration(remaining.as_nanos() as u64);
+    poll(&[ready, &timeout]).contains(&0)
 }
 
 /// Sends the body before the head, and returns the reply that was sent.
@@ -155,10 +178,13 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
             ResponseOutparam::set(out, Ok(response));
         }
     };
+    let mut pace = Pace::new(now());
     let failure = loop {
         match reply.body.next() {
-            // An error means that the client has closed the connection.
-            Ok(Some(chunk)) if write_all(&stream, &chunk, &mut send_head).is_err() => break None,
+            // An error means that the client has closed the connection, or does not read.
+            Ok(Some(chunk)) if !write_all(&stream, &chunk, &mut pace, &mut send_head) => {
+                break None;
+            }
             Ok(Some(_)) => {}
             Ok(None) => break None,
             Err(problem) => break Some(Reply::from(problem)),
@@ -177,24 +203,32 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     }
 }
 
-/// Writes the whole chunk. Sends the head as soon as the host does not accept more.
+/// Writes the whole chunk. Sends the head as soon as the host does not accept more. Returns `false` when
+/// the client has closed the connection or has not read for too long.
 fn write_all(
     stream: &OutputStream,
     mut chunk: &[u8],
+    pace: &mut Pace,
     send_head: &mut dyn FnMut(),
-) -> Result<(), StreamError> {
+) -> bool {
     while !chunk.is_empty() {
-        let permitted = usize::try_from(stream.check_write()?).unwrap_or(usize::MAX);
+        let Ok(permitted) = stream.check_write() else { return false };
+        let permitted = usize::try_from(permitted).unwrap_or(usize::MAX);
         if permitted == 0 {
             send_head();
-            stream.blocking_flush()?;
+            if !wait(&stream.subscribe(), pace) {
+                return false;
+            }
             continue;
         }
         let (now, later) = chunk.split_at(permitted.min(chunk.len()));
-        stream.write(now)?;
+        if stream.write(now).is_err() {
+            return false;
+        }
+        pace.advance(now.len());
         chunk = later;
     }
-    Ok(())
+    true
 }
 
 fn headers(reply: &Reply) -> wasi::Fields {
