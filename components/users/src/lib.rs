@@ -11,10 +11,10 @@ use routes::{v1, v2};
 
 /// The routes of this component.
 pub const ROUTES: Routes<Db> = &[
-    // The paths of the predecessor, which had no prefix.
-    ("/users", get_private(v1::list)),
+    // The paths of the predecessors, which had no prefix.
+    ("/users", get_private(v1::list).post(v1::add)),
     ("/users/{user_id}", get_private(v1::find)),
-    ("/api/v1/users", get_private(v1::list)),
+    ("/api/v1/users", get_private(v1::list).post(v1::add)),
     ("/api/v1/users/{user_id}", get_private(v1::find)),
     ("/api/v2/users", get_private(v2::list).post(v2::add)),
     ("/api/v2/users/{id}", get_private(v2::find).put(v2::replace).delete(v2::delete)),

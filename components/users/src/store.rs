@@ -115,7 +115,7 @@ pub fn delete(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change<
 /// `limit` users after the first `skip` in the order of their ids, as a JSON array.
 pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     const SQL: &str = "SELECT coalesce(json_agg(person), '[]')::text FROM ( \
-             SELECT id AS user_id, username, email FROM katas.person ORDER BY id OFFSET $1 LIMIT $2 \
+             SELECT id AS user_id, id, username, email FROM katas.person ORDER BY id OFFSET $1 LIMIT $2 \
          ) AS person";
     db.row(SQL, &[int8(skip), int8(limit)])?.take(0)
 }

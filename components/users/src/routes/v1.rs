@@ -1,23 +1,55 @@
-//! Version 1, compatible with the predecessor.
+//! Version 1, compatible with both predecessors.
 
+use json::{Fields, FromFields};
 use pg::Db;
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
 use super::{id, not_found};
+use crate::domain::{Email, Username};
 use crate::store;
 
+/// A user with its id under the names that the clients of the one and the other predecessor read.
 #[derive(Serialize)]
 struct User {
     user_id: i64,
+    id: i64,
     username: String,
     email: String,
 }
 
+impl From<store::User> for User {
+    fn from(user: store::User) -> User {
+        let store::User { id, username, email, .. } = user;
+        User { user_id: id, id, username, email }
+    }
+}
+
+struct NewUser {
+    username: Username,
+    email: Email,
+}
+
+impl FromFields for NewUser {
+    const ALLOW_UNKNOWN_FIELDS: bool = true;
+
+    fn from_fields(fields: &mut Fields) -> Option<NewUser> {
+        let username = fields.parse("username", Username::new);
+        let email = fields.parse("email", Email::new);
+        Some(NewUser { username: username?, email: email? })
+    }
+}
+
+pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let NewUser { username, email } = request.json()?;
+    let user = store::add(db, &username, &email)?;
+    let location = format!("/api/v1/users/{}", user.id);
+    Ok(Reply::created(&User::from(user)).header("location", location))
+}
+
 pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let user = store::find(db, id(request, "user_id")?)?.ok_or_else(not_found)?;
-    let store::User { id, username, email, .. } = user;
-    Ok(Reply::ok(&User { user_id: id, username, email }))
+    Ok(Reply::ok(&User::from(user)))
 }
 
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
