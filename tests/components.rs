@@ -62,9 +62,11 @@ enum Right {
     Database,
     /// Ask for the token that changes need.
     Token,
+    /// Know whether personal data may be read without the token.
+    PrivateReads,
 }
 
-use Right::{Database, Token};
+use Right::{Database, PrivateReads, Token};
 
 /// Every component with its rights. More rights are granted here, where a review sees them.
 const COMPONENTS: &[(&str, &[Right])] = &[
@@ -74,10 +76,10 @@ const COMPONENTS: &[(&str, &[Right])] = &[
     ("health", &[Database]),
     ("nth-char", &[]),
     ("price-lists", &[Database, Token]),
-    ("receipts", &[Database, Token]),
+    ("receipts", &[Database, Token, PrivateReads]),
     ("runs", &[Database, Token]),
     ("spending", &[Database]),
-    ("users", &[Database, Token]),
+    ("users", &[Database, Token, PrivateReads]),
 ];
 
 #[test]
@@ -91,7 +93,8 @@ fn every_component_has_its_rights_and_no_more() {
         let hosts: &[&str] = if database { &["postgres://{{ database_host }}"] } else { &[] };
         assert_eq!(component.allowed_outbound_hosts, hosts, "{id}");
         let variables: Vec<_> = component.variables.keys().map(String::as_str).collect();
-        let expected = [("api_token", Token), ("database_url", Database)];
+        let expected =
+            [("api_token", Token), ("database_url", Database), ("private_reads", PrivateReads)];
         let expected = expected.iter().filter(|(_, right)| rights.contains(right));
         assert_eq!(variables, expected.map(|(name, _)| *name).collect::<Vec<_>>(), "{id}");
 

@@ -20,6 +20,7 @@ mod receipts;
 mod routes;
 mod runs;
 mod seeds;
+mod slow_clients;
 mod smoke;
 mod spending;
 mod statements;
