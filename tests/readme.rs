@@ -101,15 +101,15 @@ fn the_routes_are_those_of_the_manifest() {
 }
 
 #[test]
-fn the_layout_names_every_top_level_folder() {
-    let layout: BTreeSet<_> =
+fn the_rooms_are_the_folders() {
+    let rooms: BTreeSet<_> =
         table("docs/ARCHITECTURE.md", "Layout").into_iter().map(|[folder]| folder).collect();
     let folders: BTreeSet<_> = files("")
         .iter()
         .filter_map(|path| Some(path.to_str()?.split_once('/')?.0.to_owned() + "/"))
         .filter(|folder| !folder.starts_with('.'))
         .collect();
-    assert_eq!(layout, folders);
+    assert_eq!(rooms, folders);
 }
 
 #[test]
