@@ -1,4 +1,5 @@
-//! Generates `files.rs`: the embedded files, compressed, and the OpenAPI document converted to JSON.
+//! Generates `files.rs`: the embedded files, compressed, and the OpenAPI document converted to
+//! JSON.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -30,8 +31,8 @@ const ASSETS: [(&str, &str); 9] = [
     ("vendor/swagger-ui/swagger-ui.css", CSS),
 ];
 
-/// The pages, with their constants in `files.rs`. `{{version}}` in a page is replaced by the version of
-/// the assets.
+/// The pages, with their constants in `files.rs`. `{{version}}` in a page is replaced by the
+/// version of the assets.
 const PAGES: [(&str, &str); 2] =
     [("PLAYGROUND", "page/page.html"), ("SWAGGER_UI", "swagger/swagger.html")];
 

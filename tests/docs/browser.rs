@@ -34,14 +34,16 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Browser {
-    /// Starts a browser with an empty page. Returns `None`, and prints a notice, if none is installed.
+    /// Starts a browser with an empty page. Returns `None`, and prints a notice, if none is
+    /// installed.
     pub(super) fn start() -> Option<Browser> {
         let Some(program) = program() else {
             eprintln!("Chromium is not installed; the tests of the pages are skipped");
             return None;
         };
         let profile = tempfile::tempdir().expect("create a temporary folder");
-        // The protocol uses the descriptors 3 and 4, which only a shell can redirect without `unsafe`.
+        // The protocol uses the descriptors 3 and 4, which only a shell can redirect without
+        // `unsafe`.
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"])
             .arg(program)

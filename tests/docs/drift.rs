@@ -159,8 +159,8 @@ fn record_links(
     }
 }
 
-/// The operations in an order in which each finds the resources that it needs: `PUT` and `POST` that
-/// depend on no other operation, those that are the target of a link, reads, deletions.
+/// The operations in an order in which each finds the resources that it needs: `PUT` and `POST`
+/// that depend on no other operation, those that are the target of a link, reads, deletions.
 fn ordered_operations(document: &Document) -> Vec<Operation<'_>> {
     let mut operations = document.operations();
     let linked: BTreeSet<_> =

@@ -107,7 +107,8 @@ fn operations_succeed_in_page_order() {
     let app = App::start();
     browser.navigate(&format!("{}/", app.base()));
     let operations = browser.evaluate(
-        "[...document.querySelectorAll('.operation input')].map((radio) => [radio.name, radio.value])",
+        "[...document.querySelectorAll('.operation input')] \
+             .map((radio) => [radio.name, radio.value])",
     );
     let operations = operations.as_array().expect("an array");
     assert!(operations.len() > 20, "{}", operations.len());

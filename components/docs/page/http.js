@@ -1,10 +1,11 @@
-// Builds the request of an operation, and formats requests and responses. Does not access the document.
+// Builds the request of an operation, and formats requests and responses. Does not access the
+// document.
 
 const string = (text) => JSON.stringify(text);
 const splitLines = (text) => text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
 
-// Keeps the digits of the input, because a JavaScript number could lose some. Anything else is sent as a
-// string, so that the service reports the error.
+// Keeps the digits of the input, because a JavaScript number could lose some. Anything else is sent
+// as a string, so that the service reports the error.
 const number = (text) => (/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? text : string(text));
 
 function price(line) {
@@ -22,7 +23,8 @@ const toJson = {
   prices: (text) => `{${splitLines(text).map(price).join(', ')}}`,
 };
 
-// Returns the request of an operation. `valueOf` returns the text of a field, or the file chosen for it.
+// Returns the request of an operation. `valueOf` returns the text of a field, or the file chosen
+// for it.
 export function buildRequest(operation, valueOf, token) {
   const fields = operation.fields
     .map((field) => ({ ...field, value: valueOf(field) }))

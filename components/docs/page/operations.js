@@ -1,11 +1,12 @@
 // The services and operations of the playground.
 //
-// A field without `in` is a path parameter, `{name}` in the path. Otherwise `in` is `query`, `header`,
-// `json` (a member of the body) or `body` (the whole body). `as` is the format of the input: `text`
-// (the default), `area` (text of several lines), `number`, `lines` (an array of strings), `prices` (an
-// object of numbers, one member a line) or `csv`. An `optional` field is omitted if it is empty, a
-// `fixed` field is not shown. `fills: { field: 'member' }` copies a member of a successful response into
-// the field of that name in the other operations of the service.
+// A field without `in` is a path parameter, `{name}` in the path. Otherwise `in` is `query`,
+// `header`, `json` (a member of the body) or `body` (the whole body). `as` is the format of the
+// input: `text` (the default), `area` (text of several lines), `number`, `lines` (an array of
+// strings), `prices` (an object of numbers, one member a line) or `csv`. An `optional` field is
+// omitted if it is empty, a `fixed` field is not shown. `fills: { field: 'member' }` copies a
+// member of a successful response into the field of that name in the other operations of the
+// service.
 
 const word = { name: 'word', label: 'Word', value: 'Apple' };
 const definition = { name: 'definition', label: 'Definition', in: 'json', as: 'area', value: 'A fruit' };
@@ -128,6 +129,6 @@ export const services = [
   },
 ];
 
-// Requested one after the other when the page opens and on demand, never by a timer: an open page must
-// not put load on the server.
+// Requested one after the other when the page opens and on demand, never by a timer: an open page
+// must not put load on the server.
 export const probes = ['/.well-known/spin/health', '/health', '/db-check'];

@@ -11,8 +11,8 @@ pub const ROOT_TYPES: [&str; 2] = ["application/json", "text/html"];
 /// The media types of the files that the pages load.
 pub const ASSET_TYPES: [&str; 4] = ["text/javascript", "text/css", "image/svg+xml", "text/plain"];
 
-/// The Content-Security-Policy of the pages: they load from and connect to this origin only. The icons of
-/// Swagger UI are `data:` URLs.
+/// The Content-Security-Policy of the pages: they load from and connect to this origin only. The
+/// icons of Swagger UI are `data:` URLs.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
@@ -49,8 +49,8 @@ pub fn swagger_ui(request: &Request, _: &()) -> Result<Reply, Problem> {
     page(request, &SWAGGER_UI)
 }
 
-/// Returns a file that a page loads. During a rolling update, a page of another release receives the
-/// current file, which must not be cached under that URL.
+/// Returns a file that a page loads. During a rolling update, a page of another release receives
+/// the current file, which must not be cached under that URL.
 pub fn asset(request: &Request, _: &()) -> Result<Reply, Problem> {
     let name = request.param("file");
     let Some(file) = ASSETS.iter().find(|file| file.name == name) else {
