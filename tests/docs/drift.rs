@@ -233,7 +233,7 @@ fn error_responses_match_document() {
         for call in calls(&operation, &LinkedValues::new(), &document) {
             let unknown_type = "application/x-unknown";
             check(&operation, &call.with_header("Accept", unknown_type), Some(406));
-            // The linked resources do not exist: 404, unless the operation needs none.
+            // The resources of most operations do not exist, so that 404 is checked as well.
             check(&operation, &call, None);
             if !call.body.is_empty() {
                 check(&operation, &call.with_header("Content-Type", unknown_type), Some(415));
@@ -349,7 +349,7 @@ fn component_routes() -> BTreeSet<String> {
 }
 
 #[test]
-fn documented_paths_are_routes_of_components() {
+fn documented_paths_equal_component_routes() {
     let document = Document::fetch(&App::start());
     let documented: BTreeSet<_> = document.paths().keys().cloned().collect();
     let routes = component_routes();
