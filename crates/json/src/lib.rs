@@ -170,7 +170,7 @@ fn check_limits(document: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The raw values of an object by name, in document order. Names may be duplicates.
+/// The raw values of an object by name, in document order. Names may repeat.
 struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Object<'de> {
@@ -338,7 +338,7 @@ impl<'a> Fields<'a> {
     }
 
     /// Reads a required object of at most `max` fields with any names, in document order, and converts
-    /// each value by `rule`. Stops at the first invalid field. Names may be duplicates.
+    /// each value by `rule`. Stops at the first invalid field. Names may repeat.
     pub fn map<T: Value<'a>, U, E: Display>(
         &mut self,
         name: &str,
