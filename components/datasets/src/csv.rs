@@ -1,7 +1,7 @@
 //! A strict CSV parser (RFC 4180) that reads one row at a time in constant memory.
 //!
-//! `csv-core` accepts any input. Input that violates RFC 4180 most likely means that the file is damaged,
-//! so [`Validator`] checks the same bytes and rejects it.
+//! `csv-core` accepts any input. Input that violates RFC 4180 most likely means that the file is
+//! damaged, so [`Validator`] checks the same bytes and rejects it.
 
 use std::{fmt, slice};
 
@@ -184,8 +184,8 @@ impl<'s, E: From<CsvError>> Reader<'s, E> {
         }
     }
 
-    /// Parses the next row. Returns `None` at the end, and an error when the number of fields differs from
-    /// the first row.
+    /// Parses the next row. Returns `None` at the end, and an error when the number of fields
+    /// differs from the first row.
     pub fn next(&mut self) -> Result<Option<Row<'_>>, E> {
         let line = self.validator.next_line();
         let (mut length, mut fields) = (0, 0);
@@ -223,8 +223,8 @@ impl<'s, E: From<CsvError>> Reader<'s, E> {
     fn refill(&mut self) -> Result<(), E> {
         self.parsed = 0;
         self.chunk.clear();
-        // `csv-core` does not recognize a byte order mark that is split between chunks, and stops when
-        // nothing follows it.
+        // `csv-core` does not recognize a byte order mark that is split between chunks, and stops
+        // when nothing follows it.
         while self.chunk.len() < if self.at_start { 4 } else { 1 } {
             match (self.chunks)()? {
                 Some(more) if self.chunk.is_empty() => self.chunk = more,
@@ -263,8 +263,8 @@ fn row_error(line: u64, error: RowError) -> CsvError {
     CsvError { line, kind: ErrorKind::Row(error) }
 }
 
-/// Appends a row. Quotes fields where necessary and ends the row with CRLF. The writer of `csv-core` may
-/// quote numbers differently.
+/// Appends a row. Quotes fields where necessary and ends the row with CRLF. The writer of
+/// `csv-core` may quote numbers differently.
 pub fn write<'f>(fields: impl Iterator<Item = &'f str>, out: &mut Vec<u8>) {
     let start = out.len();
     for (index, field) in fields.enumerate() {

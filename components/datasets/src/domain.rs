@@ -9,8 +9,8 @@ use rules::TextError;
 const MAX_NAME_CHARS: usize = 200;
 /// The maximum number of columns.
 pub const MAX_COLUMNS: usize = 1000;
-/// The maximum total size of the fields of a row: 64 KiB. A row is parsed, stored and sent as a whole, and
-/// its JSON can have six times that size.
+/// The maximum total size of the fields of a row: 64 KiB. A row is parsed, stored and sent as a
+/// whole, and its JSON can have six times that size.
 pub const MAX_ROW_BYTES: usize = 64 << 10;
 
 /// The name of a dataset: 1 to 200 characters.

@@ -1,10 +1,10 @@
 //! The tables `katas.dataset` and `katas.dataset_row`.
 //!
-//! Unlike other requests, a load runs several statements, in proportion to the length of its file. Each
-//! is atomic. The dataset stays in the state `loading`, in which no read returns it, until the last
-//! statement sets `loaded`. A failed or abandoned load leaves rows behind. So does a deleted dataset,
-//! because deleting millions of rows would exceed the statement timeout. Both get the state `gone` at
-//! once, and later requests purge a bounded number of their rows at a time.
+//! Unlike other requests, a load runs several statements, in proportion to the length of its file.
+//! Each is atomic. The dataset stays in the state `loading`, in which no read returns it, until the
+//! last statement sets `loaded`. A failed or abandoned load leaves rows behind. So does a deleted
+//! dataset, because deleting millions of rows would exceed the statement timeout. Both get the
+//! state `gone` at once, and later requests purge a bounded number of their rows at a time.
 
 use std::mem;
 
@@ -54,8 +54,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The size of a full batch. The guest builds it and PostgreSQL inserts it within milliseconds, so
-    /// the time of the round trip is negligible.
+    /// The size of a full batch. The guest builds it and PostgreSQL inserts it within milliseconds,
+    /// so the time of the round trip is negligible.
     const MAX_ROWS: usize = 4000;
     const MAX_BYTES: usize = 256 << 10;
 
@@ -112,11 +112,11 @@ pub fn begin(db: &Db, name: &DatasetName, columns: &Columns) -> Result<i64, pg::
     db.row(SQL, &[text(name.as_str()), text_array(columns.names())])?.take(0)
 }
 
-/// Adds rows after the first `rows` rows, and empties the batch. Returns `false` when the load has been
-/// abandoned.
+/// Adds rows after the first `rows` rows, and empties the batch. Returns `false` when the load has
+/// been abandoned.
 pub fn add(db: &Db, dataset: i64, rows: i64, batch: &mut Batch) -> Result<bool, pg::Error> {
-    // The lock on the row of the dataset excludes a concurrent purge. The commit is asynchronous: the
-    // synchronous commit that ends the load also flushes the earlier ones.
+    // The lock on the row of the dataset excludes a concurrent purge. The commit is asynchronous:
+    // the synchronous commit that ends the load also flushes the earlier ones.
     const SQL: &str = "WITH loading AS ( \
              UPDATE katas.dataset SET touched_at = now() \
              WHERE number = $1 AND state = 'loading' RETURNING number \
@@ -150,8 +150,8 @@ pub fn abandon(db: &Db, dataset: i64) -> Result<(), pg::Error> {
     db.execute(SQL, &[int8(dataset)]).map(|_| ())
 }
 
-/// Purges up to 50,000 rows of one deleted dataset, and finally the dataset itself. Takes a tenth of a
-/// second. Returns `false` when no dataset is left to purge.
+/// Purges up to 50,000 rows of one deleted dataset, and finally the dataset itself. Takes a tenth
+/// of a second. Returns `false` when no dataset is left to purge.
 pub fn purge(db: &Db) -> Result<bool, pg::Error> {
     const SQL: &str = "WITH target AS ( \
              SELECT number FROM katas.dataset WHERE state = 'gone' \
@@ -188,8 +188,8 @@ pub fn delete(db: &Db, id: &str) -> Result<bool, pg::Error> {
     Ok(db.execute(SQL, &[id])? == 1)
 }
 
-/// Returns up to `limit` datasets with numbers greater than `after`, in the order of their numbers; fewer
-/// when their column names reach 256 KiB.
+/// Returns up to `limit` datasets with numbers greater than `after`, in the order of their numbers;
+/// fewer when their column names reach 256 KiB.
 pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT number, id, name, columns, rows, bytes, katas.rfc3339(created_at) AS created_at \
@@ -217,11 +217,11 @@ pub struct Rows<R> {
     pub last: Option<i64>,
 }
 
-/// Selects the rows of the dataset with id `$1` after position `$2` up to position `$3`; fewer when they
-/// reach 64 KiB.
+/// Selects the rows of the dataset with id `$1` after position `$2` up to position `$3`; fewer when
+/// they reach 64 KiB.
 ///
-/// Positions have no gaps, so both bounds are known. With LIMIT in place of the upper bound, PostgreSQL
-/// reads and sorts the entire remainder of a dataset that has no statistics yet.
+/// Positions have no gaps, so both bounds are known. With LIMIT in place of the upper bound,
+/// PostgreSQL reads and sorts the entire remainder of a dataset that has no statistics yet.
 const ROWS: &str = "WITH dataset AS ( \
          SELECT number, columns, rows FROM katas.dataset WHERE id = $1 AND state = 'loaded' \
      ), found AS ( \
@@ -233,8 +233,8 @@ const ROWS: &str = "WITH dataset AS ( \
      ), page AS (SELECT position, fields FROM sized WHERE before < 65536) \
      SELECT columns, (SELECT nullif(max(position), rows) FROM page), ";
 
-/// Returns up to `limit` rows after position `after`, as a JSON array of arrays of strings. Returns `None`
-/// when the dataset does not exist.
+/// Returns up to `limit` rows after position `after`, as a JSON array of arrays of strings. Returns
+/// `None` when the dataset does not exist.
 pub fn rows(
     db: &Db,
     id: &str,
@@ -249,8 +249,8 @@ pub fn rows(
     rows_from(db, SQL, id, after, limit)
 }
 
-/// Returns up to `limit` rows after position `after`, as the concatenated fields of all rows. Returns
-/// `None` when the dataset does not exist.
+/// Returns up to `limit` rows after position `after`, as the concatenated fields of all rows.
+/// Returns `None` when the dataset does not exist.
 pub fn fields(
     db: &Db,
     id: &str,

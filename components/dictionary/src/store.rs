@@ -38,8 +38,8 @@ impl Entry {
         }))
     }
 
-    /// Returns the entity tag. Ids are never reused and versions only increase, so no two states of a
-    /// word share a tag, even after it is deleted and added again.
+    /// Returns the entity tag. Ids are never reused and versions only increase, so no two states of
+    /// a word share a tag, even after it is deleted and added again.
     pub fn etag(&self) -> String {
         format!("{}-{}", self.id, self.version)
     }
@@ -157,8 +157,8 @@ pub fn delete_if(
     })
 }
 
-/// Returns `limit` entries after the first `skip` entries, in the order in which they were added, as a
-/// JSON array of up to 40 MB.
+/// Returns `limit` entries after the first `skip` entries, in the order in which they were added,
+/// as a JSON array of up to 40 MB.
 pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     const SQL: &str = "SELECT coalesce(json_agg(entry), '[]')::text FROM ( \
              SELECT word, definition FROM katas.entry ORDER BY id OFFSET $1 LIMIT $2 \
@@ -168,8 +168,8 @@ pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
 
 /// Returns up to `limit` entries whose words begin with `prefix`, after the word `after`.
 ///
-/// A page ends early when its definitions reach 256 KiB, which bounds the computing time of the guest:
-/// Spin does not preempt it.
+/// A page ends early when its definitions reach 256 KiB, which bounds the computing time of the
+/// guest: Spin does not preempt it.
 pub fn page(
     db: &Db,
     prefix: &str,

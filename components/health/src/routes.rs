@@ -50,8 +50,8 @@ struct Schema {
     required: i64,
 }
 
-/// Returns 200 when the database responds and its schema is at least the required version, otherwise
-/// 503. A newer schema is accepted: running pods see one while the next release rolls out.
+/// Returns 200 when the database responds and its schema has at least the required version,
+/// otherwise 503. A newer schema is accepted: running pods see one while the next release rolls out.
 pub fn db_check(_: &Request, db: &Db) -> Result<Reply, Problem> {
     let required =
         REQUIRED_SCHEMA.parse().map_err(|error: ParseIntError| Problem::internal(error))?;

@@ -48,7 +48,8 @@ pub struct Stored {
     pub same_body: bool,
 }
 
-/// The columns of [`Stored`] in the order in which [`Stored::from_row`] reads them. `$1` is the body.
+/// The columns of [`Stored`] in the order in which [`Stored::from_row`] reads them. `$1` is the
+/// body.
 const STORED: &str = concatcp!(RECEIPT, ", body_hash IS NOT DISTINCT FROM sha256($1)");
 
 impl Stored {
@@ -58,11 +59,11 @@ impl Stored {
     }
 }
 
-/// Stores a receipt, or returns the existing one with the key of the attempt. Of concurrent requests with
-/// the same key, one stores the receipt, and the others wait for it.
+/// Stores a receipt, or returns the existing one with the key of the attempt. Of concurrent
+/// requests with the same key, one stores the receipt, and the others wait for it.
 pub fn add(db: &Db, receipt: &NewReceipt, attempt: Option<&Attempt>) -> Result<Stored, pg::Error> {
-    // DO NOTHING would not return the existing row, and the snapshot of a SELECT in the same statement
-    // would not include a row that is committed concurrently.
+    // DO NOTHING would not return the existing row, and the snapshot of a SELECT in the same
+    // statement would not include a row that is committed concurrently.
     const SQL: &str = concatcp!(
         "INSERT INTO katas.receipt \
            (body_hash, idempotency_key, lines, ignored, subtotal, tax, tax_rate, total) \

@@ -1,5 +1,5 @@
-//! Applies a kata to a dataset, one chunk of rows at a time, which bounds the memory and the computation
-//! between two statements.
+//! Applies a kata to a dataset, one chunk of rows at a time, which bounds the memory and the
+//! computation between two statements.
 
 use pg::Db;
 use rules::{Amount, NthChar};
@@ -107,8 +107,8 @@ fn index(dataset: &Dataset, field: &str, column: &str) -> Result<i64, Problem> {
         .ok_or_else(|| Problem::invalid_field(field, "is not a column of the dataset"))
 }
 
-/// Calls `visit` with the fields of one or two columns of each row, until it returns `false`. The second
-/// field is empty without a second column. Returns the number of rows visited.
+/// Calls `visit` with the fields of one or two columns of each row, until it returns `false`. The
+/// second field is empty without a second column. Returns the number of rows visited.
 fn for_each(
     db: &Db,
     dataset: &Dataset,

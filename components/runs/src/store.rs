@@ -1,7 +1,7 @@
 //! The table `katas.dataset_run`, and the datasets that runs read.
 //!
-//! A run reads its dataset in chunks, one statement each. The chunks are consistent, because a loaded
-//! dataset never changes.
+//! A run reads its dataset in chunks, one statement each. The chunks are consistent, because a
+//! loaded dataset never changes.
 
 use pg::{Db, Page, Parameter, Timestamp, int8, text, uuid};
 use serde::Serialize;
@@ -33,11 +33,12 @@ pub struct Chunk {
     pub second: Vec<String>,
 }
 
-/// Returns the fields of one or two columns (indices from 1) in up to 2,000 rows after the first `rows`
-/// rows; fewer when the rows reach 32 KiB, none at the end. The guest processes them in milliseconds.
+/// Returns the fields of one or two columns (indices from 1) in up to 2,000 rows after the first
+/// `rows` rows; fewer when the rows reach 32 KiB, none at the end. The guest processes them in
+/// milliseconds.
 ///
-/// The range has both bounds: with LIMIT in place of the upper bound, PostgreSQL reads and sorts the
-/// entire remainder of a dataset that has no statistics yet.
+/// The range has both bounds: with LIMIT in place of the upper bound, PostgreSQL reads and sorts
+/// the entire remainder of a dataset that has no statistics yet.
 pub fn chunk(
     db: &Db,
     dataset: &Dataset,

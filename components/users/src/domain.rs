@@ -13,8 +13,8 @@ const MAX_EMAIL_CHARS: usize = 254;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Username(String);
 
-/// An e-mail address of at most 254 characters. Only the format is checked: one `@` with text on both
-/// sides, no white space or control characters.
+/// An e-mail address of at most 254 characters. Only the format is checked: one `@` with text on
+/// both sides, no white space or control characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Email(String);
 

@@ -18,8 +18,8 @@ pub struct User {
 }
 
 impl User {
-    /// Returns the entity tag. Ids are never reused and versions only increase, so no two states of an id
-    /// share a tag.
+    /// Returns the entity tag. Ids are never reused and versions only increase, so no two states of
+    /// an id share a tag.
     pub fn etag(&self) -> String {
         self.version.to_string()
     }
@@ -51,7 +51,8 @@ pub enum Change<T> {
 }
 
 impl<T: Column> Change<T> {
-    /// Reads the result of the change (NULL when it was not applied) and whether the user existed before.
+    /// Reads the result of the change (NULL when it was not applied) and whether the user existed
+    /// before.
     fn from_row(mut row: Row, preconditions: &Preconditions) -> Result<Change<T>, pg::Error> {
         Ok(match (row.take(0)?, row.take(1)?) {
             (Some(result), _) => Change::Applied(result),
@@ -66,8 +67,8 @@ impl<T: Column> Change<T> {
 const MATCHES: &str = "id = $1 AND NOT coalesce(version::text = ANY ($2), true) \
                        AND coalesce(version::text = ANY ($3), true)";
 
-/// Replaces a user that matches the preconditions. Of concurrent requests with the same `If-Match`, one
-/// succeeds.
+/// Replaces a user that matches the preconditions. Of concurrent requests with the same `If-Match`,
+/// one succeeds.
 pub fn replace(
     db: &Db,
     id: i64,

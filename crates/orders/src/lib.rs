@@ -69,8 +69,8 @@ pub fn amount(Number(digits): Number) -> Result<Amount, AmountError> {
     Amount::parse(digits)
 }
 
-/// Checks the name of an item. The length is not limited, because the name is only looked up and copied
-/// to receipts.
+/// Checks the name of an item. The length is not limited, because the name is only looked up and
+/// copied to receipts.
 fn item(name: String) -> Result<String, TextError> {
     if name.contains('\0') { Err(TextError::Nul) } else { Ok(name) }
 }

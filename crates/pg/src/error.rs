@@ -1,8 +1,9 @@
 //! Database errors, classified by whether a retry may succeed.
 //!
-//! The host reports an error of `query` with its SQLSTATE when PostgreSQL rejects the statement during
-//! planning, and as text when the statement fails during execution. Only this module parses that text.
-//! Stores must not depend on it: they return expected conflicts as data, as in `ON CONFLICT DO NOTHING`.
+//! The host reports an error of `query` with its SQLSTATE when PostgreSQL rejects the statement
+//! during planning, and as text when the statement fails during execution. Only this module parses
+//! that text. Stores must not depend on it: they return expected conflicts as data, as in `ON
+//! CONFLICT DO NOTHING`.
 
 use std::fmt;
 
@@ -32,8 +33,8 @@ impl Error {
         match code {
             // Undefined table, column, function, schema.
             "42P01" | "42703" | "42883" | "3F000" => Error::NotMigrated(cause),
-            // Query canceled, lock not available, deadlock detected, serialization failure, read-only
-            // transaction (on a standby).
+            // Query canceled, lock not available, deadlock detected, serialization failure,
+            // read-only transaction (on a standby).
             "57014" | "55P03" | "40P01" | "40001" | "25006" => Error::Unavailable(cause),
             // Connection exception, insufficient resources, shutting down or starting up.
             _ if ["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => {

@@ -1,15 +1,15 @@
 //! PostgreSQL for components: one connection per request, one statement, one row.
 //!
-//! Every statement returns exactly one row, because in Spin 4.0 a query without rows never returns. A
-//! lookup therefore uses a left join from a row that always exists, and returns NULL when it finds
-//! nothing:
+//! Every statement returns exactly one row, because in Spin 4.0 a query without rows never returns.
+//! A lookup therefore uses a left join from a row that always exists, and returns NULL when it
+//! finds nothing:
 //!
 //! ```sql
 //! SELECT definition FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1
 //! ```
 //!
-//! The first column is one that is `NOT NULL` in the table; the store reads it as an `Option`. A data
-//! change that may affect no row uses a CTE in place of the table:
+//! The first column is one that is `NOT NULL` in the table; the store reads it as an `Option`. A
+//! data change that may affect no row uses a CTE in place of the table:
 //!
 //! ```sql
 //! WITH changed AS (UPDATE … WHERE … RETURNING version)
@@ -19,10 +19,10 @@
 //! [`Db::execute`] runs a data change that returns only the number of affected rows. A list is one
 //! column of JSON, which `json_agg` builds and the component sends unparsed.
 //!
-//! Columns have the types that implement [`Column`], which every version of Spin can read. Cast others:
-//! `numeric` and `json` to `text`, `timestamptz` with `AT TIME ZONE 'UTC'`. PostgreSQL infers the type of
-//! a parameter; when that is not `text`, `int8`, `uuid`, `bytea` or `text[]`, cast twice:
-//! `$1::text::json`.
+//! Columns have the types that implement [`Column`], which every version of Spin can read. Cast
+//! others: `numeric` and `json` to `text`, `timestamptz` with `AT TIME ZONE 'UTC'`. PostgreSQL
+//! infers the type of a parameter; when that is not `text`, `int8`, `uuid`, `bytea` or `text[]`,
+//! cast twice: `$1::text::json`.
 //!
 //! The text of a statement is `'static`, so client input can only be a parameter.
 
@@ -44,16 +44,17 @@ pub use spin_sdk::pg4::ParameterValue as Parameter;
 /// The database connection of a request.
 ///
 /// The first statement opens the connection, so a request that fails earlier needs none. A request
-/// never opens a second one: two open connections per request can deadlock the pool of the host. `BEGIN`
-/// is never sent: a trap would leave the transaction open, and the pool would hand it to the next
-/// request. Several writes are one statement with CTEs.
+/// never opens a second one: two open connections per request can deadlock the pool of the host.
+/// `BEGIN` is never sent: a trap would leave the transaction open, and the pool would hand it to
+/// the next request. Several writes are one statement with CTEs.
 #[derive(Default)]
 pub struct Db {
     connection: Cell<Option<Connection>>,
 }
 
 impl Db {
-    /// Moves the connection into a new value, for a body that is produced after the handler returns.
+    /// Moves the connection into a new value, for a body that is produced after the handler
+    /// returns.
     pub fn detach(&self) -> Db {
         Db { connection: Cell::new(self.connection.take()) }
     }
@@ -63,8 +64,8 @@ impl Db {
         Row::single(self.run(|connection| Ok(connection.query(sql, parameters)?))?.rows)
     }
 
-    /// Runs a statement that returns a page: the items as a JSON array of type `text`, and the key of
-    /// the last item, NULL on the last page.
+    /// Runs a statement that returns a page: the items as a JSON array of type `text`, and the key
+    /// of the last item, NULL on the last page.
     pub fn page<K: Column>(
         &self,
         sql: &'static str,
@@ -122,13 +123,14 @@ pub fn text_array(values: &[String]) -> Parameter {
     Parameter::ArrayStr(values.iter().cloned().map(Some).collect())
 }
 
-/// Creates a `text[]` parameter from a set. `None` stands for the set of all texts and becomes NULL. Test
-/// for membership with `coalesce(value = ANY ($1), true)`.
+/// Creates a `text[]` parameter from a set. `None` stands for the set of all texts and becomes
+/// NULL. Test for membership with `coalesce(value = ANY ($1), true)`.
 pub fn set(values: Option<&[String]>) -> Parameter {
     values.map_or(Parameter::DbNull, text_array)
 }
 
-/// Creates a `uuid` parameter. Returns `None` when the text is not a UUID in the format of RFC 9562.
+/// Creates a `uuid` parameter. Returns `None` when the text is not a UUID in the format of RFC
+/// 9562.
 pub fn uuid(value: &str) -> Option<Parameter> {
     let is_uuid = value.len() == 36
         && value.bytes().enumerate().all(|(index, byte)| match index {

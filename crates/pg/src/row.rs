@@ -20,8 +20,8 @@ impl Row {
         }
     }
 
-    /// Takes the value of a column. Returns an error when the column has another type or is NULL. For a
-    /// nullable column, `T` is an `Option`.
+    /// Takes the value of a column. Returns an error when the column has another type or is NULL.
+    /// For a nullable column, `T` is an `Option`.
     pub fn take<T: Column>(&mut self, column: usize) -> Result<T, Error> {
         let value = self.0.get_mut(column).map(|value| std::mem::replace(value, DbValue::DbNull));
         value.and_then(T::from_value).ok_or_else(|| {

@@ -22,8 +22,8 @@ impl NthChar {
     }
 }
 
-/// Returns the word made of the n-th character of the n-th of these words, up to the first word that is
-/// too short. Takes time linear in the length of the words.
+/// Returns the word made of the n-th character of the n-th of these words, up to the first word
+/// that is too short. Takes time linear in the length of the words.
 pub fn nth_char<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let mut result = NthChar::default();
     for word in words {

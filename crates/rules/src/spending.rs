@@ -36,7 +36,8 @@ impl<'p> Bill<'p> {
         Bill { prices, quantities: vec![0; prices.len()], bought: Vec::new() }
     }
 
-    /// Adds one unit of an item. Returns `false` and leaves the bill unchanged when the item has no price.
+    /// Adds one unit of an item. Returns `false` and leaves the bill unchanged when the item has no
+    /// price.
     pub fn add(&mut self, item: &str) -> bool {
         let Some(index) = self.prices.index(item) else { return false };
         if self.quantities[index] == 0 {
@@ -59,8 +60,8 @@ impl<'p> Bill<'p> {
         self.lines().try_fold(Amount::ZERO, |sum, line| sum.checked_add(line.amount()?))
     }
 
-    /// Returns the sum including tax at this rate (0.09 is 9 %), rounded once to two decimal places, half
-    /// away from zero.
+    /// Returns the sum including tax at this rate (0.09 is 9 %), rounded once to two decimal
+    /// places, half away from zero.
     pub fn total(&self, tax_rate: Amount) -> Result<Amount, AmountError> {
         let factor = Amount::ONE.checked_add(tax_rate)?;
         Ok(self.subtotal()?.checked_mul(factor)?.rounded())

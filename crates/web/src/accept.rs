@@ -1,7 +1,7 @@
 //! Content negotiation: `Accept`, `Accept-Encoding` and `Content-Type`.
 
-/// Returns whether a `Content-Type` is JSON: `application/json` or any `application/…+json`. Parameters
-/// are ignored, `charset` too: JSON is always UTF-8 (RFC 8259, section 11).
+/// Returns whether a `Content-Type` is JSON: `application/json` or any `application/…+json`.
+/// Parameters are ignored, `charset` too: JSON is always UTF-8 (RFC 8259, section 11).
 pub(crate) fn is_json(content_type: &str) -> bool {
     let media_type = media_type(content_type);
     let subtype = media_type.strip_prefix("application/").unwrap_or_default();
@@ -14,9 +14,9 @@ pub(crate) fn media_type(content_type: &str) -> String {
     media_type.trim_ascii().to_ascii_lowercase()
 }
 
-/// Returns the quality value of `media_type` (lower case, without parameters) in an `Accept` header, in
-/// thousandths. The most specific range takes precedence; an empty header accepts everything (RFC 9110,
-/// section 12.5.1).
+/// Returns the quality value of `media_type` (lower case, without parameters) in an `Accept`
+/// header, in thousandths. The most specific range takes precedence; an empty header accepts
+/// everything (RFC 9110, section 12.5.1).
 pub(crate) fn quality(accept: &str, media_type: &str) -> usize {
     let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
     let mut has_range = false;
@@ -41,8 +41,8 @@ pub(crate) fn quality(accept: &str, media_type: &str) -> usize {
     if has_range { best.1 } else { 1000 }
 }
 
-/// Returns whether an `Accept-Encoding` header accepts a content coding (lower case). A named coding
-/// takes precedence over `*` (RFC 9110, section 12.5.3).
+/// Returns whether an `Accept-Encoding` header accepts a content coding (lower case). A named
+/// coding takes precedence over `*` (RFC 9110, section 12.5.3).
 pub(crate) fn accepts_coding(accept_encoding: &str, coding: &str) -> bool {
     let mut wildcard = false;
     for item in accept_encoding.split(',') {

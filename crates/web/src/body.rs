@@ -69,8 +69,8 @@ impl Chunks<'_> {
         Ok(Chunks { request, limit, received: 0, content_length })
     }
 
-    /// Reads the next chunk. Returns `None` at the end of the body, 400 when the connection is closed
-    /// before that, and 413 when the body exceeds its limit.
+    /// Reads the next chunk. Returns `None` at the end of the body, 400 when the connection is
+    /// closed before that, and 413 when the body exceeds its limit.
     #[expect(clippy::should_implement_trait, reason = "an iterator has no place for the error")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
         // The host never delivers more than `Content-Length`. The call to learn that the stream has
@@ -96,9 +96,9 @@ fn content_length(request: &Request) -> Option<usize> {
 
 /// Reads and discards the rest of the body after the response.
 ///
-/// Closing a connection with unread bytes resets it, and a client that sends its whole request before
-/// it reads would lose the response. A client that waits for `100 Continue` does not send the body, so
-/// nothing is read; nor is a body longer than [`MAX_DRAIN_BYTES`].
+/// Closing a connection with unread bytes resets it, and a client that sends its whole request
+/// before it reads would lose the response. A client that waits for `100 Continue` does not send
+/// the body, so nothing is read; nor is a body longer than [`MAX_DRAIN_BYTES`].
 #[cfg(any(test, target_arch = "wasm32"))]
 pub(crate) fn drain(request: &Request) {
     let finished = request.source.is_finished()

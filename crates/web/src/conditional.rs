@@ -40,14 +40,14 @@ impl Tags {
 }
 
 impl Preconditions {
-    /// Returns the tags of which one must be the current tag of an existing resource, `None` for any
-    /// tag.
+    /// Returns the tags of which one must be the current tag of an existing resource, `None` for
+    /// any tag.
     pub fn if_match(&self) -> Option<&[String]> {
         self.if_match.as_ref().and_then(Tags::list)
     }
 
-    /// Returns the tags of which none may be the current tag of an existing resource, `None` when the
-    /// resource must not exist.
+    /// Returns the tags of which none may be the current tag of an existing resource, `None` when
+    /// the resource must not exist.
     pub fn if_none_match(&self) -> Option<&[String]> {
         self.if_none_match.as_ref().map_or(Some(&[]), Tags::list)
     }

@@ -1,5 +1,5 @@
-//! An HTTP framework for components: routes, typed requests and replies, problem details, conditional
-//! requests and keyset pages.
+//! An HTTP framework for components: routes, typed requests and replies, problem details,
+//! conditional requests and keyset pages.
 //!
 //! A component is a table of routes and their handlers:
 //!
@@ -58,8 +58,8 @@ pub use router::{Handler, Methods, Routes, delete, get, post, post_public, put};
 /// Exports the routes as the component's `wasi:http/incoming-handler`. Expands to nothing on native
 /// targets.
 ///
-/// `$context` is the state that the handler of a request receives, such as a database connection. Each
-/// request gets a new value from `Default`.
+/// `$context` is the state that the handler of a request receives, such as a database connection.
+/// Each request gets a new value from `Default`.
 #[macro_export]
 macro_rules! service {
     ($context:ty, $routes:expr) => {

@@ -6,8 +6,8 @@ use serde::Serialize;
 
 use crate::{Reply, Request};
 
-/// The maximum size of a cause in bytes. Even with every second byte escaped, the line stays below 4 KiB,
-/// which WASI writes atomically, so lines of concurrent requests do not interleave.
+/// The maximum size of a cause in bytes. Even with every second byte escaped, the line stays below
+/// 4 KiB, which WASI writes atomically, so lines of concurrent requests do not interleave.
 const MAX_CAUSE_BYTES: usize = 1800;
 
 /// A log line, created before the request is handled.
@@ -32,7 +32,8 @@ impl LogLine {
         LogLine { component, method, route: None, status: 0, ms: 0.0, trace_id, error: None }
     }
 
-    /// Returns the complete line, including the line feed. The cause of a failure is written only here.
+    /// Returns the complete line, including the line feed. The cause of a failure is written only
+    /// here.
     pub(crate) fn finish(
         self,
         route: Option<&'static str>,
@@ -53,9 +54,9 @@ impl LogLine {
     }
 }
 
-/// Returns the trace id of a valid `traceparent` (W3C Trace Context, section 3.2): version, trace id,
-/// parent id, flags. Later versions may append fields. A repeated header is joined by a comma and
-/// therefore invalid.
+/// Returns the trace id of a valid `traceparent` (W3C Trace Context, section 3.2): version, trace
+/// id, parent id, flags. Later versions may append fields. A repeated header is joined by a comma
+/// and therefore invalid.
 fn trace_id(traceparent: &str) -> Option<String> {
     let (known, extension) = traceparent.split_at_checked(55)?;
     let well_formed = known.bytes().enumerate().all(|(index, byte)| match index {

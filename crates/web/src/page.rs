@@ -1,7 +1,7 @@
 //! Keyset pages: `{"items":[…],"next":"<cursor>"|null}` and `Link: <…>; rel="next"`.
 //!
-//! A cursor is the key of the last item of a page in hexadecimal, which needs no escaping in a URL. It is
-//! opaque to clients.
+//! A cursor is the key of the last item of a page in hexadecimal, which needs no escaping in a URL.
+//! It is opaque to clients.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -12,8 +12,8 @@ use serde_json::value::RawValue;
 use crate::{Problem, Query, Reply, Request};
 
 impl Query {
-    /// Returns the key in the cursor `after`, after which the page starts. Returns 400 when the cursor is
-    /// malformed or belongs to a list with another type of key.
+    /// Returns the key in the cursor `after`, after which the page starts. Returns 400 when the
+    /// cursor is malformed or belongs to a list with another type of key.
     pub fn after<K: FromStr>(&self) -> Result<Option<K>, Problem> {
         let Some(cursor) = self.text("after") else { return Ok(None) };
         match decode(cursor).and_then(|key| key.parse().ok()) {
@@ -47,7 +47,8 @@ struct Page<'a, T> {
 }
 
 impl Reply {
-    /// Returns 200 with a page of a list. `last` is the key of its last item, `None` on the last page.
+    /// Returns 200 with a page of a list. `last` is the key of its last item, `None` on the last
+    /// page.
     pub fn page(request: &Request, items: &RawValue, last: Option<impl Display>) -> Reply {
         #[derive(Serialize)]
         struct NoFields {}

@@ -6,8 +6,8 @@ use percent_encoding::percent_decode;
 
 use crate::Problem;
 
-/// The decoded parameters of a query string. Unknown parameters are ignored; the last value of a repeated
-/// parameter takes precedence.
+/// The decoded parameters of a query string. Unknown parameters are ignored; the last value of a
+/// repeated parameter takes precedence.
 #[derive(Debug)]
 pub struct Query(Vec<(String, String)>);
 
@@ -33,8 +33,8 @@ impl Query {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// Returns a parameter as an integer, or `default` when it is absent. Returns 400 when it is not an
-    /// integer within `range`.
+    /// Returns a parameter as an integer, or `default` when it is absent. Returns 400 when it is
+    /// not an integer within `range`.
     pub fn number(
         &self,
         name: &str,
@@ -53,8 +53,8 @@ impl Query {
     }
 }
 
-/// Decodes percent-encoding and `+`. Returns `None` when the result is not UTF-8 or contains NUL, which
-/// PostgreSQL cannot store.
+/// Decodes percent-encoding and `+`. Returns `None` when the result is not UTF-8 or contains NUL,
+/// which PostgreSQL cannot store.
 fn decode(text: &str) -> Option<String> {
     let text = percent_decoded(text.replace('+', " ").as_bytes())?;
     (!text.contains('\0')).then_some(text)

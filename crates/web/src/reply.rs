@@ -75,8 +75,8 @@ impl Reply {
 
     /// Creates a 200 with a body of `length` bytes that is produced while it is sent.
     ///
-    /// When `next` fails before the first byte is sent, the response is its [`Problem`]. A later failure
-    /// truncates the body, which the client detects by `content-length`.
+    /// When `next` fails before the first byte is sent, the response is its [`Problem`]. A later
+    /// failure truncates the body, which the client detects by `content-length`.
     pub fn stream(media_type: &str, length: usize, next: Stream) -> Reply {
         Reply::new(StatusCode::OK).body(media_type, Body::Stream(length, next))
     }
@@ -102,22 +102,22 @@ impl Reply {
         Reply { body, ..self.header("content-type", media_type) }
     }
 
-    /// Sets a header, replacing an earlier value. The name is in lower case; the value is visible ASCII
-    /// and contains no input from the client.
+    /// Sets a header, replacing an earlier value. The name is in lower case; the value is visible
+    /// ASCII and contains no input from the client.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.into()));
         self
     }
 
-    /// Sets a strong entity tag (without quotes), and `cache-control: no-cache`: caches revalidate the
-    /// response before each use.
+    /// Sets a strong entity tag (without quotes), and `cache-control: no-cache`: caches revalidate
+    /// the response before each use.
     pub fn with_etag(self, tag: &str) -> Reply {
         self.header("etag", format!("\"{tag}\"")).header("cache-control", "no-cache")
     }
 
-    /// Evaluates the preconditions of a read. Returns 304 when the client already has the version `tag`,
-    /// 412 when it requires another version, or else this reply with the tag.
+    /// Evaluates the preconditions of a read. Returns 304 when the client already has the version
+    /// `tag`, 412 when it requires another version, or else this reply with the tag.
     pub fn conditional(self, request: &Request, tag: &str) -> Result<Reply, Problem> {
         let Preconditions { if_match, if_none_match } = request.preconditions()?;
         if if_match.is_some_and(|required| !required.contains(tag)) {

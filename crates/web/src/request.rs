@@ -8,7 +8,8 @@ use crate::{Preconditions, Problem, Query, accept, body};
 
 /// Headers and body of a request, read on demand from the host or from a test.
 pub trait RequestSource {
-    /// Returns the value of a header, `None` when it is absent. Repeated headers are joined by commas.
+    /// Returns the value of a header, `None` when it is absent. Repeated headers are joined by
+    /// commas.
     fn header(&self, name: &str) -> Option<String>;
 
     /// Reads the next bytes of the body. They are empty at the end.
@@ -110,8 +111,8 @@ impl Request {
         self.header("accept-encoding").is_some_and(|value| accept::accepts_coding(&value, coding))
     }
 
-    /// Returns the media type that `Accept` prefers among these (lower case, without parameters), the
-    /// first one of several with equal quality. Returns `None` when none is acceptable.
+    /// Returns the media type that `Accept` prefers among these (lower case, without parameters),
+    /// the first one of several with equal quality. Returns `None` when none is acceptable.
     pub fn preferred(&self, media_types: &[&'static str]) -> Option<&'static str> {
         let accept = self.header("accept").unwrap_or_default();
         let mut best = (0, None);

@@ -67,8 +67,8 @@ fn receive(incoming: IncomingRequest) -> Request {
     Request::new(method, &target, Box::new(source))
 }
 
-/// A request that the host holds. WASI requires child resources to be dropped first, so the order of
-/// the fields matters.
+/// A request that the host holds. WASI requires child resources to be dropped first, so the order
+/// of the fields matters.
 struct Incoming {
     body: Cell<Body>,
     headers: wasi::Headers,
@@ -98,7 +98,8 @@ const CHUNK_BYTES: u64 = 64 << 10;
 impl RequestSource for Incoming {
     fn header(&self, name: &str) -> Option<String> {
         let values = self.headers.get(name);
-        // Every header that the framework reads is ASCII: a value with other bytes is invalid anyway.
+        // Every header that the framework reads is ASCII: a value with other bytes is invalid
+        // anyway.
         let value = String::from_utf8(values.join(b", ".as_slice())).unwrap_or_default();
         (!values.is_empty()).then_some(value)
     }
@@ -138,8 +139,9 @@ impl RequestSource for Incoming {
 /// Sends the body before the head. Returns the reply that was sent.
 ///
 /// Spin does not set TCP_NODELAY: a head that is sent first delays its body by 40 ms, and a trap in
-/// between would look like a complete response. The part of the body that exceeds the buffer of the host
-/// (1 MiB in Spin) follows the head; a client then detects an incomplete body by `content-length`.
+/// between would look like a complete response. The part of the body that exceeds the buffer of the
+/// host (1 MiB in Spin) follows the head; a client then detects an incomplete body by
+/// `content-length`.
 fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     let response = wasi::OutgoingResponse::new(headers(&reply));
     // 200 is the default, and each call into the host takes 1 to 4 µs.
