@@ -53,8 +53,7 @@ fn fill(
     store::finish(db, number, rows, bytes as i64)?.ok_or_else(abandoned)
 }
 
-/// Sends the batch, whose rows follow the first `rows` rows. Returns the number of rows in the
-/// batch.
+/// Sends the batch, whose rows follow the first `rows` rows. Returns the number of rows sent.
 fn send(db: &Db, number: i64, rows: i64, batch: &mut Batch) -> Result<i64, Problem> {
     let count = batch.len() as i64;
     if count > 0 && !store::add(db, number, rows, batch)? {

@@ -48,8 +48,7 @@ pub struct Stored {
     pub same_body: bool,
 }
 
-/// The columns of [`Stored`] in the order in which [`Stored::from_row`] reads them. `$1` is the
-/// body.
+/// The columns of [`Stored`], in the order of [`Stored::from_row`]. `$1` is the request body.
 const STORED: &str = concatcp!(RECEIPT, ", body_hash IS NOT DISTINCT FROM sha256($1)");
 
 impl Stored {

@@ -66,7 +66,7 @@ impl Email {
                 if !name.is_empty()
                     && !domain.is_empty()
                     && !domain.contains('@')
-                    && !text.contains(|char: char| char.is_whitespace() || char.is_control()) =>
+                    && !text.contains(|c: char| c.is_whitespace() || c.is_control()) =>
             {
                 rules::text(text, MAX_EMAIL_CHARS).map(Email).map_err(EmailError::Text)
             }

@@ -51,8 +51,7 @@ pub enum Change<T> {
 }
 
 impl<T: Column> Change<T> {
-    /// Reads the result of the change (NULL when it was not applied) and whether the user existed
-    /// before.
+    /// Reads the result of the change, NULL when not applied, and whether the user existed before.
     fn from_row(mut row: Row, preconditions: &Preconditions) -> Result<Change<T>, pg::Error> {
         Ok(match (row.take(0)?, row.take(1)?) {
             (Some(result), _) => Change::Applied(result),

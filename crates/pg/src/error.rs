@@ -2,8 +2,8 @@
 //!
 //! The host reports an error of `query` with its SQLSTATE when PostgreSQL rejects the statement
 //! during planning, and as text when the statement fails during execution. Only this module parses
-//! that text. Stores must not depend on it: they return expected conflicts as data, as in `ON
-//! CONFLICT DO NOTHING`.
+//! that text. Stores must not depend on it: they return expected conflicts as data, as in
+//! `ON CONFLICT DO NOTHING`.
 
 use std::fmt;
 

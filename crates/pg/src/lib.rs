@@ -53,8 +53,7 @@ pub struct Db {
 }
 
 impl Db {
-    /// Moves the connection into a new value, for a body that is produced after the handler
-    /// returns.
+    /// Moves the connection into a new value, for a body that outlives the handler.
     pub fn detach(&self) -> Db {
         Db { connection: Cell::new(self.connection.take()) }
     }
@@ -129,8 +128,7 @@ pub fn set(values: Option<&[String]>) -> Parameter {
     values.map_or(Parameter::DbNull, text_array)
 }
 
-/// Creates a `uuid` parameter. Returns `None` when the text is not a UUID in the format of RFC
-/// 9562.
+/// Creates a `uuid` parameter. Returns `None` unless the text is a UUID in RFC 9562 format.
 pub fn uuid(value: &str) -> Option<Parameter> {
     let is_uuid = value.len() == 36
         && value.bytes().enumerate().all(|(index, byte)| match index {

@@ -36,8 +36,7 @@ impl<'p> Bill<'p> {
         Bill { prices, quantities: vec![0; prices.len()], bought: Vec::new() }
     }
 
-    /// Adds one unit of an item. Returns `false` and leaves the bill unchanged when the item has no
-    /// price.
+    /// Adds one unit of an item. Returns `false`, without a change, when the item has no price.
     pub fn add(&mut self, item: &str) -> bool {
         let Some(index) = self.prices.index(item) else { return false };
         if self.quantities[index] == 0 {

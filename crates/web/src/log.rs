@@ -32,8 +32,7 @@ impl LogLine {
         LogLine { component, method, route: None, status: 0, ms: 0.0, trace_id, error: None }
     }
 
-    /// Returns the complete line, including the line feed. The cause of a failure is written only
-    /// here.
+    /// Returns the complete line with its line feed. Only the log contains the cause of a failure.
     pub(crate) fn finish(
         self,
         route: Option<&'static str>,

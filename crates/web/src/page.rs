@@ -47,7 +47,7 @@ struct Page<'a, T> {
 }
 
 impl Reply {
-    /// Returns 200 with a page of a list. `last` is the key of its last item, `None` on the last
+    /// Creates a 200 with a page of a list. `last` is the key of its last item, `None` on the last
     /// page.
     pub fn page(request: &Request, items: &RawValue, last: Option<impl Display>) -> Reply {
         #[derive(Serialize)]

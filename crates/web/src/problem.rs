@@ -74,8 +74,7 @@ impl Problem {
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).caused_by(cause)
     }
 
-    /// Creates a 503: a dependency is unavailable, and a retry may succeed. The cause is only
-    /// logged.
+    /// Creates a 503: a dependency is unavailable, a retry may succeed. The cause is only logged.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>, cause: impl Display) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             .header("retry-after", "1")

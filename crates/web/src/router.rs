@@ -97,8 +97,7 @@ impl<C> Methods<C> {
         self
     }
 
-    /// Sets the available media types, JSON by default. A request that accepts none of them returns
-    /// 406.
+    /// Sets the available media types, JSON by default. A request that accepts none gets 406.
     pub const fn produces(mut self, media_types: &'static [&'static str]) -> Self {
         self.media_types = media_types;
         self

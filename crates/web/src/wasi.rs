@@ -98,8 +98,7 @@ const CHUNK_BYTES: u64 = 64 << 10;
 impl RequestSource for Incoming {
     fn header(&self, name: &str) -> Option<String> {
         let values = self.headers.get(name);
-        // Every header that the framework reads is ASCII: a value with other bytes is invalid
-        // anyway.
+        // The headers read here are ASCII: a value with other bytes is invalid in any case.
         let value = String::from_utf8(values.join(b", ".as_slice())).unwrap_or_default();
         (!values.is_empty()).then_some(value)
     }
