@@ -153,7 +153,7 @@ pub struct Reader<'s, E> {
     columns: Option<usize>,
 }
 
-/// A row.
+/// A parsed row.
 #[derive(Clone, Copy)]
 pub struct Row<'r> {
     text: &'r str,

@@ -5,9 +5,7 @@ use std::fmt;
 
 use rules::TextError;
 
-/// The maximum length of the name of a dataset or column in characters.
 const MAX_NAME_CHARS: usize = 200;
-/// The maximum number of columns.
 pub const MAX_COLUMNS: usize = 1000;
 /// The maximum total size of the fields of a row: 64 KiB. A row is parsed, stored and sent as a
 /// whole, and its JSON can have six times that size.
@@ -35,12 +33,7 @@ pub enum RowError {
     /// Two columns have this name.
     DuplicateColumn(String),
     /// The row does not have one field per column.
-    FieldCount {
-        /// The number of fields.
-        fields: usize,
-        /// The number of columns.
-        columns: usize,
-    },
+    FieldCount { fields: usize, columns: usize },
     /// The row has more than [`MAX_ROW_BYTES`] bytes.
     TooLong,
     /// The text contains NUL, which PostgreSQL cannot store.
@@ -67,19 +60,16 @@ impl fmt::Display for RowError {
 }
 
 impl DatasetName {
-    /// Validates a name.
     pub fn new(text: String) -> Result<DatasetName, TextError> {
         rules::name(text, MAX_NAME_CHARS).map(DatasetName)
     }
 
-    /// Returns the name as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Columns {
-    /// Validates the names of the columns.
     pub fn new(names: Vec<String>) -> Result<Columns, RowError> {
         if names.is_empty() {
             return Err(RowError::NoColumns);
@@ -102,17 +92,14 @@ impl Columns {
         Ok(Columns(names))
     }
 
-    /// Returns the names in order.
     pub fn names(&self) -> &[String] {
         &self.0
     }
 
-    /// Returns the names in order.
     pub fn into_names(self) -> Vec<String> {
         self.0
     }
 
-    /// Validates the fields of a row.
     pub fn check(&self, fields: &[String]) -> Result<(), RowError> {
         if fields.len() != self.0.len() {
             return Err(RowError::FieldCount { fields: fields.len(), columns: self.0.len() });

@@ -59,7 +59,6 @@ impl Batch {
     const MAX_ROWS: usize = 4000;
     const MAX_BYTES: usize = 256 << 10;
 
-    /// Adds a row.
     pub fn push<'f>(&mut self, fields: impl Iterator<Item = &'f str>) {
         let mut row = String::with_capacity(64);
         row.push('{');
@@ -87,7 +86,6 @@ impl Batch {
         self.rows.len() >= Batch::MAX_ROWS || self.bytes >= Batch::MAX_BYTES
     }
 
-    /// Returns the number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -143,7 +141,6 @@ pub fn finish(db: &Db, dataset: i64, rows: i64, bytes: i64) -> Result<Option<Dat
     Dataset::from_row(db.row(SQL, &[int8(dataset), int8(rows), int8(bytes)])?)
 }
 
-/// Abandons a load.
 pub fn abandon(db: &Db, dataset: i64) -> Result<(), pg::Error> {
     const SQL: &str =
         "UPDATE katas.dataset SET state = 'gone' WHERE number = $1 AND state = 'loading'";

@@ -2,9 +2,7 @@
 
 use rules::TextError;
 
-/// The maximum length of a word in characters.
 const MAX_WORD_CHARS: usize = 200;
-/// The maximum length of a definition in characters.
 const MAX_DEFINITION_CHARS: usize = 10_000;
 
 /// A word: 1 to 200 characters. Words are case-sensitive.
@@ -16,24 +14,20 @@ pub struct Word(String);
 pub struct Definition(String);
 
 impl Word {
-    /// Validates a word.
     pub fn new(text: String) -> Result<Word, TextError> {
         rules::name(text, MAX_WORD_CHARS).map(Word)
     }
 
-    /// Returns the word as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Definition {
-    /// Validates a definition.
     pub fn new(text: String) -> Result<Definition, TextError> {
         rules::text(text, MAX_DEFINITION_CHARS).map(Definition)
     }
 
-    /// Returns the definition as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -27,12 +27,12 @@ struct Healthcheck {
     healthy: bool,
 }
 
-/// Returns 200 when the component runs, in the format of the predecessor of spending.
+/// Returns 200 when the component runs, in the format of the former spending service.
 pub fn healthcheck(_: &Request, _: &Db) -> Result<Reply, Problem> {
     Ok(uncached(Reply::ok(&Healthcheck { healthy: true })))
 }
 
-/// Returns 200 when the component runs, in the format of the predecessor of users.
+/// Returns 200 when the component runs, in the format of the former users service.
 pub fn status(_: &Request, _: &Db) -> Result<Reply, Problem> {
     Ok(uncached(Reply::ok(&1)))
 }
@@ -51,7 +51,8 @@ struct Schema {
 }
 
 /// Returns 200 when the database responds and its schema has at least the required version,
-/// otherwise 503. A newer schema is accepted: running pods see one while the next release rolls out.
+/// otherwise 503. A newer schema is accepted: running pods see one while the next release rolls
+/// out.
 pub fn db_check(_: &Request, db: &Db) -> Result<Reply, Problem> {
     let required =
         REQUIRED_SCHEMA.parse().map_err(|error: ParseIntError| Problem::internal(error))?;

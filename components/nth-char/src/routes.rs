@@ -6,7 +6,6 @@ use json::{Fields, FromFields};
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
-/// The maximum number of words in a request.
 const MAX_WORDS: usize = 10_000;
 
 struct Words(Vec<String>);

@@ -6,7 +6,6 @@ use orders::Order;
 use rules::{Amount, AmountError, Prices};
 use serde::Serialize;
 
-/// The maximum length of an idempotency key in characters.
 const MAX_KEY_CHARS: usize = 255;
 
 /// An idempotency key: 1 to 255 characters.
@@ -24,7 +23,6 @@ impl fmt::Display for InvalidKey {
 }
 
 impl Key {
-    /// Validates a key.
     pub fn new(text: String) -> Result<Key, InvalidKey> {
         match text.chars().count() {
             1..=MAX_KEY_CHARS => Ok(Key(text)),
@@ -32,7 +30,6 @@ impl Key {
         }
     }
 
-    /// Returns the key as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }

@@ -6,7 +6,6 @@ use std::fmt;
 use rules::{Amount, AmountError, PriceListName, Prices};
 use serde::Serialize;
 
-/// The maximum number of groups.
 const MAX_GROUPS: usize = 10_000;
 /// The maximum total size of the group keys: 1 MiB.
 const MAX_KEY_BYTES: usize = 1 << 20;
@@ -14,10 +13,7 @@ const MAX_KEY_BYTES: usize = 1 << 20;
 /// A kata and its parameters.
 pub enum Task {
     /// Nth-char over the words in a column.
-    NthChar {
-        /// The name of the column.
-        column: String,
-    },
+    NthChar { column: String },
     /// Spending over the items in a column.
     Spending(Spending),
 }

@@ -12,7 +12,6 @@ use crate::store::{self, Dataset};
 
 /// The result of a run that has not been stored yet.
 pub struct Outcome {
-    /// The name of the kata.
     pub kata: &'static str,
     /// The parameters of the kata as a JSON object.
     pub parameters: Box<RawValue>,
@@ -35,7 +34,6 @@ impl Outcome {
     }
 }
 
-/// Runs a task.
 pub fn run(db: &Db, dataset: &Dataset, task: &Task) -> Result<Outcome, Problem> {
     match task {
         Task::NthChar { column } => nth_char(db, dataset, column),

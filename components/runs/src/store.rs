@@ -25,7 +25,7 @@ pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     Ok(Some(Dataset { number, columns: row.take(1)? }))
 }
 
-/// Consecutive rows.
+/// The fields of consecutive rows.
 pub struct Chunk {
     /// The fields of the first column.
     pub first: Vec<String>,

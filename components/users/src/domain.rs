@@ -4,7 +4,6 @@ use std::fmt;
 
 use rules::TextError;
 
-/// The maximum length of a username in characters.
 const MAX_USERNAME_CHARS: usize = 100;
 /// The maximum length of an address in characters, the limit of SMTP (RFC 3696, erratum 1690).
 const MAX_EMAIL_CHARS: usize = 254;
@@ -47,19 +46,16 @@ impl fmt::Display for InvalidId {
 }
 
 impl Username {
-    /// Validates a username.
     pub fn new(text: String) -> Result<Username, TextError> {
         rules::name(text, MAX_USERNAME_CHARS).map(Username)
     }
 
-    /// Returns the username as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Email {
-    /// Validates an address.
     pub fn new(text: String) -> Result<Email, EmailError> {
         match text.split_once('@') {
             Some((name, domain))
@@ -74,7 +70,6 @@ impl Email {
         }
     }
 
-    /// Returns the address as text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -131,7 +126,7 @@ mod tests {
     }
 
     #[test]
-    fn id_outside_the_column_range_is_none_and_other_text_is_an_error() {
+    fn id_out_of_range_is_none_and_non_integer_is_an_error() {
         for (text, number) in [("1", 1), ("007", 7), ("+7", 7), ("0", 0), ("-1", -1)] {
             assert_eq!(id(text), Ok(Some(number)));
         }

@@ -11,7 +11,7 @@ use routes::{v1, v2};
 
 /// The routes of this component.
 pub const ROUTES: Routes<Db> = &[
-    // The paths of the predecessor, without a prefix.
+    // The paths of the former users service, without a prefix.
     ("/users", get(v1::list)),
     ("/users/{user_id}", get(v1::find)),
     ("/api/v1/users", get(v1::list)),

@@ -25,7 +25,6 @@ impl User {
     }
 }
 
-/// Adds a user.
 pub fn add(db: &Db, username: &Username, email: &Email) -> Result<User, pg::Error> {
     const SQL: &str =
         "INSERT INTO katas.person (username, email) VALUES ($1, $2) RETURNING id, version";

@@ -605,7 +605,7 @@ mod tests {
     }
 
     #[test]
-    fn depth_and_number_of_values_are_limited() {
+    fn document_over_depth_or_value_limit_is_rejected() {
         let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
         from_slice::<Anything>(nested(MAX_DEPTH - 1).as_bytes()).expect("the maximum depth");
         assert!(is_syntax_error(nested(MAX_DEPTH).as_bytes()));

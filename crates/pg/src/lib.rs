@@ -148,7 +148,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn uuid_in_other_than_canonical_format_is_rejected() {
+    fn uuid_in_noncanonical_format_is_rejected() {
         assert!(uuid("67e55044-10b1-426f-9247-BB680E5FE0C8").is_some());
         for bad in ["", "67e5504410b1426f9247bb680e5fe0c8", "67e55044-10b1-426f-9247-bb680e5fe0cg"]
         {

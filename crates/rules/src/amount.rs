@@ -208,7 +208,7 @@ mod tests {
     proptest! {
         /// Compares with arbitrary-precision arithmetic.
         #[test]
-        fn sums_and_products_are_exact_or_errors(
+        fn sum_and_product_are_exact_or_an_error(
             a in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,14})?(e-?[0-9])?",
             b in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,14})?(e-?[0-9])?",
         ) {

@@ -6,7 +6,6 @@ use serde::{Serialize, Serializer};
 
 use crate::{Amount, TextError, text};
 
-/// The maximum length of a name in characters.
 const MAX_NAME_CHARS: usize = 200;
 
 /// The name of a price list: 1 to 200 characters. Names are case-sensitive.

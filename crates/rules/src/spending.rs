@@ -104,7 +104,7 @@ mod tests {
     }
 
     #[test]
-    fn decimal_half_that_a_binary_float_rounds_down_is_rounded_up() {
+    fn decimal_half_is_rounded_up_where_a_float_rounds_down() {
         // 1.005 and 2.675 have no exact binary representation: floats would round them down.
         assert_eq!(get_total(&[("a", "1.005")], &["a"], "0"), "1.01");
         assert_eq!(get_total(&[("a", "2.5")], &["a"], "0.07"), "2.68");

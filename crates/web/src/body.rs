@@ -52,7 +52,7 @@ fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
     Ok(body)
 }
 
-/// An iterator-like reader of the chunks of a body.
+/// The chunks of a body, read one at a time.
 pub struct Chunks<'r> {
     request: &'r Request,
     limit: usize,

@@ -18,7 +18,7 @@ impl Query {
         let Some(cursor) = self.text("after") else { return Ok(None) };
         match decode(cursor).and_then(|key| key.parse().ok()) {
             Some(key) => Ok(Some(key)),
-            None => Err(Problem::bad_request("after must be a cursor that this list returned")),
+            None => Err(Problem::bad_request("after must be a cursor from this list")),
         }
     }
 
