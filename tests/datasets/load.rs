@@ -99,7 +99,7 @@ fn what_is_not_csv_is_refused_with_its_line_and_nothing_is_stored() {
         (b"\n", "line 1 is blank; write a single empty field as \"\""),
         (b"a,,b\n", "line 1 has an empty column name"),
         (b"a,b,a\n", "line 1 repeats the column name 'a'"),
-        (b"a,b\n1,2\n3\n", "line 3 has 1 fields, expected 2"),
+        (b"a,b\n1,2\n3\n", "line 3 has the wrong number of fields: expected 2, found 1"),
         (b"a,b\n1,2\n\n", "line 3 is blank; write a single empty field as \"\""),
         (b"a\n\"1\n2\n", "line 2 opens a quoted field that is never closed"),
         (b"a\n\"1\"2\n", "line 2 has text after a closing quote"),
@@ -111,7 +111,8 @@ fn what_is_not_csv_is_refused_with_its_line_and_nothing_is_stored() {
         load(&app, file).is_problem(422, detail);
     }
     let late = rows(9000) + "9001";
-    load(&app, late).is_problem(422, "line 9002 has 1 fields, expected 2");
+    load(&app, late)
+        .is_problem(422, "line 9002 has the wrong number of fields: expected 2, found 1");
     let long = format!("a\n{}\n", "x".repeat((64 << 10) + 1));
     load(&app, long).is_problem(422, "line 2 exceeds the row limit of 65536 bytes");
     let wide = vec!["a"; 1002].join(",");
@@ -130,7 +131,7 @@ fn json_that_is_no_table_is_refused() {
         ("/rows", "is required"),
     ]);
     let ragged = post(json!(["a", "b"]), json!([["1", "2"], ["3"]]));
-    ragged.is_invalid(&[("/rows/1", "has 1 fields, expected 2")]);
+    ragged.is_invalid(&[("/rows/1", "has the wrong number of fields: expected 2, found 1")]);
     post(json!(["a"]), json!([[1]])).is_invalid(&[("/rows/0", "must be an array of strings")]);
     post(json!(["a"]), json!([["\0"]])).is_invalid(&[("/rows/0", "contains a NUL character")]);
     post(json!([]), json!([])).is_invalid(&[("/columns", "has no column names")]);

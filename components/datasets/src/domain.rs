@@ -51,7 +51,7 @@ impl fmt::Display for RowError {
             }
             RowError::DuplicateColumn(name) => write!(f, "repeats the column name '{name}'"),
             RowError::FieldCount { fields, columns } => {
-                write!(f, "has {fields} fields, expected {columns}")
+                write!(f, "has the wrong number of fields: expected {columns}, found {fields}")
             }
             RowError::TooLong => write!(f, "exceeds the row limit of {MAX_ROW_BYTES} bytes"),
             RowError::Nul => f.write_str("contains a NUL character"),
