@@ -538,8 +538,8 @@ mod tests {
         assert_eq!(
             errors::<Order>(r#"{"items":["a","b","c"],"costs":{"a":1,"b":2,"c":3},"tax":"1"}"#),
             expected(&[
-                ("/items", "may have at most 2 elements"),
-                ("/costs", "may have at most 2 elements"),
+                ("/items", "must have at most 2 elements"),
+                ("/costs", "must have at most 2 elements"),
                 ("/tax", "must be a number")
             ])
         );
