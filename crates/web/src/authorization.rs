@@ -1,47 +1,49 @@
-//! The optional bearer token (RFC 6750) that protects every change.
+//! Bearer authentication (RFC 6750) of requests that change data.
 
 use subtle::ConstantTimeEq;
 
 use crate::{Problem, Request};
 
-/// The variable with the token. When it is empty, changes need no token.
+/// The application variable with the expected token. An empty value disables authentication.
 #[cfg(target_arch = "wasm32")]
 const VARIABLE: &str = "api_token";
 
-/// Checks that the request may change something; 401 otherwise.
+/// Returns 401 unless the request carries the configured token.
 pub(crate) fn require(request: &Request) -> Result<(), Problem> {
-    match token() {
-        Some(token) => check(&token, request.header("authorization").as_deref()),
-        None => Err(Problem::internal("the component has no variable api_token")),
+    match expected_token() {
+        Some(expected) => check(&expected, request.header("authorization").as_deref()),
+        None => Err(Problem::internal(
+            "variable api_token is not defined; add it to the component in spin.toml",
+        )),
     }
 }
 
 #[cfg(target_arch = "wasm32")]
-fn token() -> Option<String> {
+fn expected_token() -> Option<String> {
     crate::wasi::variable(VARIABLE)
 }
 
-/// Natively there is no host, and so no token.
+/// Native tests have no host and run without authentication.
 #[cfg(not(target_arch = "wasm32"))]
-fn token() -> Option<String> {
+fn expected_token() -> Option<String> {
     Some(String::new())
 }
 
-fn check(token: &str, authorization: Option<&str>) -> Result<(), Problem> {
-    if token.is_empty() {
+fn check(expected: &str, authorization: Option<&str>) -> Result<(), Problem> {
+    if expected.is_empty() {
         return Ok(());
     }
-    let Some((scheme, given)) = authorization.and_then(|value| value.trim_ascii().split_once(' '))
+    let Some((scheme, token)) = authorization.and_then(|value| value.trim_ascii().split_once(' '))
     else {
         return Err(Problem::unauthorized(
-            "authorization required: send Authorization: Bearer <token>",
+            "authorization required; send Authorization: Bearer <token>",
         ));
     };
-    // In constant time: the duration must not reveal a correct prefix.
-    let equal: bool = given.trim_ascii_start().as_bytes().ct_eq(token.as_bytes()).into();
+    // Compared in constant time: the duration must not reveal the length of a correct prefix.
+    let equal: bool = token.trim_ascii_start().as_bytes().ct_eq(expected.as_bytes()).into();
     match scheme.eq_ignore_ascii_case("bearer") && equal {
         true => Ok(()),
-        false => Err(Problem::unauthorized("the token is wrong")),
+        false => Err(Problem::unauthorized("invalid token")),
     }
 }
 
@@ -50,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_the_token_is_accepted() {
+    fn authorization_without_the_exact_token_is_rejected() {
         for (authorization, permitted) in [
             (Some("Bearer secret"), true),
             (Some("bearer  secret "), true),
@@ -67,9 +69,9 @@ mod tests {
     }
 
     #[test]
-    fn empty_token_permits_everything() {
+    fn empty_token_disables_authorization() {
         for authorization in [None, Some("Bearer whatever"), Some("")] {
-            check("", authorization).expect("it is open");
+            check("", authorization).expect("authorization is disabled");
         }
     }
 }

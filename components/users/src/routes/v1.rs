@@ -1,4 +1,4 @@
-//! Version 1, compatible with the predecessor.
+//! Version 1, compatible with the former users service.
 
 use pg::Db;
 use serde::Serialize;
