@@ -150,7 +150,7 @@ fn every_database_gets_the_same_rows_once() {
 
 #[test]
 fn what_is_built_in_is_what_is_in_the_folder() {
-    let folder = RUNTIME.block_on(Project::read(Path::new("sql"))).expect("it is read");
+    let folder = RUNTIME.block_on(Project::read(Path::new("../db"))).expect("it is read");
     let texts = |project: Project| {
         project.seeds.into_iter().map(|file| (file.name, file.text)).collect::<Vec<_>>()
     };
