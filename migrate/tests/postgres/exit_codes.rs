@@ -1,11 +1,11 @@
-//! The exit codes, which a Job's failure policy decides by: one of each. 6 and 7 are in `looking`.
+//! The exit codes, which a Job's failure policy relies on. `read_only` tests 6 and 7.
 
 use rustix::process::Signal;
 
 use crate::support::{Project, assert_done, assert_failed, has_timers, migrate};
 
 #[test]
-fn each_outcome_has_a_code_of_its_own() {
+fn outcomes_have_distinct_exit_codes() {
     if !has_timers() {
         return;
     }
@@ -32,7 +32,7 @@ fn each_outcome_has_a_code_of_its_own() {
     }
     drop(held);
     assert_done(&run(&["up"]));
-    // A mistake that clap finds is told in its own way.
+    // clap reports its own errors, without a `failed` event.
     let usage = migrate("postgres://h/x", &["sideways"]).output().expect("it runs");
     assert_eq!(usage.status.code(), Some(2));
 }

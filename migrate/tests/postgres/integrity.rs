@@ -1,4 +1,4 @@
-//! The ledger and the files: what contradicts each other is refused before anything is done.
+//! Contradictions between the ledger and the migrations are rejected before any change.
 
 use crate::support::{Project, assert_done, assert_ended, assert_failed, failure};
 
@@ -6,15 +6,15 @@ const ITEM: (&str, &str) = ("0001_item.up.sql", "CREATE TABLE app.item (id int);
 const SECOND: (&str, &str) = ("0002_second.up.sql", "CREATE TABLE app.second ();\n");
 const THIRD: (&str, &str) = ("0003_third.up.sql", "CREATE TABLE app.third ();\n");
 
-/// A project whose first two migrations are applied, and a third is not.
-fn with_two_of_three() -> Project {
+/// Creates a project with three migrations, and applies the first two.
+fn two_of_three_applied() -> Project {
     let project = Project::new(&[ITEM, SECOND, THIRD]);
     assert_done(&project.migrate(&["up", "--to", "2"]));
     project
 }
 
 #[test]
-fn edited_and_missing_files_are_refused_until_they_are_accepted() {
+fn edited_and_missing_files_are_rejected_until_repaired() {
     for (change, text, sql) in [
         (
             (|project| project.write("0001_item.up.sql", "CREATE TABLE app.item (id int8);"))
@@ -28,16 +28,16 @@ fn edited_and_missing_files_are_refused_until_they_are_accepted() {
             "DELETE FROM app._sqlx_migrations WHERE version = 2;",
         ),
     ] {
-        let project = with_two_of_three();
+        let project = two_of_three_applied();
         change(&project);
         let before = project.snapshot();
         for command in ["up", "status"] {
             assert_failed(&project.migrate(&[command]), 3, text);
         }
         assert_failed(&project.migrate(&["down", "--production"]), 3, text);
-        let said = project.migrate(&["repair"]);
-        assert_ended(&said, 0, sql);
-        assert_ended(&said, 0, "nothing has been changed");
+        let repair = project.migrate(&["repair"]);
+        assert_ended(&repair, 0, sql);
+        assert_ended(&repair, 0, "nothing has been changed");
         assert_eq!(project.snapshot(), before);
         assert_ended(&project.migrate(&["repair", "--yes"]), 0, "-- done");
         assert_ended(&project.migrate(&["repair"]), 0, "there is nothing to repair");
@@ -47,7 +47,7 @@ fn edited_and_missing_files_are_refused_until_they_are_accepted() {
 }
 
 #[test]
-fn a_late_migration_is_refused_unless_it_is_asked_for() {
+fn late_migration_is_rejected_without_out_of_order() {
     let project = Project::new(&[ITEM, THIRD]);
     assert_done(&project.migrate(&["up"]));
     project.write(SECOND.0, SECOND.1);
@@ -59,8 +59,8 @@ fn a_late_migration_is_refused_unless_it_is_asked_for() {
 }
 
 #[test]
-fn a_database_that_is_ahead_is_left_alone() {
-    let project = with_two_of_three();
+fn newer_database_is_left_unchanged() {
+    let project = two_of_three_applied();
     assert_done(&project.migrate(&["up"]));
     project.remove("0003_third.up.sql");
     let before = project.snapshot();
@@ -73,8 +73,8 @@ fn a_database_that_is_ahead_is_left_alone() {
 }
 
 #[test]
-fn other_ends_of_lines_are_the_same_file() {
-    let project = with_two_of_three();
+fn changed_line_endings_are_not_an_edit() {
+    let project = two_of_three_applied();
     for (file, text) in [ITEM, SECOND, THIRD] {
         project.write(file, &text.replace('\n', "\r\n"));
     }
@@ -87,17 +87,17 @@ fn other_ends_of_lines_are_the_same_file() {
 }
 
 #[test]
-fn what_only_looks_makes_nothing() {
+fn read_only_and_refused_commands_create_nothing() {
     let project = Project::new(&[ITEM]);
     assert_ended(&project.migrate(&["status", "--check"]), 5, "1 migrations are pending");
     assert_ended(&project.migrate(&["repair"]), 0, "there is nothing to repair");
     assert_failed(&project.migrate(&["down", "--to", "0"]), 9, "this database is in production");
-    let made = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
-    assert_eq!(project.value(made), "nothing");
+    let schema = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
+    assert_eq!(project.value(schema), "nothing");
 }
 
 #[test]
-fn an_unfinished_migration_can_be_forgotten() {
+fn repair_forget_resets_unfinished_migration() {
     let project = Project::new(&[
         ITEM,
         ("0002_steps.up.sql", "-- no-transaction\nCREATE TABLE app.a ();\nSELECT 1 / 0;"),
@@ -105,20 +105,20 @@ fn an_unfinished_migration_can_be_forgotten() {
     ]);
     let forget = ["repair", "--forget", "2", "--yes"];
     assert_failed(&project.migrate(&forget), 2, "version 2 is not an unfinished migration");
-    // On the way up: it counts as never begun.
+    // Left unfinished by `up`: counts as never started.
     assert_eq!(failure(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
     let down = project.migrate(&["down", "--production"]);
     assert_failed(&down, 3, "`migrate up` of 0002_steps was begun and is not finished");
     let before = project.snapshot();
-    let said = project.migrate(&forget[..3]);
-    assert_ended(&said, 0, "DELETE FROM app._migrate_steps WHERE version = 2;");
+    let repair = project.migrate(&forget[..3]);
+    assert_ended(&repair, 0, "DELETE FROM app._migrate_steps WHERE version = 2;");
     assert_eq!(project.snapshot(), before);
     assert_ended(&project.migrate(&forget), 0, "-- done");
     assert!(!project.snapshot().contains("step "), "{}", project.snapshot());
     project.sql("DROP TABLE app.a");
     project.write("0002_steps.up.sql", "-- no-transaction\nCREATE TABLE app.a ();");
     assert_done(&project.migrate(&["up"]));
-    // On the way down: it counts as applied.
+    // Left unfinished by `down`: counts as applied.
     assert_eq!(failure(&project.migrate(&["down", "--production"]), 4)["sql"]["code"], "22012");
     let up = project.migrate(&["up"]);
     assert_failed(&up, 3, "`migrate down` of 0002_steps was begun and is not finished");
@@ -128,12 +128,12 @@ fn an_unfinished_migration_can_be_forgotten() {
 }
 
 #[test]
-fn a_baseline_is_for_a_database_without_a_ledger() {
+fn baseline_is_rejected_when_ledger_has_entries() {
     let project = Project::new(&[ITEM, SECOND, THIRD]);
     assert_failed(&project.migrate(&["baseline", "--to", "9"]), 2, "there is no migration 9");
     project.sql("CREATE SCHEMA app AUTHORIZATION tester; CREATE TABLE app.item (id int)");
-    let marked = project.migrate(&["baseline", "--to", "1"]);
-    assert_ended(&marked, 0, "1 migrations count as applied, up to 1");
+    let baseline = project.migrate(&["baseline", "--to", "1"]);
+    assert_ended(&baseline, 0, "1 migrations count as applied, up to 1");
     assert_ended(&project.migrate(&["up"]), 0, "the schema is at version 3 (2 applied)");
     let refused = project.migrate(&["baseline"]);
     assert_failed(&refused, 3, "the ledger has begun already, with 0001_item");

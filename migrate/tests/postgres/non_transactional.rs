@@ -1,5 +1,5 @@
-//! Files that are no transaction: what is done stays, what is half done is cleaned up, and the next
-//! run goes on.
+//! Migrations that run statement by statement: finished statements stay, interrupted ones are cleaned
+//! up, and the next run resumes.
 
 use sqlx::{Connection, PgConnection};
 
@@ -15,35 +15,35 @@ const ITEM: (&str, &str) = (
 );
 const BUILD: &str = "-- no-transaction\nCREATE INDEX CONCURRENTLY item_name ON app.item (name)";
 
-/// A project whose second migration is this, and is still to be applied.
-fn with(file: &str) -> Project {
+/// Creates a project whose second migration is `file`, and applies the first one.
+fn project_with_pending(file: &str) -> Project {
     let project = Project::new(&[ITEM, ("0002_steps.up.sql", file)]);
     assert_done(&project.migrate(&["up", "--to", "1"]));
     project
 }
 
-/// Leaves `item_name` half built, as a `CREATE INDEX CONCURRENTLY` that is cancelled does.
-fn leave_an_invalid_index(project: &Project) {
+/// Leaves `item_name` invalid, as a canceled `CREATE INDEX CONCURRENTLY` does.
+fn create_invalid_index(project: &Project) {
     let held = project.hold("UPDATE app.item SET id = id");
-    let built = RUNTIME.block_on(async {
+    let result = RUNTIME.block_on(async {
         let mut connection = PgConnection::connect(&project.url).await?;
         sqlx::raw_sql("SET lock_timeout = '10ms'").execute(&mut connection).await?;
         let build = "CREATE INDEX CONCURRENTLY item_name ON app.item (name)";
         sqlx::raw_sql(build).execute(&mut connection).await
     });
-    built.expect_err("somebody has the rows");
+    result.expect_err("the rows are locked");
     release(held);
     assert!(project.snapshot().contains("index f"), "{}", project.snapshot());
 }
 
 #[test]
-fn a_unique_index_over_doubles_leaves_nothing_and_is_gone_on_with() {
+fn unique_index_with_duplicates_is_dropped_and_resumed() {
     let file = "-- no-transaction
 UPDATE app.item SET id = id + 1;
 CREATE UNIQUE INDEX CONCURRENTLY item_name
   ON app.item (name);
 UPDATE app.item SET id = id + 10;";
-    let project = with(file);
+    let project = project_with_pending(file);
     let failed = failure(&project.migrate(&["up"]), 4);
     let sql = &failed["sql"];
     assert_eq!((&sql["file"], &sql["line"]), (&"0002_steps.up.sql".into(), &3.into()));
@@ -65,14 +65,14 @@ UPDATE app.item SET id = id + 10;";
 }
 
 #[test]
-fn an_index_that_was_there_before_is_not_taken_for_the_files() {
-    let project = with(BUILD);
+fn preexisting_index_is_not_mistaken_for_finished_statement() {
+    let project = project_with_pending(BUILD);
     project.sql("CREATE INDEX item_name ON app.item (id)");
     for _ in 0..2 {
         let failed = failure(&project.migrate(&["up"]), 4);
         assert_eq!(failed["sql"]["code"], "42P07");
     }
-    // Nor by a run that was killed before PostgreSQL could tell it.
+    // The same after a run that was killed before PostgreSQL reported the error.
     let held = project.hold("LOCK TABLE app.item IN SHARE ROW EXCLUSIVE MODE");
     let mut running = project.start(&["up"]);
     running.event("blocked");
@@ -86,13 +86,13 @@ fn an_index_that_was_there_before_is_not_taken_for_the_files() {
 }
 
 #[test]
-fn an_invalid_index_is_not_taken_for_a_finished_one() {
+fn invalid_index_is_rebuilt() {
     if !has_timers() {
         return;
     }
     for build in [BUILD, &BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS")] {
-        let project = with(build);
-        leave_an_invalid_index(&project);
+        let project = project_with_pending(build);
+        create_invalid_index(&project);
         let output = project.migrate(&["up"]);
         assert_done(&output);
         assert_eq!(events(&output, "recovered")[0]["index"], "app.item_name");
@@ -101,28 +101,29 @@ fn an_invalid_index_is_not_taken_for_a_finished_one() {
 }
 
 #[test]
-fn a_valid_index_is_enough_where_the_file_says_so() {
-    let project = with(&BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"));
+fn valid_index_satisfies_if_not_exists() {
+    let project =
+        project_with_pending(&BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"));
     project.sql("CREATE INDEX item_name ON app.item (name)");
     assert_done(&project.migrate(&["up"]));
 }
 
 #[test]
-fn an_index_of_a_killed_run_is_removed_even_while_its_table_is_in_use() {
+fn index_of_killed_run_is_dropped_while_table_is_in_use() {
     if !has_timers() {
         return;
     }
-    let project = with(BUILD);
+    let project = project_with_pending(BUILD);
     let held = project.hold("UPDATE app.item SET id = id");
     let mut running = project.start(&["up"]);
     running.event("blocked");
-    eventually("it has begun", || project.snapshot().contains("index f"));
+    eventually("the index build has started", || project.snapshot().contains("index f"));
     running.kill();
-    // To remove an index is to wait for who uses its table, for longer than a lock is waited for.
+    // DROP INDEX CONCURRENTLY waits for transactions on the table, for longer than the lock timeout.
     let mut running = project.start(&["up", "--lock-timeout", "0.1"]);
     let blocked = running.event("blocked");
     assert_eq!(blocked["file"], "0002_steps.up.sql");
-    eventually("it has waited", || {
+    eventually("the drop has waited for 0.3 s", || {
         project.value(
             "SELECT exists(SELECT FROM pg_stat_activity WHERE query LIKE 'DROP INDEX%'
                            AND now() - query_start > interval '0.3 s')::text",
@@ -135,12 +136,12 @@ fn an_index_of_a_killed_run_is_removed_even_while_its_table_is_in_use() {
 }
 
 #[test]
-fn an_index_that_is_removed_or_built_anew_is_gone_on_with() {
-    for (statement, left) in [
+fn interrupted_drop_or_reindex_is_resumed() {
+    for (statement, expected) in [
         ("DROP INDEX CONCURRENTLY app.item_name", ""),
         ("REINDEX INDEX CONCURRENTLY app.item_name", "index t t CREATE INDEX item_name ON"),
     ] {
-        let project = with(&format!("-- no-transaction\n{statement}"));
+        let project = project_with_pending(&format!("-- no-transaction\n{statement}"));
         project.sql(
             "CREATE INDEX item_name ON app.item (name);
              CREATE TABLE app.other (id int);
@@ -155,17 +156,17 @@ fn an_index_that_is_removed_or_built_anew_is_gone_on_with() {
         assert_done(&project.migrate(&["up"]));
         let after = project.snapshot();
         let others = "index f t CREATE INDEX other_ccnew ON app.other";
-        assert!(after.contains(others), "what is being built elsewhere is not touched: {after}");
+        assert!(after.contains(others), "the index built elsewhere is unchanged: {after}");
         let indexes = after.lines().filter(|line| line.starts_with("index"));
         let ours: Vec<_> = indexes.filter(|line| !line.starts_with(others)).collect();
-        assert_eq!(ours.len(), usize::from(!left.is_empty()), "{after}");
-        assert!(after.contains(left), "{after}");
+        assert_eq!(ours.len(), usize::from(!expected.is_empty()), "{after}");
+        assert!(after.contains(expected), "{after}");
     }
 }
 
 #[test]
-fn the_settings_of_a_file_hold_for_all_of_it_and_for_every_run() {
-    let project = with(
+fn settings_apply_to_whole_file_in_every_run() {
+    let project = project_with_pending(
         "-- no-transaction
          SET lock_timeout = '7s';
          SET statement_timeout = '8s';
@@ -184,8 +185,9 @@ fn the_settings_of_a_file_hold_for_all_of_it_and_for_every_run() {
 }
 
 #[test]
-fn what_ends_its_own_transaction_is_run_outside_of_one() {
-    let project = with("-- no-transaction\nCALL public.in_batches();\nVACUUM app.item;");
+fn procedure_that_commits_runs_outside_of_transaction() {
+    let project =
+        project_with_pending("-- no-transaction\nCALL public.in_batches();\nVACUUM app.item;");
     project.sql(
         "CREATE PROCEDURE public.in_batches() LANGUAGE plpgsql AS $$ BEGIN
            UPDATE app.item SET id = id + 1; COMMIT;
@@ -199,8 +201,8 @@ fn what_ends_its_own_transaction_is_run_outside_of_one() {
 }
 
 #[test]
-fn what_fails_when_a_step_is_committed_is_told_with_its_place() {
-    let project = with(
+fn deferred_constraint_violation_is_reported_with_line() {
+    let project = project_with_pending(
         "-- no-transaction
          ALTER TABLE app.item ADD UNIQUE (id);
 
@@ -216,15 +218,15 @@ fn what_fails_when_a_step_is_committed_is_told_with_its_place() {
 }
 
 #[test]
-fn a_statement_that_has_been_run_may_not_be_edited_and_what_follows_may() {
+fn edit_of_finished_statement_is_rejected_and_of_later_one_accepted() {
     let file = "-- no-transaction\nUPDATE app.item SET id = id + 1;\nSELECT 1 / 0;";
-    let project = with(file);
+    let project = project_with_pending(file);
     assert_eq!(failure(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
     project.write("0002_steps.up.sql", &file.replace("+ 1", "+ 2"));
     let refused = project.migrate(&["up"]);
     assert_failed(&refused, 3, "statement 1 of 0002_steps.up.sql has been run and has been edited");
     assert_failed(&refused, 3, "`migrate repair --forget 2`");
-    // Other ends of lines are no edit.
+    // Changed line endings are not an edit.
     project.write("0002_steps.up.sql", &file.replace("/ 0", "/ 1").replace('\n', "\r\n"));
     assert_done(&project.migrate(&["up"]));
     assert!(project.snapshot().ends_with("row (2,same)\nrow (3,same)"));
@@ -232,8 +234,9 @@ fn a_statement_that_has_been_run_may_not_be_edited_and_what_follows_may() {
 }
 
 #[test]
-fn a_file_stays_who_it_is_and_keeps_the_lock() {
-    let project = with("-- no-transaction\nSET ROLE somebody;\nUPDATE app.item SET id = 0;");
+fn changed_role_and_discard_all_are_rejected() {
+    let project =
+        project_with_pending("-- no-transaction\nSET ROLE somebody;\nUPDATE app.item SET id = 0;");
     project.sql("CREATE ROLE somebody; GRANT somebody TO tester");
     let refused = project.migrate(&["up"]);
     assert_failed(&refused, 3, "0002_steps.up.sql goes on as the role somebody");
@@ -244,7 +247,8 @@ fn a_file_stays_who_it_is_and_keeps_the_lock() {
 }
 
 #[test]
-fn an_index_needs_a_name() {
-    let project = with("-- no-transaction\n\nCREATE INDEX CONCURRENTLY ON app.item (name);");
+fn concurrent_index_without_name_is_rejected() {
+    let project =
+        project_with_pending("-- no-transaction\n\nCREATE INDEX CONCURRENTLY ON app.item (name);");
     assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: Without a name the index");
 }

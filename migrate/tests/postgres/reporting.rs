@@ -1,4 +1,4 @@
-//! What a run leaves for programs: JSON on standard output, a message for Kubernetes, metrics.
+//! Machine-readable results: JSON on standard output, the termination message, and metrics.
 
 use serde_json::Value;
 
@@ -10,7 +10,7 @@ const FILES: [(&str, &str); 2] = [
 ];
 
 #[test]
-fn every_command_can_be_read_by_a_program() {
+fn json_format_prints_one_document_per_command() {
     let project = Project::new(&FILES);
     let run = |arguments: &[&str]| {
         let output = project.migrate(&[arguments, &["--format", "json"]].concat());
@@ -53,7 +53,7 @@ fn every_command_can_be_read_by_a_program() {
 }
 
 #[test]
-fn events_are_lines_that_have_a_time_and_say_something() {
+fn log_events_have_time_level_and_message() {
     let project = Project::new(&FILES);
     let output = project.migrate(&["up"]);
     let log = String::from_utf8(output.stderr).expect("it is text");
@@ -71,17 +71,17 @@ fn events_are_lines_that_have_a_time_and_say_something() {
 }
 
 #[test]
-fn kubernetes_is_left_a_message() {
+fn termination_message_is_written_and_bounded() {
     let project = Project::new(&FILES);
     let file = project.folder.path().join("termination-log");
     let up = ["up", "--termination-log", file.to_str().expect("it is text")];
-    // Where Kubernetes has made no file, none is made.
+    // Without the file that Kubernetes creates, nothing is written.
     assert_done(&project.migrate(&up));
     assert!(!file.exists());
     let message = |arguments: &[&str], code: i32| -> Value {
         std::fs::write(&file, "").expect("written");
         assert_ended(&project.migrate(arguments), code, "");
-        let text = std::fs::read(&file).expect("it is there");
+        let text = std::fs::read(&file).expect("read termination log");
         assert!(text.len() <= 4096, "{}", text.len());
         serde_json::from_slice(&text).expect("it is JSON")
     };
@@ -97,7 +97,7 @@ fn kubernetes_is_left_a_message() {
 }
 
 #[test]
-fn metrics_are_left_for_prometheus() {
+fn metrics_file_is_in_prometheus_text_format() {
     let project = Project::new(&FILES);
     let file = project.folder.path().join("migrate.prom");
     let up = ["up", "--metrics-file", file.to_str().expect("it is text")];
@@ -109,13 +109,14 @@ fn metrics_are_left_for_prometheus() {
         "migrate_migration_duration_seconds{command=\"up\",migration=\"0001_item\"} ",
         "migrate_last_run_lock_wait_seconds{command=\"up\"} ",
     ] {
-        assert!(text.lines().any(|one| one.starts_with(line)), "{line} in {text}");
+        assert!(text.lines().any(|other| other.starts_with(line)), "{line} is not in {text}");
     }
     project.write("0002_wrong.up.sql", "SELECT 1 / 0");
     assert_ended(&project.migrate(&up), 4, "");
     let text = std::fs::read_to_string(&file).expect("it is there");
     assert!(text.contains("migrate_last_run_exit_code{command=\"up\"} 4\n"), "{text}");
-    let left = std::fs::read_dir(project.folder.path()).expect("a folder");
-    let left = left.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path() == file)).count();
-    assert_eq!(left, 1);
+    let entries = std::fs::read_dir(project.folder.path()).expect("read dir");
+    let count =
+        entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path() == file)).count();
+    assert_eq!(count, 1);
 }
