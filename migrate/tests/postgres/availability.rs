@@ -1,4 +1,4 @@
-//! Servers that are starting up, out of connections, or silent: `migrate` waits, and logs the reason.
+//! Servers that are starting up, out of connections, or silent: `migrate` waits and logs the reason.
 
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};

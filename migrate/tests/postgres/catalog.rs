@@ -1,5 +1,5 @@
-//! `migrate dump` and `migrate verify`: a dump is the same on every server, restores the schema, and
-//! reveals every drift.
+//! `migrate dump` and `migrate verify`: a dump is the same on every server and restores the schema,
+//! and `verify` reports every drift from it.
 
 use std::path::Path;
 use std::process::Command;

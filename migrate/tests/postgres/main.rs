@@ -1,7 +1,7 @@
 //! Integration tests of `migrate` against a real PostgreSQL.
 //!
-//! One test binary links once, and its tests share a server. `MIGRATE_TEST_POSTGRES=bundled` selects
-//! the bundled PostgreSQL instead of the installed one.
+//! All tests are in one binary, which links once, and share a server.
+//! `MIGRATE_TEST_POSTGRES=bundled` selects the bundled PostgreSQL instead of the installed one.
 
 mod availability;
 mod catalog;

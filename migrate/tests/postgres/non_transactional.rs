@@ -1,5 +1,5 @@
-//! Migrations that run statement by statement: finished statements stay, interrupted ones are cleaned
-//! up, and the next run resumes.
+//! Migrations that run statement by statement: finished statements stay, interrupted ones are
+//! cleaned up, and the next run resumes.
 
 use sqlx::{Connection, PgConnection};
 
@@ -119,7 +119,7 @@ fn index_of_killed_run_is_dropped_while_table_is_in_use() {
     running.event("blocked");
     eventually("the index build has started", || project.snapshot().contains("index f"));
     running.kill();
-    // DROP INDEX CONCURRENTLY waits for transactions on the table, for longer than the lock timeout.
+    // DROP INDEX CONCURRENTLY waits for transactions on the table, longer than the lock timeout.
     let mut running = project.start(&["up", "--lock-timeout", "0.1"]);
     let blocked = running.event("blocked");
     assert_eq!(blocked["file"], "0002_steps.up.sql");

@@ -1,8 +1,8 @@
 //! A proxy between `migrate` and PostgreSQL that injects a network fault at a chosen message.
 //!
 //! In PostgreSQL's protocol (its documentation, "Message Formats"), a message is a type byte, a
-//! length of four bytes that includes itself, and the payload. The client's first message has no type
-//! byte.
+//! length of four bytes that includes itself, and the payload. The client's first message has no
+//! type byte.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -19,8 +19,8 @@ pub enum Fault {
     /// faults count only those that the server responds to, since several messages can share a
     /// response.
     CutBefore,
-    /// Closes the connection after the server has processed the message, before its response reaches
-    /// the client.
+    /// Closes the connection after the server has processed the message, before its response
+    /// reaches the client.
     CutAfter,
 }
 

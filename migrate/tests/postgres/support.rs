@@ -161,8 +161,8 @@ impl Project {
         std::fs::remove_file(self.folder.path().join("migrations").join(file)).expect("removed");
     }
 
-    /// Returns a `migrate` command that connects as the owner of the database. It logs JSON, because
-    /// its standard error is not a terminal.
+    /// Returns a `migrate` command that connects as the owner of the database. It logs JSON,
+    /// because its standard error is not a terminal.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_at(&self.url, arguments)
     }
@@ -378,7 +378,7 @@ pub fn failure(output: &Output, code: i32) -> Value {
     failed
 }
 
-/// Asserts the exit code of a failed run, and that the message of its `failed` event contains `text`.
+/// Asserts the exit code of a failed run, and that its `failed` event's message contains `text`.
 #[track_caller]
 pub fn assert_failed(output: &Output, code: i32, text: &str) {
     let failed = failure(output, code);
