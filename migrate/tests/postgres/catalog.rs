@@ -51,12 +51,12 @@ impl Database {
     }
 
     fn bootstrap(&self) {
-        let secrets = tempfile::tempdir().expect("a folder");
+        let secrets = tempfile::tempdir().expect("create temp dir");
         let mut command = migrate();
         command.arg("bootstrap").env("DATABASE_URL", self.administrator());
         for role in ["katas_migrator", "katas_app"] {
             let file = secrets.path().join(role);
-            std::fs::write(&file, "secret").expect("written");
+            std::fs::write(&file, "secret").expect("write file");
             command.arg(format!("--password={role}={}", file.display()));
         }
         run(command);
@@ -83,7 +83,7 @@ impl Database {
     fn dump(&self, project: &Project) -> String {
         RUNTIME.block_on(async {
             let mut connection =
-                PgConnection::connect(&self.administrator()).await.expect("connects");
+                PgConnection::connect(&self.administrator()).await.expect("connect");
             migrate::write_dump(&mut connection, project, project.newest()).await.expect("dump")
         })
     }
@@ -95,7 +95,7 @@ impl Database {
 
 fn verify(url: &str, project: &Project) -> Verified {
     RUNTIME.block_on(async {
-        let mut connection = PgConnection::connect(url).await.expect("connects");
+        let mut connection = PgConnection::connect(url).await.expect("connect");
         migrate::compare(&mut connection, project, project.newest()).await.expect("compare")
     })
 }
@@ -106,7 +106,7 @@ fn migrate() -> Command {
 
 #[track_caller]
 fn run(mut command: Command) {
-    let output = command.output().expect("it runs");
+    let output = command.output().expect("run migrate");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
@@ -126,7 +126,7 @@ fn schema_sql_matches_migrations_on_every_version() {
     for server in [&*INSTALLED, &*BUNDLED] {
         let dump = Database::migrated(server).dump(&Project::built_in());
         if std::env::var_os("RENEW").is_some() {
-            std::fs::write("../db/schema.sql", dump).expect("written");
+            std::fs::write("../db/schema.sql", dump).expect("write file");
             continue;
         }
         let help = "to regenerate it: RENEW=1 cargo test -p migrate schema_sql";
@@ -208,7 +208,7 @@ fn only_extensions_that_schema_depends_on_are_drift() {
 fn has_citext(database: &Database) -> bool {
     RUNTIME.block_on(async {
         let mut connection =
-            PgConnection::connect(&database.administrator()).await.expect("connects");
+            PgConnection::connect(&database.administrator()).await.expect("connect");
         let sql = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext')";
         let (available,) =
             sqlx::query_as(sql).fetch_one(&mut connection).await.expect("query extensions");

@@ -9,8 +9,8 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    BUNDLED, Project, RUNTIME, SERVER, assert_done, assert_failed, events, eventually, failure,
-    has_timers, release,
+    BUNDLED, Project, RUNTIME, SERVER, assert_failed, assert_success, events, eventually,
+    failed_event, has_timeouts, release,
 };
 
 const ITEM: (&str, &str) = (
@@ -42,9 +42,10 @@ fn run_ten_concurrently(rounds: usize) {
         ("0002_b.sql", "-- no-transaction\nINSERT INTO app.item VALUES (2); ANALYZE app.item"),
         ("0003_c.sql", "INSERT INTO app.item VALUES (3)"),
     ]);
-    let project = RUNTIME.block_on(migrate::Project::read(files.folder.path())).expect("read");
+    let project =
+        RUNTIME.block_on(migrate::Project::read(files.folder.path())).expect("read project");
     let project = Arc::new(project);
-    let database = migrate::Database::new(&files.url).expect("a URL");
+    let database = migrate::Database::new(&files.url).expect("parse URL");
     // Sessions of the previous round may still be closing.
     let database = database.wait(Duration::from_secs(30));
     let rounds = async {
@@ -89,19 +90,19 @@ fn index_build_outlasts_lock_timeout_while_runners_wait_on_bundled_server() {
 /// Builds an index concurrently while an old snapshot is open and other runners poll for the lock.
 fn index_build_outlasts_lock_timeout(server: &Postgres) {
     let project = Project::on(server, &[ITEM, CONCURRENT_INDEX]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let snapshot = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT * FROM app.item";
     let held = project.hold(&format!("SET application_name = 'a report'; {snapshot}"));
     let mut first = project.start(&["up", "--lock-timeout", "0.1"]);
-    let blocked = first.event("blocked");
+    let blocked = first.wait_for_event("blocked");
     assert_eq!(blocked["file"], "0002_index.up.sql");
-    let by = blocked["by"][0].as_str().expect("it is text");
+    let by = blocked["by"][0].as_str().expect("a string");
     assert!(by.starts_with("process ") && by.contains("a report"), "{by}");
     let others: Vec<_> = (0..3)
         .map(|_| {
             let mut other = project.start(&["up"]);
-            let waiting = other.event("waiting_for_lock");
-            assert!(waiting["holder"].as_str().expect("it is text").contains("(migrate/"));
+            let waiting = other.wait_for_event("waiting_for_lock");
+            assert!(waiting["holder"].as_str().expect("a string").contains("(migrate/"));
             other
         })
         .collect();
@@ -113,12 +114,12 @@ fn index_build_outlasts_lock_timeout(server: &Postgres) {
         ) == "true"
     });
     release(held);
-    let first = first.end();
-    assert_done(&first);
+    let first = first.finish();
+    assert_success(&first);
     assert_eq!(events(&first, "applied").len(), 1);
     for other in others {
-        let other = other.end();
-        assert_done(&other);
+        let other = other.finish();
+        assert_success(&other);
         assert!(events(&other, "applied").is_empty());
     }
     assert!(project.snapshot().contains("index t t CREATE INDEX item_name ON"));
@@ -126,35 +127,35 @@ fn index_build_outlasts_lock_timeout(server: &Postgres) {
 
 #[test]
 fn table_lock_holder_is_reported_and_waited_for() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[ITEM, ("0002_more.up.sql", "ALTER TABLE app.item ADD more int;")]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let held = project.hold("SET application_name = 'a report'; SELECT * FROM app.item");
     let mut running = project.start(&["up", "--lock-timeout", "0.3"]);
-    let blocked = running.event("blocked");
+    let blocked = running.wait_for_event("blocked");
     assert_eq!(blocked["file"], "0002_more.up.sql");
-    let again = running.event("trying_again");
+    let again = running.wait_for_event("trying_again");
     assert_eq!(again["file"], "0002_more.up.sql");
-    let blocker = again["blockers"][0].as_str().expect("it is text");
+    let blocker = again["blockers"][0].as_str().expect("a string");
     assert!(blocker.starts_with("process ") && blocker.contains("a report"), "{blocker}");
     // While the runner pauses, it holds no lock, and no session queues behind it.
     release(held);
-    assert_done(&running.end());
+    assert_success(&running.finish());
     assert!(project.snapshot().contains("column app.item more integer"));
 }
 
 #[test]
 fn up_gives_up_when_table_stays_locked() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[
         ITEM,
         ("0002_more.up.sql", "CREATE TABLE app.new (); ALTER TABLE app.item ADD more int;"),
     ]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let before = project.snapshot();
     let held = project.hold("SET application_name = 'a report'; SELECT * FROM app.item");
     for retry in ["0", "0.2"] {
@@ -168,7 +169,7 @@ fn up_gives_up_when_table_stays_locked() {
 
 #[test]
 fn step_with_lock_timeout_is_retried() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[
@@ -180,40 +181,40 @@ fn step_with_lock_timeout_is_retried() {
              ALTER TABLE app.item ADD more int;",
         ),
     ]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let held = project.hold("SELECT * FROM app.item");
     let mut running = project.start(&["up", "--lock-timeout", "0.3"]);
-    assert_eq!(running.event("step")["step"], 1);
-    running.event("trying_again");
+    assert_eq!(running.wait_for_event("step")["step"], 1);
+    running.wait_for_event("trying_again");
     release(held);
-    assert_done(&running.end());
+    assert_success(&running.finish());
     assert!(project.snapshot().contains("row (2,same,)"));
 }
 
 #[test]
 fn locked_ledger_is_waited_for() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[ITEM, ("0002_more.up.sql", "ALTER TABLE app.item ADD more int;")]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     // SHARE mode admits readers and blocks writers.
     let held = project.hold("LOCK TABLE app._sqlx_migrations IN SHARE MODE");
     let output = project.migrate(&["up", "--lock-timeout", "0.1", "--retry", "0"]);
-    assert_eq!(failure(&output, 75)["kind"], "unavailable");
+    assert_eq!(failed_event(&output, 75)["kind"], "unavailable");
     let mut running = project.start(&["up", "--lock-timeout", "0.1"]);
-    running.event("trying_again");
+    running.wait_for_event("trying_again");
     release(held);
-    assert_done(&running.end());
+    assert_success(&running.finish());
     let held = project.hold("LOCK TABLE app._sqlx_migrations");
     let output = project.migrate(&["status"]);
-    assert_eq!(failure(&output, 75)["kind"], "unavailable");
+    assert_eq!(failed_event(&output, 75)["kind"], "unavailable");
     release(held);
 }
 
 #[test]
 fn deadlock_is_retried() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     // The first attempt waits until the other session is blocked, so that the migration's own lock
@@ -249,11 +250,11 @@ fn deadlock_is_retried() {
     });
     let wait = sqlx::raw_sql("LOCK TABLE public.a").execute(&mut other);
     RUNTIME.block_on(wait).expect("lock public.a");
-    let again = running.event("trying_again");
-    let reason = again["reason"].as_str().expect("it is text");
+    let again = running.wait_for_event("trying_again");
+    let reason = again["reason"].as_str().expect("a string");
     assert!(reason.contains("waited for each other"), "{reason}");
     release(other);
-    assert_done(&running.end());
+    assert_success(&running.finish());
 }
 
 #[test]
@@ -270,8 +271,8 @@ fn serialization_failure_is_retried() {
     project
         .sql("CREATE SEQUENCE public.attempts; GRANT USAGE ON SEQUENCE public.attempts TO tester");
     let output = project.migrate(&["up"]);
-    assert_done(&output);
+    assert_success(&output);
     let again = events(&output, "trying_again");
     assert_eq!(again.len(), 1);
-    assert!(again[0]["reason"].as_str().expect("it is text").contains("changed the same"));
+    assert!(again[0]["reason"].as_str().expect("a string").contains("changed the same"));
 }

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use katas_host::local::postgres::Postgres;
 
 use crate::proxy::{Fault, Proxy};
-use crate::support::{BUNDLED, Project, SERVER, assert_done, failure};
+use crate::support::{BUNDLED, Project, SERVER, assert_success, failed_event};
 
 /// A transactional migration, a non-transactional one with every kind of step, and a transactional
 /// one. Running any statement twice fails or changes the result.
@@ -96,11 +96,11 @@ fn at_every_message(server: &Postgres, scenario: &Scenario, interruption: Interr
     let start = Instant::now();
     let project = Project::on(server, &FILES);
     let prepare = || match scenario.setup {
-        "" => assert_done(&project.migrate(&["up"])),
+        "" => assert_success(&project.migrate(&["up"])),
         sql => project.sql(sql),
     };
     prepare();
-    assert_done(&project.migrate(scenario.arguments));
+    assert_success(&project.migrate(scenario.arguments));
     let expected = project.snapshot();
     let proxy = Proxy::new(server.port());
     let url = proxy.url(&project.url, server.port());
@@ -113,7 +113,7 @@ fn at_every_message(server: &Postgres, scenario: &Scenario, interruption: Interr
             assert!(at > 30, "{at}");
             return;
         }
-        assert_done(&project.migrate(scenario.arguments));
+        assert_success(&project.migrate(scenario.arguments));
         assert_eq!(project.snapshot(), expected, "after an interruption at message {at}");
     }
 }
@@ -125,18 +125,19 @@ fn interrupt(command: &mut Command, proxy: &Proxy, at: usize, how: Interruption)
         Interruption::Network(fault) => fault,
     };
     let (plan, occurred) = proxy.plan(fault, at);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run migrate");
     if let Interruption::Kill = how {
         let killed = kill_when_notified(&mut child, &occurred);
-        child.wait().expect("it ends");
+        child.wait().expect("wait for migrate");
         return killed;
     }
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output().expect("wait for migrate");
     match plan.has_happened() {
         // Only the end of the session was left to do.
         true if output.status.success() => {}
         true => assert_reports_lost_connection(&output, at),
-        false => assert_done(&output),
+        false => assert_success(&output),
     }
     plan.has_happened()
 }
@@ -159,7 +160,7 @@ fn kill_when_notified(child: &mut Child, occurred: &std::sync::mpsc::Receiver<()
 }
 
 fn assert_reports_lost_connection(output: &Output, at: usize) {
-    let failed = failure(output, 75);
-    let message = failed["message"].as_str().expect("it is text");
+    let failed = failed_event(output, 75);
+    let message = failed["message"].as_str().expect("a string");
     assert!(message.contains("connection"), "at message {at}: {message}");
 }

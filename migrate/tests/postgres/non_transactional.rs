@@ -4,8 +4,8 @@
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{
-    Project, RUNTIME, assert_done, assert_ended, assert_failed, events, eventually, failure,
-    has_timers, release,
+    Project, RUNTIME, assert_exit, assert_failed, assert_success, events, eventually, failed_event,
+    has_timeouts, release,
 };
 
 const ITEM: (&str, &str) = (
@@ -18,7 +18,7 @@ const BUILD: &str = "-- no-transaction\nCREATE INDEX CONCURRENTLY item_name ON a
 /// Creates a project whose second migration is `file`, and applies the first one.
 fn project_with_pending(file: &str) -> Project {
     let project = Project::new(&[ITEM, ("0002_steps.up.sql", file)]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     project
 }
 
@@ -44,7 +44,7 @@ CREATE UNIQUE INDEX CONCURRENTLY item_name
   ON app.item (name);
 UPDATE app.item SET id = id + 10;";
     let project = project_with_pending(file);
-    let failed = failure(&project.migrate(&["up"]), 4);
+    let failed = failed_event(&project.migrate(&["up"]), 4);
     let sql = &failed["sql"];
     assert_eq!((&sql["file"], &sql["line"]), (&"0002_steps.up.sql".into(), &3.into()));
     assert_eq!(sql["code"], "23505");
@@ -56,9 +56,9 @@ UPDATE app.item SET id = id + 10;";
     );
     assert!(!project.snapshot().contains("index "), "{}", project.snapshot());
     let status = project.migrate(&["status", "--check"]);
-    assert_ended(&status, 5, "not finished");
+    assert_exit(&status, 5, "not finished");
     project.sql("UPDATE app.item SET name = id::text");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     let after = project.snapshot();
     assert!(after.contains("index t t CREATE UNIQUE INDEX item_name"), "{after}");
     assert!(after.ends_with("row (12,2)\nrow (13,3)") && !after.contains("\nstep"), "{after}");
@@ -69,32 +69,32 @@ fn preexisting_index_is_not_mistaken_for_finished_statement() {
     let project = project_with_pending(BUILD);
     project.sql("CREATE INDEX item_name ON app.item (id)");
     for _ in 0..2 {
-        let failed = failure(&project.migrate(&["up"]), 4);
+        let failed = failed_event(&project.migrate(&["up"]), 4);
         assert_eq!(failed["sql"]["code"], "42P07");
     }
     // The same after a run that was killed before PostgreSQL reported the error.
     let held = project.hold("LOCK TABLE app.item IN SHARE ROW EXCLUSIVE MODE");
     let mut running = project.start(&["up"]);
-    running.event("blocked");
+    running.wait_for_event("blocked");
     running.kill();
     release(held);
-    let failed = failure(&project.migrate(&["up"]), 4);
+    let failed = failed_event(&project.migrate(&["up"]), 4);
     assert_eq!(failed["sql"]["code"], "42P07");
     project.sql("DROP INDEX app.item_name");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert!(project.snapshot().contains("INDEX item_name ON app.item USING btree (name)"));
 }
 
 #[test]
 fn invalid_index_is_rebuilt() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     for build in [BUILD, &BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS")] {
         let project = project_with_pending(build);
         create_invalid_index(&project);
         let output = project.migrate(&["up"]);
-        assert_done(&output);
+        assert_success(&output);
         assert_eq!(events(&output, "recovered")[0]["index"], "app.item_name");
         assert!(project.snapshot().contains("index t t CREATE INDEX item_name"), "{build}");
     }
@@ -105,23 +105,23 @@ fn valid_index_satisfies_if_not_exists() {
     let project =
         project_with_pending(&BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"));
     project.sql("CREATE INDEX item_name ON app.item (name)");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
 }
 
 #[test]
 fn index_of_killed_run_is_dropped_while_table_is_in_use() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     let project = project_with_pending(BUILD);
     let held = project.hold("UPDATE app.item SET id = id");
     let mut running = project.start(&["up"]);
-    running.event("blocked");
+    running.wait_for_event("blocked");
     eventually("the index build has started", || project.snapshot().contains("index f"));
     running.kill();
     // DROP INDEX CONCURRENTLY waits for transactions on the table, longer than the lock timeout.
     let mut running = project.start(&["up", "--lock-timeout", "0.1"]);
-    let blocked = running.event("blocked");
+    let blocked = running.wait_for_event("blocked");
     assert_eq!(blocked["file"], "0002_steps.up.sql");
     eventually("the drop has waited for 0.3 s", || {
         project.value(
@@ -130,8 +130,8 @@ fn index_of_killed_run_is_dropped_while_table_is_in_use() {
         ) == "true"
     });
     release(held);
-    running.event("recovered");
-    assert_done(&running.end());
+    running.wait_for_event("recovered");
+    assert_success(&running.finish());
     assert!(project.snapshot().contains("index t t CREATE INDEX item_name"));
 }
 
@@ -150,10 +150,10 @@ fn interrupted_drop_or_reindex_is_resumed() {
         );
         let held = project.hold("UPDATE app.item SET id = id");
         let mut running = project.start(&["up"]);
-        running.event("blocked");
+        running.wait_for_event("blocked");
         running.kill();
         release(held);
-        assert_done(&project.migrate(&["up"]));
+        assert_success(&project.migrate(&["up"]));
         let after = project.snapshot();
         let others = "index f t CREATE INDEX other_ccnew ON app.other";
         assert!(after.contains(others), "the index built elsewhere is unchanged: {after}");
@@ -177,10 +177,10 @@ fn settings_apply_to_whole_file_in_every_run() {
          INSERT INTO app.item VALUES (3, current_setting('lock_timeout'));",
     );
     project.sql("CREATE TABLE public.ready (); GRANT SELECT ON public.ready TO tester");
-    let failed = failure(&project.migrate(&["up"]), 4);
+    let failed = failed_event(&project.migrate(&["up"]), 4);
     assert_eq!((&failed["sql"]["line"], &failed["sql"]["code"]), (&7.into(), &"22012".into()));
     project.sql("INSERT INTO public.ready DEFAULT VALUES");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert!(project.snapshot().ends_with("row (1,7s8s)\nrow (2,7s8s)\nrow (3,7s)"));
 }
 
@@ -195,7 +195,7 @@ fn procedure_that_commits_runs_outside_of_transaction() {
          END $$",
     );
     let output = project.migrate(&["up"]);
-    assert_done(&output);
+    assert_success(&output);
     assert_eq!(events(&output, "step").len(), 2);
     assert!(project.snapshot().ends_with("row (3,same)\nrow (4,same)"));
 }
@@ -210,10 +210,10 @@ fn deferred_constraint_violation_is_reported_with_line() {
          UPDATE app.item SET name = 'same';",
     );
     project.sql("UPDATE app.item SET name = id::text");
-    let failed = failure(&project.migrate(&["up"]), 4);
+    let failed = failed_event(&project.migrate(&["up"]), 4);
     let sql = &failed["sql"];
     assert_eq!((&sql["line"], &sql["code"]), (&5.into(), &"23505".into()));
-    let next = sql["next"].as_str().expect("it is text");
+    let next = sql["next"].as_str().expect("a string");
     assert!(next.starts_with("the 2 statements before it are done and stay; mend it"), "{next}");
 }
 
@@ -221,25 +221,26 @@ fn deferred_constraint_violation_is_reported_with_line() {
 fn edit_of_finished_statement_is_rejected_and_of_later_one_accepted() {
     let file = "-- no-transaction\nUPDATE app.item SET id = id + 1;\nSELECT 1 / 0;";
     let project = project_with_pending(file);
-    assert_eq!(failure(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
+    assert_eq!(failed_event(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
     project.write("0002_steps.up.sql", &file.replace("+ 1", "+ 2"));
     let refused = project.migrate(&["up"]);
     assert_failed(&refused, 3, "statement 1 of 0002_steps.up.sql has been run and has been edited");
     assert_failed(&refused, 3, "`migrate repair --forget 2`");
     // Changed line endings are not an edit.
     project.write("0002_steps.up.sql", &file.replace("/ 0", "/ 1").replace('\n', "\r\n"));
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert!(project.snapshot().ends_with("row (2,same)\nrow (3,same)"));
-    assert_done(&project.migrate(&["status", "--check"]));
+    assert_success(&project.migrate(&["status", "--check"]));
 }
 
 #[test]
 fn changed_role_and_discard_all_are_rejected() {
-    let project =
-        project_with_pending("-- no-transaction\nSET ROLE somebody;\nUPDATE app.item SET id = 0;");
-    project.sql("CREATE ROLE somebody; GRANT somebody TO tester");
+    let project = project_with_pending(
+        "-- no-transaction\nSET ROLE another_role;\nUPDATE app.item SET id = 0;",
+    );
+    project.sql("CREATE ROLE another_role; GRANT another_role TO tester");
     let refused = project.migrate(&["up"]);
-    assert_failed(&refused, 3, "0002_steps.up.sql goes on as the role somebody");
+    assert_failed(&refused, 3, "0002_steps.up.sql goes on as the role another_role");
     let file = "-- no-transaction\n\nDISCARD ALL;\nUPDATE app.item SET id = 0;";
     project.write("0002_steps.up.sql", file);
     assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: ");

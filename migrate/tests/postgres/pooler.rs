@@ -28,7 +28,7 @@ fn pgbouncer_is_rejected() {
         let project = Project::new(&[ITEM]);
         let bouncer = PgBouncer::start(program, ignored);
         let output = project.command_at(&url_with_port(&project, bouncer.port), &["up"]).output();
-        assert_failed(&output.expect("it runs"), 9, REASON);
+        assert_failed(&output.expect("run migrate"), 9, REASON);
         let schema = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
         assert_eq!(project.value(schema), "nothing");
     }
@@ -42,13 +42,13 @@ struct PgBouncer {
 
 impl PgBouncer {
     fn start(program: &Path, ignored: &str) -> PgBouncer {
-        let folder = tempfile::tempdir().expect("a folder");
+        let folder = tempfile::tempdir().expect("create temp dir");
         // PgBouncer does not run as root. The user it switches to has to read the folder.
         let open = std::fs::Permissions::from_mode(0o755);
         std::fs::set_permissions(folder.path(), open).expect("set permissions");
         let (settings, users) = (folder.path().join("settings"), folder.path().join("users"));
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = listener.local_addr().expect("it has one").port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
+        let port = listener.local_addr().expect("local address").port();
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n\
@@ -56,13 +56,13 @@ impl PgBouncer {
             SERVER.port(),
             users.display()
         );
-        std::fs::write(&settings, text).expect("written");
-        std::fs::write(&users, "\"tester\" \"\"\n").expect("written");
+        std::fs::write(&settings, text).expect("write file");
+        std::fs::write(&users, "\"tester\" \"\"\n").expect("write file");
         let mut command = Command::new(program);
         if rustix::process::geteuid().is_root() {
             command.args(["-u", "nobody"]);
         }
-        let child = command.arg(settings).stderr(Stdio::null()).spawn().expect("it runs");
+        let child = command.arg(settings).stderr(Stdio::null()).spawn().expect("start PgBouncer");
         eventually("PgBouncer listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
         PgBouncer { child, port, _folder: folder }
     }
@@ -90,7 +90,7 @@ fn pooler_that_preserves_settings_is_rejected() {
         let project = Project::new(&[ITEM]);
         let output =
             project.command_at(&url_with_port(&project, start_pooler(switch)), &["up"]).output();
-        assert_failed(&output.expect("it runs"), 9, REASON);
+        assert_failed(&output.expect("run migrate"), 9, REASON);
         let table = "SELECT coalesce(to_regclass('app.item')::text, 'nothing')";
         assert_eq!(project.value(table), "nothing");
     }
@@ -109,8 +109,8 @@ fn lost_lock_fails_next_transaction() {
 
 /// Starts a pooler with two sessions for each client, and returns its port.
 fn start_pooler(switch: Switch) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let port = listener.local_addr().expect("it has one").port();
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
+    let port = listener.local_addr().expect("local address").port();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             thread::spawn(move || {

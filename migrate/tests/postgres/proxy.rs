@@ -47,13 +47,13 @@ impl Plan {
 
 impl Proxy {
     pub fn new(server: u16) -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = listener.local_addr().expect("it has one").port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
+        let port = listener.local_addr().expect("local address").port();
         let proxy = Proxy { port, plan: Arc::default() };
         let plan = Arc::clone(&proxy.plan);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let plan = Arc::clone(&plan.lock().expect("no panic"));
+                let plan = Arc::clone(&plan.lock().expect("lock mutex"));
                 if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) {
                     connect(client, server, &plan);
                 }
@@ -67,7 +67,7 @@ impl Proxy {
     pub fn plan(&self, fault: Fault, at: usize) -> (Arc<Plan>, mpsc::Receiver<()>) {
         let (notify, occurred) = mpsc::channel();
         let plan = Arc::new(Plan { fault, at, seen: AtomicUsize::new(0), notify });
-        *self.plan.lock().expect("no panic") = Arc::clone(&plan);
+        *self.plan.lock().expect("lock mutex") = Arc::clone(&plan);
         (plan, occurred)
     }
 

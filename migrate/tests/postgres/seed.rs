@@ -12,7 +12,7 @@ use migrate::{
 };
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{BUNDLED, RUNTIME, SERVER, assert_ended, sql, value};
+use crate::support::{BUNDLED, RUNTIME, SERVER, assert_exit, sql, value};
 
 /// A little more than one block.
 const MANY: u64 = 50_010;
@@ -81,12 +81,12 @@ fn migrated_database(server: &Postgres) -> String {
 
 /// Connects as the server's administrator, who owns the tables of these tests.
 fn as_superuser(url: &str) -> Database {
-    Database::new(url).expect("a URL").allow_superuser(true)
+    Database::new(url).expect("parse URL").allow_superuser(true)
 }
 
 fn mark(url: &str, environment: &str) {
     let environment: Environment = environment.parse().expect("parse environment");
-    let database = Database::new(url).expect("a URL");
+    let database = Database::new(url).expect("parse URL");
     RUNTIME.block_on(migrate::mark(&database, &environment, &|_| ())).expect("mark database");
 }
 
@@ -164,11 +164,11 @@ fn built_in_project_matches_folder() {
 fn growing_a_seed_in_steps_loads_same_rows_as_at_once() {
     let project = project(&[("people", SEED)]);
     let (at_once, in_steps) = (test_database(), test_database());
-    assert_eq!(loaded(&seed(&at_once, &project, &options(MANY)).expect("seeded")), [MANY]);
+    assert_eq!(loaded(&seed(&at_once, &project, &options(MANY)).expect("seed")), [MANY]);
     for (scale, added, rows) in
         [(1, 1, 1), (120, 119, 120), (7, 0, 120), (MANY, MANY - 120, MANY), (MANY, 0, MANY)]
     {
-        let seeded = seed(&in_steps, &project, &options(scale)).expect("seeded");
+        let seeded = seed(&in_steps, &project, &options(scale)).expect("seed");
         assert_eq!((seeded.seeds[0].loaded, seeded.seeds[0].rows), (added, rows), "{scale}");
     }
     assert_eq!(value(&in_steps, PEOPLE), value(&at_once, PEOPLE));
@@ -182,9 +182,9 @@ fn scale_option_applies_only_to_scaling_seeds() {
     let fixed = "-- rows: 3\nINSERT INTO public.person (n) SELECT -n FROM pg_temp.fake;\n";
     let project = project(&[("01_fixed", fixed), ("02_people", SEED)]);
     let only = |scale, name: &str| SeedOptions { scale, only: vec![name.to_owned()] };
-    assert_eq!(loaded(&seed(&url, &project, &only(None, "people")).expect("seeded")), [100]);
-    assert_eq!(loaded(&seed(&url, &project, &options(150)).expect("seeded")), [3, 50]);
-    let unknown = seed(&url, &project, &only(None, "nobody")).unwrap_err();
+    assert_eq!(loaded(&seed(&url, &project, &only(None, "people")).expect("seed")), [100]);
+    assert_eq!(loaded(&seed(&url, &project, &options(150)).expect("seed")), [3, 50]);
+    let unknown = seed(&url, &project, &only(None, "unknown")).unwrap_err();
     assert!(matches!(unknown, Error::Usage(_)), "{unknown}");
 }
 
@@ -199,10 +199,10 @@ fn concurrent_runs_share_the_rows() {
         tokio::join!(run(), run(), run(), run())
     });
     let runs =
-        [seeded.0, seeded.1, seeded.2, seeded.3].map(|run| run.expect("seeded").seeds[0].loaded);
+        [seeded.0, seeded.1, seeded.2, seeded.3].map(|run| run.expect("seed").seeds[0].loaded);
     assert_eq!(runs.iter().sum::<u64>(), scale, "{runs:?}");
     assert!(runs.iter().filter(|&&rows| rows > 0).count() > 1, "{runs:?}");
-    seed(&alone, &project, &options(scale)).expect("seeded");
+    seed(&alone, &project, &options(scale)).expect("seed");
     assert_eq!(value(&url, PEOPLE), value(&alone, PEOPLE));
 }
 
@@ -232,7 +232,7 @@ fn production_and_unmarked_databases_are_rejected() {
     mark(&url, "production");
     assert_refused();
     mark(&url, "staging");
-    let seeded = seed(&url, &project, &SeedOptions::default()).expect("seeded");
+    let seeded = seed(&url, &project, &SeedOptions::default()).expect("seed");
     assert_eq!(seeded.environment, "staging".parse().expect("parse environment"));
     let comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database \
                    WHERE datname = current_database()";
@@ -255,7 +255,7 @@ fn owner_without_superuser_can_mark_database() {
         mark(&owner, "development");
         assert!(seed(&owner, &project(&[]), &SeedOptions::default()).is_ok());
         let other = server.url(&role, "x", "postgres");
-        let other = Database::new(&other).expect("a URL");
+        let other = Database::new(&other).expect("parse URL");
         let test = "test".parse().expect("parse environment");
         let refused = RUNTIME.block_on(migrate::mark(&other, &test, &|_| ())).unwrap_err();
         assert!(matches!(refused, Error::Refused(_)), "{refused}");
@@ -273,7 +273,7 @@ fn failed_seed_is_reported_with_line_and_rolled_back() {
     assert_eq!(value(&url, PEOPLE), "0 ");
     // The file may be edited, because nothing of it has been loaded.
     let seeded = seed(&url, &project(&[("people", SEED)]), &SeedOptions::default());
-    assert_eq!(loaded(&seeded.expect("seeded")), [100]);
+    assert_eq!(loaded(&seeded.expect("seed")), [100]);
 }
 
 #[test]
@@ -294,8 +294,8 @@ fn seed_resumes_after_failed_block() {
     assert_eq!(error.exit_code(), 4, "{error}");
     assert!(value(&url, PEOPLE).starts_with("50000 "));
     sql(&url, "ALTER TABLE public.person DROP CONSTRAINT few");
-    assert_eq!(loaded(&seed(&url, &project, &options(MANY)).expect("seeded")), [10]);
-    seed(&alone, &project, &options(MANY)).expect("seeded");
+    assert_eq!(loaded(&seed(&url, &project, &options(MANY)).expect("seed")), [10]);
+    seed(&alone, &project, &options(MANY)).expect("seed");
     assert_eq!(value(&url, PEOPLE), value(&alone, PEOPLE));
 }
 
@@ -304,16 +304,21 @@ fn block_of_terminated_session_is_rolled_back() {
     let project = project(&[("people", SEED)]);
     let url = test_database();
     RUNTIME.block_on(async {
-        let mut holder = PgConnection::connect(&url).await.expect("connected");
+        let mut holder = PgConnection::connect(&url).await.expect("connect");
         // A separate connection: within a transaction, pg_stat_activity is a snapshot.
-        let mut killer = PgConnection::connect(&url).await.expect("connected");
+        let mut killer = PgConnection::connect(&url).await.expect("connect");
         let lock = "BEGIN; LOCK TABLE public.person IN ACCESS EXCLUSIVE MODE";
-        sqlx::raw_sql(lock).execute(&mut holder).await.expect("locked");
+        sqlx::raw_sql(lock).execute(&mut holder).await.expect("lock table");
         let kill = async {
             // The generated rows are in the temporary table, and the seed's SQL waits for the lock.
             let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            while sqlx::raw_sql(sql).execute(&mut killer).await.expect("asked").rows_affected() == 0
+            while sqlx::raw_sql(sql)
+                .execute(&mut killer)
+                .await
+                .expect("terminate session")
+                .rows_affected()
+                == 0
             {
                 tokio::task::yield_now().await;
             }
@@ -324,7 +329,7 @@ fn block_of_terminated_session_is_rolled_back() {
         assert!(killed.to_string().contains("57P01"), "{killed}");
     });
     assert_eq!(value(&url, PEOPLE), "0 ");
-    let seeded = seed(&url, &project, &SeedOptions::default()).expect("seeded");
+    let seeded = seed(&url, &project, &SeedOptions::default()).expect("seed");
     assert_eq!(loaded(&seeded), [100]);
 }
 
@@ -332,7 +337,7 @@ fn block_of_terminated_session_is_rolled_back() {
 fn edited_seed_is_rejected_before_any_change() {
     let url = test_database();
     let before = project(&[("02_people", SEED)]);
-    seed(&url, &before, &SeedOptions::default()).expect("seeded");
+    seed(&url, &before, &SeedOptions::default()).expect("seed");
     let changed = SEED.replace("full_name", "first_name");
     let other = "INSERT INTO public.person (n) VALUES (0);";
     let after = project(&[("01_other", other), ("02_people", &changed)]);
@@ -343,11 +348,11 @@ fn edited_seed_is_rejected_before_any_change() {
         assert!(value(&url, PEOPLE).starts_with("100 "), "neither seed loaded any rows");
     }
     let only = SeedOptions { scale: None, only: vec!["other".to_owned()] };
-    assert_eq!(loaded(&seed(&url, &after, &only).expect("seeded")), [1]);
+    assert_eq!(loaded(&seed(&url, &after, &only).expect("seed")), [1]);
     // Changed line endings are not an edit.
     let windows = SEED.replace('\n', "\r\n");
     let same = project(&[("02_people", &windows)]);
-    assert_eq!(loaded(&seed(&url, &same, &SeedOptions::default()).expect("seeded")), [0]);
+    assert_eq!(loaded(&seed(&url, &same, &SeedOptions::default()).expect("seed")), [0]);
 }
 
 #[test]
@@ -362,7 +367,7 @@ fn progress_increases_from_zero_to_total() {
     let database = as_superuser(&url);
     let options = options(2000);
     let run = migrate::seed(&project, &database, &options, &on_progress, &|_| ());
-    RUNTIME.block_on(run).expect("seeded");
+    RUNTIME.block_on(run).expect("seed");
     let reported = reported.into_inner().expect("unwrap mutex");
     assert!(reported.len() > 2 && reported.is_sorted(), "{reported:?}");
     assert_eq!((reported[0], reported[reported.len() - 1]), (0, 2000));
@@ -372,28 +377,28 @@ fn progress_increases_from_zero_to_total() {
 fn migrate(url: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
     command.args(arguments).env("DATABASE_URL", url).env("MIGRATE_ALLOW_SUPERUSER", "true");
-    command.output().expect("it runs")
+    command.output().expect("run migrate")
 }
 
 #[test]
 fn seed_command_lists_loads_and_rejects() {
     let url = database(&SERVER);
-    assert_ended(&migrate("", &["seed", "--list"]), 0, "rows: 100, scales");
-    assert_ended(&migrate(&url, &["seed"]), 9, "migrate bootstrap --environment development");
+    assert_exit(&migrate("", &["seed", "--list"]), 0, "rows: 100, scales");
+    assert_exit(&migrate(&url, &["seed"]), 9, "migrate bootstrap --environment development");
     let bootstrap = |name| migrate(&url, &["bootstrap", "--environment", name]);
-    assert_ended(&bootstrap("Development!"), 2, "expected a word in lower case");
-    assert_ended(&bootstrap("development"), 0, "the roles are in place");
+    assert_exit(&bootstrap("Development!"), 2, "expected a word in lower case");
+    assert_exit(&bootstrap("development"), 0, "the roles are in place");
     let role = ["--role", "katas_owner"];
-    assert_ended(&migrate(&url, &[&role[..], &["seed"]].concat()), 5, "run `migrate up`");
-    assert_ended(&migrate(&url, &[&role[..], &["up"]].concat()), 0, "the schema is at version");
+    assert_exit(&migrate(&url, &[&role[..], &["seed"]].concat()), 5, "run `migrate up`");
+    assert_exit(&migrate(&url, &[&role[..], &["up"]].concat()), 0, "the schema is at version");
     let seed = |arguments: &[&str]| migrate(&url, &[&role[..], &["seed"], arguments].concat());
-    assert_ended(&seed(&["--only", "nobody"]), 2, "there is no seed called nobody");
+    assert_exit(&seed(&["--only", "unknown"]), 2, "there is no seed called unknown");
     let output = seed(&["--only", "users,price_lists", "--scale", "250"]);
-    assert_ended(&output, 0, "250 rows");
+    assert_exit(&output, 0, "250 rows");
     let line = r#""event":"seeded","seed":"03_users","rows":250,"total":250}"#;
     assert!(String::from_utf8_lossy(&output.stderr).contains(line), "not a terminal, so JSON");
-    assert_ended(&seed(&["--only", "users"]), 0, "already there (250 rows)");
+    assert_exit(&seed(&["--only", "users"]), 0, "already there (250 rows)");
     // Running `bootstrap` again keeps the mark.
-    assert_ended(&migrate(&url, &["bootstrap"]), 0, "the roles are in place");
-    assert_ended(&seed(&[]), 0, "01_dictionary");
+    assert_exit(&migrate(&url, &["bootstrap"]), 0, "the roles are in place");
+    assert_exit(&seed(&[]), 0, "01_dictionary");
 }

@@ -6,8 +6,8 @@ use katas_host::local::postgres::Postgres;
 use rustix::process::Signal;
 
 use crate::support::{
-    BUNDLED, Project, Running, SERVER, assert_done, assert_failed, events, eventually, failure,
-    has_timers, migrate, release,
+    BUNDLED, Project, Running, SERVER, assert_failed, assert_success, events, eventually,
+    failed_event, has_timeouts, migrate, release,
 };
 
 /// Creates a project whose migration sleeps for 600 s while the table `public.slow` exists.
@@ -42,7 +42,7 @@ fn start_and_wait_for_sleep(project: &Project, arguments: &[&str]) -> Running {
 fn assert_next_run_succeeds(project: &Project, arguments: &[&str]) {
     project.sql("DROP TABLE public.slow");
     let output = project.migrate(&[&["up"], arguments].concat());
-    assert_done(&output);
+    assert_success(&output);
     assert_eq!(events(&output, "applied").len(), 1);
 }
 
@@ -53,11 +53,11 @@ fn signal_during_statement(server: &Postgres) {
         let running = start_and_wait_for_sleep(&project, &["up"]);
         let start = Instant::now();
         running.signal(signal);
-        let output = running.end();
+        let output = running.finish();
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
         eventually("its sessions have ended", || project.sessions() == "0");
-        let failed = failure(&output, code);
-        let message = failed["message"].as_str().expect("it is text");
+        let failed = failed_event(&output, code);
+        let message = failed["message"].as_str().expect("a string");
         assert_eq!(
             message,
             format!("{name} came: what was under way was rolled back; run the same again to go on")
@@ -82,17 +82,17 @@ fn sigterm_during_index_build_is_recovered_by_next_run() {
         ("0001_item.up.sql", "CREATE TABLE app.item (id int); INSERT INTO app.item VALUES (1);"),
         ("0002_index.up.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY i ON app.item (id);"),
     ]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let held = project.hold("UPDATE app.item SET id = id");
     let mut running = project.start(&["up"]);
-    running.event("blocked");
+    running.wait_for_event("blocked");
     running.signal(Signal::TERM);
-    assert_failed(&running.end(), 143, "SIGTERM came");
+    assert_failed(&running.finish(), 143, "SIGTERM came");
     eventually("its sessions have ended", || project.sessions() == "0");
     assert!(project.snapshot().contains("index f"), "{}", project.snapshot());
     release(held);
     let output = project.migrate(&["up", "--lock-wait", "0"]);
-    assert_done(&output);
+    assert_success(&output);
     assert_eq!(events(&output, "recovered")[0]["index"], "app.i");
     assert!(project.snapshot().contains("index t t CREATE INDEX i ON app.item"));
 }
@@ -102,16 +102,16 @@ fn signal_while_waiting_for_lock_or_database_exits() {
     let project = slow_project(&SERVER);
     let first = start_and_wait_for_sleep(&project, &["up"]);
     let mut second = project.start(&["up"]);
-    second.event("waiting_for_lock");
+    second.wait_for_event("waiting_for_lock");
     second.signal(Signal::TERM);
-    assert_failed(&second.end(), 143, "SIGTERM came");
+    assert_failed(&second.finish(), 143, "SIGTERM came");
     first.signal(Signal::TERM);
-    assert_failed(&first.end(), 143, "SIGTERM came");
+    assert_failed(&first.finish(), 143, "SIGTERM came");
     let url = "postgres://u:p-secret@127.0.0.1:1/x";
     let mut unreachable = Running::start(migrate(url, &["up"]).env("MIGRATE_LOG", "json"));
-    unreachable.event("waiting_for_database");
+    unreachable.wait_for_event("waiting_for_database");
     unreachable.signal(Signal::INT);
-    assert_failed(&unreachable.end(), 130, "SIGINT came");
+    assert_failed(&unreachable.finish(), 130, "SIGINT came");
 }
 
 #[test]
@@ -125,7 +125,7 @@ fn deadline_rolls_back_and_exits_with_75() {
 
 #[test]
 fn kill_during_statement_is_detected_by_server() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     let project = slow_project(&SERVER);

@@ -15,7 +15,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("start runtime"));
 
 /// The server that tests share unless they restart or reconfigure it. Stops with this process.
 pub static SERVER: LazyLock<Postgres> = LazyLock::new(server);
@@ -37,7 +37,7 @@ pub fn server() -> Postgres {
 fn start(source: Source) -> Postgres {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let server = RUNTIME.block_on(Postgres::start_empty(folder, source, true));
-    let server = server.expect("a server starts");
+    let server = server.expect("start a server");
     let hba_path = server.log().with_file_name("data").join("pg_hba.conf");
     let hba = std::fs::read_to_string(&hba_path).expect("read pg_hba.conf");
     let trust = "host all tester,postgres 127.0.0.1/32 trust";
@@ -50,12 +50,12 @@ fn start(source: Source) -> Postgres {
 
 /// Returns whether the server enforces timeouts. The bundled server accepts all of PostgreSQL's
 /// timeout settings and enforces none of them.
-pub fn has_timers() -> bool {
-    let has_timers = !SERVER.description().contains("comes with");
-    if !has_timers {
+pub fn has_timeouts() -> bool {
+    let has_timeouts = !SERVER.description().contains("comes with");
+    if !has_timeouts {
         eprintln!("skipped: {} does not enforce timeouts", SERVER.description());
     }
-    has_timers
+    has_timeouts
 }
 
 fn new_name() -> String {
@@ -79,16 +79,16 @@ impl Database {
         let name = new_name();
         sql(&server.administrator("postgres"), &format!("CREATE DATABASE {name}"));
         let administrator = server.administrator(&name);
-        let secrets = tempfile::tempdir().expect("a folder");
+        let secrets = tempfile::tempdir().expect("create temp dir");
         let (migrator, app) = (secrets.path().join("migrator"), secrets.path().join("app"));
-        std::fs::write(&migrator, "m-secret\nnot part of it\n").expect("written");
-        std::fs::write(&app, "a-secret").expect("written");
+        std::fs::write(&migrator, "m-secret\nnot part of it\n").expect("write file");
+        std::fs::write(&app, "a-secret").expect("write file");
         let bootstrap = Command::new(env!("CARGO_BIN_EXE_migrate"))
             .args(["bootstrap", "--database-url", &administrator])
             .arg(format!("--password=katas_migrator={}", migrator.display()))
             .arg(format!("--password=katas_app={}", app.display()))
             .output();
-        assert_ended(&bootstrap.expect("it runs"), 0, "the roles are in place");
+        assert_exit(&bootstrap.expect("run migrate"), 0, "the roles are in place");
         Database {
             administrator,
             migrator: server.url("katas_migrator", "m-secret", &name),
@@ -98,13 +98,13 @@ impl Database {
 
     /// Runs `migrate` as the migration role.
     pub fn migrate(&self, arguments: &[&str]) -> Output {
-        migrate(&self.migrator, arguments).output().expect("it runs")
+        migrate(&self.migrator, arguments).output().expect("run migrate")
     }
 
     /// Starts `migrate` and waits for a line on its standard error that contains `line`.
-    pub fn migrate_until(&self, arguments: &[&str], line: &str) -> Running {
+    pub fn start_until(&self, arguments: &[&str], line: &str) -> Running {
         let mut running = Running::start(&mut migrate(&self.migrator, arguments));
-        running.until(line);
+        running.wait_for_line(line);
         running
     }
 
@@ -140,10 +140,10 @@ impl Project {
         let name = new_name();
         let create = format!("CREATE DATABASE {name} OWNER tester");
         sql(&server.administrator("postgres"), &create);
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("migrations")).expect("made");
+        let folder = tempfile::tempdir().expect("create temp dir");
+        std::fs::create_dir(folder.path().join("migrations")).expect("write file");
         let settings = "[migrate]\ntable-name = \"app._sqlx_migrations\"\n";
-        std::fs::write(folder.path().join("sqlx.toml"), settings).expect("written");
+        std::fs::write(folder.path().join("sqlx.toml"), settings).expect("write file");
         let (url, administrator) =
             (server.url("tester", "none", &name), server.administrator(&name));
         let project = Project { folder, name, url, administrator };
@@ -154,11 +154,12 @@ impl Project {
     }
 
     pub fn write(&self, file: &str, text: &str) {
-        std::fs::write(self.folder.path().join("migrations").join(file), text).expect("written");
+        std::fs::write(self.folder.path().join("migrations").join(file), text).expect("write file");
     }
 
     pub fn remove(&self, file: &str) {
-        std::fs::remove_file(self.folder.path().join("migrations").join(file)).expect("removed");
+        std::fs::remove_file(self.folder.path().join("migrations").join(file))
+            .expect("remove file");
     }
 
     /// Returns a `migrate` command that connects as the owner of the database. It logs JSON,
@@ -174,7 +175,7 @@ impl Project {
     }
 
     pub fn migrate(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("it runs")
+        self.command(arguments).output().expect("run migrate")
     }
 
     pub fn start(&self, arguments: &[&str]) -> Running {
@@ -249,17 +250,17 @@ pub struct Running {
 impl Running {
     pub fn start(command: &mut Command) -> Running {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it runs");
-        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
+        let mut child = command.spawn().expect("run migrate");
+        let stderr = BufReader::new(child.stderr.take().expect("piped stderr"));
         Running { child, stderr, log: String::new() }
     }
 
     /// Waits for a line that contains `expected`, and returns the line.
     #[track_caller]
-    pub fn until(&mut self, expected: &str) -> String {
+    pub fn wait_for_line(&mut self, expected: &str) -> String {
         loop {
             let mut line = String::new();
-            let length = self.stderr.read_line(&mut line).expect("it is text");
+            let length = self.stderr.read_line(&mut line).expect("UTF-8 text");
             assert!(length > 0, "exited before logging {expected:?}:\n{}", self.log);
             self.log.push_str(&line);
             if line.contains(expected) {
@@ -270,32 +271,32 @@ impl Running {
 
     /// Waits for an event, and returns its log line.
     #[track_caller]
-    pub fn event(&mut self, name: &str) -> Value {
-        let line = self.until(&format!("\"event\":\"{name}\""));
-        serde_json::from_str(&line).expect("it is JSON")
+    pub fn wait_for_event(&mut self, name: &str) -> Value {
+        let line = self.wait_for_line(&format!("\"event\":\"{name}\""));
+        serde_json::from_str(&line).expect("parse JSON")
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+        kill_process(Pid::from_child(&self.child), signal).expect("signal migrate");
     }
 
     /// Kills the process without a chance to clean up, as the failure of a node does.
     pub fn kill(mut self) -> ExitStatus {
-        self.child.kill().expect("it is there");
-        self.child.wait().expect("it ends")
+        self.child.kill().expect("kill migrate");
+        self.child.wait().expect("wait for migrate")
     }
 
     /// Waits for the process to exit. The output's standard error is complete, including the lines
-    /// that [`Running::until`] has read.
-    pub fn end(self) -> Output {
+    /// that [`Running::wait_for_line`] has read.
+    pub fn finish(self) -> Output {
         let Running { child, mut stderr, mut log } = self;
         // The rest of the log may exceed the capacity of the pipe.
         let rest = thread::spawn(move || {
             while stderr.read_line(&mut log).expect("UTF-8 output") > 0 {}
             log
         });
-        let output = child.wait_with_output().expect("it ends");
-        Output { stderr: rest.join().expect("no panic").into_bytes(), ..output }
+        let output = child.wait_with_output().expect("wait for migrate");
+        Output { stderr: rest.join().expect("join thread").into_bytes(), ..output }
     }
 }
 
@@ -355,7 +356,7 @@ pub fn eventually(description: &str, mut condition: impl FnMut() -> bool) {
 
 /// Asserts the exit code, and that standard output or standard error contains `text`.
 #[track_caller]
-pub fn assert_ended(output: &Output, code: i32, text: &str) {
+pub fn assert_exit(output: &Output, code: i32, text: &str) {
     let all = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
     let all = String::from_utf8(all).expect("UTF-8 output");
     assert_eq!(output.status.code(), Some(code), "{all}");
@@ -365,14 +366,14 @@ pub fn assert_ended(output: &Output, code: i32, text: &str) {
 
 /// Asserts that the exit code is 0.
 #[track_caller]
-pub fn assert_done(output: &Output) {
-    assert_ended(output, 0, "");
+pub fn assert_success(output: &Output) {
+    assert_exit(output, 0, "");
 }
 
 /// Asserts the exit code of a failed run, and returns its `failed` event.
 #[track_caller]
-pub fn failure(output: &Output, code: i32) -> Value {
-    assert_ended(output, code, "\"event\":\"failed\"");
+pub fn failed_event(output: &Output, code: i32) -> Value {
+    assert_exit(output, code, "\"event\":\"failed\"");
     let failed = events(output, "failed").pop().expect("a `failed` event");
     assert_eq!(failed["exit_code"], code);
     failed
@@ -381,14 +382,14 @@ pub fn failure(output: &Output, code: i32) -> Value {
 /// Asserts the exit code of a failed run, and that its `failed` event's message contains `text`.
 #[track_caller]
 pub fn assert_failed(output: &Output, code: i32, text: &str) {
-    let failed = failure(output, code);
-    let message = failed["message"].as_str().expect("it is text");
+    let failed = failed_event(output, code);
+    let message = failed["message"].as_str().expect("a string");
     assert!(message.contains(text), "expected {text:?} in {message:?}");
 }
 
 /// Returns the log lines of an event.
 pub fn events(output: &Output, name: &str) -> Vec<Value> {
     let log = String::from_utf8_lossy(&output.stderr);
-    let lines = log.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"));
+    let lines = log.lines().map(|line| serde_json::from_str(line).expect("parse JSON"));
     lines.filter(|line: &Value| line["event"] == name).collect()
 }

@@ -1,6 +1,6 @@
 //! Migrations that run in one transaction: they cannot leave it, and errors name file and line.
 
-use crate::support::{Project, assert_done, assert_failed, failure, has_timers};
+use crate::support::{Project, assert_failed, assert_success, failed_event, has_timeouts};
 
 const NOTHING: &str = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
 
@@ -41,7 +41,7 @@ fn savepoints_and_quoted_keywords_are_accepted() {
          DO $$ BEGIN INSERT INTO app.item VALUES ('done'); END $$;
          SET CONSTRAINTS ALL DEFERRED;",
     )]);
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert!(project.snapshot().ends_with("row (\"COMMIT; BEGIN\")\nrow (done)"));
 }
 
@@ -51,7 +51,7 @@ fn commit_in_procedural_code_fails_and_is_rolled_back() {
         let file = format!("CREATE TABLE app.item ();\n{statement};");
         let project = Project::new(&[("0001_item.up.sql", &file)]);
         project.sql("CREATE PROCEDURE public.commits() LANGUAGE plpgsql AS 'BEGIN COMMIT; END'");
-        let failed = failure(&project.migrate(&["up"]), 4);
+        let failed = failed_event(&project.migrate(&["up"]), 4);
         assert_eq!((&failed["sql"]["line"], &failed["sql"]["code"]), (&2.into(), &"2D000".into()));
         let table = "SELECT coalesce(to_regclass('app.item')::text, 'nothing')";
         assert_eq!(project.value(table), "nothing");
@@ -62,21 +62,21 @@ fn commit_in_procedural_code_fails_and_is_rolled_back() {
 #[test]
 fn changed_role_or_search_path_is_rejected_and_rolled_back() {
     for (statement, text) in [
-        ("SET ROLE somebody_else", "0001_item.up.sql goes on as the role somebody_else"),
+        ("SET ROLE other_role", "0001_item.up.sql goes on as the role other_role"),
         ("SET search_path = public", "0001_item.up.sql leaves another search_path"),
         (
             "SELECT set_config('search_path', 'public', false)",
             "0001_item.up.sql leaves another search_path",
         ),
         // Otherwise the wrong role would write the ledger.
-        ("DO 'BEGIN SET ROLE somebody_else; END'", "goes on as the role somebody_else"),
+        ("DO 'BEGIN SET ROLE other_role; END'", "goes on as the role other_role"),
     ] {
         let file = format!("CREATE TABLE app.item (); {statement};");
         let project = Project::new(&[("0001_item.up.sql", &file)]);
         project.sql(
-            "DO $$ BEGIN CREATE ROLE somebody_else;
+            "DO $$ BEGIN CREATE ROLE other_role;
              EXCEPTION WHEN duplicate_object THEN NULL; END $$;
-             GRANT somebody_else TO tester",
+             GRANT other_role TO tester",
         );
         assert_failed(&project.migrate(&["up"]), 3, text);
         let table = "SELECT coalesce(to_regclass('app.item')::text, 'nothing')";
@@ -103,7 +103,7 @@ fn settings_are_reset_after_their_file() {
         ("0003_more.up.sql", "INSERT INTO app.item VALUES (current_setting('statement_timeout'));"),
     ]);
     let up = ["up", "--lock-timeout", "2", "--statement-timeout", "3"];
-    assert_done(&project.migrate(&up));
+    assert_success(&project.migrate(&up));
     assert!(project.snapshot().ends_with("row (2s)\nrow (3s)\nrow (7s)"));
 }
 
@@ -117,7 +117,7 @@ fn role_that_is_reset_is_accepted() {
          RESET ROLE;",
     )]);
     project.sql("CREATE ROLE a_third; GRANT a_third TO tester");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     let owner = "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'item'";
     assert_eq!(project.value(owner), "a_third");
 }
@@ -154,16 +154,16 @@ fn failed_statement_is_reported_with_line_and_sqlstate() {
     ] {
         let project = Project::new(&[("0001_wrong.up.sql", file)]);
         let output = project.migrate(&["up"]);
-        let failed = failure(&output, 4);
+        let failed = failed_event(&output, 4);
         assert_eq!(failed["kind"], "sql");
         let sql = &failed["sql"];
         assert_eq!((&sql["file"], &sql["line"]), (&"0001_wrong.up.sql".into(), &line.into()));
         assert_eq!(sql["code"], code, "{file}");
-        let text = sql["statement"].as_str().expect("it is text");
+        let text = sql["statement"].as_str().expect("a string");
         assert!(text.starts_with(statement), "{text}");
         let next = "nothing of the file remains; mend it, then run `migrate up` again";
         assert_eq!(sql["next"], next);
-        let message = failed["message"].as_str().expect("it is text");
+        let message = failed["message"].as_str().expect("a string");
         for part in [&format!("0001_wrong.up.sql:{line}: "), code, statement, next] {
             assert!(message.contains(part), "{part} in {message}");
         }
@@ -173,13 +173,13 @@ fn failed_statement_is_reported_with_line_and_sqlstate() {
 
 #[test]
 fn statement_timeout_error_hints_at_option() {
-    if !has_timers() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[("0001_long.up.sql", "\nSELECT pg_sleep(600)")]);
-    let failed = failure(&project.migrate(&["up", "--statement-timeout", "0.1"]), 4);
+    let failed = failed_event(&project.migrate(&["up", "--statement-timeout", "0.1"]), 4);
     assert_eq!((&failed["sql"]["line"], &failed["sql"]["code"]), (&2.into(), &"57014".into()));
-    let hint = failed["sql"]["hint"].as_str().expect("it is text");
+    let hint = failed["sql"]["hint"].as_str().expect("a string");
     assert!(hint.contains("--statement-timeout"), "{hint}");
 }
 
@@ -189,15 +189,15 @@ fn terminated_session_exits_with_75() {
         "0001_ended.up.sql",
         "SELECT 1;\nSELECT pg_terminate_backend(pg_backend_pid());",
     )]);
-    let failed = failure(&project.migrate(&["up"]), 75);
-    let message = failed["message"].as_str().expect("it is text");
+    let failed = failed_event(&project.migrate(&["up"]), 75);
+    let message = failed["message"].as_str().expect("a string");
     assert!(message.starts_with("0001_ended.up.sql:2: "), "{message}");
     assert!(message.contains("57P01"), "{message}");
 }
 
 #[test]
 fn missing_privilege_is_reported_with_line() {
-    let sql = "CREATE TABLE app.item (id int);\nCREATE ROLE somebody_else;";
+    let sql = "CREATE TABLE app.item (id int);\nCREATE ROLE other_role;";
     let project = Project::new(&[("0001_item.up.sql", sql)]);
     let text = "0001_item.up.sql:2: permission denied to create role (42501)";
     assert_failed(&project.migrate(&["up"]), 9, text);

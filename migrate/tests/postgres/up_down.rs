@@ -3,8 +3,8 @@
 use katas_host::local::postgres::Postgres;
 
 use crate::support::{
-    BUNDLED, Database, Project, SERVER, assert_done, assert_ended, assert_failed, catalog, failure,
-    lines,
+    BUNDLED, Database, Project, SERVER, assert_exit, assert_failed, assert_success, catalog,
+    failed_event, lines,
 };
 
 const FILES: [(&str, &str); 5] = [
@@ -33,10 +33,10 @@ fn down_stops_at_requested_version() {
         (&["--to", "0"], "0"),
         (&[], "2"),
     ] {
-        assert_done(&project.migrate(&["up"]));
+        assert_success(&project.migrate(&["up"]));
         let down = [&["down", "--production"], arguments].concat();
         let output = project.migrate(&down);
-        assert_ended(&output, 0, &format!("the schema is at version {version_after} ("));
+        assert_exit(&output, 0, &format!("the schema is at version {version_after} ("));
         assert_eq!(version(&project), version_after, "{arguments:?}");
         let table = "SELECT coalesce(to_regclass('app.b')::text, 'none')";
         assert_eq!(project.value(table) == "none", version_after != "3");
@@ -47,7 +47,7 @@ fn down_stops_at_requested_version() {
 #[test]
 fn down_without_down_script_is_rejected_before_any_change() {
     let project = Project::new(&FILES);
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     let before = project.snapshot();
     for arguments in [["--to", "0"], ["--to", "1"], ["--steps", "2"]] {
         let down = [&["down", "--production"], &arguments[..]].concat();
@@ -59,7 +59,7 @@ fn down_without_down_script_is_rejected_before_any_change() {
 #[test]
 fn down_in_production_is_rejected() {
     let project = Project::new(&FILES);
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     let mark = |name: &str| {
         let (database, mark) = (&project.name, format!("migrate.environment = {name}"));
         project.sql(&format!("COMMENT ON DATABASE {database} IS '{mark}'"));
@@ -74,7 +74,7 @@ fn down_in_production_is_rejected() {
         assert_refused();
     }
     mark("development");
-    assert_done(&project.migrate(&["down"]));
+    assert_success(&project.migrate(&["down"]));
     assert_eq!(version(&project), "2");
 }
 
@@ -84,13 +84,13 @@ fn interrupted_down_resumes_at_failed_statement() {
     let file = "-- no-transaction\nDELETE FROM app.item;\nSELECT 1 / 0;\nDROP TABLE app.item;";
     project.write("0001_item.down.sql", file);
     project.write(A_DOWN.0, A_DOWN.1);
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     let down = ["down", "--to", "0", "--production"];
-    let failed = failure(&project.migrate(&down), 4);
+    let failed = failed_event(&project.migrate(&down), 4);
     assert_eq!(failed["sql"]["line"], 3);
-    let next = failed["sql"]["next"].as_str().expect("it is text");
+    let next = failed["sql"]["next"].as_str().expect("a string");
     assert!(next.contains("run `migrate down` again: it goes on with this statement"), "{next}");
-    assert_ended(&project.migrate(&["status"]), 0, "not finished");
+    assert_exit(&project.migrate(&["status"]), 0, "not finished");
     let up = project.migrate(&["up"]);
     assert_failed(
         &up,
@@ -100,8 +100,8 @@ fn interrupted_down_resumes_at_failed_statement() {
     // If the finished DELETE ran again, it would remove this row and the next statement would fail.
     project.sql("INSERT INTO app.item VALUES (7)");
     project.write("0001_item.down.sql", &file.replace("1 / 0", "1 / count(*) FROM app.item"));
-    assert_ended(&project.migrate(&down), 0, "the schema is at version 0 (1 undone)");
-    assert_ended(&project.migrate(&["up"]), 0, "the schema is at version 3 (3 applied)");
+    assert_exit(&project.migrate(&down), 0, "the schema is at version 0 (1 undone)");
+    assert_exit(&project.migrate(&["up"]), 0, "the schema is at version 3 (3 applied)");
 }
 
 #[test]
@@ -118,22 +118,22 @@ fn down_to_each_version_and_up_restores_schema_on_bundled_server() {
 fn down_to_each_version_and_up(server: &Postgres) {
     let database = Database::on(server);
     let snapshot = || database.value(&lines(&catalog("katas")));
-    assert_done(&database.migrate(&["up"]));
+    assert_success(&database.migrate(&["up"]));
     let expected = snapshot();
     let all = migrate::Project::built_in().migrations;
     for migration in all.iter().rev() {
         let version = migration.version.to_string();
-        assert_done(&database.migrate(&["down", "--to", &version, "--production"]));
-        assert_done(&database.migrate(&["up"]));
+        assert_success(&database.migrate(&["down", "--to", &version, "--production"]));
+        assert_success(&database.migrate(&["up"]));
         assert_eq!(snapshot(), expected, "down to {version} and up");
-        assert_done(&database.migrate(&["down", "--to", "0", "--production"]));
-        assert_done(&database.migrate(&["up", "--to", &version]));
-        assert_ended(
+        assert_success(&database.migrate(&["down", "--to", "0", "--production"]));
+        assert_success(&database.migrate(&["up", "--to", &version]));
+        assert_exit(
             &database.migrate(&["status"]),
             0,
             &format!("version {version} of {}", all.last().expect("a migration").version),
         );
-        assert_done(&database.migrate(&["up"]));
+        assert_success(&database.migrate(&["up"]));
         assert_eq!(snapshot(), expected, "up through version {version}");
     }
 }
@@ -144,18 +144,18 @@ fn unfinished_file_that_became_transactional_is_rejected_with_remedy() {
     let half = "-- no-transaction\nINSERT INTO app.item VALUES (1);\nSELECT 1 / 0;";
     project.write("0002_fill.up.sql", half);
     project.write("0002_fill.down.sql", "-- no-transaction\nDELETE FROM app.item;");
-    failure(&project.migrate(&["up"]), 4);
+    failed_event(&project.migrate(&["up"]), 4);
     project.write("0002_fill.up.sql", "INSERT INTO app.item VALUES (1);");
     let text = "run `migrate repair --forget 2`";
     assert_failed(&project.migrate(&["up"]), 3, text);
-    assert_done(&project.migrate(&["repair", "--forget", "2", "--yes"]));
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["repair", "--forget", "2", "--yes"]));
+    assert_success(&project.migrate(&["up"]));
     // The same for `down`.
     project.write("0002_fill.down.sql", "-- no-transaction\nSELECT 1 / 0;");
-    failure(&project.migrate(&["down", "--production"]), 4);
+    failed_event(&project.migrate(&["down", "--production"]), 4);
     project.write("0002_fill.down.sql", "DELETE FROM app.item;");
     assert_failed(&project.migrate(&["down", "--production"]), 3, text);
-    assert_done(&project.migrate(&["repair", "--forget", "2", "--yes"]));
-    assert_done(&project.migrate(&["down", "--production"]));
+    assert_success(&project.migrate(&["repair", "--forget", "2", "--yes"]));
+    assert_success(&project.migrate(&["down", "--production"]));
     assert_eq!(version(&project), "1");
 }
