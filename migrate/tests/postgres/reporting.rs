@@ -85,9 +85,9 @@ fn termination_message_is_written_and_bounded() {
         assert!(text.len() <= 4096, "{}", text.len());
         serde_json::from_slice(&text).expect("parse JSON")
     };
-    let done = message(&up, 0);
+    let success = message(&up, 0);
     let expected = serde_json::json!({"command": "up", "exit_code": 0, "version": 1});
-    assert_eq!(done, expected);
+    assert_eq!(success, expected);
     let name = "x".repeat(9000);
     project.write("0002_wrong.up.sql", &format!("DO $$ BEGIN RAISE '{name}'; END $$"));
     let failed = message(&up, 4);

@@ -141,7 +141,7 @@ impl Project {
         let create = format!("CREATE DATABASE {name} OWNER tester");
         sql(&server.administrator("postgres"), &create);
         let folder = tempfile::tempdir().expect("create temp dir");
-        std::fs::create_dir(folder.path().join("migrations")).expect("write file");
+        std::fs::create_dir(folder.path().join("migrations")).expect("create dir");
         let settings = "[migrate]\ntable-name = \"app._sqlx_migrations\"\n";
         std::fs::write(folder.path().join("sqlx.toml"), settings).expect("write file");
         let (url, administrator) =
