@@ -1,15 +1,15 @@
--- The roles of the application, for an administrator to run: `migrate bootstrap`. Roles belong to
--- the whole server and outlive a database, so this is no migration. It can be run again at any
--- time, and puts right what has been changed by hand.
+-- Creates the roles of the application. `migrate bootstrap` runs this file as an administrator.
+-- Roles belong to the server and outlive a database, so this is not a migration. Running it again
+-- is safe, and reverts manual changes to the settings below.
 --
---   katas_owner     owns the schema and all in it; nobody logs in as it
---   katas_migrator  runs the migrations, acting as the owner
---   katas_app       what the components log in as: reads and writes rows, and nothing else
+--   katas_owner     owns the schema and its objects; cannot log in
+--   katas_migrator  runs the migrations as katas_owner
+--   katas_app       the login role of the components: reads and writes rows, and nothing else
 --
 -- Limits are set on the roles because only the server can enforce them. They survive the
--- `RESET ALL` with which Spin's pool passes a connection on.
+-- `RESET ALL` that Spin's pool runs before it reuses a connection.
 
--- Several databases of one server can be prepared at the same time.
+-- Safe to run concurrently for several databases of one server.
 DO $$
 DECLARE
   name text;
@@ -20,7 +20,7 @@ BEGIN
         EXECUTE format('CREATE ROLE %I', name);
       END IF;
     EXCEPTION WHEN duplicate_object OR unique_violation THEN
-      NULL; -- Made by somebody else just now.
+      NULL; -- Created concurrently.
     END;
   END LOOP;
 END
@@ -28,26 +28,27 @@ $$;
 
 ALTER ROLE katas_owner NOLOGIN;
 
--- One Job at a time does work; what else connects is waiting for it, or asking for the status.
+-- Only one Job at a time applies migrations; the other connections wait for it or read the status.
 ALTER ROLE katas_migrator LOGIN CONNECTION LIMIT 20;
 ALTER ROLE katas_migrator SET role = 'katas_owner';
 
 -- Spin keeps up to 64 connections per pod (3.6) or per pod and component (4.0). With PostgreSQL's
--- default of 100 in all, this leaves room for the migrator, an administrator and a monitor. To be
--- raised together with max_connections.
+-- default max_connections of 100, this leaves room for the migrator, an administrator and a monitor.
+-- Raise both together.
 ALTER ROLE katas_app LOGIN CONNECTION LIMIT 80;
--- A guest cannot be interrupted while it waits: the server gives up for it.
+-- A guest cannot be interrupted while it waits for a query, so the server has to time out.
 ALTER ROLE katas_app SET statement_timeout = '5s';
 ALTER ROLE katas_app SET lock_timeout = '2s';
--- No component opens a transaction. One that did, and trapped, would leave it to the next request.
+-- No component opens a transaction. If one did and trapped, the next request on the pooled
+-- connection would inherit the open transaction.
 ALTER ROLE katas_app SET idle_in_transaction_session_timeout = '5s';
--- All names in SQL are qualified.
+-- All names in the SQL of components are schema-qualified.
 ALTER ROLE katas_app SET search_path = '';
 ALTER ROLE katas_app SET TimeZone = 'UTC';
 
--- To act as another role one must be a member of it. The administrator is made one too, so that
--- `migrate up` works for who has just run this. (Since PostgreSQL 16, who makes a role may give it to
--- others, and may not act as it.)
+-- SET ROLE requires membership. The current administrator becomes a member too, so that it can run
+-- `migrate up` right after this. (Since PostgreSQL 16, the creator of a role may grant it to others
+-- but may not SET ROLE to it.)
 GRANT katas_owner TO katas_migrator;
 DO $$
 BEGIN
@@ -55,10 +56,10 @@ BEGIN
     EXECUTE format('GRANT katas_owner TO %I', current_user);
   END IF;
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO katas_migrator, katas_app', current_database());
-  -- Who watches the server: CloudNativePG's exporter asks everything in here.
+  -- For monitoring: CloudNativePG's exporter runs all of its queries in this database.
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO pg_monitor', current_database());
   EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO katas_owner', current_database());
-  -- Messages in English: `crates/pg` reads those that come without their code.
+  -- English messages: `crates/pg` parses the text of errors that arrive without their SQLSTATE.
   IF (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     ALTER ROLE katas_app SET lc_messages = 'C';
   END IF;

@@ -1,11 +1,11 @@
--- What nobody needs any more. `migrate sweep` runs each statement again and again until it changes
--- nothing, each time as a transaction of its own: each is short, and what it has done stays done.
+-- Purges obsolete rows. `migrate sweep` repeats each statement until it changes no rows. Every run of
+-- a statement is a short transaction of its own, so an interrupted sweep keeps its progress.
 
--- A load that has been silent for so long has been abandoned. Its guest lives no longer than that.
+-- An upload that has made no progress for 15 minutes was abandoned: no guest instance lives longer.
 UPDATE katas.dataset SET state = 'gone'
 WHERE state = 'loading' AND touched_at < now() - interval '15 minutes';
 
--- The rows of what is gone. Somebody else may be at it, who then is not waited for.
+-- The rows of deleted datasets. Skips datasets that another session has locked.
 DELETE FROM katas.dataset_row
 WHERE (dataset, position) IN (
   SELECT dataset, position
@@ -27,7 +27,8 @@ WHERE number IN (
   FOR UPDATE SKIP LOCKED
 );
 
--- Who repeats a request does so within minutes. The receipt stays, its key is forgotten.
+-- Retries happen within minutes of the first request. Keeps the receipt and clears its idempotency
+-- key.
 UPDATE katas.receipt SET idempotency_key = NULL, body_hash = NULL
 WHERE number IN (
   SELECT number FROM katas.receipt

@@ -1,6 +1,6 @@
-//! Makes cargo look at the folder of the SQL: `migrate!()` cannot tell it about new files.
+//! Rebuilds the crate when a migration is added: `migrate!()` cannot tell cargo about new files.
 
 fn main() {
-    println!("cargo:rerun-if-changed=sql");
+    println!("cargo:rerun-if-changed=../db/migrations");
     println!("cargo:rerun-if-changed=sqlx.toml");
 }

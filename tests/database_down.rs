@@ -31,7 +31,7 @@ fn survives(source: Source, stop: fn(&mut Cluster)) {
     stop(&mut cluster);
     for _ in 0..3 {
         let refused = app.get("/api/v1/look/Apple");
-        refused.is_problem(503, "the database is not ready; try again");
+        refused.is_problem(503, "database unavailable; try again later");
         assert_eq!(refused.header("retry-after"), "1");
         app.post("/api/v1/newentry", &apple).problem(503);
         app.get("/db-check").is_problem(503, "the database does not respond");
@@ -66,7 +66,7 @@ fn a_statement_that_waits_too_long_is_503() {
     // The row is locked by somebody else for as long as the connection lives.
     let lock = app.hold("SELECT FROM katas.entry FOR UPDATE");
     let refused = app.put("/api/v2/entries/Apple", &json!({"definition": "later"}));
-    refused.is_problem(503, "the database is not ready; try again");
+    refused.is_problem(503, "database unavailable; try again later");
     // Reading goes on.
     assert_eq!(app.get("/api/v2/entries/Apple").status, 200);
     drop(lock);

@@ -42,7 +42,7 @@ fn a_schema_that_is_not_there_is_not_ready() {
     assert_eq!(refused.header("retry-after"), "1");
     // And neither is what needs it.
     let refused = app.get("/api/v1/look/Apple");
-    refused.is_problem(503, "the database is not ready; try again");
+    refused.is_problem(503, "database unavailable; try again later");
     assert_eq!(refused.header("retry-after"), "1");
 }
 
@@ -52,7 +52,7 @@ fn a_schema_that_is_too_old_is_not_ready_until_it_has_been_migrated() {
     let newest = Project::built_in().newest();
     app.sql(&format!("DELETE FROM katas._sqlx_migrations WHERE version = {newest}"));
     let old = app.value("SELECT max(version)::text FROM katas._sqlx_migrations");
-    let detail = format!("the schema is at version {old}, this build needs {newest}");
+    let detail = format!("the schema is at version {old}; this build requires {newest}");
     app.get("/db-check").is_problem(503, &detail);
     app.sql(&format!(
         "INSERT INTO katas._sqlx_migrations VALUES ({newest}, 'x', now(), true, '', 0)"

@@ -20,7 +20,7 @@ fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
     let app = App::start();
     let send = |length| app.request(Method::POST, "/api/v1/newentry", &[JSON], body(length));
     assert_eq!(send(MEBIBYTE).status, 201);
-    let detail = format!("the body may have at most {MEBIBYTE} bytes");
+    let detail = format!("the body exceeds {MEBIBYTE} bytes");
     send(MEBIBYTE + 1).is_problem(413, &detail);
 }
 

@@ -34,7 +34,7 @@ fn ten_thousand_words_are_taken_and_no_more() {
     let app = App::start();
     let ask = |count| app.post("/api/v1/nth-char", &json!({"words": vec!["a"; count]}));
     ask(10_000).is(200, &json!({"word": "a"}));
-    ask(10_001).is_invalid(&[("/words", "may have at most 10000 elements")]);
+    ask(10_001).is_invalid(&[("/words", "must have at most 10000 elements")]);
 }
 
 #[test]

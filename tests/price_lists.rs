@@ -10,7 +10,7 @@ const SHOP: &str = "/api/v1/price-lists/shop";
 #[test]
 fn a_list_is_created_replaced_read_and_removed() {
     let app = App::start();
-    app.get(SHOP).is_problem(404, "Can't find price list shop");
+    app.get(SHOP).is_problem(404, "price list shop not found");
     let created = app.put(SHOP, &json!({"costs": {"socks": 5}}));
     assert_eq!(created.status, 201, "{created:?}");
     assert_eq!(created.json()["costs"], json!({"socks": 5}));
@@ -23,7 +23,7 @@ fn a_list_is_created_replaced_read_and_removed() {
 
     let removed = app.delete(SHOP);
     assert_eq!((removed.status, removed.body.as_str()), (204, ""));
-    app.delete(SHOP).is_problem(404, "Can't find price list shop");
+    app.delete(SHOP).is_problem(404, "price list shop not found");
     assert_eq!(app.put(SHOP, &json!({"costs": {}})).status, 201);
 }
 
@@ -50,7 +50,7 @@ fn names_are_text_of_any_kind() {
     app.get(SHOP).problem(404);
     let long = format!("/api/v1/price-lists/{}", "x".repeat(201));
     let costs = json!({"costs": {}});
-    app.put(&long, &costs).is_invalid(&[("/name", "may have at most 200 characters")]);
+    app.put(&long, &costs).is_invalid(&[("/name", "must have at most 200 characters")]);
     app.get(&long).problem(404);
     app.delete(&long).problem(404);
 }
@@ -63,7 +63,11 @@ fn what_is_not_a_list_of_prices_is_named() {
         (json!({"costs": []}), "/costs", "must be an object"),
         (json!({"costs": {"a": "5"}}), "/costs/a", "must be a number"),
         (json!({"costs": {"a": -5}}), "/costs/a", "must not be negative"),
-        (json!({"costs": {"\u{0}": 5}}), "/costs", "must not contain the character NUL in a name"),
+        (
+            json!({"costs": {"\u{0}": 5}}),
+            "/costs",
+            "must not contain a NUL character in an item name",
+        ),
     ] {
         app.put(SHOP, &body).is_invalid(&[(pointer, detail)]);
     }

@@ -97,13 +97,13 @@ fn the_routes_are_those_of_the_manifest() {
         let Route::Pattern(route) = &trigger.route else { panic!("{trigger:?} is private") };
         [route.clone(), trigger.component.clone().expect("a component")]
     });
-    assert_eq!(table("README.md", "Routes"), routes.collect::<Vec<_>>());
+    assert_eq!(table("docs/ARCHITECTURE.md", "Routes"), routes.collect::<Vec<_>>());
 }
 
 #[test]
 fn the_rooms_are_the_folders() {
     let rooms: BTreeSet<_> =
-        table("README.md", "Rooms").into_iter().map(|[folder]| folder).collect();
+        table("docs/ARCHITECTURE.md", "Layout").into_iter().map(|[folder]| folder).collect();
     let folders: BTreeSet<_> = files("")
         .iter()
         .filter_map(|path| Some(path.to_str()?.split_once('/')?.0.to_owned() + "/"))

@@ -71,7 +71,7 @@ fn a_key_is_good_for_one_receipt() {
 
     let mut other = order();
     other["tax"] = json!(0.1);
-    let detail = "is not what this Idempotency-Key was first used with";
+    let detail = "differs from the body first sent with this Idempotency-Key";
     post_with(&app, "order-1", &other).is_invalid(&[("", detail)]);
     assert_ne!(post_with(&app, "order-2", &order()).json()["id"], first.json()["id"]);
     assert_ne!(app.post(PATH, &order()).json()["id"], app.post(PATH, &order()).json()["id"]);
@@ -130,7 +130,7 @@ fn an_id_that_nobody_has_is_not_found() {
     let app = App::start();
     for id in ["67e55044-10b1-426f-9247-bb680e5fe0c8", "1", "' OR true --"] {
         let encoded = id.replace(' ', "%20");
-        let detail = format!("Can't find receipt {id}");
+        let detail = format!("receipt {id} not found");
         app.get(&format!("{PATH}/{encoded}")).is_problem(404, &detail);
     }
 }

@@ -115,13 +115,13 @@ fn what_leads_to_no_result_is_named_and_not_stored() {
         (with("item_column", json!("x")), "/item_column", "is not a column of the dataset"),
         (with("group_by", json!("x")), "/group_by", "is not a column of the dataset"),
         (with("price_list", json!("x")), "/price_list", "does not exist"),
-        (with("price_list", json!("\0")), "/price_list", "must not contain the character NUL"),
+        (with("price_list", json!("\0")), "/price_list", "must not contain a NUL character"),
         (with("tax", json!("1")), "/tax", "must be a number"),
         (with("tax", json!(-1)), "/tax", "must not be negative"),
         (
             with("group_by", json!("key")),
             "/group_by",
-            "has more than 10000 groups, or keys of more than 1048576 bytes",
+            "exceeds 10000 groups or 1048576 bytes of group keys",
         ),
     ] {
         response.is_invalid(&[(field, detail)]);
@@ -159,17 +159,17 @@ fn a_run_belongs_to_its_dataset() {
     let order = json!({"kata": "nth-char", "column": "word"});
     let run = app.post(&one, &order);
     let id = run.json()["id"].as_str().expect("an id").to_owned();
-    let missing = format!("Can't find run {id}");
+    let missing = format!("run {id} not found");
     app.get(&format!("{other}/{id}")).is_problem(404, &missing);
-    app.get(&format!("{one}/x")).is_problem(404, "Can't find run x");
+    app.get(&format!("{one}/x")).is_problem(404, "run x not found");
 
     assert_eq!(app.delete(one.trim_end_matches("/runs")).status, 204);
     app.get(run.header("location")).is_problem(404, &missing);
     let dataset = one.split('/').nth(4).expect("the id");
-    let missing = format!("Can't find dataset {dataset}");
+    let missing = format!("dataset {dataset} not found");
     app.get(&one).is_problem(404, &missing);
     app.post(&one, &order).is_problem(404, &missing);
-    app.get("/api/v1/datasets/x/runs").is_problem(404, "Can't find dataset x");
+    app.get("/api/v1/datasets/x/runs").is_problem(404, "dataset x not found");
     assert_eq!(app.value("SELECT count(*)::text FROM katas.dataset_run"), "0");
 }
 

@@ -120,8 +120,8 @@ fn a_deployment_with_a_token_is_tested_with_it() {
 fn what_needs_the_token_fails_without_it_and_with_another() {
     let app = App::with_token("secret");
     for (options, reason) in [
-        (options(&app), "authorization required: send Authorization: Bearer <token>"),
-        (with_token(&app, "other"), "the token is wrong"),
+        (options(&app), "authorization required; send Authorization: Bearer <token>"),
+        (with_token(&app, "other"), "invalid token"),
     ] {
         let report = smoke(&options);
         failed(&report, &WRITING);

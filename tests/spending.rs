@@ -66,7 +66,7 @@ fn a_price_list_stands_in_for_costs() {
     let unknown = json!({"price_list": "Shop", "items": [], "tax": 0});
     app.post(PATH, &unknown).is_invalid(&[("/price_list", "does not exist")]);
     let both = json!({"price_list": "shop", "costs": {}, "items": [], "tax": 0});
-    let detail = "cannot be given together with costs";
+    let detail = "cannot be combined with costs";
     app.post(PATH, &both).is_invalid(&[("/price_list", detail)]);
 }
 
@@ -85,19 +85,19 @@ fn what_is_wrong_is_named_all_at_once() {
     ]);
     for (body, pointer, detail) in [
         (r#"{"costs":{},"items":[],"tax":-0.01}"#, "/tax", "must not be negative"),
-        (r#"{"costs":{},"items":[],"tax":1e400}"#, "/tax", "needs more than 28 digits"),
-        (r#"{"costs":{"a":1e29},"items":[],"tax":0}"#, "/costs/a", "needs more than 28 digits"),
-        (r#"{"costs":{"a":1,"a":2},"items":[],"tax":0}"#, "/costs/a", "is given twice"),
+        (r#"{"costs":{},"items":[],"tax":1e400}"#, "/tax", "exceeds 28 digits"),
+        (r#"{"costs":{"a":1e29},"items":[],"tax":0}"#, "/costs/a", "exceeds 28 digits"),
+        (r#"{"costs":{"a":1,"a":2},"items":[],"tax":0}"#, "/costs/a", "is a duplicate field"),
         (r#"{"costs":{"a/b":"1"},"items":[],"tax":0}"#, "/costs/a~1b", "must be a number"),
         (
             r#"{"costs":{},"items":["a\u0000"],"tax":0}"#,
             "/items/0",
-            "must not contain the character NUL",
+            "must not contain a NUL character",
         ),
         (
             r#"{"costs":{"a":1e27},"items":["a"],"tax":0.01}"#,
             "",
-            "has a sum that needs more than 28 digits",
+            "has a sum that exceeds 28 digits",
         ),
     ] {
         app.request(Method::POST, PATH, &[JSON], body).is_invalid(&[(pointer, detail)]);
@@ -117,8 +117,8 @@ fn ten_thousand_prices_and_items_are_taken_and_no_more() {
         app.post(PATH, &json!({"costs": costs, "items": items, "tax": 0}))
     };
     assert_eq!(ask(10_000, 10_000).body, r#"{"total":100}"#);
-    ask(10_001, 1).is_invalid(&[("/costs", "may have at most 10000 elements")]);
-    ask(1, 10_001).is_invalid(&[("/items", "may have at most 10000 elements")]);
+    ask(10_001, 1).is_invalid(&[("/costs", "must have at most 10000 elements")]);
+    ask(1, 10_001).is_invalid(&[("/items", "must have at most 10000 elements")]);
 }
 
 #[test]

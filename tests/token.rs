@@ -19,7 +19,7 @@ fn nothing_is_changed_without_the_token() {
     for example in examples {
         let without = app.call(example);
         if changes(example) {
-            without.is_problem(401, "authorization required: send Authorization: Bearer <token>");
+            without.is_problem(401, "authorization required; send Authorization: Bearer <token>");
             assert_eq!(without.header("www-authenticate"), "Bearer realm=\"katas\"");
             let with = app.call_with(example, &[("Authorization", "Bearer secret")]);
             assert_eq!(with.status, example.status, "{example:?} {with:?}");

@@ -1,14 +1,13 @@
-"""What a user of a deployed katas does, for Locust: browse, add, look up, spend, buy, upload.
+"""Locust scenario: a user of a deployed katas browses, adds and looks up words, spends and uploads.
 
-    LOAD_URL                where the service is [http://127.0.0.1:3000]
-    LOAD_TOKEN              its api_token, when it has one
-    LOAD_RECEIPTS           1: buy, too; a receipt cannot be removed, so it stays
-    LOAD_MAX_ERROR_PERCENT  fails when a step has more errors than this [1]
-    LOAD_MAX_P95_MS         fails when a step takes longer than this, at the 95th percentile [500]
+    LOAD_URL                base URL of the service [http://127.0.0.1:3000]
+    LOAD_TOKEN              API token, if the service requires one
+    LOAD_RECEIPTS           1 creates receipts too; they cannot be deleted, so they remain
+    LOAD_MAX_ERROR_PERCENT  highest error rate of a step, in percent [1]
+    LOAD_MAX_P95_MS         highest response time of a step at the 95th percentile, in ms [500]
 
-Whatever else it makes has a name that begins with `load-`, and is removed at the end of the
-journey, whatever fails. The exit code is 1 when a limit is exceeded. `gatling/` has the same
-journey.
+The names of all other resources start with `load-`. Each journey deletes its resources at the end,
+even if a step fails. The exit code is 1 if a step exceeds a limit. `gatling/` has the same journey.
 """
 
 import os
@@ -28,25 +27,25 @@ CSV = "word\nyoda\nbest\nhas\n"
 
 
 class Visitor(FastHttpUser):
-    """One user, who begins anew after each journey."""
+    """A user who repeats the journey."""
 
     host = os.environ.get("LOAD_URL", "http://127.0.0.1:3000")
     wait_time = between(0, 1)
     default_headers = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
 
     def on_start(self) -> None:
-        self.left: list[str] = []
+        self.undeleted: list[str] = []
 
     def on_stop(self) -> None:
-        """Removes what could not be removed before: the service may be well again."""
-        for path in self.left:
-            self.remove(path)
+        """Retries failed deletions, since the service may have recovered."""
+        for path in self.undeleted:
+            self.delete(path)
 
     @task
     def journey(self) -> None:
-        """All steps. One that fails ends the journey, but for the removal of what was made."""
+        """Runs all steps. A failed step ends the journey; its resources are still deleted."""
         name = f"load-{uuid4().hex}"
-        made = [
+        created = [
             f"/api/v2/entries/{name}-1",
             f"/api/v2/entries/{name}-2",
             f"/api/v1/price-lists/{name}",
@@ -55,9 +54,9 @@ class Visitor(FastHttpUser):
             self.browse()
             self.look_up(name)
             self.spend(name)
-            self.upload(name, made)
+            self.upload(name, created)
         finally:
-            self.left += [path for path in made if not self.remove(path)]
+            self.undeleted += [path for path in created if not self.delete(path)]
 
     def browse(self) -> None:
         self.call("home", "GET", "/", {200}, {"status": "healthy"})
@@ -69,7 +68,7 @@ class Visitor(FastHttpUser):
             self.call("add", "PUT", f"/api/v2/entries/{name}-{number}", {201}, entry, json=entry)
         entry = {"word": f"{name}-1", "definition": "Number 1"}
         self.call("look up", "GET", f"/api/v1/look/{name}-1", {200}, entry)
-        self.call("look up in vain", "GET", f"/api/v1/look/{name}-3", {404})
+        self.call("look up missing word", "GET", f"/api/v1/look/{name}-3", {404})
         pages = f"/api/v2/entries?prefix={name}&limit=1"
         cursor = self.call("first page", "GET", pages, {200})["next"]
         self.call("last page", "GET", f"{pages}&after={cursor}", {200}, {"next": None})
@@ -85,17 +84,17 @@ class Visitor(FastHttpUser):
             receipt = self.call("buy", *buy, {"total": "70.85"}, json=order, headers=key)
             self.call("buy again", *buy, {"id": receipt["id"]}, json=order, headers=key)
 
-    def upload(self, name: str, made: list[str]) -> None:
+    def upload(self, name: str, created: list[str]) -> None:
         path = f"/api/v1/datasets?name={name}"
         csv = {"Content-Type": "text/csv"}
         dataset = self.call("upload", "POST", path, {201}, {"rows": 3}, data=CSV, headers=csv)
         path = f"/api/v1/datasets/{dataset['id']}"
-        made.append(path)
+        created.append(path)
         kata = {"kata": "nth-char", "column": "word"}
         self.call("run", "POST", f"{path}/runs", {201}, {"result": {"word": "yes"}}, json=kata)
 
-    def remove(self, path: str) -> bool:
-        """Whether it is gone."""
+    def delete(self, path: str) -> bool:
+        """Deletes a resource; returns whether it no longer exists."""
         try:
             self.call("remove", "DELETE", path, {204, 404})
         except RescheduleTask:
@@ -108,10 +107,10 @@ class Visitor(FastHttpUser):
         method: str,
         path: str,
         statuses: set[int],
-        answer: dict | None = None,
+        expected: dict | None = None,
         **request,
     ) -> dict:
-        """The JSON of the answer, in which at least `answer` is expected."""
+        """Calls a route, and returns its JSON response, which must contain `expected`."""
         with self.client.request(
             method, path, name=step, catch_response=True, **request
         ) as response:
@@ -120,23 +119,23 @@ class Visitor(FastHttpUser):
                 response.failure(f"{response.status_code}: {text[:200]}")
                 raise RescheduleTask
             json = response.json() if text else {}
-            if answer is not None and not answer.items() <= json.items():
-                response.failure(f"not {answer}: {text[:200]}")
+            if expected is not None and not expected.items() <= json.items():
+                response.failure(f"expected {expected}: {text[:200]}")
                 raise RescheduleTask
             response.success()
             return json
 
 
 @events.quitting.add_listener
-def judge(environment: Environment, **_) -> None:
-    """Sets the exit code, and tells why."""
-    exceeded = [] if environment.stats.total.num_requests else ["nothing was called"]
+def check_limits(environment: Environment, **_) -> None:
+    """Sets the exit code, and prints the exceeded limits."""
+    exceeded = [] if environment.stats.total.num_requests else ["no requests were made"]
     for entry in environment.stats.entries.values():
         errors = entry.fail_ratio * 100
         if errors > MAX_ERROR_PERCENT:
-            exceeded.append(f"{entry.name}: {errors:.1f} % errors, more than {MAX_ERROR_PERCENT}")
+            exceeded.append(f"{entry.name}: {errors:.1f} % errors, limit {MAX_ERROR_PERCENT} %")
         p95 = entry.get_response_time_percentile(0.95)
         if p95 > MAX_P95_MS:
-            exceeded.append(f"{entry.name}: {p95:.0f} ms at p95, more than {MAX_P95_MS:.0f}")
-    print("\n".join(exceeded) or "all within the limits")
+            exceeded.append(f"{entry.name}: {p95:.0f} ms at p95, limit {MAX_P95_MS:.0f} ms")
+    print("\n".join(exceeded) or "all steps are within the limits")
     environment.process_exit_code = 1 if exceeded else 0

@@ -1,4 +1,5 @@
-//! Prepares what the component serves: the description of the API as JSON, and every file compressed.
+//! Generates `files.rs`: the embedded files, compressed, and the OpenAPI document converted to
+//! JSON.
 
 use std::error::Error;
 use std::fmt::Write as _;
@@ -17,11 +18,11 @@ const JSON: &str = "application/json";
 const SVG: &str = "image/svg+xml";
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What the pages load, from `/docs/<version>/<file name>`.
+/// The files that the pages load, served at `/docs/<version>/<file name>`, with their media types.
 const ASSETS: [(&str, &str); 9] = [
-    ("page/calls.js", JAVASCRIPT),
     ("page/http.js", JAVASCRIPT),
     ("page/icon.svg", SVG),
+    ("page/operations.js", JAVASCRIPT),
     ("page/page.css", CSS),
     ("page/page.js", JAVASCRIPT),
     ("swagger/start.js", JAVASCRIPT),
@@ -30,41 +31,43 @@ const ASSETS: [(&str, &str); 9] = [
     ("vendor/swagger-ui/swagger-ui.css", CSS),
 ];
 
-/// The pages. They name the version of what they load as `{{version}}`.
-const PAGES: [(&str, &str); 2] = [("PAGE", "page/page.html"), ("SWAGGER", "swagger/swagger.html")];
+/// The pages, with their constants in `files.rs`. `{{version}}` in a page is replaced by the
+/// version of the assets.
+const PAGES: [(&str, &str); 2] =
+    [("PLAYGROUND", "page/page.html"), ("SWAGGER_UI", "swagger/swagger.html")];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for folder in ["openapi.yaml", "page", "swagger", "vendor"] {
-        println!("cargo:rerun-if-changed={folder}");
+    for path in ["openapi.yaml", "page", "swagger", "vendor"] {
+        println!("cargo:rerun-if-changed={path}");
     }
-    let mut contents = Vec::new();
+    let mut assets = Vec::new();
     for (path, media_type) in ASSETS {
-        contents.push((path, media_type, fs::read(path)?));
+        assets.push((path, media_type, fs::read(path)?));
     }
-    let all: Vec<u8> = contents.iter().flat_map(|(_, _, bytes)| bytes).copied().collect();
+    let all: Vec<u8> = assets.iter().flat_map(|(_, _, bytes)| bytes).copied().collect();
     let version = digest(&all);
 
     let mut code = format!("pub const VERSION: &str = {version:?};\n");
-    writeln!(code, "pub static OPENAPI: File = {};", file("openapi.json", JSON, &openapi()?)?)?;
+    writeln!(code, "pub static OPENAPI: File = {};", embed("openapi.json", JSON, &openapi()?)?)?;
     for (constant, path) in PAGES {
         let html = fs::read_to_string(path)?.replace("{{version}}", &version);
-        writeln!(code, "pub static {constant}: File = {};", file(path, HTML, html.as_bytes())?)?;
+        writeln!(code, "pub static {constant}: File = {};", embed(path, HTML, html.as_bytes())?)?;
     }
     writeln!(code, "pub static ASSETS: [File; {}] = [", ASSETS.len())?;
-    for (path, media_type, bytes) in contents {
-        writeln!(code, "    {},", file(path, media_type, &bytes)?)?;
+    for (path, media_type, bytes) in assets {
+        writeln!(code, "    {},", embed(path, media_type, &bytes)?)?;
     }
     code += "];\n";
-    fs::write(out()?.join("files.rs"), code)?;
+    fs::write(out_dir()?.join("files.rs"), code)?;
     Ok(())
 }
 
-/// The expression for a file, which is kept compressed.
-fn file(path: &str, media_type: &str, bytes: &[u8]) -> Result<String, Box<dyn Error>> {
+/// Compresses a file into `OUT_DIR`. Returns the `File` expression that includes it.
+fn embed(path: &str, media_type: &str, bytes: &[u8]) -> Result<String, Box<dyn Error>> {
     let name = path.rsplit('/').next().unwrap_or(path);
     let mut encoder = GzEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(bytes)?;
-    let compressed = out()?.join(format!("{name}.gz"));
+    let compressed = out_dir()?.join(format!("{name}.gz"));
     fs::write(&compressed, encoder.finish()?)?;
     Ok(format!(
         "File {{ name: {name:?}, media_type: {media_type:?}, tag: {:?}, length: {}, \
@@ -74,18 +77,18 @@ fn file(path: &str, media_type: &str, bytes: &[u8]) -> Result<String, Box<dyn Er
     ))
 }
 
-/// `openapi.yaml` as JSON, with the version of this crate.
+/// Returns `openapi.yaml` as JSON, with the version of this crate.
 fn openapi() -> Result<Vec<u8>, Box<dyn Error>> {
     let mut document: Value = serde_saphyr::from_str(&fs::read_to_string("openapi.yaml")?)?;
     document["info"]["version"] = env::var("CARGO_PKG_VERSION")?.into();
     Ok(serde_json::to_vec(&document)?)
 }
 
-/// Names some bytes: others have another name.
+/// Returns the first 8 bytes of the SHA-256 digest in hexadecimal.
 fn digest(bytes: &[u8]) -> String {
     Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect()
 }
 
-fn out() -> Result<PathBuf, env::VarError> {
+fn out_dir() -> Result<PathBuf, env::VarError> {
     env::var("OUT_DIR").map(PathBuf::from)
 }

@@ -1,4 +1,4 @@
-//! Tells the component which schema it was built beside: the newest migration there is.
+//! Sets `REQUIRED_SCHEMA` to the version of the newest migration.
 
 use std::error::Error;
 use std::path::Path;

@@ -96,24 +96,25 @@ fn what_is_not_csv_is_refused_with_its_line_and_nothing_is_stored() {
     let app = App::start();
     for (file, detail) in [
         (b"".as_slice(), "line 1 has no column names"),
-        (b"\n", "line 1 is blank (a single empty field is written \"\")"),
+        (b"\n", "line 1 is blank; write a single empty field as \"\""),
         (b"a,,b\n", "line 1 has an empty column name"),
-        (b"a,b,a\n", "line 1 has the column name 'a' twice"),
-        (b"a,b\n1,2\n3\n", "line 3 has 1 fields where there are 2 columns"),
-        (b"a,b\n1,2\n\n", "line 3 is blank (a single empty field is written \"\")"),
-        (b"a\n\"1\n2\n", "line 2 opens a quote that is never closed"),
+        (b"a,b,a\n", "line 1 repeats the column name 'a'"),
+        (b"a,b\n1,2\n3\n", "line 3 has the wrong number of fields: expected 2, found 1"),
+        (b"a,b\n1,2\n\n", "line 3 is blank; write a single empty field as \"\""),
+        (b"a\n\"1\n2\n", "line 2 opens a quoted field that is never closed"),
         (b"a\n\"1\"2\n", "line 2 has text after a closing quote"),
-        (b"a\n1\"\n", "line 2 has a quote in a field that does not begin with one"),
+        (b"a\n1\"\n", "line 2 has a quote in an unquoted field"),
         (b"a\r1\r", "line 1 has a carriage return without a line feed"),
-        (b"a\n\xff\n", "line 2 is not UTF-8"),
-        (b"a\n\0\n", "line 2 has the character NUL"),
+        (b"a\n\xff\n", "line 2 is not valid UTF-8"),
+        (b"a\n\0\n", "line 2 contains a NUL character"),
     ] {
         load(&app, file).is_problem(422, detail);
     }
     let late = rows(9000) + "9001";
-    load(&app, late).is_problem(422, "line 9002 has 1 fields where there are 2 columns");
+    load(&app, late)
+        .is_problem(422, "line 9002 has the wrong number of fields: expected 2, found 1");
     let long = format!("a\n{}\n", "x".repeat((64 << 10) + 1));
-    load(&app, long).is_problem(422, "line 2 has more than 65536 bytes in a row");
+    load(&app, long).is_problem(422, "line 2 exceeds the row limit of 65536 bytes");
     let wide = vec!["a"; 1002].join(",");
     load(&app, wide).is_problem(422, "line 1 has more than 1000 fields");
     assert_eq!(stored(&app), "0 0");
@@ -130,13 +131,13 @@ fn json_that_is_no_table_is_refused() {
         ("/rows", "is required"),
     ]);
     let ragged = post(json!(["a", "b"]), json!([["1", "2"], ["3"]]));
-    ragged.is_invalid(&[("/rows/1", "has 1 fields where there are 2 columns")]);
-    post(json!(["a"]), json!([[1]])).is_invalid(&[("/rows/0", "must be a list of strings")]);
-    post(json!(["a"]), json!([["\0"]])).is_invalid(&[("/rows/0", "has the character NUL")]);
+    ragged.is_invalid(&[("/rows/1", "has the wrong number of fields: expected 2, found 1")]);
+    post(json!(["a"]), json!([[1]])).is_invalid(&[("/rows/0", "must be an array of strings")]);
+    post(json!(["a"]), json!([["\0"]])).is_invalid(&[("/rows/0", "contains a NUL character")]);
     post(json!([]), json!([])).is_invalid(&[("/columns", "has no column names")]);
-    post(json!(["a", "a"]), json!([])).is_invalid(&[("/columns", "has the column name 'a' twice")]);
+    post(json!(["a", "a"]), json!([])).is_invalid(&[("/columns", "repeats the column name 'a'")]);
     let many = post(json!(["a"]), json!(vec![["x"]; 10_001]));
-    many.is_invalid(&[("/rows", "may have at most 10000 elements")]);
+    many.is_invalid(&[("/rows", "must have at most 10000 elements")]);
     let most = post(json!(["a"]), json!(vec![["x"]; 10_000]));
     assert_eq!(most.json()["rows"], 10_000);
 }
@@ -150,14 +151,15 @@ fn a_dataset_has_a_name() {
         name(query).is_problem(400, "name must not be empty");
     }
     let long = format!("?name={}", "x".repeat(201));
-    name(&long).is_problem(400, "name may have at most 200 characters");
+    name(&long).is_problem(400, "name must have at most 200 characters");
     assert_eq!(name("?name=Caf%C3%A9+1").json()["name"], "Café 1");
 }
 
 #[test]
 fn only_csv_and_json_are_read() {
     let app = App::start();
-    let detail = "send Content-Type: text/csv or application/json, without Content-Encoding";
+    let detail =
+        "body format not supported; send text/csv or application/json without Content-Encoding";
     let path = "/api/v1/datasets?name=x";
     for headers in [
         [("Content-Type", "text/plain"), ("X", "")],

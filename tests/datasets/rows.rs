@@ -103,7 +103,7 @@ fn the_client_chooses_between_a_page_and_the_file() {
 fn a_dataset_that_is_not_there_is_404() {
     let app = App::start();
     let missing = |response: Response, id: &str| {
-        response.is_problem(404, &format!("Can't find dataset {id}"));
+        response.is_problem(404, &format!("dataset {id} not found"));
     };
     for id in ["1", "x'y", "00000000-0000-0000-0000-000000000000"] {
         let path = format!("{DATASETS}/{id}");

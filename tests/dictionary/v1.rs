@@ -121,11 +121,11 @@ fn what_is_wrong_with_an_entry_is_told_all_at_once() {
     add(json!({})).is_invalid(&[("/word", "is required"), ("/definition", "is required")]);
     add(json!({"word": "", "definition": "x".repeat(10_001)})).is_invalid(&[
         ("/word", "must not be empty"),
-        ("/definition", "may have at most 10000 characters"),
+        ("/definition", "must have at most 10000 characters"),
     ]);
     add(json!({"word": "a".repeat(201), "definition": "\0"})).is_invalid(&[
-        ("/word", "may have at most 200 characters"),
-        ("/definition", "must not contain the character NUL"),
+        ("/word", "must have at most 200 characters"),
+        ("/definition", "must not contain a NUL character"),
     ]);
     add(json!({"word": 5, "definition": null}))
         .is_invalid(&[("/word", "must be a string"), ("/definition", "must be a string")]);
@@ -201,7 +201,7 @@ fn a_list_is_bounded() {
     ] {
         let problem = app.get(&format!("/api/v1/entries?{query}")).problem(400);
         let detail = problem["detail"].as_str().unwrap_or_default();
-        assert!(detail.starts_with(&format!("{parameter} must be a whole number")), "{detail}");
+        assert!(detail.starts_with(&format!("{parameter} must be an integer")), "{detail}");
     }
     app.get("/api/v1/entries?limit=%FF").problem(400);
 }

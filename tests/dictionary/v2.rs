@@ -69,7 +69,7 @@ fn if_none_match_star_only_creates() {
     let app = App::start();
     assert_eq!(put_if(&app, ("If-None-Match", "*"), "first").status, 201);
     let refused = put_if(&app, ("If-None-Match", "*"), "second");
-    refused.is_problem(412, "Entry for 'Apple' does not match the precondition");
+    refused.is_problem(412, "entry for 'Apple' does not match the precondition");
     assert_eq!(app.get(APPLE).json()["definition"], "first");
 }
 
@@ -182,12 +182,12 @@ fn what_is_wrong_with_a_definition_is_told() {
     app.put(APPLE, &json!({"definition": "x", "word": "Apple"}))
         .is_invalid(&[("/word", "is an unknown field")]);
     app.put(APPLE, &json!({"definition": "x".repeat(10_001)}))
-        .is_invalid(&[("/definition", "may have at most 10000 characters")]);
+        .is_invalid(&[("/definition", "must have at most 10000 characters")]);
     app.put(APPLE, &json!({})).is_invalid(&[("/definition", "is required")]);
     let long = format!("/api/v2/entries/{}", "a".repeat(201));
-    app.put(&long, &fruit()).is_invalid(&[("/word", "may have at most 200 characters")]);
+    app.put(&long, &fruit()).is_invalid(&[("/word", "must have at most 200 characters")]);
     app.put("/api/v2/entries/%00", &fruit())
-        .is_invalid(&[("/word", "must not contain the character NUL")]);
+        .is_invalid(&[("/word", "must not contain a NUL character")]);
     assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
 }
 

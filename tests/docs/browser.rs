@@ -1,4 +1,4 @@
-//! A Chromium that is driven by the DevTools protocol over two pipes.
+//! A headless Chromium, controlled through the DevTools protocol over two pipes.
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
@@ -9,22 +9,22 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
-/// How long an answer may take: longer than anything here does on a machine that is busy.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// The timeout of commands and conditions, generous for a busy machine.
+const TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A browser with one page.
 pub(super) struct Browser {
     process: Child,
     commands: ChildStdin,
     messages: Receiver<Value>,
-    sent: u64,
+    last_id: u64,
     session: Option<String>,
-    /// What happened that was not an answer.
+    /// The events that were received so far.
     events: Vec<Value>,
     _profile: TempDir,
 }
 
-/// The program, where there is one.
+/// Finds the program in `PATH`.
 fn program() -> Option<PathBuf> {
     let path = std::env::var_os("PATH")?;
     let names = ["chromium", "chromium-browser", "google-chrome"];
@@ -34,14 +34,16 @@ fn program() -> Option<PathBuf> {
 }
 
 impl Browser {
-    /// A browser with an empty page; `None`, and a word about it, where none is installed.
+    /// Starts a browser with an empty page. Returns `None`, and prints a notice, if none is
+    /// installed.
     pub(super) fn start() -> Option<Browser> {
         let Some(program) = program() else {
-            eprintln!("no Chromium is installed: the pages are not looked at in a browser");
+            eprintln!("Chromium is not installed; the tests of the pages are skipped");
             return None;
         };
-        let profile = tempfile::tempdir().expect("a folder");
-        // The protocol is on the descriptors 3 and 4, which only a shell can say without `unsafe`.
+        let profile = tempfile::tempdir().expect("create a temporary folder");
+        // The protocol uses the descriptors 3 and 4, which only a shell can redirect without
+        // `unsafe`.
         let mut process = Command::new("sh")
             .args(["-c", "exec \"$0\" \"$@\" 3<&0 4>&1 </dev/null >/dev/null 2>&1"])
             .arg(program)
@@ -58,13 +60,13 @@ impl Browser {
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
-            .expect("a shell");
-        let commands = process.stdin.take().expect("it is piped");
-        let output = BufReader::new(process.stdout.take().expect("it is piped"));
+            .expect("start the browser");
+        let commands = process.stdin.take().expect("stdin is piped");
+        let output = BufReader::new(process.stdout.take().expect("stdout is piped"));
         let (sender, messages) = channel();
         std::thread::spawn(move || {
             for message in output.split(0).map_while(Result::ok) {
-                let message = serde_json::from_slice(&message).expect("JSON");
+                let message = serde_json::from_slice(&message).expect("a JSON message");
                 if sender.send(message).is_err() {
                     break;
                 }
@@ -74,16 +76,17 @@ impl Browser {
             process,
             commands,
             messages,
-            sent: 0,
+            last_id: 0,
             session: None,
             events: Vec::new(),
             _profile: profile,
         };
-        browser.open();
+        browser.attach();
         Some(browser)
     }
 
-    fn open(&mut self) {
+    /// Opens an empty page, and subscribes to its events.
+    fn attach(&mut self) {
         let target = self.send("Target.createTarget", json!({"url": "about:blank"}));
         let attach = json!({"targetId": target["targetId"], "flatten": true});
         let attached = self.send("Target.attachToTarget", attach);
@@ -95,15 +98,16 @@ impl Browser {
 
     /// Sends a command and waits for its result.
     fn send(&mut self, method: &str, parameters: Value) -> Value {
-        self.sent += 1;
-        let mut command = json!({"id": self.sent, "method": method, "params": parameters});
+        self.last_id += 1;
+        let mut command = json!({"id": self.last_id, "method": method, "params": parameters});
         if let Some(session) = &self.session {
             command["sessionId"] = session.as_str().into();
         }
-        self.commands.write_all(format!("{command}\0").as_bytes()).expect("the browser listens");
+        self.commands.write_all(format!("{command}\0").as_bytes()).expect("send a command");
         loop {
-            let mut message = self.messages.recv_timeout(PATIENCE).expect("the browser answers");
-            if message["id"] == self.sent {
+            let mut message =
+                self.messages.recv_timeout(TIMEOUT).expect("a message before the timeout");
+            if message["id"] == self.last_id {
                 assert!(message["error"].is_null(), "{method}: {message}");
                 return message["result"].take();
             }
@@ -111,13 +115,15 @@ impl Browser {
         }
     }
 
-    /// Goes to an address, and waits until the page's own scripts have run.
-    pub(super) fn visit(&mut self, url: &str) {
+    /// Loads a URL, and waits until the scripts of the page have run.
+    pub(super) fn navigate(&mut self, url: &str) {
         self.send("Page.navigate", json!({"url": url}));
-        self.until(&format!("location.href === {url:?} && document.readyState === 'complete'"));
+        self.wait_until(&format!(
+            "location.href === {url:?} && document.readyState === 'complete'"
+        ));
     }
 
-    /// The value of an expression, or of what it promises.
+    /// Evaluates a JavaScript expression. A promise is awaited.
     pub(super) fn evaluate(&mut self, expression: &str) -> Value {
         let parameters = json!({
             "expression": expression, "awaitPromise": true, "returnByValue": true,
@@ -129,33 +135,33 @@ impl Browser {
 
     /// Waits until an expression is true.
     #[track_caller]
-    pub(super) fn until(&mut self, condition: &str) {
+    pub(super) fn wait_until(&mut self, condition: &str) {
         let start = std::time::Instant::now();
         while self.evaluate(condition) != true {
-            assert!(start.elapsed() < PATIENCE, "never: {condition}; {:?}", self.complaints());
+            assert!(start.elapsed() < TIMEOUT, "timeout: {condition}; {:?}", self.errors());
         }
     }
 
-    /// Makes the window so many pixels wide.
-    pub(super) fn narrow(&mut self, width: u32) {
+    /// Sets the width of the viewport in pixels.
+    pub(super) fn set_width(&mut self, width: u32) {
         let size = json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": true});
         self.send("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// What the browser has complained about: scripts that failed, what the page's policy forbids,
-    /// what could not be loaded.
-    pub(super) fn complaints(&self) -> Vec<&Value> {
-        let bad = |event: &&Value| match event["method"].as_str() {
+    /// The errors so far: exceptions of scripts, violations of the Content-Security-Policy, failed
+    /// requests.
+    pub(super) fn errors(&self) -> Vec<&Value> {
+        let is_error = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => true,
             Some("Runtime.consoleAPICalled") => event["params"]["type"] == "error",
             Some("Log.entryAdded") => event["params"]["entry"]["level"] == "error",
             _ => false,
         };
-        self.events.iter().filter(bad).collect()
+        self.events.iter().filter(is_error).collect()
     }
 
-    /// The addresses that it has asked the network for.
-    pub(super) fn requested(&self) -> Vec<&str> {
+    /// The URLs of all network requests so far.
+    pub(super) fn requested_urls(&self) -> Vec<&str> {
         let requests =
             self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");
         let urls = requests.filter_map(|event| event["params"]["request"]["url"].as_str());
@@ -165,7 +171,7 @@ impl Browser {
 
 impl Drop for Browser {
     fn drop(&mut self) {
-        // The processes that it has started go with it.
+        // Its child processes exit with it.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! The description of the API, Swagger UI, and the page to try every kata.
+//! The OpenAPI document, Swagger UI, and the API playground.
 
 mod browser;
 mod drift;
@@ -15,38 +15,40 @@ use serde_json::json;
 
 use crate::support::{App, Response};
 
-const HTML: (&str, &str) =
+/// The `Accept` header of a browser that opens a page.
+const ACCEPT_HTML: (&str, &str) =
     ("Accept", "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8");
 
 const PAGES: [&str; 2] = ["/", "/docs"];
 
 fn page(app: &App, path: &str) -> Response {
-    app.request(Method::GET, path, &[HTML], "")
+    app.request(Method::GET, path, &[ACCEPT_HTML], "")
 }
 
-/// What stands between `before` and the next `after`, wherever it does.
+/// The texts between each `before` and the next `after`.
 fn between<'t>(text: &'t str, before: &str, after: char) -> Vec<&'t str> {
     text.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
 }
 
-/// Everything that the pages load, and what that loads in turn.
+/// The paths of all files that the pages load, directly or by an import.
 fn assets(app: &App) -> BTreeSet<String> {
-    let mut found = BTreeSet::new();
+    let mut assets = BTreeSet::new();
     for path in PAGES {
         let page = page(app, path).body;
-        let links = [between(&page, "href=\"", '"'), between(&page, "src=\"", '"')].concat();
-        found.extend(links.into_iter().filter(|it| it.starts_with("/docs/")).map(str::to_owned));
+        let urls = [between(&page, "href=\"", '"'), between(&page, "src=\"", '"')].concat();
+        let urls = urls.into_iter().filter(|url| url.starts_with("/docs/"));
+        assets.extend(urls.map(str::to_owned));
     }
-    for path in found.clone().iter().filter(|path| path.ends_with(".js")) {
+    for path in assets.clone().iter().filter(|path| path.ends_with(".js")) {
         let (folder, _) = path.rsplit_once('/').expect("a folder");
-        let module = app.get(path).body;
-        let modules = between(&module, "from './", '\'');
-        found.extend(modules.into_iter().map(|name| format!("{folder}/{name}")));
+        let script = app.get(path).body;
+        let imports = between(&script, "from './", '\'');
+        assets.extend(imports.into_iter().map(|name| format!("{folder}/{name}")));
     }
-    found
+    assets
 }
 
-/// How many bytes of the component are files.
+/// The compressed size of the files in the component, in bytes.
 pub(crate) fn compressed_bytes() -> u64 {
     let app = App::start();
     let paths: Vec<_> = assets(&app).into_iter().chain(["/openapi.json".to_owned()]).collect();
@@ -55,7 +57,7 @@ pub(crate) fn compressed_bytes() -> u64 {
 }
 
 #[test]
-fn the_root_is_json_for_programs_and_a_page_for_browsers() {
+fn root_is_json_unless_html_is_preferred() {
     let app = App::start();
     let version = env!("CARGO_PKG_VERSION");
     let healthy = json!({"status": "healthy", "app": "katas", "version": version});
@@ -67,12 +69,12 @@ fn the_root_is_json_for_programs_and_a_page_for_browsers() {
     let html = page(&app, "/");
     assert_eq!((html.status, html.header("content-type")), (200, "text/html; charset=utf-8"));
     assert_eq!(html.header("vary"), "accept, accept-encoding");
-    assert!(html.body.contains("<title>katas</title>"));
+    assert!(html.body.contains("<title>katas API playground</title>"));
     app.request(Method::GET, "/", &[("Accept", "image/png")], "").problem(406);
 }
 
 #[test]
-fn everything_that_the_pages_load_is_served_here() {
+fn assets_of_pages_are_served_with_their_media_type() {
     let app = App::start();
     let assets = assets(&app);
     assert!(assets.len() >= 8, "{assets:?}");
@@ -87,11 +89,11 @@ fn everything_that_the_pages_load_is_served_here() {
         assert_eq!((response.status, response.header("content-type")), (200, content_type));
         assert_eq!(response.header("x-content-type-options"), "nosniff", "{path}");
     }
-    app.get("/docs/current/nothing.js").is_problem(404, "no file nothing.js");
+    app.get("/docs/current/unknown.js").is_problem(404, "no file unknown.js");
 }
 
 #[test]
-fn nothing_is_loaded_from_elsewhere() {
+fn pages_and_assets_reference_no_other_origin() {
     let app = App::start();
     for path in PAGES {
         let page = page(&app, path);
@@ -100,7 +102,7 @@ fn nothing_is_loaded_from_elsewhere() {
         assert!(!policy.contains("unsafe") && !policy.contains("http"), "{policy}");
         assert!(!page.body.contains("://"), "{path}");
     }
-    // What others have written names many addresses; that it loads none, the browser shows.
+    // Swagger UI contains many URLs. The browser test shows that it loads none of them.
     for path in assets(&app).iter().filter(|path| !path.contains("swagger-ui")) {
         let text = app.get(path).body.replace("http://www.w3.org/2000/svg", "");
         assert!(!text.contains("://"), "{path}");
@@ -108,19 +110,19 @@ fn nothing_is_loaded_from_elsewhere() {
 }
 
 #[test]
-fn the_licences_are_beside_what_they_are_of() {
+fn license_of_swagger_ui_is_served_beside_its_bundle() {
     let app = App::start();
     let assets = assets(&app);
-    let bundle = assets.iter().find(|path| path.ends_with("swagger-ui-bundle.js")).expect("it is");
-    let licences = app.get(&format!("{bundle}.LICENSE.txt"));
+    let bundle = assets.iter().find(|path| path.ends_with("swagger-ui-bundle.js"));
+    let license = app.get(&format!("{}.LICENSE.txt", bundle.expect("the bundle of Swagger UI")));
     assert_eq!(
-        (licences.status, licences.header("content-type")),
+        (license.status, license.header("content-type")),
         (200, "text/plain; charset=utf-8")
     );
 }
 
 #[test]
-fn who_takes_gzip_gets_it_and_who_does_not_gets_the_same_plain() {
+fn gzip_and_plain_response_have_same_content_and_different_etag() {
     let app = App::start();
     for path in assets(&app).into_iter().chain(["/openapi.json".into(), "/docs".into()]) {
         let plain = app.request(Method::GET, &path, &[("Accept-Encoding", "gzip;q=0, br")], "");
@@ -128,48 +130,48 @@ fn who_takes_gzip_gets_it_and_who_does_not_gets_the_same_plain() {
         assert_eq!(plain.header("content-length"), plain.body.len().to_string(), "{path}");
         let compressed = app.compressed(&path);
         assert_eq!(compressed.headers()["content-encoding"], "gzip", "{path}");
-        assert!(
-            compressed.headers()["vary"].to_str().is_ok_and(|it| it.contains("accept-encoding"))
-        );
+        let vary = compressed.headers()["vary"].to_str();
+        assert!(vary.is_ok_and(|names| names.contains("accept-encoding")), "{path}");
         assert_ne!(compressed.headers()["etag"], plain.header("etag"), "{path}");
         let mut text = String::new();
         GzDecoder::new(compressed.body().as_slice()).read_to_string(&mut text).expect("gzip");
-        assert!(text == plain.body, "{path} is another when it is compressed");
+        assert!(text == plain.body, "the content of {path} differs when it is compressed");
     }
 }
 
 #[test]
-fn what_the_client_has_is_not_sent_again() {
+fn matching_if_none_match_returns_304() {
     let app = App::start();
     let assets = assets(&app);
     for path in assets.iter().map(String::as_str).chain(["/", "/docs", "/openapi.json"]) {
-        let ask = |name, value: &str| app.request(Method::GET, path, &[HTML, (name, value)], "");
-        // As a browser asks for a script.
+        let get_if_none_match =
+            |tag: &str| app.request(Method::GET, path, &[ACCEPT_HTML, ("If-None-Match", tag)], "");
         let first = match assets.contains(path) {
             true => app.get(path),
             false => page(&app, path),
         };
         let tag = first.header("etag");
         assert!(tag.starts_with('"'), "{path} {tag}");
-        let again = ask("If-None-Match", tag);
-        assert_eq!((again.status, again.body.as_str()), (304, ""), "{path}");
+        let not_modified = get_if_none_match(tag);
+        assert_eq!((not_modified.status, not_modified.body.as_str()), (304, ""), "{path}");
         for name in ["etag", "cache-control", "vary"] {
-            assert_eq!(again.header(name), first.header(name), "{path} {name}");
+            assert_eq!(not_modified.header(name), first.header(name), "{path} {name}");
         }
-        assert_eq!(ask("If-None-Match", "\"other\"").status, 200, "{path}");
+        assert_eq!(get_if_none_match("\"other\"").status, 200, "{path}");
     }
 }
 
 #[test]
-fn only_what_has_its_version_in_its_address_is_kept_for_ever() {
+fn only_assets_with_current_version_are_immutable() {
     let app = App::start();
     for path in assets(&app) {
-        let kept = app.get(&path);
-        assert_eq!(kept.header("cache-control"), "public, max-age=31536000, immutable", "{path}");
+        let current = app.get(&path);
+        let cache_control = current.header("cache-control");
+        assert_eq!(cache_control, "public, max-age=31536000, immutable", "{path}");
         let (_, name) = path.rsplit_once('/').expect("a folder");
         let other = app.get(&format!("/docs/another/{name}"));
         assert_eq!((other.status, other.header("cache-control")), (200, "no-cache"), "{path}");
-        assert_eq!(other.header("etag"), kept.header("etag"), "{path}");
+        assert_eq!(other.header("etag"), current.header("etag"), "{path}");
     }
     for path in ["/docs", "/openapi.json"] {
         assert_eq!(app.get(path).header("cache-control"), "no-cache", "{path}");

@@ -1,15 +1,15 @@
-//! The OpenAPI document by itself: complete, consistent, and with examples that fit.
+//! The OpenAPI document by itself: references, schemas, examples and links.
 
 use std::collections::BTreeSet;
 
 use serde_json::Value;
 
 use super::between;
-use super::schema::{Document, fits};
+use super::schema::{Document, assert_valid};
 use crate::support::App;
 
 fn document() -> Document {
-    Document::of(&App::start())
+    Document::fetch(&App::start())
 }
 
 /// Calls `visit` with every object in a value.
@@ -24,14 +24,14 @@ fn walk<'v>(value: &'v Value, visit: &mut dyn FnMut(&'v Value)) {
     }
 }
 
-/// The examples of a parameter, a header or a body.
+/// The examples of a parameter, header or media type object.
 pub(super) fn examples(value: &Value) -> Vec<&Value> {
-    let several = value["examples"].as_object().into_iter().flat_map(|it| it.values());
-    several.map(|example| &example["value"]).chain(value.get("example")).collect()
+    let named = value["examples"].as_object().into_iter().flat_map(|examples| examples.values());
+    named.map(|example| &example["value"]).chain(value.get("example")).collect()
 }
 
 #[test]
-fn it_is_openapi_3_1_of_this_version() {
+fn document_is_openapi_3_1_with_current_version() {
     let document = document();
     assert_eq!(document.json["openapi"], "3.1.0");
     assert_eq!(document.json["info"]["version"], env!("CARGO_PKG_VERSION"));
@@ -39,7 +39,7 @@ fn it_is_openapi_3_1_of_this_version() {
 }
 
 #[test]
-fn every_reference_points_to_something_and_everything_shared_is_used() {
+fn references_resolve_and_components_are_used() {
     let document = document();
     let mut used = BTreeSet::new();
     walk(&document.json, &mut |value| {
@@ -51,20 +51,23 @@ fn every_reference_points_to_something_and_everything_shared_is_used() {
     for kind in ["headers", "parameters", "responses", "schemas"] {
         for name in document.json["components"][kind].as_object().expect(kind).keys() {
             let reference = format!("#/components/{kind}/{name}");
-            assert!(used.contains(&reference), "nothing uses {reference}");
+            assert!(used.contains(&reference), "{reference} is not used");
         }
     }
 }
 
 #[test]
-fn every_operation_has_a_name_of_its_own_and_a_tag() {
+fn operations_have_unique_id_tag_summary_and_description() {
     let document = document();
     let tags: BTreeSet<_> = tags_of(&document);
-    let mut names = BTreeSet::new();
+    let mut ids = BTreeSet::new();
     for operation in document.operations() {
-        assert!(names.insert(operation.id().to_owned()), "{} is there twice", operation.id());
-        assert!(tags.contains(operation.tag()), "{} is not a tag", operation.tag());
-        assert!(operation.json["summary"].as_str().is_some_and(|it| !it.is_empty()));
+        assert!(ids.insert(operation.id().to_owned()), "repeated id {}", operation.id());
+        assert!(tags.contains(operation.tag()), "undeclared tag {}", operation.tag());
+        for name in ["summary", "description"] {
+            let text = operation.json[name].as_str();
+            assert!(text.is_some_and(|text| !text.is_empty()), "{} {name}", operation.id());
+        }
     }
 }
 
@@ -74,10 +77,10 @@ fn tags_of(document: &Document) -> BTreeSet<&str> {
 }
 
 #[test]
-fn every_segment_that_varies_is_a_parameter() {
+fn path_parameters_match_path_templates() {
     for operation in document().operations() {
         let segments: BTreeSet<_> = between(operation.path, "{", '}').into_iter().collect();
-        let parameters = operation.parameters.iter().filter(|it| it["in"] == "path");
+        let parameters = operation.parameters.iter().filter(|parameter| parameter["in"] == "path");
         let parameters: BTreeSet<_> = parameters
             .map(|parameter| {
                 assert_eq!(parameter["required"], true, "{}", operation.path);
@@ -89,7 +92,7 @@ fn every_segment_that_varies_is_a_parameter() {
 }
 
 #[test]
-fn every_schema_is_one() {
+fn schemas_are_valid_json_schemas() {
     let document = document();
     for (name, schema) in document.json["components"]["schemas"].as_object().expect("schemas") {
         if let Err(error) = jsonschema::draft202012::meta::validate(schema) {
@@ -99,14 +102,14 @@ fn every_schema_is_one() {
 }
 
 #[test]
-fn every_example_fits_its_schema() {
+fn examples_match_their_schemas() {
     let document = document();
     let mut count = 0;
     walk(&document.json, &mut |value| {
         if value["schema"].is_object() {
-            let validator = document.accepts(&value["schema"]);
+            let validator = document.request_validator(&value["schema"]);
             for example in examples(value) {
-                fits(&validator, example, "an example");
+                assert_valid(&validator, example, "example");
                 count += 1;
             }
         }
@@ -115,16 +118,18 @@ fn every_example_fits_its_schema() {
 }
 
 #[test]
-fn every_link_leads_to_an_operation_and_names_its_parameters() {
+fn links_refer_to_operations_and_their_parameters() {
     let document = document();
     let operations = document.operations();
-    for from in &operations {
-        walk(&from.json["responses"], &mut |response| {
-            for link in response["links"].as_object().into_iter().flat_map(|it| it.values()) {
-                let to = operations.iter().find(|it| link["operationId"] == it.id());
-                let to = to.unwrap_or_else(|| panic!("{link}"));
+    for operation in &operations {
+        walk(&operation.json["responses"], &mut |response| {
+            let links = response["links"].as_object();
+            for link in links.into_iter().flat_map(|links| links.values()) {
+                let target = operations.iter().find(|target| link["operationId"] == target.id());
+                let target = target.unwrap_or_else(|| panic!("{link}"));
                 for name in link["parameters"].as_object().expect("parameters").keys() {
-                    assert!(to.parameters.iter().any(|it| it["name"] == **name), "{link}");
+                    let mut names = target.parameters.iter().map(|parameter| &parameter["name"]);
+                    assert!(names.any(|parameter| parameter == name), "{link}");
                 }
             }
         });

@@ -1,4 +1,4 @@
-//! The pages in a browser, where one is installed.
+//! The playground and Swagger UI in a browser, if one is installed.
 
 use serde_json::Value;
 
@@ -6,17 +6,19 @@ use super::browser::Browser;
 use super::schema::Document;
 use crate::support::App;
 
-/// Presses the button that sends, and waits for the outcome.
+/// Sends the selected operation of a service. Returns the outcome that the page shows.
 #[track_caller]
-fn send(browser: &mut Browser, kata: &str) -> String {
-    let outcome = format!("document.querySelector('#{kata} .outcome').textContent");
-    browser.evaluate(&format!("document.querySelector('#{kata} .send').click()"));
-    browser.until(&format!("!document.querySelector('#{kata} .send').disabled"));
-    browser.evaluate(&outcome).as_str().expect("a text").to_owned()
+fn send(browser: &mut Browser, service: &str) -> String {
+    let outcome = format!("document.querySelector('#{service} .outcome').textContent");
+    browser.evaluate(&format!("document.querySelector('#{service} .send').click()"));
+    browser.wait_until(&format!("!document.querySelector('#{service} .send').disabled"));
+    browser.evaluate(&outcome).as_str().expect("a string").to_owned()
 }
 
-fn choose(browser: &mut Browser, kata: &str, call: &str) {
-    browser.evaluate(&format!("document.querySelector('#{kata} input[value={call}]').click()"));
+fn select(browser: &mut Browser, service: &str, operation: &str) {
+    browser.evaluate(&format!(
+        "document.querySelector('#{service} input[value={operation}]').click()"
+    ));
 }
 
 fn fill(browser: &mut Browser, id: &str, text: &str) {
@@ -28,35 +30,33 @@ fn fill(browser: &mut Browser, id: &str, text: &str) {
 
 fn text(browser: &mut Browser, selector: &str) -> String {
     let text = browser.evaluate(&format!("document.querySelector('{selector}').textContent"));
-    text.as_str().expect("a text").to_owned()
+    text.as_str().expect("a string").to_owned()
 }
 
 #[test]
-fn the_page_shows_the_state_of_the_probes_and_asks_again_only_when_it_is_told_to() {
+fn probes_are_requested_on_load_and_on_demand_only() {
     let Some(mut browser) = Browser::start() else { return };
     let app = App::start();
-    browser.visit(&format!("{}/", app.base()));
-    let all_are = |outcome| {
-        format!(
-            "document.querySelectorAll('#probes [data-outcome={outcome}]').length === 3 \
-         && !document.getElementById('check').disabled"
-        )
-    };
-    browser.until(&all_are("good"));
+    browser.navigate(&format!("{}/", app.base()));
+    browser.wait_until(
+        "document.querySelectorAll('#probes [data-outcome=good]').length === 3 \
+         && !document.getElementById('check').disabled",
+    );
     assert!(text(&mut browser, "#probes li:last-child").starts_with("/db-check 200 in "));
     app.sql("UPDATE katas._sqlx_migrations SET success = false");
     browser.evaluate("document.getElementById('check').click()");
-    browser.until("document.querySelector('#probes li:last-child').dataset.outcome === 'failed'");
+    browser
+        .wait_until("document.querySelector('#probes li:last-child').dataset.outcome === 'failed'");
     assert!(text(&mut browser, "#probes li:last-child").contains(": the schema is at version 0"));
-    let asked = browser.requested().iter().filter(|url| url.ends_with("/db-check")).count();
-    assert_eq!(asked, 2);
+    let requests = browser.requested_urls().iter().filter(|url| url.ends_with("/db-check")).count();
+    assert_eq!(requests, 2);
 }
 
 #[test]
-fn a_call_shows_its_request_and_its_response() {
+fn operation_shows_request_response_and_field_errors() {
     let Some(mut browser) = Browser::start() else { return };
     let app = App::start();
-    browser.visit(&format!("{}/", app.base()));
+    browser.navigate(&format!("{}/", app.base()));
     fill(&mut browser, "dictionary-word", "a/b 'c'");
     assert_eq!(
         text(&mut browser, "#dictionary .http"),
@@ -76,78 +76,81 @@ fn a_call_shows_its_request_and_its_response() {
         "{\n  \"word\": \"a/b 'c'\",\n  \"definition\": \"A fruit\"\n}"
     );
     assert!(text(&mut browser, "#dictionary .headers").contains("api-version1"));
-    // What was typed is still there.
-    choose(&mut browser, "dictionary", "look");
+    // The other operation has the edited word.
+    select(&mut browser, "dictionary", "look");
     assert!(send(&mut browser, "dictionary").starts_with("200 OK, "));
-    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+    assert_eq!(browser.errors(), Vec::<&Value>::new());
 
-    choose(&mut browser, "dictionary", "add");
+    select(&mut browser, "dictionary", "add");
     fill(&mut browser, "dictionary-word", "");
     assert!(send(&mut browser, "dictionary").starts_with("422 Unprocessable "));
     assert_eq!(text(&mut browser, "#dictionary-word-error"), "must not be empty");
 }
 
 #[test]
-fn the_token_is_sent_and_not_shown() {
+fn token_is_sent_but_neither_shown_nor_stored() {
     let Some(mut browser) = Browser::start() else { return };
     let app = App::with_token("a-secret");
-    browser.visit(&format!("{}/", app.base()));
+    browser.navigate(&format!("{}/", app.base()));
     assert!(send(&mut browser, "dictionary").starts_with("401 Unauthorized, "));
     fill(&mut browser, "token", "a-secret");
     assert!(send(&mut browser, "dictionary").starts_with("201 Created, "));
-    let shown = browser.evaluate("document.body.innerText + document.body.innerHTML");
-    assert!(!shown.as_str().expect("a text").contains("a-secret"));
+    let page = browser.evaluate("document.body.innerText + document.body.innerHTML");
+    assert!(!page.as_str().expect("a string").contains("a-secret"));
     assert!(text(&mut browser, "#dictionary .curl").contains("\"Authorization: Bearer $TOKEN\""));
     assert_eq!(browser.evaluate("localStorage.length + sessionStorage.length"), 0);
 }
 
 #[test]
-fn every_call_of_the_page_succeeds_in_its_order() {
+fn operations_succeed_in_page_order() {
     let Some(mut browser) = Browser::start() else { return };
     let app = App::start();
-    browser.visit(&format!("{}/", app.base()));
-    let calls = browser
-        .evaluate("[...document.querySelectorAll('.call input')].map((it) => [it.name, it.value])");
-    let calls = calls.as_array().expect("calls");
-    assert!(calls.len() > 20, "{}", calls.len());
-    for call in calls {
-        let [kata, id] = [&call[0], &call[1]].map(|it| it.as_str().expect("a text"));
-        choose(&mut browser, kata, id);
-        let outcome = send(&mut browser, kata);
-        assert!(outcome.starts_with('2'), "{kata} {id}: {outcome}");
+    browser.navigate(&format!("{}/", app.base()));
+    let operations = browser.evaluate(
+        "[...document.querySelectorAll('.operation input')] \
+             .map((radio) => [radio.name, radio.value])",
+    );
+    let operations = operations.as_array().expect("an array");
+    assert!(operations.len() > 20, "{}", operations.len());
+    for operation in operations {
+        let [service, id] =
+            [&operation[0], &operation[1]].map(|value| value.as_str().expect("a string"));
+        select(&mut browser, service, id);
+        let outcome = send(&mut browser, service);
+        assert!(outcome.starts_with('2'), "{service} {id}: {outcome}");
     }
-    assert_eq!(browser.complaints(), Vec::<&Value>::new());
+    assert_eq!(browser.errors(), Vec::<&Value>::new());
 }
 
 #[test]
-fn everything_on_the_page_has_a_label_and_fits_on_a_telephone() {
+fn playground_is_accessible_and_fits_narrow_screen() {
     let Some(mut browser) = Browser::start() else { return };
     let app = App::start();
-    browser.visit(&format!("{}/", app.base()));
-    let unlabelled = browser.evaluate(
+    browser.navigate(&format!("{}/", app.base()));
+    let unlabeled = browser.evaluate(
         "[...document.querySelectorAll('input, textarea')] \
              .filter((it) => !it.labels?.length && !it.ariaLabel).map((it) => it.name)",
     );
-    assert_eq!(unlabelled.as_array().map(Vec::len), Some(0), "{unlabelled}");
-    let twice = browser.evaluate(
+    assert_eq!(unlabeled.as_array().map(Vec::len), Some(0), "{unlabeled}");
+    let repeated = browser.evaluate(
         "[...document.querySelectorAll('[id]')].map((it) => it.id) \
              .filter((id, index, all) => all.indexOf(id) !== index)",
     );
-    assert_eq!(twice.as_array().map(Vec::len), Some(0), "{twice}");
-    browser.narrow(360);
+    assert_eq!(repeated.as_array().map(Vec::len), Some(0), "{repeated}");
+    browser.set_width(360);
     let width = browser.evaluate("document.documentElement.scrollWidth");
     assert!(width.as_u64().is_some_and(|width| width <= 360), "{width}");
 }
 
 #[test]
-fn swagger_ui_shows_every_operation_under_the_pages_policy() {
+fn swagger_ui_shows_every_operation_without_errors_or_other_origins() {
     let Some(mut browser) = Browser::start() else { return };
     let app = App::start();
-    let operations = Document::of(&app).operations().len();
-    browser.visit(&format!("{}/docs", app.base()));
-    browser.until(&format!("document.querySelectorAll('.opblock').length === {operations}"));
-    assert_eq!(browser.complaints(), Vec::<&Value>::new());
-    for url in browser.requested() {
+    let operations = Document::fetch(&app).operations().len();
+    browser.navigate(&format!("{}/docs", app.base()));
+    browser.wait_until(&format!("document.querySelectorAll('.opblock').length === {operations}"));
+    assert_eq!(browser.errors(), Vec::<&Value>::new());
+    for url in browser.requested_urls() {
         assert!(url.starts_with(app.base()), "{url}");
     }
 }

@@ -1,4 +1,4 @@
-//! The OpenAPI document: its operations, and what its schemas say of a value.
+//! The OpenAPI document: its operations, and validators for its schemas.
 
 use http::Method;
 use jsonschema::{Draft, Validator};
@@ -6,31 +6,32 @@ use serde_json::{Map, Value, json};
 
 use crate::support::App;
 
-/// A description of an API.
+/// An OpenAPI document.
 pub(super) struct Document {
     pub(super) json: Value,
-    /// Its components, with objects closed to fields that they do not name.
-    closed: Value,
+    /// Its components, with schemas that allow no unknown properties.
+    closed_components: Value,
 }
 
-/// A method of a path.
+/// An operation: a method of a path.
 pub(super) struct Operation<'d> {
     pub(super) method: Method,
     pub(super) path: &'d str,
     pub(super) json: &'d Value,
-    /// Those of the path, too.
+    /// The parameters of the operation and of its path.
     pub(super) parameters: Vec<&'d Value>,
 }
 
 impl Document {
-    pub(super) fn of(app: &App) -> Document {
+    /// Gets `/openapi.json`.
+    pub(super) fn fetch(app: &App) -> Document {
         let json = app.get("/openapi.json").json();
-        let mut closed = json["components"].clone();
-        close(&mut closed["schemas"]);
-        Document { json, closed }
+        let mut closed_components = json["components"].clone();
+        forbid_unknown_properties(&mut closed_components["schemas"]);
+        Document { json, closed_components }
     }
 
-    /// The paths, with what there is at each.
+    /// The path items by path.
     pub(super) fn paths(&self) -> &Map<String, Value> {
         self.json["paths"].as_object().expect("paths")
     }
@@ -48,30 +49,30 @@ impl Document {
                     method: method.to_uppercase().parse().expect("a method"),
                     path,
                     json,
-                    parameters: parameters.map(|it| self.resolve(it)).collect(),
+                    parameters: parameters.map(|parameter| self.resolve(parameter)).collect(),
                 });
             }
         }
         operations
     }
 
-    /// What `$ref` points to, or the value itself.
+    /// Follows a `$ref`. Returns a value without one unchanged.
     pub(super) fn resolve<'d>(&'d self, value: &'d Value) -> &'d Value {
         let Some(reference) = value["$ref"].as_str() else { return value };
         let pointer = reference.strip_prefix('#').expect("a reference into the document");
-        self.json.pointer(pointer).unwrap_or_else(|| panic!("nothing is at {reference}"))
+        self.json.pointer(pointer).unwrap_or_else(|| panic!("{reference} does not exist"))
     }
 
-    /// What a request may be, by a schema.
-    pub(super) fn accepts(&self, schema: &Value) -> Validator {
+    /// A validator for requests.
+    pub(super) fn request_validator(&self, schema: &Value) -> Validator {
         validator(schema.clone(), &self.json["components"])
     }
 
-    /// What a response may be, by a schema: no field more than it names.
-    pub(super) fn promises(&self, schema: &Value) -> Validator {
+    /// A validator for responses, which may not have unknown properties.
+    pub(super) fn response_validator(&self, schema: &Value) -> Validator {
         let mut schema = schema.clone();
-        close(&mut schema);
-        validator(schema, &self.closed)
+        forbid_unknown_properties(&mut schema);
+        validator(schema, &self.closed_components)
     }
 }
 
@@ -89,7 +90,7 @@ impl Operation<'_> {
 }
 
 fn validator(schema: Value, components: &Value) -> Validator {
-    // References are into the document, so the schema brings the part along that they point to.
+    // `$ref` is resolved against the root of the schema, so the components are part of it.
     let schema = json!({"allOf": [schema], "components": components});
     jsonschema::options()
         .with_draft(Draft::Draft202012)
@@ -98,27 +99,27 @@ fn validator(schema: Value, components: &Value) -> Validator {
         .expect("a schema")
 }
 
-/// Lets objects have no other fields than those that are named, unless something is said of others.
-fn close(schema: &mut Value) {
+/// Sets `additionalProperties: false` in object schemas that do not specify it.
+fn forbid_unknown_properties(schema: &mut Value) {
     match schema {
         Value::Object(members) => {
-            members.values_mut().for_each(close);
-            let named = members.get("properties").is_some_and(Value::is_object);
-            if named && !members.contains_key("additionalProperties") {
+            members.values_mut().for_each(forbid_unknown_properties);
+            let has_properties = members.get("properties").is_some_and(Value::is_object);
+            if has_properties && !members.contains_key("additionalProperties") {
                 members.insert("additionalProperties".to_owned(), Value::Bool(false));
             }
         }
-        Value::Array(items) => items.iter_mut().for_each(close),
+        Value::Array(items) => items.iter_mut().for_each(forbid_unknown_properties),
         _ => {}
     }
 }
 
-/// Panics with all that is wrong with a value.
+/// Panics with all validation errors of a value.
 #[track_caller]
-pub(super) fn fits(validator: &Validator, value: &Value, what: &str) {
+pub(super) fn assert_valid(validator: &Validator, value: &Value, context: &str) {
     let errors: Vec<_> = validator
         .iter_errors(value)
         .map(|error| format!("{} {error}", error.instance_path()))
         .collect();
-    assert!(errors.is_empty(), "{what}: {errors:?}: {value}");
+    assert!(errors.is_empty(), "{context}: {errors:?}: {value}");
 }

@@ -67,7 +67,7 @@ fn what_is_not_an_integer_is_no_id() {
     let beyond = format!("{}x", "9".repeat(30));
     for (place, _) in PLACES {
         for id in ["August", "1.0", "1e2", "0x1", "%20", "-", "1%00", "1;--", "%D9%A1", &beyond] {
-            app.get(&format!("{place}/{id}")).is_invalid(&[("/user_id", "must be a whole number")]);
+            app.get(&format!("{place}/{id}")).is_invalid(&[("/user_id", "must be an integer")]);
         }
         app.get(&format!("{place}/%FF")).problem(400);
     }
@@ -106,7 +106,7 @@ fn a_list_is_bounded() {
             let problem = app.get(&format!("{place}?{query}")).problem(400);
             let (parameter, _) = query.split_once('=').expect("a parameter");
             let detail = problem["detail"].as_str().unwrap_or_default();
-            assert!(detail.starts_with(&format!("{parameter} must be a whole number")), "{detail}");
+            assert!(detail.starts_with(&format!("{parameter} must be an integer")), "{detail}");
         }
     }
 }

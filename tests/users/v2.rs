@@ -107,7 +107,7 @@ fn an_id_is_never_given_again() {
 #[test]
 fn an_id_that_is_not_an_integer_is_told() {
     let app = with_people();
-    let told = [("/id", "must be a whole number")];
+    let told = [("/id", "must be an integer")];
     app.get("/api/v2/users/August").is_invalid(&told);
     app.put("/api/v2/users/1.0", &august()).is_invalid(&told);
     app.delete("/api/v2/users/1%20OR%201=1").is_invalid(&told);
@@ -124,21 +124,21 @@ fn what_is_wrong_with_a_user_is_told_all_at_once() {
             json!({"username": "", "email": ""}),
             [
                 ("/username", "must not be empty"),
-                ("/email", "must have the shape of name@example.com"),
+                ("/email", "must be an e-mail address such as name@example.com"),
             ],
         ),
         (
             json!({"username": "x".repeat(101), "email": format!("{}@b", "a".repeat(253))}),
             [
-                ("/username", "may have at most 100 characters"),
-                ("/email", "may have at most 254 characters"),
+                ("/username", "must have at most 100 characters"),
+                ("/email", "must have at most 254 characters"),
             ],
         ),
         (
             json!({"username": "a\0", "email": "a\0@b"}),
             [
-                ("/username", "must not contain the character NUL"),
-                ("/email", "must have the shape of name@example.com"),
+                ("/username", "must not contain a NUL character"),
+                ("/email", "must be an e-mail address such as name@example.com"),
             ],
         ),
         (
@@ -182,7 +182,7 @@ fn if_match_replaces_only_what_was_read() {
     let replaced = put_if(&app, ("If-Match", &old), "second");
     assert_eq!(replaced.status, 200);
     let refused = put_if(&app, ("If-Match", &old), "third");
-    refused.is_problem(412, "User 1 does not match the precondition");
+    refused.is_problem(412, "user 1 does not match the precondition");
     let new = replaced.header("etag");
     put_if(&app, ("If-Match", &format!("W/{new}")), "weak tags never match").problem(412);
     put_if(&app, ("If-Match", "fourth"), "not a tag").problem(400);
@@ -222,7 +222,7 @@ fn delete_is_conditional_too() {
     let app = with_people();
     let tag = app.get(FIRST).header("etag").to_owned();
     let delete = |header| app.request(Method::DELETE, FIRST, &[header], "");
-    delete(("If-Match", "\"other\"")).is_problem(412, "User 1 does not match the precondition");
+    delete(("If-Match", "\"other\"")).is_problem(412, "user 1 does not match the precondition");
     delete(("If-None-Match", &tag)).problem(412);
     assert_eq!(count(&app), "100");
     assert_eq!(delete(("If-Match", &tag)).status, 204);

@@ -1,7 +1,7 @@
-//! Strict CSV (RFC 4180), parsed one row at a time in constant memory.
+//! A strict CSV parser (RFC 4180) that reads one row at a time in constant memory.
 //!
-//! `csv-core` accepts any input. Input that RFC 4180 does not allow is most likely a fault in the file, so
-//! [`Rules`] checks the same bytes and rejects it.
+//! `csv-core` accepts any input. Input that violates RFC 4180 most likely means that the file is
+//! damaged, so [`Validator`] checks the same bytes and rejects it.
 
 use std::{fmt, slice};
 
@@ -9,100 +9,102 @@ use csv_core::ReadRecordResult;
 use http::StatusCode;
 use web::Problem;
 
-use crate::domain::{MAX_COLUMNS, ROW_LENGTH, RowError};
+use crate::domain::{MAX_COLUMNS, MAX_ROW_BYTES, RowError};
 
-/// An invalid line of a file.
+/// An error in a line of a file.
 #[derive(Debug, PartialEq)]
 pub struct CsvError {
     /// The number of the line, from 1.
     pub line: u64,
-    /// The violated rule.
-    pub kind: Kind,
+    /// The type of the error.
+    pub kind: ErrorKind,
 }
 
-/// The reason why a line is invalid.
+/// The type of an error in a line.
 #[derive(Debug, PartialEq)]
-pub enum Kind {
-    /// Its row is invalid.
+pub enum ErrorKind {
+    /// The row is invalid.
     Row(RowError),
-    /// It is empty.
-    Blank,
-    /// It has a quote inside a field that does not begin with one.
+    /// The line is blank.
+    BlankLine,
+    /// There is a quote in an unquoted field.
     BareQuote,
-    /// It has text between a closing quote and the end of the field.
-    AfterQuote,
-    /// It has an opening quote without a closing one.
-    Unclosed,
-    /// It has a carriage return outside of quotes without a line feed.
-    Return,
-    /// It is not UTF-8.
-    NotUtf8,
+    /// There is text between the closing quote and the end of the field.
+    TextAfterQuote,
+    /// An opening quote has no closing quote.
+    UnclosedQuote,
+    /// There is a carriage return without a line feed outside of quotes.
+    BareCarriageReturn,
+    /// The line is not valid UTF-8.
+    InvalidUtf8,
 }
 
 impl fmt::Display for CsvError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "line {} ", self.line)?;
         match &self.kind {
-            Kind::Row(error) => error.fmt(f),
-            Kind::Blank => f.write_str("is blank (a single empty field is written \"\")"),
-            Kind::BareQuote => f.write_str("has a quote in a field that does not begin with one"),
-            Kind::AfterQuote => f.write_str("has text after a closing quote"),
-            Kind::Unclosed => f.write_str("opens a quote that is never closed"),
-            Kind::Return => f.write_str("has a carriage return without a line feed"),
-            Kind::NotUtf8 => f.write_str("is not UTF-8"),
+            ErrorKind::Row(error) => error.fmt(f),
+            ErrorKind::BlankLine => f.write_str("is blank; write a single empty field as \"\""),
+            ErrorKind::BareQuote => f.write_str("has a quote in an unquoted field"),
+            ErrorKind::TextAfterQuote => f.write_str("has text after a closing quote"),
+            ErrorKind::UnclosedQuote => f.write_str("opens a quoted field that is never closed"),
+            ErrorKind::BareCarriageReturn => {
+                f.write_str("has a carriage return without a line feed")
+            }
+            ErrorKind::InvalidUtf8 => f.write_str("is not valid UTF-8"),
         }
     }
 }
 
-/// 422 with the line.
+/// Returns 422 with the number of the line.
 impl From<CsvError> for Problem {
     fn from(error: CsvError) -> Problem {
         Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
     }
 }
 
-/// Checks a file byte by byte against RFC 4180.
-struct Rules {
+/// A state machine that checks a file byte by byte against RFC 4180.
+struct Validator {
     state: State,
     line: u64,
     /// The line of the last opening quote.
-    opened: u64,
+    quote_line: u64,
 }
 
 enum State {
     LineStart,
     FieldStart,
-    Plain,
+    Unquoted,
     Quoted,
-    /// After a quote inside quotes: the closing one, or the first of an escaped quote.
-    Quote,
-    Return,
+    /// After a quote in a quoted field: the closing quote, or the first half of an escaped quote.
+    QuoteInQuoted,
+    CarriageReturn,
 }
 
-impl Rules {
-    fn new() -> Rules {
-        Rules { state: State::LineStart, line: 1, opened: 1 }
+impl Validator {
+    fn new() -> Validator {
+        Validator { state: State::LineStart, line: 1, quote_line: 1 }
     }
 
     fn check(&mut self, bytes: &[u8]) -> Result<(), CsvError> {
         for &byte in bytes {
             self.state = match (&self.state, byte) {
-                (State::Return, b'\n') => State::LineStart,
-                (State::Return, _) => return Err(self.error(Kind::Return)),
-                (State::Quoted, b'"') => State::Quote,
+                (State::CarriageReturn, b'\n') => State::LineStart,
+                (State::CarriageReturn, _) => return Err(self.error(ErrorKind::BareCarriageReturn)),
+                (State::Quoted, b'"') => State::QuoteInQuoted,
                 (State::Quoted, _) => State::Quoted,
-                (State::LineStart, b'\r' | b'\n') => return Err(self.error(Kind::Blank)),
-                (State::Quote, b'"') => State::Quoted,
+                (State::LineStart, b'\r' | b'\n') => return Err(self.error(ErrorKind::BlankLine)),
+                (State::QuoteInQuoted, b'"') => State::Quoted,
                 (State::LineStart | State::FieldStart, b'"') => {
-                    self.opened = self.line;
+                    self.quote_line = self.line;
                     State::Quoted
                 }
-                (State::Plain, b'"') => return Err(self.error(Kind::BareQuote)),
+                (State::Unquoted, b'"') => return Err(self.error(ErrorKind::BareQuote)),
                 (_, b',') => State::FieldStart,
                 (_, b'\n') => State::LineStart,
-                (_, b'\r') => State::Return,
-                (State::Quote, _) => return Err(self.error(Kind::AfterQuote)),
-                _ => State::Plain,
+                (_, b'\r') => State::CarriageReturn,
+                (State::QuoteInQuoted, _) => return Err(self.error(ErrorKind::TextAfterQuote)),
+                _ => State::Unquoted,
             };
             self.line += u64::from(byte == b'\n');
         }
@@ -111,45 +113,47 @@ impl Rules {
 
     fn check_end(&self) -> Result<(), CsvError> {
         match self.state {
-            State::Quoted => Err(CsvError { line: self.opened, kind: Kind::Unclosed }),
-            State::Return => Err(self.error(Kind::Return)),
+            State::Quoted => {
+                Err(CsvError { line: self.quote_line, kind: ErrorKind::UnclosedQuote })
+            }
+            State::CarriageReturn => Err(self.error(ErrorKind::BareCarriageReturn)),
             _ => Ok(()),
         }
     }
 
-    /// The number of the line in which the next row begins.
+    /// Returns the number of the line in which the next row begins.
     fn next_line(&self) -> u64 {
         // `csv-core` ends a row at the carriage return.
-        self.line + u64::from(matches!(self.state, State::Return))
+        self.line + u64::from(matches!(self.state, State::CarriageReturn))
     }
 
-    fn error(&self, kind: Kind) -> CsvError {
+    fn error(&self, kind: ErrorKind) -> CsvError {
         CsvError { line: self.line, kind }
     }
 }
 
-/// Returns the next chunk of a file, which is not empty, `None` at the end.
-pub type Source<'s, E> = &'s mut dyn FnMut() -> Result<Option<Vec<u8>>, E>;
+/// A function that returns the next chunk of a file, which is not empty, or `None` at the end.
+pub type ChunkReader<'s, E> = &'s mut dyn FnMut() -> Result<Option<Vec<u8>>, E>;
 
-/// Parses a file.
+/// A parser of a file.
 pub struct Reader<'s, E> {
-    source: Source<'s, E>,
+    chunks: ChunkReader<'s, E>,
     core: csv_core::Reader,
-    rules: Rules,
+    validator: Validator,
     chunk: Vec<u8>,
     /// The number of bytes of the chunk that have been parsed.
-    read: usize,
-    /// Whether this is the first chunk, which may begin with a byte order mark.
-    first: bool,
+    parsed: usize,
+    /// Whether nothing has been parsed: the file may begin with a byte order mark.
+    at_start: bool,
     /// The fields of the row, concatenated.
     text: Vec<u8>,
-    /// The end of each field in `text`.
+    /// The position in `text` at which each field ends.
     ends: Vec<usize>,
-    /// The number of fields of the first row.
+    /// The number of fields in the first row.
     columns: Option<usize>,
 }
 
-/// The fields of a row.
+/// A parsed row.
 #[derive(Clone, Copy)]
 pub struct Row<'r> {
     text: &'r str,
@@ -157,7 +161,7 @@ pub struct Row<'r> {
 }
 
 impl<'r> Row<'r> {
-    /// The fields in their order.
+    /// Returns the fields in order.
     pub fn fields(self) -> impl Iterator<Item = &'r str> {
         let starts = [0].into_iter().chain(self.ends.iter().copied());
         starts.zip(self.ends).map(move |(start, &end)| &self.text[start..end])
@@ -165,49 +169,50 @@ impl<'r> Row<'r> {
 }
 
 impl<'s, E: From<CsvError>> Reader<'s, E> {
-    /// Begins to parse a file.
-    pub fn new(source: Source<'s, E>) -> Reader<'s, E> {
+    /// Creates a parser that reads from `chunks`.
+    pub fn new(chunks: ChunkReader<'s, E>) -> Reader<'s, E> {
         Reader {
-            source,
+            chunks,
             core: csv_core::Reader::new(),
-            rules: Rules::new(),
+            validator: Validator::new(),
             chunk: Vec::new(),
-            read: 0,
-            first: true,
+            parsed: 0,
+            at_start: true,
             text: vec![0; 4096],
             ends: vec![0; MAX_COLUMNS + 1],
             columns: None,
         }
     }
 
-    /// The next row, `None` at the end. A row that does not have as many fields as the first is an error.
+    /// Parses the next row. Returns `None` at the end, and an error when the number of fields
+    /// differs from the first row.
     pub fn next(&mut self) -> Result<Option<Row<'_>>, E> {
-        let line = self.rules.next_line();
+        let line = self.validator.next_line();
         let (mut length, mut fields) = (0, 0);
         loop {
-            if self.read == self.chunk.len() {
+            if self.parsed == self.chunk.len() {
                 self.refill()?;
             }
-            let input = &self.chunk[self.read..];
+            let input = &self.chunk[self.parsed..];
             let (result, read, written, ended) =
                 self.core.read_record(input, &mut self.text[length..], &mut self.ends[fields..]);
-            let seen = &input[..read];
-            let mark = if self.first { b"\xef\xbb\xbf".as_slice() } else { b"" };
-            self.rules.check(seen.strip_prefix(mark).unwrap_or(seen))?;
-            self.first &= read == 0;
-            self.read += read;
+            let consumed = &input[..read];
+            let byte_order_mark = if self.at_start { b"\xef\xbb\xbf".as_slice() } else { b"" };
+            self.validator.check(consumed.strip_prefix(byte_order_mark).unwrap_or(consumed))?;
+            self.at_start &= read == 0;
+            self.parsed += read;
             length += written;
             fields += ended;
             match result {
                 ReadRecordResult::InputEmpty => {}
-                ReadRecordResult::OutputFull if self.text.len() > ROW_LENGTH => {
-                    return Err(row_error(line, RowError::Long).into());
+                ReadRecordResult::OutputFull if self.text.len() > MAX_ROW_BYTES => {
+                    return Err(row_error(line, RowError::TooLong).into());
                 }
                 ReadRecordResult::OutputFull => {
-                    self.text.resize((2 * self.text.len()).min(ROW_LENGTH + 1), 0);
+                    self.text.resize((2 * self.text.len()).min(MAX_ROW_BYTES + 1), 0);
                 }
                 ReadRecordResult::OutputEndsFull => {
-                    return Err(row_error(line, RowError::ManyColumns).into());
+                    return Err(row_error(line, RowError::TooManyColumns).into());
                 }
                 ReadRecordResult::Record => return Ok(Some(self.row(line, length, fields)?)),
                 ReadRecordResult::End => return Ok(None),
@@ -216,14 +221,15 @@ impl<'s, E: From<CsvError>> Reader<'s, E> {
     }
 
     fn refill(&mut self) -> Result<(), E> {
-        self.read = 0;
+        self.parsed = 0;
         self.chunk.clear();
-        // `csv-core` recognizes a byte order mark only in one piece, and ends when nothing follows it.
-        while self.chunk.len() < if self.first { 4 } else { 1 } {
-            match (self.source)()? {
+        // `csv-core` does not recognize a byte order mark that is split between chunks, and stops
+        // when nothing follows it.
+        while self.chunk.len() < if self.at_start { 4 } else { 1 } {
+            match (self.chunks)()? {
                 Some(more) if self.chunk.is_empty() => self.chunk = more,
                 Some(more) => self.chunk.extend(more),
-                None if self.chunk.is_empty() => return Ok(self.rules.check_end()?),
+                None if self.chunk.is_empty() => return Ok(self.validator.check_end()?),
                 None => break,
             }
         }
@@ -233,32 +239,32 @@ impl<'s, E: From<CsvError>> Reader<'s, E> {
     fn row(&mut self, line: u64, length: usize, fields: usize) -> Result<Row<'_>, CsvError> {
         let columns = *self.columns.get_or_insert(fields);
         if fields != columns {
-            return Err(row_error(line, RowError::Ragged { fields, columns }));
+            return Err(row_error(line, RowError::FieldCount { fields, columns }));
         }
         let (bytes, ends) = (&self.text[..length], &self.ends[..fields]);
         let error = |position: usize, kind| {
             let before = bytes[..position].iter().filter(|&&byte| byte == b'\n').count();
             CsvError { line: line + before as u64, kind }
         };
-        let text =
-            str::from_utf8(bytes).map_err(|invalid| error(invalid.valid_up_to(), Kind::NotUtf8))?;
-        // A field boundary may split a character.
+        let text = str::from_utf8(bytes)
+            .map_err(|invalid| error(invalid.valid_up_to(), ErrorKind::InvalidUtf8))?;
+        // Bytes of adjacent fields can form a character when they are concatenated.
         if let Some(&end) = ends.iter().find(|&&end| !text.is_char_boundary(end)) {
-            return Err(error(end, Kind::NotUtf8));
+            return Err(error(end, ErrorKind::InvalidUtf8));
         }
         match text.find('\0') {
-            Some(position) => Err(error(position, Kind::Row(RowError::Nul))),
+            Some(position) => Err(error(position, ErrorKind::Row(RowError::Nul))),
             None => Ok(Row { text, ends }),
         }
     }
 }
 
 fn row_error(line: u64, error: RowError) -> CsvError {
-    CsvError { line, kind: Kind::Row(error) }
+    CsvError { line, kind: ErrorKind::Row(error) }
 }
 
-/// Appends a row: fields are quoted where necessary, the row ends with CRLF. The writer of `csv-core` may
-/// quote numbers differently.
+/// Appends a row. Quotes fields where necessary and ends the row with CRLF. The writer of
+/// `csv-core` may quote numbers differently.
 pub fn write<'f>(fields: impl Iterator<Item = &'f str>, out: &mut Vec<u8>) {
     let start = out.len();
     for (index, field) in fields.enumerate() {
@@ -275,12 +281,12 @@ pub fn write<'f>(fields: impl Iterator<Item = &'f str>, out: &mut Vec<u8>) {
             out.extend_from_slice(field.as_bytes());
         }
     }
-    // A single empty field would be a blank line.
+    // An unquoted single empty field would be a blank line.
     let end: &[u8] = if out.len() == start { b"\"\"\r\n" } else { b"\r\n" };
     out.extend_from_slice(end);
 }
 
-/// A row as CSV.
+/// Returns a row as CSV.
 pub fn line(fields: &[String]) -> Vec<u8> {
     let mut line = Vec::new();
     write(fields.iter().map(String::as_str), &mut line);
@@ -291,11 +297,11 @@ pub fn line(fields: &[String]) -> Vec<u8> {
 mod tests {
     use super::*;
 
-    /// All rows of a file that comes in chunks of this size.
+    /// Parses a file in chunks of this size.
     fn read_by(size: usize, file: &[u8]) -> Result<Vec<Vec<String>>, CsvError> {
         let mut chunks = file.chunks(size).map(<[u8]>::to_vec);
-        let mut source = || Ok::<_, CsvError>(chunks.next());
-        let mut reader = Reader::new(&mut source);
+        let mut next_chunk = || Ok::<_, CsvError>(chunks.next());
+        let mut reader = Reader::new(&mut next_chunk);
         let mut rows = Vec::new();
         while let Some(row) = reader.next()? {
             rows.push(row.fields().map(str::to_owned).collect());
@@ -303,12 +309,12 @@ mod tests {
         Ok(rows)
     }
 
-    /// All rows of a file, whatever the size of its chunks.
+    /// Parses a file, and checks that the result does not depend on the size of the chunks.
     fn read(file: impl AsRef<[u8]>) -> Result<Vec<Vec<String>>, CsvError> {
         let file = file.as_ref();
         let rows = read_by(file.len().max(1), file);
         for size in 1..file.len().min(8) {
-            assert_eq!(read_by(size, file), rows, "by {size}");
+            assert_eq!(read_by(size, file), rows, "chunks of {size} bytes");
         }
         rows
     }
@@ -337,54 +343,58 @@ mod tests {
     }
 
     #[test]
-    fn invalid_csv_is_an_error_with_its_line() {
+    fn invalid_csv_returns_an_error_with_the_line() {
         for (file, line, kind) in [
-            ("a\n\nb\n", 2, Kind::Blank),
-            ("a,b\r\n1,2\r\n\r\n", 3, Kind::Blank),
-            ("\n", 1, Kind::Blank),
-            ("a\nx\"y\n", 2, Kind::BareQuote),
-            ("a\n \"x\"\n", 2, Kind::BareQuote),
-            ("a\n\"x\ny\" \n", 3, Kind::AfterQuote),
-            ("a\n\"x\"y\"\n", 2, Kind::AfterQuote),
-            ("a\n1\n\"x\ny\nz\n", 3, Kind::Unclosed),
-            ("\"", 1, Kind::Unclosed),
-            ("a\rb\n", 1, Kind::Return),
-            ("a\n\"b\"\r", 2, Kind::Return),
-            ("a,b\n1,2,3\n", 2, Kind::Row(RowError::Ragged { fields: 3, columns: 2 })),
+            ("a\n\nb\n", 2, ErrorKind::BlankLine),
+            ("a,b\r\n1,2\r\n\r\n", 3, ErrorKind::BlankLine),
+            ("\n", 1, ErrorKind::BlankLine),
+            ("a\nx\"y\n", 2, ErrorKind::BareQuote),
+            ("a\n \"x\"\n", 2, ErrorKind::BareQuote),
+            ("a\n\"x\ny\" \n", 3, ErrorKind::TextAfterQuote),
+            ("a\n\"x\"y\"\n", 2, ErrorKind::TextAfterQuote),
+            ("a\n1\n\"x\ny\nz\n", 3, ErrorKind::UnclosedQuote),
+            ("\"", 1, ErrorKind::UnclosedQuote),
+            ("a\rb\n", 1, ErrorKind::BareCarriageReturn),
+            ("a\n\"b\"\r", 2, ErrorKind::BareCarriageReturn),
+            ("a,b\n1,2,3\n", 2, ErrorKind::Row(RowError::FieldCount { fields: 3, columns: 2 })),
             (
                 "a,b\r\n\"1\r\n\",2\r\n3\r\n",
                 4,
-                Kind::Row(RowError::Ragged { fields: 1, columns: 2 }),
+                ErrorKind::Row(RowError::FieldCount { fields: 1, columns: 2 }),
             ),
-            ("a\n\"b\nc\0\"\n", 3, Kind::Row(RowError::Nul)),
+            ("a\n\"b\nc\0\"\n", 3, ErrorKind::Row(RowError::Nul)),
         ] {
             assert_eq!(read(file), Err(CsvError { line, kind }), "{file:?}");
         }
     }
 
     #[test]
-    fn invalid_utf_8_is_an_error_with_its_line() {
-        // The second would be a character if there were no comma in it.
+    fn invalid_utf_8_returns_an_error_with_the_line() {
+        // Without the comma, the two bytes of the second file would form a character.
         for bad in [b"a,b\n\"\n\xff\",2\n".as_slice(), b"a,b\n\"\n\xc3\",\xa4\n"] {
-            assert_eq!(read(bad), Err(CsvError { line: 3, kind: Kind::NotUtf8 }), "{bad:?}");
+            assert_eq!(
+                read(bad),
+                Err(CsvError { line: 3, kind: ErrorKind::InvalidUtf8 }),
+                "{bad:?}"
+            );
         }
     }
 
     #[test]
-    fn length_and_number_of_fields_are_limited() {
+    fn row_over_a_limit_returns_an_error() {
         let row =
             |length| format!("a,b\n{},\"{}\"\n", "x".repeat(length / 2), "y".repeat(length / 2));
-        assert!(read_by(1000, row(ROW_LENGTH).as_bytes()).is_ok());
-        let long = Err(CsvError { line: 2, kind: Kind::Row(RowError::Long) });
-        assert_eq!(read_by(1000, row(ROW_LENGTH + 2).as_bytes()), long);
+        assert!(read_by(1000, row(MAX_ROW_BYTES).as_bytes()).is_ok());
+        let long = Err(CsvError { line: 2, kind: ErrorKind::Row(RowError::TooLong) });
+        assert_eq!(read_by(1000, row(MAX_ROW_BYTES + 2).as_bytes()), long);
         let wide = |columns| format!("a{}\n", ",b".repeat(columns - 1));
         assert_eq!(read_by(1000, wide(MAX_COLUMNS).as_bytes()).unwrap()[0].len(), MAX_COLUMNS);
-        let many = Err(CsvError { line: 1, kind: Kind::Row(RowError::ManyColumns) });
+        let many = Err(CsvError { line: 1, kind: ErrorKind::Row(RowError::TooManyColumns) });
         assert_eq!(read_by(1000, wide(MAX_COLUMNS + 2).as_bytes()), many);
     }
 
     #[test]
-    fn fields_are_quoted_where_necessary() {
+    fn written_field_is_quoted_where_necessary() {
         let written =
             write_all(&rows(&[&["a", "b c"], &["x,y", "\"z\""], &["\r", "\n"], &["", ""]]));
         let expected = "a,b c\r\n\"x,y\",\"\"\"z\"\"\"\r\n\"\r\",\"\n\"\r\n,\r\n";
@@ -394,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn written_rows_are_parsed_unchanged() {
+    fn written_row_is_parsed_unchanged() {
         // Every field of up to three of these characters, in rows of one and of two columns.
         const ALPHABET: [&str; 8] = ["", "a", ",", "\"", "\r", "\n", "ä", " "];
         let longer = |text: String| ALPHABET.map(|character| format!("{text}{character}"));

@@ -1,4 +1,4 @@
-//! Datasets: tables of text, loaded from CSV.
+//! The datasets component: tables of text, loaded from CSV.
 
 mod csv;
 mod domain;

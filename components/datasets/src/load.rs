@@ -1,26 +1,30 @@
-//! Loads a dataset in one pass and in constant memory.
+//! Loads a dataset in a single pass and in constant memory.
 
 use pg::Db;
 use web::Problem;
 
-use crate::csv::{self, CsvError, Kind, Reader};
+use crate::csv::{self, CsvError, ErrorKind, Reader};
 use crate::domain::{Columns, DatasetName};
 use crate::store::{self, Batch, Dataset};
 
-/// The maximum number of purging steps in one request, together 500,000 rows.
-const PURGE_STEPS: usize = 10;
+/// The maximum number of purge steps per request, together 500,000 rows.
+const MAX_PURGE_STEPS: usize = 10;
 
-/// Loads a file. A load that fails leaves nothing visible.
-pub fn load(db: &Db, name: &DatasetName, source: csv::Source<Problem>) -> Result<Dataset, Problem> {
-    let mut reader = Reader::new(source);
+/// Loads a file. A failed load leaves no visible dataset.
+pub fn load(
+    db: &Db,
+    name: &DatasetName,
+    chunks: csv::ChunkReader<Problem>,
+) -> Result<Dataset, Problem> {
+    let mut reader = Reader::new(chunks);
     let header = reader.next()?.map(|row| row.fields().map(str::to_owned).collect());
     let columns = Columns::new(header.unwrap_or_default())
-        .map_err(|error| CsvError { line: 1, kind: Kind::Row(error) })?;
+        .map_err(|error| CsvError { line: 1, kind: ErrorKind::Row(error) })?;
     let number = store::begin(db, name, &columns)?;
     purge(db);
     let loaded = fill(db, number, &columns, &mut reader);
     if loaded.is_err() {
-        // When this fails as well, the load is abandoned after 15 minutes.
+        // If this fails too, the load is abandoned after 15 minutes.
         let _ = store::abandon(db, number);
         purge(db);
     }
@@ -49,7 +53,7 @@ fn fill(
     store::finish(db, number, rows, bytes as i64)?.ok_or_else(abandoned)
 }
 
-/// Sends the batch, whose rows follow the first `rows`. Returns the number of rows in it.
+/// Sends the batch, whose rows follow the first `rows` rows. Returns the number of rows sent.
 fn send(db: &Db, number: i64, rows: i64, batch: &mut Batch) -> Result<i64, Problem> {
     let count = batch.len() as i64;
     if count > 0 && !store::add(db, number, rows, batch)? {
@@ -59,12 +63,12 @@ fn send(db: &Db, number: i64, rows: i64, batch: &mut Batch) -> Result<i64, Probl
 }
 
 fn abandoned() -> Problem {
-    Problem::unavailable("the load took too long; try again", "the load was abandoned")
+    Problem::unavailable("the load timed out; try again", "the load was abandoned")
 }
 
-/// Purges datasets that are gone, for a bounded time. Later requests continue after a failure.
+/// Purges deleted datasets, for a bounded time. After a failure, later requests continue.
 pub fn purge(db: &Db) {
-    for _ in 0..PURGE_STEPS {
+    for _ in 0..MAX_PURGE_STEPS {
         if !matches!(store::purge(db), Ok(true)) {
             break;
         }

@@ -14,22 +14,22 @@ use crate::domain::{Columns, DatasetName, MAX_COLUMNS};
 use crate::load::{load, purge};
 use crate::store::{self, Dataset};
 
-/// The maximum size of a file, 64 MiB.
-const FILE_LIMIT: usize = 64 << 20;
-/// The maximum number of rows in JSON, which is parsed as a whole. A file may have more.
-const JSON_ROWS: usize = 10_000;
-/// The maximum number of rows that are read at a time for a CSV export.
-const CHUNK: i64 = 1000;
+/// The maximum size of a file: 64 MiB.
+const MAX_FILE_BYTES: usize = 64 << 20;
+/// The maximum number of rows in a JSON body, which is parsed as a whole. A CSV file may have more.
+const MAX_JSON_ROWS: usize = 10_000;
+/// The maximum number of rows per statement of a CSV export.
+const MAX_EXPORT_ROWS: i64 = 1000;
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 
-/// The media types of rows.
+/// The media types in which rows are available.
 pub const ROWS: &[&str] = &[JSON, CSV];
 
 struct NewDataset {
     name: DatasetName,
-    /// The names of the columns, then the rows.
+    /// The names of the columns, followed by the rows.
     rows: Vec<Vec<String>>,
 }
 
@@ -42,7 +42,7 @@ impl FromFields for NewDataset {
         let columns = names.and_then(|names| {
             Columns::new(names).map_err(|error| fields.error(&["columns"], error)).ok()
         });
-        let rows = fields.list("rows", JSON_ROWS, |row: Vec<String>| match &columns {
+        let rows = fields.list("rows", MAX_JSON_ROWS, |row: Vec<String>| match &columns {
             Some(columns) => columns.check(&row).map(|()| row),
             None => Ok(row),
         });
@@ -53,7 +53,7 @@ impl FromFields for NewDataset {
 }
 
 fn not_found(id: &str) -> Problem {
-    Problem::not_found(format!("Can't find dataset {id}"))
+    Problem::not_found(format!("dataset {id} not found"))
 }
 
 /// Loads a dataset from CSV or JSON.
@@ -62,34 +62,36 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
         let name = request.query()?.text("name").map(str::to_owned);
         let name = name.ok_or(TextError::Empty).and_then(DatasetName::new);
         let name = name.map_err(|error| Problem::bad_request(format!("name {error}")))?;
-        let mut chunks = request.chunks(FILE_LIMIT)?;
+        let mut chunks = request.chunks(MAX_FILE_BYTES)?;
         load(db, &name, &mut || chunks.next())?
     } else if request.has_media_type(JSON) {
         let NewDataset { name, rows } = request.json()?;
         let mut rows = rows.iter();
         load(db, &name, &mut || Ok(rows.next().map(|row| csv::line(row))))?
     } else {
-        let detail = "send Content-Type: text/csv or application/json, without Content-Encoding";
+        let detail =
+            "body format not supported; send text/csv or application/json without Content-Encoding";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     };
     let location = format!("/api/v1/datasets/{}", dataset.id);
     Ok(Reply::created(&dataset).header("location", location))
 }
 
-/// In the order in which the datasets were loaded.
+/// Lists datasets in the order in which their loads began.
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
     let page = store::page(db, query.after()?, query.limit(50)?)?;
     Ok(Reply::page(request, &page.items, page.last))
 }
 
+/// Returns a dataset without its rows.
 pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     let dataset = store::find(db, id)?.ok_or_else(|| not_found(id))?;
     Ok(Reply::ok(&dataset))
 }
 
-/// Deletes a dataset. It disappears at once; its rows are purged as far as time allows.
+/// Deletes a dataset. It is invisible at once; a bounded number of rows is purged.
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     if !store::delete(db, id)? {
@@ -104,7 +106,7 @@ struct ColumnNames {
     columns: Vec<String>,
 }
 
-/// Gets a page of the rows of a dataset, or all of them as CSV.
+/// Returns a page of the rows of a dataset, or all rows as CSV.
 pub fn rows(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     if request.preferred(ROWS) == Some(CSV) {
@@ -119,14 +121,14 @@ pub fn rows(request: &Request, db: &Db) -> Result<Reply, Problem> {
     Ok(Reply::page_with(request, &columns, &rows.items, rows.last))
 }
 
-/// Exports the dataset as CSV. The length is known, so a client notices an incomplete response.
+/// Exports a dataset as CSV. The length is stored, so that a client detects a truncated response.
 fn file(dataset: Dataset, db: Db) -> Reply {
     let mut header = Some(csv::line(&dataset.columns));
     let mut after = (dataset.rows > 0).then_some(0);
     let length = dataset.bytes as usize;
     let next = move || -> Result<Option<Vec<u8>>, Problem> {
         let Some(position) = after else { return Ok(header.take()) };
-        let rows = store::fields(&db, &dataset.id, position, CHUNK)?;
+        let rows = store::fields(&db, &dataset.id, position, MAX_EXPORT_ROWS)?;
         let rows = rows.ok_or_else(|| not_found(&dataset.id))?;
         let mut lines = header.take().unwrap_or_default();
         for row in rows.items.chunks_exact(rows.columns.len()) {

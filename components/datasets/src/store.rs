@@ -1,15 +1,15 @@
-//! The tables of the datasets, `katas.dataset` and `katas.dataset_row`.
+//! The tables `katas.dataset` and `katas.dataset_row`.
 //!
-//! A load is the one request that needs several statements, as many as its file is long. Each is atomic.
-//! The dataset stays in the state `loading`, which no read returns, until the last statement makes it
-//! `loaded`. A load that fails or is abandoned leaves rows behind, and so does a deleted dataset, because
-//! deleting millions of rows exceeds the statement timeout. Both get the state `gone` at once, and later
-//! requests purge a bounded number of their rows at a time.
+//! Unlike other requests, a load runs several statements, in proportion to the length of its file.
+//! Each is atomic. The dataset stays in the state `loading`, in which no read returns it, until the
+//! last statement sets `loaded`. A failed or abandoned load leaves rows behind. So does a deleted
+//! dataset, because deleting millions of rows would exceed the statement timeout. Both get the
+//! state `gone` at once, and later requests purge a bounded number of their rows at a time.
 
 use std::mem;
 
 use const_format::concatcp;
-use pg::{Db, Page, Parameter, Row, Timestamp, int8, text, texts, uuid};
+use pg::{Db, Page, Parameter, Row, Timestamp, int8, text, text_array, uuid};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -31,7 +31,7 @@ pub struct Dataset {
 const DATASET: &str = "id, name, columns, rows, bytes, created_at AT TIME ZONE 'UTC'";
 
 impl Dataset {
-    /// `None` when the row has no dataset.
+    /// Reads a dataset. Returns `None` when the row has none.
     fn from_row(mut row: Row) -> Result<Option<Dataset>, pg::Error> {
         let Some(id) = row.take(0)? else { return Ok(None) };
         Ok(Some(Dataset {
@@ -45,21 +45,20 @@ impl Dataset {
     }
 }
 
-/// Rows that are sent to the database together.
+/// Rows that are inserted by one statement.
 #[derive(Default)]
 pub struct Batch {
-    /// Each row in the text format of an array: `{"a","b"}`.
+    /// Each row as the text representation of an array: `{"a","b"}`.
     rows: Vec<Option<String>>,
     bytes: usize,
 }
 
 impl Batch {
-    /// The size of a full batch. The guest assembles it and PostgreSQL writes it in milliseconds, while
-    /// the round trip hardly counts.
-    const ROWS: usize = 4000;
-    const BYTES: usize = 256 << 10;
+    /// The size of a full batch. The guest builds it and PostgreSQL inserts it within milliseconds,
+    /// so the time of the round trip is negligible.
+    const MAX_ROWS: usize = 4000;
+    const MAX_BYTES: usize = 256 << 10;
 
-    /// Adds a row.
     pub fn push<'f>(&mut self, fields: impl Iterator<Item = &'f str>) {
         let mut row = String::with_capacity(64);
         row.push('{');
@@ -82,12 +81,11 @@ impl Batch {
         self.rows.push(Some(row));
     }
 
-    /// Whether the batch has to be sent.
+    /// Returns whether the batch has to be sent.
     pub fn is_full(&self) -> bool {
-        self.rows.len() >= Batch::ROWS || self.bytes >= Batch::BYTES
+        self.rows.len() >= Batch::MAX_ROWS || self.bytes >= Batch::MAX_BYTES
     }
 
-    /// The number of rows.
     pub fn len(&self) -> usize {
         self.rows.len()
     }
@@ -98,38 +96,38 @@ impl Batch {
     }
 }
 
-/// Begins a load, and returns the number of its dataset. Loads that have added nothing for 15 minutes are
-/// abandoned.
+/// Begins a load. Returns the number of its dataset. Abandons loads that have added no rows for 15
+/// minutes.
 pub fn begin(db: &Db, name: &DatasetName, columns: &Columns) -> Result<i64, pg::Error> {
-    const SQL: &str = "WITH silent AS ( \
+    const SQL: &str = "WITH stale AS ( \
              SELECT number FROM katas.dataset \
              WHERE state = 'loading' AND touched_at < now() - interval '15 minutes' \
              FOR UPDATE SKIP LOCKED \
          ), abandoned AS ( \
-             UPDATE katas.dataset SET state = 'gone' WHERE number IN (SELECT number FROM silent) \
+             UPDATE katas.dataset SET state = 'gone' WHERE number IN (SELECT number FROM stale) \
          ) \
          INSERT INTO katas.dataset (name, columns) VALUES ($1, $2) RETURNING number";
-    db.row(SQL, &[text(name.as_str()), texts(columns.names())])?.take(0)
+    db.row(SQL, &[text(name.as_str()), text_array(columns.names())])?.take(0)
 }
 
-/// Adds rows after the first `rows`, and empties the batch. Returns `false` when the load has been
-/// abandoned.
+/// Adds rows after the first `rows` rows, and empties the batch. Returns `false` when the load has
+/// been abandoned.
 pub fn add(db: &Db, dataset: i64, rows: i64, batch: &mut Batch) -> Result<bool, pg::Error> {
-    // Adding to a dataset and purging it exclude each other by the lock on its row. The commit does not
-    // wait for the disk: the commit that ends the load also flushes those before it.
+    // The lock on the row of the dataset excludes a concurrent purge. The commit is asynchronous:
+    // the synchronous commit that ends the load also flushes the earlier ones.
     const SQL: &str = "WITH loading AS ( \
              UPDATE katas.dataset SET touched_at = now() \
              WHERE number = $1 AND state = 'loading' RETURNING number \
          ), added AS ( \
              INSERT INTO katas.dataset_row (dataset, position, size, fields) \
              SELECT number, $2::int8 + place, octet_length(fields), fields::text[] \
-             FROM loading, unnest($3::text[]) WITH ORDINALITY AS given (fields, place) \
+             FROM loading, unnest($3::text[]) WITH ORDINALITY AS batch (fields, place) \
          ) \
          SELECT EXISTS (SELECT FROM loading), set_config('synchronous_commit', 'off', true)";
     db.row(SQL, &[int8(dataset), int8(rows), batch.take()])?.take(0)
 }
 
-/// Ends a load, which makes the dataset visible. Returns `None` when the load has been abandoned.
+/// Ends a load and makes the dataset visible. Returns `None` when the load has been abandoned.
 pub fn finish(db: &Db, dataset: i64, rows: i64, bytes: i64) -> Result<Option<Dataset>, pg::Error> {
     const SQL: &str = concatcp!(
         "WITH loaded AS ( \
@@ -143,34 +141,33 @@ pub fn finish(db: &Db, dataset: i64, rows: i64, bytes: i64) -> Result<Option<Dat
     Dataset::from_row(db.row(SQL, &[int8(dataset), int8(rows), int8(bytes)])?)
 }
 
-/// Abandons a load.
 pub fn abandon(db: &Db, dataset: i64) -> Result<(), pg::Error> {
     const SQL: &str =
         "UPDATE katas.dataset SET state = 'gone' WHERE number = $1 AND state = 'loading'";
     db.execute(SQL, &[int8(dataset)]).map(|_| ())
 }
 
-/// Purges up to 50,000 rows of one dataset that is gone, and then the dataset itself; takes a tenth of a
-/// second. Returns `false` when there is none.
+/// Purges up to 50,000 rows of one deleted dataset, and finally the dataset itself. Takes a tenth
+/// of a second. Returns `false` when no dataset is left to purge.
 pub fn purge(db: &Db) -> Result<bool, pg::Error> {
-    const SQL: &str = "WITH gone AS ( \
+    const SQL: &str = "WITH target AS ( \
              SELECT number FROM katas.dataset WHERE state = 'gone' \
              ORDER BY number LIMIT 1 FOR UPDATE SKIP LOCKED \
          ), purged AS ( \
              DELETE FROM katas.dataset_row \
-             WHERE dataset = (SELECT number FROM gone) \
+             WHERE dataset = (SELECT number FROM target) \
                AND position < 50000 + (SELECT min(position) FROM katas.dataset_row \
-                                       WHERE dataset = (SELECT number FROM gone)) \
+                                       WHERE dataset = (SELECT number FROM target)) \
              RETURNING 1 \
-         ), forgotten AS ( \
+         ), removed AS ( \
              DELETE FROM katas.dataset \
-             WHERE number = (SELECT number FROM gone) AND (SELECT count(*) FROM purged) < 50000 \
+             WHERE number = (SELECT number FROM target) AND (SELECT count(*) FROM purged) < 50000 \
          ) \
-         SELECT EXISTS (SELECT FROM gone)";
+         SELECT EXISTS (SELECT FROM target)";
     db.row(SQL, &[])?.take(0)
 }
 
-/// The dataset with this id.
+/// Returns the dataset with this id.
 pub fn find(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     const SQL: &str = concatcp!(
         "SELECT ",
@@ -181,15 +178,15 @@ pub fn find(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     Dataset::from_row(db.row(SQL, &[id])?)
 }
 
-/// Deletes a dataset; [`purge`] removes its rows. Returns `false` when it does not exist.
+/// Marks a dataset as deleted; [`purge`] removes its rows. Returns `false` when it does not exist.
 pub fn delete(db: &Db, id: &str) -> Result<bool, pg::Error> {
     const SQL: &str = "UPDATE katas.dataset SET state = 'gone' WHERE id = $1 AND state = 'loaded'";
     let Some(id) = uuid(id) else { return Ok(false) };
     Ok(db.execute(SQL, &[id])? == 1)
 }
 
-/// Up to `limit` datasets in the order in which they were begun, after the number `after`; fewer when
-/// the names of their columns reach 256 KiB.
+/// Returns up to `limit` datasets with numbers greater than `after`, in the order of their numbers;
+/// fewer when their column names reach 256 KiB.
 pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT number, id, name, columns, rows, bytes, katas.rfc3339(created_at) AS created_at \
@@ -209,7 +206,7 @@ pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Er
     db.page(SQL, &[int8(after.unwrap_or(0)), int8(limit)])
 }
 
-/// Consecutive rows of a dataset. `R` is the type of their fields.
+/// Consecutive rows of a dataset. `R` is the representation of their fields.
 pub struct Rows<R> {
     pub columns: Vec<String>,
     pub items: R,
@@ -217,11 +214,11 @@ pub struct Rows<R> {
     pub last: Option<i64>,
 }
 
-/// Selects the rows of the dataset with the id `$1` after the position `$2`, up to the position `$3`;
-/// fewer when they reach 64 KiB.
+/// Selects the rows of the dataset with id `$1` after position `$2` up to position `$3`; fewer when
+/// they reach 64 KiB.
 ///
-/// Positions have no gaps, so both ends are known. With LIMIT in place of the second, PostgreSQL reads and
-/// sorts the whole rest of a dataset that it has no statistics of yet.
+/// Positions have no gaps, so both bounds are known. With LIMIT in place of the upper bound,
+/// PostgreSQL reads and sorts the entire remainder of a dataset that has no statistics yet.
 const ROWS: &str = "WITH dataset AS ( \
          SELECT number, columns, rows FROM katas.dataset WHERE id = $1 AND state = 'loaded' \
      ), found AS ( \
@@ -233,8 +230,8 @@ const ROWS: &str = "WITH dataset AS ( \
      ), page AS (SELECT position, fields FROM sized WHERE before < 65536) \
      SELECT columns, (SELECT nullif(max(position), rows) FROM page), ";
 
-/// Up to `limit` rows after the position `after`, as a JSON array of arrays of strings. Returns `None` when
-/// the dataset does not exist.
+/// Returns up to `limit` rows after position `after`, as a JSON array of arrays of strings. Returns
+/// `None` when the dataset does not exist.
 pub fn rows(
     db: &Db,
     id: &str,
@@ -249,8 +246,8 @@ pub fn rows(
     rows_from(db, SQL, id, after, limit)
 }
 
-/// Up to `limit` rows after the position `after`, as the fields of all rows. Returns `None` when the
-/// dataset does not exist.
+/// Returns up to `limit` rows after position `after`, as the concatenated fields of all rows.
+/// Returns `None` when the dataset does not exist.
 pub fn fields(
     db: &Db,
     id: &str,
@@ -283,7 +280,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn row_is_written_in_array_syntax() {
+    fn pushed_row_is_written_in_array_syntax() {
         let mut batch = Batch::default();
         batch.push(["a", "", "NULL", "{,}", "\"b\\\" c"].into_iter());
         let expected = r#"{"a","","NULL","{,}","\"b\\\" c"}"#;

@@ -1,13 +1,11 @@
-//! Words and definitions.
+//! Validation of words and definitions.
 
 use rules::TextError;
 
-/// The maximum length of a word in characters.
-const WORD_LENGTH: usize = 200;
-/// The maximum length of a definition in characters.
-const DEFINITION_LENGTH: usize = 10_000;
+const MAX_WORD_CHARS: usize = 200;
+const MAX_DEFINITION_CHARS: usize = 10_000;
 
-/// A word: 1 to 200 characters of any script. `Apple` and `apple` are two words.
+/// A word: 1 to 200 characters. Words are case-sensitive.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Word(String);
 
@@ -16,24 +14,20 @@ pub struct Word(String);
 pub struct Definition(String);
 
 impl Word {
-    /// Checks a word.
     pub fn new(text: String) -> Result<Word, TextError> {
-        rules::name(text, WORD_LENGTH).map(Word)
+        rules::name(text, MAX_WORD_CHARS).map(Word)
     }
 
-    /// The characters of the word.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Definition {
-    /// Checks a definition.
     pub fn new(text: String) -> Result<Definition, TextError> {
-        rules::text(text, DEFINITION_LENGTH).map(Definition)
+        rules::text(text, MAX_DEFINITION_CHARS).map(Definition)
     }
 
-    /// The characters of the definition.
     pub fn as_str(&self) -> &str {
         &self.0
     }

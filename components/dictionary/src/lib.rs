@@ -1,4 +1,4 @@
-//! The dictionary: words and their definitions.
+//! The dictionary component: words and their definitions.
 
 mod domain;
 mod routes;

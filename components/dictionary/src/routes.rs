@@ -7,7 +7,7 @@ use web::{Problem, Request};
 
 use crate::domain::Word;
 
-/// The word in the path of a request for an existing entry. An invalid word has no entry.
+/// Returns the word in the path. Returns 404 when it is invalid, because no entry can have it.
 fn existing_word(request: &Request) -> Result<Word, Problem> {
     Word::new(request.param("word").to_owned()).map_err(|_| not_found(request))
 }

@@ -1,4 +1,4 @@
-//! The table of the dictionary, `katas.entry`.
+//! The table `katas.entry`.
 
 use const_format::concatcp;
 use pg::{Db, Page, Row, Timestamp, int8, set, text};
@@ -25,7 +25,7 @@ const ENTRY: &str = "definition, id, version, \
                      created_at AT TIME ZONE 'UTC', updated_at AT TIME ZONE 'UTC'";
 
 impl Entry {
-    /// `None` when the word has no entry.
+    /// Reads an entry. Returns `None` when the row has none.
     fn from_row(word: &Word, mut row: Row) -> Result<Option<Entry>, pg::Error> {
         let Some(definition) = row.take(0)? else { return Ok(None) };
         Ok(Some(Entry {
@@ -38,8 +38,8 @@ impl Entry {
         }))
     }
 
-    /// The entity tag. Ids are never reused and versions only increase, so no two states of a word share
-    /// a tag, not even when it is deleted and added again.
+    /// Returns the entity tag. Ids are never reused and versions only increase, so no two states of
+    /// a word share a tag, even after it is deleted and added again.
     pub fn etag(&self) -> String {
         format!("{}-{}", self.id, self.version)
     }
@@ -52,13 +52,13 @@ pub fn add(db: &Db, word: &Word, definition: &Definition) -> Result<bool, pg::Er
     Ok(db.execute(SQL, &[text(word.as_str()), text(definition.as_str())])? == 1)
 }
 
-/// The definition of exactly this word.
+/// Returns the definition of exactly this word.
 pub fn definition(db: &Db, word: &Word) -> Result<Option<String>, pg::Error> {
     const SQL: &str = "SELECT definition FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1";
     db.row(SQL, &[text(word.as_str())])?.take(0)
 }
 
-/// The entry for exactly this word.
+/// Returns the entry for exactly this word.
 pub fn find(db: &Db, word: &Word) -> Result<Option<Entry>, pg::Error> {
     const SQL: &str =
         concatcp!("SELECT ", ENTRY, " FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1");
@@ -72,7 +72,7 @@ pub enum Put {
     PreconditionFailed,
 }
 
-/// Creates or replaces an entry. Of concurrent writers with the same `If-Match`, one succeeds.
+/// Creates or replaces an entry. Of concurrent requests with the same `If-Match`, one succeeds.
 pub fn put(
     db: &Db,
     word: &Word,
@@ -105,7 +105,7 @@ pub fn put(
     let mut parameters =
         vec![text(word.as_str()), text(definition.as_str()), set(preconditions.if_none_match())];
     let sql = match preconditions.if_match {
-        // A word without an entry has no tag that could match, so nothing is created.
+        // `If-Match` never creates an entry: without one, no tag can match.
         Some(_) => {
             parameters.push(set(preconditions.if_match()));
             UPDATE
@@ -138,7 +138,7 @@ pub fn delete_if(
     word: &Word,
     preconditions: &Preconditions,
 ) -> Result<Deletion, pg::Error> {
-    // The second column sees the table as it was before the DELETE.
+    // The second column reads the snapshot from before the DELETE.
     const SQL: &str = "WITH deleted AS ( \
              DELETE FROM katas.entry \
              WHERE word = $1 AND NOT coalesce(id || '-' || version = ANY ($2), true) \
@@ -151,14 +151,14 @@ pub fn delete_if(
     let mut row = db.row(SQL, &[text(word.as_str()), if_none_match, if_match])?;
     Ok(match (row.take(0)?, row.take(1)?) {
         (true, _) => Deletion::Deleted,
-        // Without preconditions, a concurrent request has deleted it.
+        // Without preconditions, a concurrent request has deleted the entry.
         (false, true) if !preconditions.is_empty() => Deletion::PreconditionFailed,
         _ => Deletion::NotFound,
     })
 }
 
-/// `limit` entries after the first `skip` in the order in which they were added, as a JSON array of up to
-/// 40 MB.
+/// Returns `limit` entries after the first `skip` entries, in the order in which they were added,
+/// as a JSON array of up to 40 MB.
 pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     const SQL: &str = "SELECT coalesce(json_agg(entry), '[]')::text FROM ( \
              SELECT word, definition FROM katas.entry ORDER BY id OFFSET $1 LIMIT $2 \
@@ -166,10 +166,10 @@ pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     db.row(SQL, &[int8(skip), int8(limit)])?.take(0)
 }
 
-/// Up to `limit` entries whose words begin with `prefix`, after the word `after`.
+/// Returns up to `limit` entries whose words begin with `prefix`, after the word `after`.
 ///
-/// A page ends early when its definitions reach 256 KiB, which limits the time that the guest works on
-/// it: Spin does not preempt a guest.
+/// A page ends early when its definitions reach 256 KiB, which bounds the computing time of the
+/// guest: Spin does not preempt it.
 pub fn page(
     db: &Db,
     prefix: &str,
@@ -191,6 +191,6 @@ pub fn page(
                     '[]')::text, \
                 CASE WHEN bool_and(more) THEN max(word) END \
          FROM page WHERE place <= $3 AND before < 262144";
-    // No word is empty, so all of them come after the empty one.
+    // Words are not empty, so all of them sort after the empty string.
     db.page(SQL, &[text(after.unwrap_or_default()), text(prefix), int8(limit)])
 }

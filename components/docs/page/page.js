@@ -1,90 +1,92 @@
-// The page where every kata can be tried. What there is to try is in calls.js.
+// The playground. Its services and operations are in operations.js.
 
-import { katas, probes } from './calls.js';
-import { asCurl, asText, pretty, requestOf } from './http.js';
+import { probes, services } from './operations.js';
+import { buildRequest, formatCurl, formatJson, formatRequest } from './http.js';
 
 const byId = (id) => document.getElementById(id);
 const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
 
-// What somebody has typed, by the id of the control: it stays when they turn to another call of the
-// same kata.
-const typed = {};
+// Edited field values by the id of the control. They are kept when another operation of the same
+// service is selected.
+const edited = {};
 
-// More of an answer than this nobody reads, and laying it out takes the browser seconds.
-const SHOWN = 50_000;
+// The maximum number of characters that are shown of a response: laying out more takes the browser
+// seconds.
+const MAX_SHOWN = 50_000;
 
-// The headers that say something about the API.
+// The response headers that are shown.
 const HEADERS = [
   'content-type', 'api-version', 'etag', 'location', 'link', 'retry-after', 'allow', 'www-authenticate',
 ];
 
-function show(kata) {
-  const section = clone('kata');
-  section.id = kata.id;
-  section.setAttribute('aria-labelledby', `${kata.id}-heading`);
+function renderService(service) {
+  const section = clone('service');
+  section.id = service.id;
+  section.setAttribute('aria-labelledby', `${service.id}-heading`);
   const heading = section.querySelector('h2');
-  heading.id = `${kata.id}-heading`;
-  heading.textContent = kata.title;
-  section.querySelector('.about p').textContent = kata.about;
-  for (const call of kata.calls) section.querySelector('.calls').append(choice(section, kata, call));
-  section.querySelector('.copy').addEventListener('click', (event) => copy(event.target, section));
+  heading.id = `${service.id}-heading`;
+  heading.textContent = service.title;
+  section.querySelector('.about p').textContent = service.description;
+  for (const operation of service.operations) {
+    section.querySelector('.operations').append(renderOperation(section, service, operation));
+  }
+  section.querySelector('.copy').addEventListener('click', (event) => copyCurl(event.target, section));
   section.querySelector('.copy').hidden = !navigator.clipboard;
-  byId('katas').append(section);
-  section.querySelector('.calls input').click();
+  byId('services').append(section);
+  section.querySelector('.operations input').click();
 
   const link = document.createElement('a');
-  link.href = `#${kata.id}`;
-  link.textContent = kata.title;
+  link.href = `#${service.id}`;
+  link.textContent = service.title;
   const item = document.createElement('li');
   item.append(link);
   byId('contents').append(item);
 }
 
-function choice(section, kata, call) {
-  const label = clone('call');
+function renderOperation(section, service, operation) {
+  const label = clone('operation');
   const radio = label.querySelector('input');
-  radio.name = kata.id;
-  radio.value = call.id;
-  radio.addEventListener('change', () => choose(section, call));
-  label.querySelector('.method').textContent = call.method;
-  label.querySelector('.name').textContent = call.title;
+  radio.name = service.id;
+  radio.value = operation.id;
+  radio.addEventListener('change', () => selectOperation(section, operation));
+  label.querySelector('.method').textContent = operation.method;
+  label.querySelector('.name').textContent = operation.title;
   return label;
 }
 
-function choose(section, call) {
-  const shown = call.fields.filter((field) => !field.fixed);
-  const fields = shown.map((field) => fieldOf(section.id, field));
-  section.querySelector('.fields').replaceChildren(...fields);
+function selectOperation(section, operation) {
+  const fields = operation.fields.filter((field) => !field.fixed);
+  section.querySelector('.fields').replaceChildren(...fields.map((field) => renderField(section.id, field)));
   const form = section.querySelector('form');
-  const request = () => requestOf(call, (field) => valueIn(form, field), byId('token').value);
+  const request = () => buildRequest(operation, (field) => fieldValue(form, field), byId('token').value);
   const preview = () => {
-    section.querySelector('.http').textContent = asText(request());
-    section.querySelector('.curl').textContent = asCurl(request(), location.origin);
+    section.querySelector('.http').textContent = formatRequest(request());
+    section.querySelector('.curl').textContent = formatCurl(request(), location.origin);
   };
   form.oninput = () => {
-    for (const field of shown) remember(form, field);
+    for (const field of fields) saveEdit(form, field);
     preview();
   };
   form.onsubmit = (event) => {
     event.preventDefault();
     preview();
-    send(section, call, request());
+    send(section, operation, request());
   };
   preview();
 }
 
-function fieldOf(id, field) {
+function renderField(serviceId, field) {
   const element = clone('field');
-  const many = ['area', 'lines', 'prices', 'csv'].includes(field.as);
-  const control = document.createElement(many ? 'textarea' : 'input');
-  control.id = `${id}-${field.name}`;
+  const isMultiline = ['area', 'lines', 'prices', 'csv'].includes(field.as);
+  const control = document.createElement(isMultiline ? 'textarea' : 'input');
+  control.id = `${serviceId}-${field.name}`;
   control.name = field.name;
-  control.value = typed[control.id] ?? field.value ?? '';
+  control.value = edited[control.id] ?? field.value ?? '';
   control.required = !field.in;
   control.spellcheck = false;
   control.autocomplete = 'off';
   control.setAttribute('aria-describedby', `${control.id}-hint ${control.id}-error`);
-  if (many) control.rows = control.value.split('\n').length + 1;
+  if (isMultiline) control.rows = control.value.split('\n').length + 1;
   const label = element.querySelector('label');
   label.htmlFor = control.id;
   label.textContent = field.label;
@@ -93,47 +95,47 @@ function fieldOf(id, field) {
   hint.id = `${control.id}-hint`;
   hint.textContent = [field.optional && 'optional', field.hint].filter(Boolean).join('; ');
   element.querySelector('.error').id = `${control.id}-error`;
-  if (field.as === 'csv') control.after(fileFor(control));
+  if (field.as === 'csv') control.after(createFileInput(control));
   return element;
 }
 
-// A file in place of the text above it.
-function fileFor(control) {
-  const file = document.createElement('input');
-  file.type = 'file';
-  file.name = `${control.name}-file`;
-  file.accept = '.csv,text/csv';
-  file.setAttribute('aria-label', 'A CSV file');
-  return file;
+// A chosen file replaces the text of the control.
+function createFileInput(control) {
+  const input = document.createElement('input');
+  input.type = 'file';
+  input.name = `${control.name}-file`;
+  input.accept = '.csv,text/csv';
+  input.setAttribute('aria-label', 'CSV file');
+  return input;
 }
 
-function valueIn(form, field) {
+function fieldValue(form, field) {
   if (field.fixed) return field.value;
   return form.elements[`${field.name}-file`]?.files[0] ?? form.elements[field.name].value;
 }
 
-function remember(form, field) {
+function saveEdit(form, field) {
   const { id, value } = form.elements[field.name];
-  if (value === (field.value ?? '')) delete typed[id];
-  else typed[id] = value;
+  if (value === (field.value ?? '')) delete edited[id];
+  else edited[id] = value;
 }
 
-async function send(section, call, request) {
+async function send(section, operation, request) {
   const button = section.querySelector('.send');
   const outcome = section.querySelector('.outcome');
   button.disabled = true;
-  outcome.textContent = 'Sent; waiting.';
+  outcome.textContent = 'Waiting for the response…';
   const start = performance.now();
   try {
     const response = await fetch(request.url, { ...request, cache: 'no-store' });
     const text = await response.text();
-    const took = performance.now() - start;
-    answered(section, response, text, took);
-    tellFields(section, text);
-    if (response.ok) keep(section, call, text);
+    const duration = performance.now() - start;
+    showResponse(section, response, text, duration);
+    showFieldErrors(section, text);
+    if (response.ok) fillFields(section, operation, text);
   } catch (error) {
     section.querySelector('.response').dataset.outcome = 'failed';
-    outcome.textContent = `No answer: ${error.message}`;
+    outcome.textContent = `No response: ${error.message}`;
     section.querySelector('.headers').replaceChildren();
     section.querySelector('.body').hidden = true;
   } finally {
@@ -141,11 +143,11 @@ async function send(section, call, request) {
   }
 }
 
-function answered(section, response, text, took) {
+function showResponse(section, response, text, duration) {
   const size = new Blob([text]).size;
   section.querySelector('.response').dataset.outcome = response.ok ? 'good' : 'failed';
   section.querySelector('.outcome').textContent =
-    `${response.status} ${response.statusText}, ${size} bytes in ${took.toFixed(1)} ms`;
+    `${response.status} ${response.statusText}, ${size} bytes in ${duration.toFixed(1)} ms`;
   const rows = HEADERS.filter((name) => response.headers.has(name)).flatMap((name) => {
     const [term, value] = [document.createElement('dt'), document.createElement('dd')];
     term.textContent = name;
@@ -154,15 +156,16 @@ function answered(section, response, text, took) {
   });
   section.querySelector('.headers').replaceChildren(...rows);
   const body = section.querySelector('.body');
-  const whole = isJson(response) ? pretty(text) : text;
-  const more = whole.length - SHOWN;
-  body.textContent = more > 0 ? `${whole.slice(0, SHOWN)}\n… and ${more} more characters` : whole;
+  const formatted = isJson(response) ? formatJson(text) : text;
+  const rest = formatted.length - MAX_SHOWN;
+  body.textContent = rest > 0 ? `${formatted.slice(0, MAX_SHOWN)}\n… ${rest} more characters` : formatted;
   body.hidden = text === '';
 }
 
 const isJson = (response) => /^application\/(.+\+)?json$/.test(response.headers.get('content-type') ?? '');
 
-const parsed = (text) => {
+// Returns undefined if the text is not JSON.
+const parseJson = (text) => {
   try {
     return JSON.parse(text);
   } catch {
@@ -170,54 +173,53 @@ const parsed = (text) => {
   }
 };
 
-// Puts what is wrong with a field beside it.
-function tellFields(section, text) {
-  const errors = parsed(text)?.errors ?? [];
+// Shows the validation errors of a response at the fields that they refer to.
+function showFieldErrors(section, text) {
+  const errors = parseJson(text)?.errors ?? [];
   for (const element of section.querySelectorAll('.field')) {
     const control = element.querySelector('input, textarea');
-    const told = errors.filter(({ pointer }) => pointer.split('/')[1] === control.name);
-    element.querySelector('.error').textContent = told.map(({ detail }) => detail).join('; ');
-    if (told.length) control.setAttribute('aria-invalid', 'true');
+    const fieldErrors = errors.filter(({ pointer }) => pointer.split('/')[1] === control.name);
+    element.querySelector('.error').textContent = fieldErrors.map(({ detail }) => detail).join('; ');
+    if (fieldErrors.length) control.setAttribute('aria-invalid', 'true');
     else control.removeAttribute('aria-invalid');
   }
 }
 
-// What was created, for the calls that look at it.
-function keep(section, call, text) {
-  const answer = parsed(text);
-  for (const [field, member] of Object.entries(call.keeps ?? {})) {
-    if (answer?.[member] !== undefined) typed[`${section.id}-${field}`] = String(answer[member]);
+// Copies members of a response into the fields of other operations, as `fills` specifies.
+function fillFields(section, operation, text) {
+  const body = parseJson(text);
+  for (const [field, member] of Object.entries(operation.fills ?? {})) {
+    if (body?.[member] !== undefined) edited[`${section.id}-${field}`] = String(body[member]);
   }
 }
 
-async function copy(button, section) {
+async function copyCurl(button, section) {
   const label = button.textContent;
   await navigator.clipboard.writeText(section.querySelector('.curl').textContent);
   button.textContent = 'Copied';
   setTimeout(() => { button.textContent = label; }, 2000);
 }
 
-// Asks the probes one after the other.
-async function check() {
+async function checkProbes() {
   byId('check').disabled = true;
-  for (const element of byId('probes').children) await ask(element);
+  for (const element of byId('probes').children) await checkProbe(element);
   byId('check').disabled = false;
 }
 
-async function ask(element) {
+async function checkProbe(element) {
   const state = element.querySelector('.state');
   const start = performance.now();
   try {
     const response = await fetch(element.querySelector('.path').textContent, {
       cache: 'no-store', signal: AbortSignal.timeout(10_000),
     });
-    const detail = parsed(await response.text())?.detail;
-    const took = (performance.now() - start).toFixed(0);
+    const detail = parseJson(await response.text())?.detail;
+    const duration = (performance.now() - start).toFixed(0);
     element.dataset.outcome = response.ok ? 'good' : 'failed';
-    state.textContent = [`${response.status} in ${took} ms`, detail].filter(Boolean).join(': ');
+    state.textContent = [`${response.status} in ${duration} ms`, detail].filter(Boolean).join(': ');
   } catch (error) {
     element.dataset.outcome = 'failed';
-    state.textContent = `no answer: ${error.message}`;
+    state.textContent = `no response: ${error.message}`;
   }
 }
 
@@ -226,11 +228,11 @@ for (const path of probes) {
   element.querySelector('.path').textContent = path;
   byId('probes').append(element);
 }
-byId('check').addEventListener('click', check);
+byId('check').addEventListener('click', checkProbes);
 byId('token').addEventListener('input', () => {
   for (const form of document.forms) form.oninput();
 });
-for (const kata of katas) show(kata);
-// The sections were not there when the browser looked for the one that the address names.
+services.forEach(renderService);
+// When the page loaded, the section in the URL did not exist yet.
 if (location.hash) document.querySelector(location.hash)?.scrollIntoView();
-check();
+checkProbes();

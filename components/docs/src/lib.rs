@@ -1,4 +1,4 @@
-//! The OpenAPI document, Swagger UI, and a page to try every service.
+//! The OpenAPI document, Swagger UI, and the API playground.
 
 mod files;
 mod routes;
@@ -7,10 +7,10 @@ use web::{Routes, get};
 
 /// The routes of this component.
 pub const ROUTES: Routes<()> = &[
-    ("/", get(routes::root).produces(&routes::ROOT)),
+    ("/", get(routes::root).produces(&routes::ROOT_TYPES)),
     ("/openapi.json", get(routes::openapi)),
-    ("/docs", get(routes::swagger).produces(&["text/html"])),
-    ("/docs/{version}/{file}", get(routes::asset).produces(&routes::ASSET)),
+    ("/docs", get(routes::swagger_ui).produces(&["text/html"])),
+    ("/docs/{version}/{file}", get(routes::asset).produces(&routes::ASSET_TYPES)),
 ];
 
 web::service!((), ROUTES);

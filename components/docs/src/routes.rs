@@ -3,53 +3,54 @@
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
-use crate::files::{ASSETS, File, OPENAPI, PAGE, SWAGGER, VERSION};
+use crate::files::{ASSETS, File, OPENAPI, PLAYGROUND, SWAGGER_UI, VERSION};
 
 /// The media types of `/`. A client without a preference gets JSON.
-pub const ROOT: [&str; 2] = ["application/json", "text/html"];
+pub const ROOT_TYPES: [&str; 2] = ["application/json", "text/html"];
 
 /// The media types of the files that the pages load.
-pub const ASSET: [&str; 4] = ["text/javascript", "text/css", "image/svg+xml", "text/plain"];
+pub const ASSET_TYPES: [&str; 4] = ["text/javascript", "text/css", "image/svg+xml", "text/plain"];
 
-/// Pages may load from and connect to this origin only. The icons of Swagger UI are `data:` URLs.
-const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
+/// The Content-Security-Policy of the pages: they load from and connect to this origin only. The
+/// icons of Swagger UI are `data:` URLs.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; \
      img-src 'self' data:; connect-src 'self'; base-uri 'none'; form-action 'none'; \
      frame-ancestors 'none'";
 
-/// For files with their version in the URL.
+/// The `Cache-Control` of assets with the current version in the URL.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
 
 #[derive(Serialize)]
-struct Root {
+struct ServiceInfo {
     status: &'static str,
     app: &'static str,
     version: &'static str,
 }
 
-/// Gets service information; in a browser, the page.
+/// Returns service information; to a client that prefers HTML, the playground.
 pub fn root(request: &Request, _: &()) -> Result<Reply, Problem> {
-    let reply = match request.preferred(&ROOT) {
-        Some("text/html") => page(request, &PAGE)?,
+    let reply = match request.preferred(&ROOT_TYPES) {
+        Some("text/html") => page(request, &PLAYGROUND)?,
         _ => {
             let version = env!("CARGO_PKG_VERSION");
-            Reply::ok(&Root { status: "healthy", app: "katas", version })
+            Reply::ok(&ServiceInfo { status: "healthy", app: "katas", version })
         }
     };
     Ok(reply.header("vary", "accept, accept-encoding"))
 }
 
-/// Gets the OpenAPI document.
+/// Returns the OpenAPI document.
 pub fn openapi(request: &Request, _: &()) -> Result<Reply, Problem> {
     OPENAPI.reply(request)
 }
 
-/// Gets Swagger UI.
-pub fn swagger(request: &Request, _: &()) -> Result<Reply, Problem> {
-    page(request, &SWAGGER)
+/// Returns Swagger UI.
+pub fn swagger_ui(request: &Request, _: &()) -> Result<Reply, Problem> {
+    page(request, &SWAGGER_UI)
 }
 
-/// Gets a file that a page loads. A page of another release, which is still open during a rolling update,
-/// gets the current file and must not cache it.
+/// Returns a file that a page loads. During a rolling update, a page of another release receives
+/// the current file, which must not be cached under that URL.
 pub fn asset(request: &Request, _: &()) -> Result<Reply, Problem> {
     let name = request.param("file");
     let Some(file) = ASSETS.iter().find(|file| file.name == name) else {
@@ -63,5 +64,5 @@ pub fn asset(request: &Request, _: &()) -> Result<Reply, Problem> {
 }
 
 fn page(request: &Request, file: &'static File) -> Result<Reply, Problem> {
-    Ok(file.reply(request)?.header("content-security-policy", POLICY))
+    Ok(file.reply(request)?.header("content-security-policy", CONTENT_SECURITY_POLICY))
 }

@@ -1,10 +1,10 @@
-// Starts Swagger UI. In a file of its own, because the page's policy allows no script inside of it.
+// Starts Swagger UI. A separate file, because the Content-Security-Policy forbids inline scripts.
 
 SwaggerUIBundle({
   dom_id: '#swagger-ui',
   url: '/openapi.json',
   deepLinking: true,
   displayRequestDuration: true,
-  // It would ask a server of Swagger's whether the document is valid.
+  // Disables the online validator, which would send the URL of the document to a Swagger server.
   validatorUrl: null,
 });

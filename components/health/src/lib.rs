@@ -1,7 +1,7 @@
-//! Probes and readiness.
+//! The health component: liveness and readiness probes.
 //!
-//! This component also handles every path without a route, so that unknown paths get the same error
-//! envelope as other failures.
+//! Spin also routes unknown paths to this component, so that they return problem details like other
+//! errors.
 
 mod routes;
 mod store;

@@ -1,4 +1,4 @@
-//! The handlers. Only `/db-check` queries the database; the others succeed while it is down.
+//! The handlers. Only `/db-check` queries the database; the others succeed without it.
 
 use std::num::ParseIntError;
 
@@ -7,7 +7,7 @@ use web::{Problem, Reply, Request};
 
 use crate::store;
 
-/// The schema version that this build needs: the newest migration when it was built.
+/// The schema version that this build requires: the newest migration at build time.
 const REQUIRED_SCHEMA: &str = env!("REQUIRED_SCHEMA");
 
 #[derive(Serialize)]
@@ -15,7 +15,7 @@ struct Health {
     status: &'static str,
 }
 
-/// Reports that the component runs.
+/// Returns 200 when the component runs.
 pub fn health(_: &Request, (): &()) -> Result<Reply, Problem> {
     Ok(uncached(Reply::ok(&Health { status: "healthy" })))
 }
@@ -26,12 +26,12 @@ struct Healthcheck {
     healthy: bool,
 }
 
-/// Reports that the component runs, in the form of the first spending service.
+/// Returns 200 when the component runs, in the format of the former spending service.
 pub fn healthcheck(_: &Request, (): &()) -> Result<Reply, Problem> {
     Ok(uncached(Reply::ok(&Healthcheck { healthy: true })))
 }
 
-/// Reports that the component runs, in the form of the first users service.
+/// Returns 200 when the component runs, in the format of the former users service.
 pub fn status(_: &Request, (): &()) -> Result<Reply, Problem> {
     Ok(uncached(Reply::ok(&1)))
 }
@@ -49,15 +49,16 @@ struct Schema {
     required: i64,
 }
 
-/// Readiness: the database answers, and its schema is at least as new as this build needs. A newer
-/// schema is fine: pods see one while the next release rolls out.
+/// Returns 200 when the database responds and its schema has at least the required version,
+/// otherwise 503. A newer schema is accepted: running pods see one while the next release rolls
+/// out.
 pub fn db_check(_: &Request, (): &()) -> Result<Reply, Problem> {
     let required =
         REQUIRED_SCHEMA.parse().map_err(|error: ParseIntError| Problem::internal(error))?;
     let version = store::schema_version().map_err(not_ready)?;
     if version < required {
-        let detail = format!("the schema is at version {version}, this build needs {required}");
-        return Err(Problem::unavailable(detail, "run `migrate up`"));
+        let detail = format!("the schema is at version {version}; this build requires {required}");
+        return Err(Problem::unavailable(detail, "migrations are pending; run `migrate up`"));
     }
     let schema = Schema { version, required };
     Ok(uncached(Reply::ok(&Ready { status: "ready", database: "connected", schema })))
@@ -72,7 +73,7 @@ fn not_ready(error: pg::Error) -> Problem {
     Problem::unavailable(detail, error)
 }
 
-/// A probe needs the current state.
+/// Disables caching, because a probe needs the current state.
 fn uncached(reply: Reply) -> Reply {
     reply.header("cache-control", "no-store")
 }

@@ -1,4 +1,4 @@
-//! The word made of the n-th character of the n-th word. It has no access to the database.
+//! The nth-char component: a word from the n-th character of the n-th word. Uses no database.
 
 mod routes;
 

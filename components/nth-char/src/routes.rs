@@ -6,13 +6,12 @@ use json::{Fields, FromFields};
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
-/// The maximum number of words in a request.
 const MAX_WORDS: usize = 10_000;
 
 struct Words(Vec<String>);
 
 impl FromFields for Words {
-    // FastAPI, the predecessor, ignored them.
+    // The FastAPI predecessor ignored them.
     const ALLOW_UNKNOWN_FIELDS: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Option<Words> {
@@ -25,7 +24,7 @@ struct Word {
     word: String,
 }
 
-/// Calculates the word.
+/// Returns the word made of the n-th character of the n-th word.
 pub fn nth_char(request: &Request, _: &()) -> Result<Reply, Problem> {
     let Words(words) = request.json()?;
     Ok(Reply::ok(&Word { word: rules::nth_char(words.iter().map(String::as_str)) }))

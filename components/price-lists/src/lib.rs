@@ -1,4 +1,4 @@
-//! Price lists: prices by item, stored under a name.
+//! The price-lists component: named lists of prices by item.
 
 mod routes;
 mod store;

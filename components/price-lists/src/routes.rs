@@ -24,7 +24,7 @@ pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     }
 }
 
-/// Receipts keep the prices of a deleted list.
+/// Deletes a price list. Receipts keep its prices.
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     match store::delete(db, &existing_name(request)?)? {
         true => Ok(Reply::no_content()),
@@ -32,7 +32,7 @@ pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     }
 }
 
-/// By name, without their prices.
+/// Lists price lists by name, without prices.
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
     let after: Option<String> = query.after()?;
@@ -40,11 +40,11 @@ pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     Ok(Reply::page(request, &page.items, page.last))
 }
 
-/// The name in the path of a request for an existing list. An invalid name has no list.
+/// Returns the name in the path. Returns 404 when it is invalid, because no list can have it.
 fn existing_name(request: &Request) -> Result<PriceListName, Problem> {
     PriceListName::new(request.param("name").to_owned()).map_err(|_| not_found(request))
 }
 
 fn not_found(request: &Request) -> Problem {
-    Problem::not_found(format!("Can't find price list {}", request.param("name")))
+    Problem::not_found(format!("price list {} not found", request.param("name")))
 }

@@ -1,4 +1,4 @@
-//! The table of the price lists, `katas.price_list`.
+//! The table `katas.price_list`.
 
 use pg::{Db, Page, Timestamp, int8, text};
 use rules::{PriceListName, Prices};
@@ -14,7 +14,7 @@ pub struct PriceList {
     updated_at: Timestamp,
 }
 
-/// Creates or replaces a price list. Returns the list, and whether it was created.
+/// Creates or replaces a price list. Returns the list and whether it is new.
 pub fn put(db: &Db, name: &PriceListName, prices: &Prices) -> Result<(PriceList, bool), pg::Error> {
     const SQL: &str = "INSERT INTO katas.price_list (name, costs) VALUES ($1, $2::text::json) \
          ON CONFLICT ON CONSTRAINT price_list_pkey DO UPDATE \
@@ -28,7 +28,7 @@ pub fn put(db: &Db, name: &PriceListName, prices: &Prices) -> Result<(PriceList,
     Ok((price_list, created))
 }
 
-/// The price list of this name.
+/// Returns the price list with this name.
 pub fn find(db: &Db, name: &PriceListName) -> Result<Option<PriceList>, pg::Error> {
     const SQL: &str = "SELECT costs::text, \
                               created_at AT TIME ZONE 'UTC', updated_at AT TIME ZONE 'UTC' \
@@ -39,13 +39,13 @@ pub fn find(db: &Db, name: &PriceListName) -> Result<Option<PriceList>, pg::Erro
     Ok(Some(PriceList { name, costs, created_at: row.take(1)?, updated_at: row.take(2)? }))
 }
 
-/// Deletes a price list. Returns `false` when there is none of this name.
+/// Deletes a price list. Returns `false` when it does not exist.
 pub fn delete(db: &Db, name: &PriceListName) -> Result<bool, pg::Error> {
     const SQL: &str = "DELETE FROM katas.price_list WHERE name = $1";
     Ok(db.execute(SQL, &[text(name.as_str())])? == 1)
 }
 
-/// Up to `limit` price lists by name, after the one named `after`.
+/// Returns up to `limit` price lists by name, after the name `after`.
 pub fn page(db: &Db, after: Option<&str>, limit: i64) -> Result<Page<String>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT name, katas.rfc3339(created_at) AS created_at, \
@@ -55,6 +55,6 @@ pub fn page(db: &Db, after: Option<&str>, limit: i64) -> Result<Page<String>, pg
          SELECT coalesce(json_agg(page ORDER BY name), '[]')::text, \
                 CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(name) END \
          FROM page";
-    // No name is empty, so all of them come after the empty one.
+    // Names are not empty, so all of them sort after the empty string.
     db.page(SQL, &[text(after.unwrap_or_default()), int8(limit)])
 }

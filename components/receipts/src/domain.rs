@@ -1,4 +1,4 @@
-//! Idempotency keys, and receipts before they are stored.
+//! Idempotency keys, and the calculation of receipts.
 
 use std::fmt;
 
@@ -6,45 +6,42 @@ use orders::Order;
 use rules::{Amount, AmountError, Prices};
 use serde::Serialize;
 
-/// The maximum length of an idempotency key in characters.
-const KEY_LENGTH: usize = 255;
+const MAX_KEY_CHARS: usize = 255;
 
 /// An idempotency key: 1 to 255 characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key(String);
 
-/// A text that is not a [`Key`].
+/// An error: the text is not a valid [`Key`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InvalidKey;
 
 impl fmt::Display for InvalidKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "must have 1 to {KEY_LENGTH} characters")
+        write!(f, "must have 1 to {MAX_KEY_CHARS} characters")
     }
 }
 
 impl Key {
-    /// Checks a key.
     pub fn new(text: String) -> Result<Key, InvalidKey> {
         match text.chars().count() {
-            1..=KEY_LENGTH => Ok(Key(text)),
+            1..=MAX_KEY_CHARS => Ok(Key(text)),
             _ => Err(InvalidKey),
         }
     }
 
-    /// The characters of the key.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// A request that may be repeated: the same key with the same body gets the same receipt.
+/// A request with an idempotency key. The same key with the same body returns the same receipt.
 pub struct Attempt {
     pub key: Key,
     pub body: Vec<u8>,
 }
 
-/// The contents of a receipt before it is stored.
+/// A receipt that has not been stored yet.
 #[derive(Debug, PartialEq)]
 pub struct NewReceipt<'a> {
     /// The items that have a price.
@@ -53,15 +50,15 @@ pub struct NewReceipt<'a> {
     pub ignored: Vec<&'a str>,
     /// The sum of the lines, rounded to two places.
     pub subtotal: Amount,
-    /// The difference between total and subtotal, so that the three add up.
+    /// The difference between total and subtotal, so that subtotal and tax add up to the total.
     pub tax: Amount,
-    /// 0.09 is 9 %.
+    /// The tax rate as a fraction: 0.09 is 9 %.
     pub tax_rate: Amount,
     /// The exact sum with tax, rounded once.
     pub total: Amount,
 }
 
-/// One item of a receipt. Amounts of money are text with at least two decimal places.
+/// One item of a receipt. Amounts are text with at least two decimal places.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Line<'a> {
     item: &'a str,
@@ -71,7 +68,7 @@ pub struct Line<'a> {
 }
 
 impl<'a> NewReceipt<'a> {
-    /// The receipt of an order at these prices.
+    /// Calculates the receipt of an order at these prices.
     pub fn new(order: &'a Order, prices: &'a Prices) -> Result<NewReceipt<'a>, AmountError> {
         let bill = order.bill(prices);
         let lines = bill.lines().map(|line| {
@@ -97,7 +94,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn key_has_1_to_255_characters() {
+    fn key_without_1_to_255_characters_is_invalid() {
         assert!(Key::new("ж".repeat(255)).is_ok());
         assert_eq!(Key::new("ж".repeat(256)), Err(InvalidKey));
         assert_eq!(Key::new(String::new()), Err(InvalidKey));
@@ -108,13 +105,13 @@ mod tests {
         let amount = |digits| Amount::parse(digits).expect("a number");
         let prices = [("a", "0.333"), ("b", "0.005")];
         let prices = prices.map(|(item, price)| (item.to_owned(), amount(price)));
-        let prices = Prices::new(prices.into()).expect("no item is repeated");
+        let prices = Prices::new(prices.into()).expect("no duplicate item");
         let order = Order {
             items: ["b", "a", "x", "a"].map(str::to_owned).into(),
             source: PriceSource::Costs(prices.clone()),
             tax_rate: amount("0.09"),
         };
-        // 0.671, and with tax 0.73139
+        // The subtotal is 0.671, the total 0.73139.
         let receipt = NewReceipt::new(&order, &prices).expect("no overflow");
         let sums = [receipt.subtotal, receipt.tax, receipt.total];
         assert_eq!(sums, ["0.67", "0.06", "0.73"].map(amount));

@@ -1,4 +1,4 @@
-//! Receipts: purchases with the prices of their time.
+//! The receipts component: purchases with the prices at the time of purchase.
 
 mod domain;
 mod routes;

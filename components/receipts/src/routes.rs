@@ -7,7 +7,7 @@ use web::{Problem, Reply, Request};
 use crate::domain::{Attempt, Key, NewReceipt};
 use crate::store::{self, Stored};
 
-/// Adds a receipt, or returns the one that was added with the same idempotency key.
+/// Adds a receipt, or returns the existing one with the same idempotency key.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let key = request.header("idempotency-key").map(Key::new).transpose();
     let key = key.map_err(|error| Problem::bad_request(format!("Idempotency-Key {error}")))?;
@@ -21,7 +21,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     };
     match stored {
         Stored { same_body: false, .. } => {
-            Err(Problem::invalid_body("is not what this Idempotency-Key was first used with"))
+            Err(Problem::invalid_body("differs from the body first sent with this Idempotency-Key"))
         }
         Stored { receipt, .. } => {
             let location = format!("/api/v1/receipts/{}", receipt.id);
@@ -30,7 +30,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     }
 }
 
-/// Stores the receipt of an order at the current prices.
+/// Calculates and stores the receipt of an order at the current prices.
 fn create(order: &Order, db: &Db, attempt: Option<&Attempt>) -> Result<Stored, Problem> {
     let prices = order.prices(db)?;
     let receipt = NewReceipt::new(order, &prices).map_err(orders::too_many_digits)?;
@@ -41,11 +41,11 @@ pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     match store::find(db, id)? {
         Some(receipt) => Ok(Reply::ok(&receipt)),
-        None => Err(Problem::not_found(format!("Can't find receipt {id}"))),
+        None => Err(Problem::not_found(format!("receipt {id} not found"))),
     }
 }
 
-/// In the order in which the receipts were added, without their lines.
+/// Lists receipts in the order in which they were added, without their lines.
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
     let page = store::page(db, query.after()?, query.limit(50)?)?;

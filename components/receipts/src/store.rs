@@ -1,4 +1,4 @@
-//! The table of the receipts, `katas.receipt`.
+//! The table `katas.receipt`.
 
 use const_format::concatcp;
 use pg::{Db, Page, Parameter, Row, Timestamp, int8, json, text, uuid};
@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use crate::domain::{Attempt, NewReceipt};
 
-/// A stored receipt. Amounts of money are text, because a client's binary floats would lose digits.
+/// A stored receipt. Amounts are text, because binary floats of a client would lose digits.
 #[derive(Serialize)]
 pub struct Receipt {
     pub id: String,
@@ -25,7 +25,7 @@ const RECEIPT: &str = "id, lines::text, ignored::text, subtotal::text, tax::text
                        total::text, created_at AT TIME ZONE 'UTC'";
 
 impl Receipt {
-    /// `None` when the row has no receipt.
+    /// Reads a receipt. Returns `None` when the row has none.
     fn from_row(row: &mut Row) -> Result<Option<Receipt>, pg::Error> {
         let Some(id) = row.take(0)? else { return Ok(None) };
         Ok(Some(Receipt {
@@ -41,14 +41,14 @@ impl Receipt {
     }
 }
 
-/// A receipt that was stored by this attempt or an earlier one.
+/// A receipt that this or an earlier attempt has stored.
 pub struct Stored {
     pub receipt: Receipt,
-    /// Whether it was made from the same body.
+    /// Whether the stored receipt has the same request body.
     pub same_body: bool,
 }
 
-/// The columns of [`Stored`]. `$1` is the body.
+/// The columns of [`Stored`], in the order of [`Stored::from_row`]. `$1` is the request body.
 const STORED: &str = concatcp!(RECEIPT, ", body_hash IS NOT DISTINCT FROM sha256($1)");
 
 impl Stored {
@@ -58,11 +58,11 @@ impl Stored {
     }
 }
 
-/// Stores a receipt, or returns the one that the key of the attempt already has. Of concurrent requests
-/// with the same key one stores it, and the others wait for that.
+/// Stores a receipt, or returns the existing one with the key of the attempt. Of concurrent
+/// requests with the same key, one stores the receipt, and the others wait for it.
 pub fn add(db: &Db, receipt: &NewReceipt, attempt: Option<&Attempt>) -> Result<Stored, pg::Error> {
-    // DO NOTHING would not return the existing row, and a SELECT beside it would not see one that was
-    // committed meanwhile.
+    // DO NOTHING would not return the existing row, and the snapshot of a SELECT in the same
+    // statement would not include a row that is committed concurrently.
     const SQL: &str = concatcp!(
         "INSERT INTO katas.receipt \
            (body_hash, idempotency_key, lines, ignored, subtotal, tax, tax_rate, total) \
@@ -74,8 +74,8 @@ pub fn add(db: &Db, receipt: &NewReceipt, attempt: Option<&Attempt>) -> Result<S
         STORED
     );
     let parameters = [
-        attempt.map_or(Parameter::DbNull, |it| Parameter::Binary(it.body.clone())),
-        attempt.map_or(Parameter::DbNull, |it| text(it.key.as_str())),
+        attempt.map_or(Parameter::DbNull, |attempt| Parameter::Binary(attempt.body.clone())),
+        attempt.map_or(Parameter::DbNull, |attempt| text(attempt.key.as_str())),
         json(&receipt.lines)?,
         json(&receipt.ignored)?,
         text(&receipt.subtotal.money()),
@@ -87,7 +87,7 @@ pub fn add(db: &Db, receipt: &NewReceipt, attempt: Option<&Attempt>) -> Result<S
     stored.ok_or_else(|| pg::Error::Other("the stored receipt has no id".to_owned()))
 }
 
-/// The receipt that the key of the attempt already has.
+/// Returns the receipt with the key of the attempt.
 pub fn find_by_key(db: &Db, attempt: &Attempt) -> Result<Option<Stored>, pg::Error> {
     const SQL: &str = concatcp!(
         "SELECT ",
@@ -99,7 +99,7 @@ pub fn find_by_key(db: &Db, attempt: &Attempt) -> Result<Option<Stored>, pg::Err
     )
 }
 
-/// The receipt with this id.
+/// Returns the receipt with this id.
 pub fn find(db: &Db, id: &str) -> Result<Option<Receipt>, pg::Error> {
     const SQL: &str =
         concatcp!("SELECT ", RECEIPT, " FROM (SELECT) AS one LEFT JOIN katas.receipt ON id = $1");
@@ -107,7 +107,7 @@ pub fn find(db: &Db, id: &str) -> Result<Option<Receipt>, pg::Error> {
     Receipt::from_row(&mut db.row(SQL, &[id])?)
 }
 
-/// Up to `limit` receipts in the order in which they were added, after the one with the number `after`.
+/// Returns up to `limit` receipts with numbers greater than `after`, in the order of their numbers.
 pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT number, id, total::text, katas.rfc3339(created_at) AS created_at \

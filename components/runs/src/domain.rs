@@ -1,4 +1,4 @@
-//! The tasks of a run, and the totals of a spending run.
+//! The katas of runs, and the totals of spending runs.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -6,40 +6,36 @@ use std::fmt;
 use rules::{Amount, AmountError, PriceListName, Prices};
 use serde::Serialize;
 
-/// The maximum number of groups.
 const MAX_GROUPS: usize = 10_000;
-/// The maximum length of the keys of all groups in bytes, 1 MiB.
-const MAX_KEYS: usize = 1 << 20;
+/// The maximum total size of the group keys: 1 MiB.
+const MAX_KEY_BYTES: usize = 1 << 20;
 
-/// A kata with its parameters.
+/// A kata and its parameters.
 pub enum Task {
-    /// The words are the fields of a column.
-    NthChar {
-        /// The name of the column.
-        column: String,
-    },
-    /// The items are the fields of a column.
+    /// Nth-char over the words in a column.
+    NthChar { column: String },
+    /// Spending over the items in a column.
     Spending(Spending),
 }
 
 /// The parameters of a spending run.
 #[derive(Serialize)]
 pub struct Spending {
-    /// The name of the column of the items.
+    /// The name of the column with the items.
     pub item_column: String,
     pub price_list: PriceListName,
-    /// 0.09 is 9 %.
+    /// The tax rate as a fraction: 0.09 is 9 %.
     pub tax: Amount,
-    /// The name of the column whose fields are the groups. Without it there is one total.
+    /// The name of the column with the group keys. `None` calculates one total.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub group_by: Option<String>,
 }
 
-/// The reason why a column has no totals.
+/// The reason why totals cannot be calculated.
 #[derive(Debug, PartialEq)]
 pub enum TotalsError {
-    /// It has too many different fields, or too long ones.
-    Groups,
+    /// There are too many groups, or their keys are too long.
+    TooManyGroups,
     /// A sum has too many digits.
     Amount(AmountError),
 }
@@ -47,10 +43,9 @@ pub enum TotalsError {
 impl fmt::Display for TotalsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            TotalsError::Groups => write!(
-                f,
-                "has more than {MAX_GROUPS} groups, or keys of more than {MAX_KEYS} bytes"
-            ),
+            TotalsError::TooManyGroups => {
+                write!(f, "exceeds {MAX_GROUPS} groups or {MAX_KEY_BYTES} bytes of group keys")
+            }
             TotalsError::Amount(error) => write!(f, "has a total that {error}"),
         }
     }
@@ -66,31 +61,31 @@ impl From<AmountError> for TotalsError {
 pub struct Totals<'p> {
     prices: &'p Prices,
     sums: BTreeMap<String, Amount>,
-    keys: usize,
+    key_bytes: usize,
 }
 
 impl<'p> Totals<'p> {
-    /// No groups.
+    /// Creates totals without groups.
     pub fn new(prices: &'p Prices) -> Totals<'p> {
-        Totals { prices, sums: BTreeMap::new(), keys: 0 }
+        Totals { prices, sums: BTreeMap::new(), key_bytes: 0 }
     }
 
-    /// Adds one of an item to a group. An item without a price adds 0.
+    /// Adds one unit of an item to a group. An item without a price adds 0.
     pub fn add(&mut self, group: &str, item: &str) -> Result<(), TotalsError> {
         let price = self.prices.price(item).unwrap_or(Amount::ZERO);
         if let Some(sum) = self.sums.get_mut(group) {
             *sum = sum.checked_add(price)?;
             return Ok(());
         }
-        self.keys += group.len();
-        if self.sums.len() == MAX_GROUPS || self.keys > MAX_KEYS {
-            return Err(TotalsError::Groups);
+        self.key_bytes += group.len();
+        if self.sums.len() == MAX_GROUPS || self.key_bytes > MAX_KEY_BYTES {
+            return Err(TotalsError::TooManyGroups);
         }
         self.sums.insert(group.to_owned(), price);
         Ok(())
     }
 
-    /// The groups in the order of their bytes, with their totals including tax, each rounded once.
+    /// Returns the groups in byte order with their totals including tax, each rounded once.
     pub fn with_tax(self, tax_rate: Amount) -> Result<Vec<(String, Amount)>, TotalsError> {
         let factor = Amount::ONE.checked_add(tax_rate)?;
         let total =
@@ -113,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn totals_equal_those_of_the_kata() {
+    fn group_totals_include_tax_and_ignore_items_without_price() {
         let prices = prices();
         let mut totals = Totals::new(&prices);
         for (group, item) in
@@ -127,16 +122,16 @@ mod tests {
     }
 
     #[test]
-    fn number_and_size_of_groups_are_limited() {
+    fn too_many_or_too_long_groups_are_an_error() {
         let prices = prices();
         let mut totals = Totals::new(&prices);
         for group in 0..MAX_GROUPS {
             totals.add(&group.to_string(), "socks").unwrap();
         }
         assert_eq!(totals.add("0", "socks"), Ok(()));
-        assert_eq!(totals.add("one more", "socks"), Err(TotalsError::Groups));
+        assert_eq!(totals.add("one more", "socks"), Err(TotalsError::TooManyGroups));
         let mut totals = Totals::new(&prices);
-        assert_eq!(totals.add(&"x".repeat(MAX_KEYS), "socks"), Ok(()));
-        assert_eq!(totals.add("y", "socks"), Err(TotalsError::Groups));
+        assert_eq!(totals.add(&"x".repeat(MAX_KEY_BYTES), "socks"), Ok(()));
+        assert_eq!(totals.add("y", "socks"), Err(TotalsError::TooManyGroups));
     }
 }

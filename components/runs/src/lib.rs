@@ -1,4 +1,4 @@
-//! Runs: a kata over all rows of a dataset, and its stored result.
+//! The runs component: applies a kata to all rows of a dataset and stores the result.
 
 mod domain;
 mod routes;

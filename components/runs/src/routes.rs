@@ -36,22 +36,22 @@ impl FromFields for Task {
 }
 
 fn dataset_not_found(request: &Request) -> Problem {
-    Problem::not_found(format!("Can't find dataset {}", request.param("id")))
+    Problem::not_found(format!("dataset {} not found", request.param("id")))
 }
 
-/// Runs a kata over a dataset and stores the result.
+/// Applies a kata to a dataset and stores the result.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     let task = request.json()?;
     let dataset = store::dataset(db, id)?.ok_or_else(|| dataset_not_found(request))?;
     let outcome = run(db, &dataset, &task)?;
-    // A dataset that has been deleted meanwhile may have lost rows, so the result is not valid.
+    // A dataset that was deleted during the run may have lost rows, so the result would be wrong.
     let run = store::add(db, &dataset, outcome)?.ok_or_else(|| dataset_not_found(request))?;
     let location = format!("/api/v1/datasets/{id}/runs/{}", run.id);
     Ok(Reply::created(&run).header("location", location))
 }
 
-/// In the order in which the runs were stored, without their results.
+/// Lists runs in the order in which they were stored, without their results.
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
     let page = store::page(db, request.param("id"), query.after()?, query.limit(50)?)?;
@@ -63,6 +63,6 @@ pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let run = request.param("run");
     match store::find(db, request.param("id"), run)? {
         Some(run) => Ok(Reply::ok(&run)),
-        None => Err(Problem::not_found(format!("Can't find run {run}"))),
+        None => Err(Problem::not_found(format!("run {run} not found"))),
     }
 }

@@ -1,5 +1,5 @@
-//! A kata over a dataset. It reads a chunk of rows at a time, which bounds its memory and its work
-//! between two statements.
+//! Applies a kata to a dataset, one chunk of rows at a time, which bounds the memory and the
+//! computation between two statements.
 
 use pg::Db;
 use rules::{Amount, NthChar};
@@ -10,15 +10,14 @@ use web::Problem;
 use crate::domain::{Spending, Task, Totals};
 use crate::store::{self, Dataset};
 
-/// The result of a run, before it is stored.
+/// The result of a run that has not been stored yet.
 pub struct Outcome {
-    /// The name of the kata.
     pub kata: &'static str,
     /// The parameters of the kata as a JSON object.
     pub parameters: Box<RawValue>,
     /// The result as a JSON object.
     pub result: Box<RawValue>,
-    /// The number of rows that were read.
+    /// The number of rows read.
     pub rows: i64,
 }
 
@@ -35,7 +34,6 @@ impl Outcome {
     }
 }
 
-/// Runs a task.
 pub fn run(db: &Db, dataset: &Dataset, task: &Task) -> Result<Outcome, Problem> {
     match task {
         Task::NthChar { column } => nth_char(db, dataset, column),
@@ -98,7 +96,7 @@ fn spending(db: &Db, dataset: &Dataset, spending: &Spending) -> Result<Outcome, 
     }
 }
 
-/// The index of a column from 1. `field` names it in the request.
+/// Returns the index of a column, from 1. `field` is the request field that names the column.
 fn index(dataset: &Dataset, field: &str, column: &str) -> Result<i64, Problem> {
     let mut columns = dataset.columns.iter().zip(1..);
     let found = columns.find(|(name, _)| *name == column);
@@ -107,8 +105,8 @@ fn index(dataset: &Dataset, field: &str, column: &str) -> Result<i64, Problem> {
         .ok_or_else(|| Problem::invalid_field(field, "is not a column of the dataset"))
 }
 
-/// Calls `visit` with the fields of one or two columns of each row, until it returns `false`. Without a
-/// second column its field is empty. Returns the number of rows that were visited.
+/// Calls `visit` with the fields of one or two columns of each row, until it returns `false`. The
+/// second field is empty without a second column. Returns the number of rows visited.
 fn for_each(
     db: &Db,
     dataset: &Dataset,

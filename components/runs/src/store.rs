@@ -1,6 +1,6 @@
-//! The table of the runs, `katas.dataset_run`, and the datasets that they read.
+//! The table `katas.dataset_run`, and the datasets that runs read.
 //!
-//! A run reads its dataset in chunks, with one statement for each. The chunks are consistent, because a
+//! A run reads its dataset in chunks, one statement each. The chunks are consistent, because a
 //! loaded dataset never changes.
 
 use pg::{Db, Page, Parameter, Timestamp, int8, text, uuid};
@@ -9,13 +9,13 @@ use serde_json::value::RawValue;
 
 use crate::run::Outcome;
 
-/// What a run needs to know of its dataset.
+/// The dataset of a run.
 pub struct Dataset {
     pub number: i64,
     pub columns: Vec<String>,
 }
 
-/// The dataset with this id.
+/// Returns the dataset with this id.
 pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     const SQL: &str = "SELECT number, columns \
          FROM (SELECT) AS one LEFT JOIN katas.dataset ON id = $1 AND state = 'loaded'";
@@ -25,19 +25,20 @@ pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     Ok(Some(Dataset { number, columns: row.take(1)? }))
 }
 
-/// Consecutive rows.
+/// The fields of consecutive rows.
 pub struct Chunk {
     /// The fields of the first column.
     pub first: Vec<String>,
-    /// The fields of the second column, empty without one.
+    /// The fields of the second column, empty when there is none.
     pub second: Vec<String>,
 }
 
-/// The fields of one or two columns, counted from 1, in up to 2,000 rows after the first `rows`; fewer
-/// when the rows reach 32 KiB, none at the end. The guest handles that in milliseconds.
+/// Returns the fields of one or two columns (indices from 1) in up to 2,000 rows after the first
+/// `rows` rows; fewer when the rows reach 32 KiB, none at the end. The guest processes them in
+/// milliseconds.
 ///
-/// Both ends of the range are given: with LIMIT in place of the second, PostgreSQL reads and sorts the
-/// whole rest of a dataset that it has no statistics of yet.
+/// The range has both bounds: with LIMIT in place of the upper bound, PostgreSQL reads and sorts
+/// the entire remainder of a dataset that has no statistics yet.
 pub fn chunk(
     db: &Db,
     dataset: &Dataset,
@@ -90,7 +91,7 @@ pub fn add(db: &Db, dataset: &Dataset, outcome: Outcome) -> Result<Option<Run>, 
     Ok(Some(Run { id, kata, parameters, result, rows, created_at }))
 }
 
-/// The run with this id over the dataset with this id.
+/// Returns a run by its id and the id of its dataset.
 pub fn find(db: &Db, dataset: &str, run: &str) -> Result<Option<Run>, pg::Error> {
     const SQL: &str = "SELECT run.id, kata, parameters::text, result::text, run.rows, \
                               run.created_at AT TIME ZONE 'UTC' \
@@ -110,8 +111,8 @@ pub fn find(db: &Db, dataset: &str, run: &str) -> Result<Option<Run>, pg::Error>
     }))
 }
 
-/// Up to `limit` runs over a dataset in the order in which they were stored, after the one with the
-/// number `after`. Returns `None` when the dataset does not exist.
+/// Returns up to `limit` runs of a dataset with numbers greater than `after`, in the order of their
+/// numbers. Returns `None` when the dataset does not exist.
 pub fn page(
     db: &Db,
     id: &str,

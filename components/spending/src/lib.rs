@@ -1,4 +1,4 @@
-//! The total of an order. Nothing is stored.
+//! The spending component: the total of an order. Stores nothing.
 
 mod routes;
 

@@ -11,7 +11,7 @@ struct Total {
     total: Amount,
 }
 
-/// Calculates the total of an order.
+/// Returns the total of an order.
 pub fn total(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let order: Order = request.json()?;
     let prices = order.prices(db)?;

@@ -1,86 +1,81 @@
-//! Names, e-mail addresses and ids of users.
+//! Validation of usernames, e-mail addresses and ids.
 
 use std::fmt;
 
 use rules::TextError;
 
-/// The maximum length of a name in characters.
-const USERNAME_LENGTH: usize = 100;
-/// The maximum length of an address in characters, that of an SMTP command (RFC 3696, erratum 1690).
-const EMAIL_LENGTH: usize = 254;
+const MAX_USERNAME_CHARS: usize = 100;
+/// The maximum length of an address in characters, the limit of SMTP (RFC 3696, erratum 1690).
+const MAX_EMAIL_CHARS: usize = 254;
 
-/// A name: 1 to 100 characters of any script. Several users may have the same one.
+/// A username: 1 to 100 characters. Usernames need not be unique.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Username(String);
 
-/// An e-mail address, checked for its shape only: one `@` with text on both sides, no white space or
-/// control characters, at most 254 characters.
+/// An e-mail address of at most 254 characters. Only the format is checked: one `@` with text on
+/// both sides, no white space or control characters.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Email(String);
 
 /// The reason why a text is not an [`Email`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum EmailError {
-    /// It does not have the shape of an address.
-    Shape,
-    /// It cannot be stored.
+    /// The text does not have the format of an address.
+    Format,
+    /// The text cannot be stored.
     Text(TextError),
 }
 
 impl fmt::Display for EmailError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            EmailError::Shape => f.write_str("must have the shape of name@example.com"),
+            EmailError::Format => f.write_str("must be an e-mail address such as name@example.com"),
             EmailError::Text(error) => error.fmt(f),
         }
     }
 }
 
-/// A text that is not an integer.
+/// An error: the text is not an integer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InvalidId;
 
 impl fmt::Display for InvalidId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("must be a whole number")
+        f.write_str("must be an integer")
     }
 }
 
 impl Username {
-    /// Checks a name.
     pub fn new(text: String) -> Result<Username, TextError> {
-        rules::name(text, USERNAME_LENGTH).map(Username)
+        rules::name(text, MAX_USERNAME_CHARS).map(Username)
     }
 
-    /// The characters of the name.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
 impl Email {
-    /// Checks an address.
     pub fn new(text: String) -> Result<Email, EmailError> {
         match text.split_once('@') {
             Some((name, domain))
                 if !name.is_empty()
                     && !domain.is_empty()
                     && !domain.contains('@')
-                    && !text.contains(|it: char| it.is_whitespace() || it.is_control()) =>
+                    && !text.contains(|c: char| c.is_whitespace() || c.is_control()) =>
             {
-                rules::text(text, EMAIL_LENGTH).map(Email).map_err(EmailError::Text)
+                rules::text(text, MAX_EMAIL_CHARS).map(Email).map_err(EmailError::Text)
             }
-            _ => Err(EmailError::Shape),
+            _ => Err(EmailError::Format),
         }
     }
 
-    /// The characters of the address.
     pub fn as_str(&self) -> &str {
         &self.0
     }
 }
 
-/// Parses an id. Returns `None` for an integer that does not fit the column, so that no user has it.
+/// Parses an id. Returns `None` for an integer outside the range of `int8`, which no user can have.
 pub fn id(text: &str) -> Result<Option<i64>, InvalidId> {
     let digits = text.strip_prefix(['-', '+']).unwrap_or(text);
     if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -102,7 +97,7 @@ mod tests {
     }
 
     #[test]
-    fn name_has_1_to_100_characters_without_nul() {
+    fn username_without_1_to_100_characters_or_with_nul_is_an_error() {
         for good in ["A", " ", "August", "Zoë", "\u{1}", &"🦀".repeat(100)] {
             assert!(username(good).is_ok(), "{good:?}");
         }
@@ -112,26 +107,26 @@ mod tests {
     }
 
     #[test]
-    fn address_without_the_shape_of_one_is_an_error() {
+    fn address_with_invalid_format_is_an_error() {
         for good in ["a@b", "august1@example.com", "o'neil+x@例え.テスト", "ü@ö"] {
             assert!(email(good).is_ok(), "{good:?}");
         }
         for bad in
             ["", "@", "a", "a@", "@b", "a@@b", "a@b@c", "a b@c", "a@b c", " a@b", "a@b\n", "a\0@b"]
         {
-            assert_eq!(email(bad), Err(EmailError::Shape), "{bad:?}");
+            assert_eq!(email(bad), Err(EmailError::Format), "{bad:?}");
         }
     }
 
     #[test]
-    fn address_has_at_most_254_characters() {
+    fn address_over_254_characters_is_an_error() {
         let name = "ü".repeat(250);
         assert!(email(&format!("{name}@b.c")).is_ok());
         assert_eq!(email(&format!("{name}@bb.c")), Err(EmailError::Text(TextError::TooLong(254))));
     }
 
     #[test]
-    fn id_is_an_integer_of_any_size() {
+    fn id_out_of_range_is_none_and_non_integer_is_an_error() {
         for (text, number) in [("1", 1), ("007", 7), ("+7", 7), ("0", 0), ("-1", -1)] {
             assert_eq!(id(text), Ok(Some(number)));
         }

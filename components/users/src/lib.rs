@@ -1,4 +1,4 @@
-//! Users with a name and an e-mail address.
+//! The users component: users with a name and an e-mail address.
 
 mod domain;
 mod routes;
@@ -11,7 +11,7 @@ use routes::{v1, v2};
 
 /// The routes of this component.
 pub const ROUTES: Routes<Db> = &[
-    // The paths of the predecessors, which had no prefix.
+    // The paths of the former users service, without a prefix.
     ("/users", get_private(v1::list).post(v1::add)),
     ("/users/{user_id}", get_private(v1::find)),
     ("/api/v1/users", get_private(v1::list).post(v1::add)),

@@ -7,7 +7,7 @@ use web::{Problem, Request};
 
 use crate::domain;
 
-/// The id in the segment `name` of the path.
+/// Returns the id in the path segment `name`. Returns 422 when it is not an integer.
 fn id(request: &Request, name: &str) -> Result<i64, Problem> {
     let id = domain::id(request.param(name));
     id.map_err(|error| Problem::invalid_field(name, error))?.ok_or_else(not_found)

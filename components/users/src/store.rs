@@ -1,4 +1,4 @@
-//! The table of the users, `katas.person`.
+//! The table `katas.person`, which stores the users.
 
 use const_format::concatcp;
 use pg::{Column, Db, Page, Row, int8, set, text};
@@ -18,13 +18,13 @@ pub struct User {
 }
 
 impl User {
-    /// The entity tag. Ids are never reused and versions only increase, so no two states share a tag.
+    /// Returns the entity tag. Ids are never reused and versions only increase, so no two states of
+    /// an id share a tag.
     pub fn etag(&self) -> String {
         self.version.to_string()
     }
 }
 
-/// Adds a user.
 pub fn add(db: &Db, username: &Username, email: &Email) -> Result<User, pg::Error> {
     const SQL: &str =
         "INSERT INTO katas.person (username, email) VALUES ($1, $2) RETURNING id, version";
@@ -33,7 +33,7 @@ pub fn add(db: &Db, username: &Username, email: &Email) -> Result<User, pg::Erro
     Ok(User { id: row.take(0)?, username, email, version: row.take(1)? })
 }
 
-/// The user with this id.
+/// Returns the user with this id.
 pub fn find(db: &Db, id: i64) -> Result<Option<User>, pg::Error> {
     const SQL: &str = "SELECT username, email, version \
          FROM (SELECT) AS one LEFT JOIN katas.person ON id = $1";
@@ -44,16 +44,16 @@ pub fn find(db: &Db, id: i64) -> Result<Option<User>, pg::Error> {
 
 /// The result of a conditional change.
 pub enum Change<T> {
-    Made(T),
+    Applied(T),
     NotFound,
     PreconditionFailed,
 }
 
 impl<T: Column> Change<T> {
-    /// From the result of the change, NULL when it was not made, and whether the user existed before.
+    /// Reads the result of the change, NULL when not applied, and whether the user existed before.
     fn from_row(mut row: Row, preconditions: &Preconditions) -> Result<Change<T>, pg::Error> {
         Ok(match (row.take(0)?, row.take(1)?) {
-            (Some(result), _) => Change::Made(result),
+            (Some(result), _) => Change::Applied(result),
             // Without preconditions, a concurrent request has deleted the user.
             (None, true) if !preconditions.is_empty() => Change::PreconditionFailed,
             (None, _) => Change::NotFound,
@@ -61,12 +61,12 @@ impl<T: Column> Change<T> {
     }
 }
 
-/// Matches the user that the preconditions allow to change.
-const ALLOWED: &str = "id = $1 AND NOT coalesce(version::text = ANY ($2), true) \
+/// The condition that the user exists and matches the preconditions.
+const MATCHES: &str = "id = $1 AND NOT coalesce(version::text = ANY ($2), true) \
                        AND coalesce(version::text = ANY ($3), true)";
 
-/// Replaces a user that matches the preconditions. Of concurrent writers with the same `If-Match`, one
-/// succeeds.
+/// Replaces a user that matches the preconditions. Of concurrent requests with the same `If-Match`,
+/// one succeeds.
 pub fn replace(
     db: &Db,
     id: i64,
@@ -74,11 +74,11 @@ pub fn replace(
     email: &Email,
     preconditions: &Preconditions,
 ) -> Result<Change<User>, pg::Error> {
-    // The second column sees the table as it was before the UPDATE.
+    // The second column reads the snapshot from before the UPDATE.
     const SQL: &str = concatcp!(
         "WITH changed AS ( \
              UPDATE katas.person SET username = $4, email = $5, version = version + 1 WHERE ",
-        ALLOWED,
+        MATCHES,
         " RETURNING version \
          ) \
          SELECT (SELECT version FROM changed), EXISTS (SELECT FROM katas.person WHERE id = $1)"
@@ -89,9 +89,9 @@ pub fn replace(
     let parameters = [int8(id), if_none_match, if_match, text(username), text(email)];
     let change = Change::from_row(db.row(SQL, &parameters)?, preconditions)?;
     Ok(match change {
-        Change::Made(version) => {
+        Change::Applied(version) => {
             let (username, email) = (username.to_owned(), email.to_owned());
-            Change::Made(User { id, username, email, version })
+            Change::Applied(User { id, username, email, version })
         }
         Change::NotFound => Change::NotFound,
         Change::PreconditionFailed => Change::PreconditionFailed,
@@ -100,10 +100,10 @@ pub fn replace(
 
 /// Deletes a user that matches the preconditions.
 pub fn delete(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change<bool>, pg::Error> {
-    // The second column sees the table as it was before the DELETE.
+    // The second column reads the snapshot from before the DELETE.
     const SQL: &str = concatcp!(
         "WITH deleted AS (DELETE FROM katas.person WHERE ",
-        ALLOWED,
+        MATCHES,
         " RETURNING true AS deleted) \
          SELECT (SELECT deleted FROM deleted), EXISTS (SELECT FROM katas.person WHERE id = $1)"
     );
@@ -112,7 +112,7 @@ pub fn delete(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change<
     Change::from_row(db.row(SQL, &[int8(id), if_none_match, if_match])?, preconditions)
 }
 
-/// `limit` users after the first `skip` in the order of their ids, as a JSON array.
+/// Returns `limit` users after the first `skip` users, in the order of their ids, as a JSON array.
 pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     const SQL: &str = "SELECT coalesce(json_agg(person), '[]')::text FROM ( \
              SELECT id AS user_id, id, username, email FROM katas.person ORDER BY id OFFSET $1 LIMIT $2 \
@@ -120,7 +120,7 @@ pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
     db.row(SQL, &[int8(skip), int8(limit)])?.take(0)
 }
 
-/// Up to `limit` users with ids after `after`.
+/// Returns up to `limit` users with ids greater than `after`.
 pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
     const SQL: &str = "WITH found AS ( \
              SELECT id, username, email FROM katas.person WHERE id > $1 \

@@ -1,7 +1,7 @@
-//! Reads JSON request bodies and reports every invalid field at once, by its JSON pointer.
+//! Parses JSON request bodies and reports all invalid fields, each by its JSON pointer.
 //!
-//! A body is one JSON object. Its type reads the fields in [`FromFields`], each one with a rule of the
-//! domain where there is one:
+//! A body is one JSON object. Its type implements [`FromFields`], which reads each field and
+//! applies the rule of the domain, if any:
 //!
 //! ```
 //! use json::{Fields, FromFields};
@@ -26,18 +26,21 @@
 //! let person: Person = json::from_slice(br#"{"name":"Ada"}"#).unwrap();
 //! assert_eq!((person.name.as_str(), person.age), ("Ada", None));
 //!
-//! let Err(json::Error::Invalid(errors)) = json::from_slice::<Person>(br#"{"age":"old"}"#) else { panic!() };
-//! let errors: Vec<_> = errors.iter().map(|it| (it.pointer.as_str(), it.detail.as_str())).collect();
-//! assert_eq!(errors, [("/name", "is required"), ("/age", "must be a whole number")]);
+//! let result = json::from_slice::<Person>(br#"{"age":"old"}"#);
+//! let Err(json::Error::Invalid(errors)) = result else { panic!() };
+//! let detail = |index: usize| (errors[index].pointer.as_str(), errors[index].detail.as_str());
+//! assert_eq!(detail(0), ("/name", "is required"));
+//! assert_eq!(detail(1), ("/age", "must be an integer"));
 //! ```
 //!
-//! `serde_json` parses. Because a derived `Deserialize` stops at the first error, the object is split
-//! into raw values first, and each of them is parsed by itself. A [`Number`] is passed on as its
-//! digits, of which a binary float would lose some.
+//! The parser is `serde_json`. A derived `Deserialize` would stop at the first error, so the object
+//! is first split into raw values, which are then parsed one by one. A [`Number`] keeps its digits,
+//! because a binary float would lose some.
 //!
-//! A field that occurs twice is an error, and so is an unknown one unless
-//! [`FromFields::ALLOW_UNKNOWN_FIELDS`] is set. Nesting is limited to [`DEPTH`], a document to
-//! [`VALUES`] values and its object to [`FIELDS`] fields; the caller limits the size in bytes.
+//! A duplicate field is an error, and so is an unknown field unless
+//! [`FromFields::ALLOW_UNKNOWN_FIELDS`] is set. Nesting is limited to [`MAX_DEPTH`], a document to
+//! [`MAX_VALUES`] values, and its object to [`MAX_FIELDS`] fields. The caller limits the size in
+//! bytes.
 
 use std::fmt::{self, Display};
 use std::mem;
@@ -47,23 +50,23 @@ use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// The maximum nesting of arrays and objects.
-pub const DEPTH: usize = 64;
+pub const MAX_DEPTH: usize = 64;
 
-/// The maximum number of values. The largest valid request has some 20,000. Spin does not preempt a
-/// guest, so one that parses for longer would block other requests.
-pub const VALUES: usize = 50_000;
+/// The maximum number of values. The largest valid request has about 20,000. Spin does not preempt
+/// a guest, so parsing more would block other requests.
+pub const MAX_VALUES: usize = 50_000;
 
-/// The maximum number of fields in a body. Each is compared with all others.
-pub const FIELDS: usize = 100;
+/// The maximum number of fields of a body. Each is compared with all others.
+pub const MAX_FIELDS: usize = 100;
 
 /// The reason why a body cannot be read.
 #[derive(Debug)]
 pub enum Error {
-    /// It is not JSON, or nested too deeply.
+    /// The body is not JSON or is nested too deeply.
     Syntax(String),
-    /// It has more than [`VALUES`] values.
+    /// The body has more than [`MAX_VALUES`] values.
     TooManyValues,
-    /// It is JSON, but not valid.
+    /// The body is JSON, but some values are invalid.
     Invalid(Vec<FieldError>),
 }
 
@@ -72,12 +75,13 @@ pub enum Error {
 pub struct FieldError {
     /// JSON pointer (RFC 6901) to the value.
     pub pointer: String,
-    /// What is wrong, worded to follow the name of the field: "must not be empty".
+    /// The reason, worded to follow the name of the field: "must not be empty".
     pub detail: String,
 }
 
 impl FieldError {
-    /// An error at `path`, names and indices from the outside in. An empty path is the whole document.
+    /// Creates an error at `path`, the names and indices from the outside in. An empty path refers
+    /// to the whole document.
     pub fn new(path: &[&str], detail: impl Display) -> FieldError {
         let mut pointer = String::new();
         for name in path {
@@ -89,16 +93,16 @@ impl FieldError {
 
 /// A type that is read from the fields of a JSON object.
 pub trait FromFields: Sized {
-    /// Whether unknown fields are ignored. By default they are errors.
+    /// Whether to ignore unknown fields. By default they are errors.
     const ALLOW_UNKNOWN_FIELDS: bool = false;
 
-    /// Returns `None` when a field is invalid; `fields` has recorded the error.
+    /// Reads the fields. Returns `None` when one is invalid; `fields` has recorded the error.
     ///
-    /// Implementations read all fields before the first `?`, so that all errors are reported.
+    /// An implementation reads all fields before the first `?`, so that all errors are reported.
     fn from_fields(fields: &mut Fields) -> Option<Self>;
 }
 
-/// Reads a document that is one JSON object.
+/// Parses a document that is one JSON object.
 pub fn from_slice<T: FromFields>(document: &[u8]) -> Result<T, Error> {
     let document = str::from_utf8(document).map_err(|error| Error::Syntax(error.to_string()))?;
     check_limits(document)?;
@@ -109,8 +113,8 @@ pub fn from_slice<T: FromFields>(document: &[u8]) -> Result<T, Error> {
         return invalid("must be an object".to_owned());
     }
     let object: Object = serde_json::from_str(document).map_err(syntax)?;
-    if object.0.len() > FIELDS {
-        return invalid(format!("may have at most {FIELDS} fields"));
+    if object.0.len() > MAX_FIELDS {
+        return invalid(format!("must have at most {MAX_FIELDS} fields"));
     }
     let mut fields = Fields::new(object);
     let value = T::from_fields(&mut fields);
@@ -128,15 +132,18 @@ pub fn from_slice<T: FromFields>(document: &[u8]) -> Result<T, Error> {
     }
 }
 
-/// Checks depth and number of values before anything is allocated. The text need not be valid JSON.
+/// Checks the depth and the number of values before memory is allocated. The text need not be valid
+/// JSON.
 fn check_limits(document: &str) -> Result<(), Error> {
     let (mut brackets, mut commas) = (0, 0);
     for byte in document.bytes() {
         brackets += usize::from(matches!(byte, b'[' | b'{'));
         commas += usize::from(byte == b',');
     }
-    if brackets <= DEPTH && 1 + brackets + commas <= VALUES {
-        return Ok(()); // Even if none of them is in a string. This takes half the time.
+    if brackets <= MAX_DEPTH && 1 + brackets + commas <= MAX_VALUES {
+        // Within the limits even if strings contain none of them. Takes half the time of the loop
+        // below.
+        return Ok(());
     }
     let (mut depth, mut values) = (0_usize, 1_usize);
     let (mut in_string, mut escaped, mut previous) = (false, false, b' ');
@@ -155,11 +162,11 @@ fn check_limits(document: &str) -> Result<(), Error> {
             _ => {}
         }
         values += usize::from(is_first || byte == b',');
-        if depth > DEPTH {
-            let detail = format!("arrays and objects are nested more than {DEPTH} deep");
+        if depth > MAX_DEPTH {
+            let detail = format!("arrays and objects are nested more than {MAX_DEPTH} deep");
             return Err(Error::Syntax(detail));
         }
-        if values > VALUES {
+        if values > MAX_VALUES {
             return Err(Error::TooManyValues);
         }
         previous = byte;
@@ -167,7 +174,7 @@ fn check_limits(document: &str) -> Result<(), Error> {
     Ok(())
 }
 
-/// The raw values of an object by name, in their order. A name may occur twice.
+/// The raw values of an object by name, in document order. Names may repeat.
 struct Object<'a>(Vec<(String, &'a RawValue)>);
 
 impl<'de> Deserialize<'de> for Object<'de> {
@@ -194,9 +201,9 @@ impl<'de> Deserialize<'de> for Object<'de> {
     }
 }
 
-/// A type that one JSON value can have.
+/// A type that is parsed from one JSON value.
 pub trait Value<'a>: Deserialize<'a> {
-    /// Its name in an error, after "must be".
+    /// The description of the type in an error, after "must be".
     const KIND: &'static str;
 }
 
@@ -209,11 +216,11 @@ impl Value<'_> for bool {
 }
 
 impl Value<'_> for i64 {
-    const KIND: &'static str = "a whole number";
+    const KIND: &'static str = "an integer";
 }
 
 impl Value<'_> for Vec<String> {
-    const KIND: &'static str = "a list of strings";
+    const KIND: &'static str = "an array of strings";
 }
 
 impl<'a> Value<'a> for &'a RawValue {
@@ -228,7 +235,7 @@ impl<'a> Value<'a> for Object<'a> {
     const KIND: &'static str = "an object";
 }
 
-/// The digits of a number as they were written: `1.50`, `-1e400`.
+/// The digits of a number as they appear in the document: `1.50`, `-1e400`.
 pub struct Number<'a>(pub &'a str);
 
 impl<'a> Value<'a> for Number<'a> {
@@ -245,11 +252,11 @@ impl<'de> Deserialize<'de> for Number<'de> {
     }
 }
 
-/// The fields of a body that is being read.
+/// The fields of a body, and the errors found so far.
 pub struct Fields<'a> {
     unread: Vec<(String, &'a RawValue)>,
     errors: Vec<FieldError>,
-    /// Set when a string turns out not to be Unicode: one half of a surrogate pair.
+    /// Set when a string has an unpaired surrogate, which is not valid Unicode.
     syntax_error: Option<String>,
 }
 
@@ -258,14 +265,14 @@ impl<'a> Fields<'a> {
         let mut fields = Fields { unread: Vec::new(), errors: Vec::new(), syntax_error: None };
         for (name, value) in object.0 {
             match fields.has(&name) {
-                true => fields.error(&[&name], "is given twice"),
+                true => fields.error(&[&name], "is a duplicate field"),
                 false => fields.unread.push((name, value)),
             }
         }
         fields
     }
 
-    /// Whether the field exists and has not been read yet.
+    /// Returns whether the field exists and has not been read yet.
     pub fn has(&self, name: &str) -> bool {
         self.unread.iter().any(|(known, _)| known == name)
     }
@@ -279,7 +286,7 @@ impl<'a> Fields<'a> {
         self.value(&[name], value?)
     }
 
-    /// Reads an optional field: `Some(None)` when it is absent or null.
+    /// Reads an optional field. Returns `Some(None)` when it is absent or null.
     pub fn optional<T: Value<'a>>(&mut self, name: &str) -> Option<Option<T>> {
         match self.take(name) {
             None => Some(None),
@@ -288,7 +295,7 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Reads a required field, and makes of it what `rule` does.
+    /// Reads a required field and converts it by `rule`.
     pub fn parse<T: Value<'a>, U, E: Display>(
         &mut self,
         name: &str,
@@ -298,7 +305,8 @@ impl<'a> Fields<'a> {
         self.apply(&[name], value, rule)
     }
 
-    /// Reads a required array of at most `max` elements, each by `rule`. Stops at the first invalid one.
+    /// Reads a required array of at most `max` elements and converts each by `rule`. Stops at the
+    /// first invalid element.
     pub fn list<T: Value<'a>, U, E: Display>(
         &mut self,
         name: &str,
@@ -318,7 +326,7 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    /// Records why an array cannot be parsed.
+    /// Records the error of an array that cannot be parsed.
     fn invalid_list<T: Value<'a>, U>(
         &mut self,
         name: &str,
@@ -333,8 +341,8 @@ impl<'a> Fields<'a> {
         None
     }
 
-    /// Reads a required object with at most `max` fields of any name, each by `rule`, in their order.
-    /// Stops at the first invalid one. A name may occur twice.
+    /// Reads a required object of at most `max` fields with any names, in document order, and
+    /// converts each value by `rule`. Stops at the first invalid field. Names may repeat.
     pub fn map<T: Value<'a>, U, E: Display>(
         &mut self,
         name: &str,
@@ -367,7 +375,7 @@ impl<'a> Fields<'a> {
         let parsed = serde_json::from_str(raw.get());
         parsed
             .map_err(|error: serde_json::Error| {
-                // The syntax of `raw` is known to be valid, but for surrogates in strings.
+                // The syntax of `raw` has been checked, except for unpaired surrogates in strings.
                 if error.is_syntax() && raw.get().contains("\\u") {
                     self.syntax_error = Some(error.to_string());
                 }
@@ -387,7 +395,7 @@ impl<'a> Fields<'a> {
 
     fn limit(&mut self, name: &str, length: usize, max: usize) -> Option<()> {
         if length > max {
-            self.error(&[name], format_args!("may have at most {max} elements"));
+            self.error(&[name], format_args!("must have at most {max} elements"));
         }
         (length <= max).then_some(())
     }
@@ -441,12 +449,13 @@ mod tests {
             let items = fields.list("items", 2, Ok::<String, String>);
             let digits = |Number(digits): Number| Ok::<_, String>(digits.to_owned());
             let costs = fields.map("costs", 2, digits);
-            let tax = fields.parse("tax", |Number(digits)| digits.parse().map_err(|_| "is odd"));
+            let tax =
+                fields.parse("tax", |Number(digits)| digits.parse().map_err(|_| "is invalid"));
             Some(Order { items: items?, costs: costs?, tax: tax? })
         }
     }
 
-    /// Pointer and detail of every error.
+    /// Returns pointer and detail of every error.
     fn errors<T: FromFields + fmt::Debug>(text: &str) -> Vec<(String, String)> {
         match from_slice::<T>(text.as_bytes()) {
             Err(Error::Invalid(errors)) => {
@@ -461,7 +470,7 @@ mod tests {
     }
 
     #[test]
-    fn valid_object_becomes_its_type() {
+    fn valid_object_is_parsed_into_its_type() {
         let text = " {\"rank/~\":-12,\"wor\\u0064\":\"\\u00e9\\n\\ud83e\\udd80\"}\r\n";
         let entry = Entry { word: "é\n🦀".into(), rank: -12, note: None };
         assert_eq!(from_slice::<Entry>(text.as_bytes()).unwrap(), entry);
@@ -472,7 +481,7 @@ mod tests {
     }
 
     #[test]
-    fn optional_field_may_be_absent_or_null_and_has_its_type() {
+    fn optional_field_may_be_absent_or_null() {
         for text in [r#"{"word":"","rank/~":0}"#, r#"{"word":"","rank/~":0,"note":null}"#] {
             assert_eq!(from_slice::<Entry>(text.as_bytes()).unwrap().note, None, "{text}");
         }
@@ -483,39 +492,36 @@ mod tests {
     }
 
     #[test]
-    fn all_invalid_fields_are_reported_at_once() {
+    fn all_invalid_fields_are_reported() {
         let required = ("/rank~1~0", "is required");
         assert_eq!(errors::<Entry>("{}"), expected(&[("/word", "is required"), required]));
         let wrong = errors::<Entry>(r#"{"word":5}"#);
         assert_eq!(wrong, expected(&[("/word", "must be a string"), required]));
-        let refused = errors::<Entry>(r#"{"word":"x"}"#);
-        assert_eq!(refused, expected(&[("/word", "is taken"), required]));
+        let taken = errors::<Entry>(r#"{"word":"x"}"#);
+        assert_eq!(taken, expected(&[("/word", "is taken"), required]));
         for number in ["1.5", "1e2", "9223372036854775808", "1e400", "\"1\""] {
             assert_eq!(
                 errors::<Entry>(&format!(r#"{{"word":"a","rank/~":{number},"more":1}}"#)),
-                expected(&[
-                    ("/rank~1~0", "must be a whole number"),
-                    ("/more", "is an unknown field")
-                ]),
+                expected(&[("/rank~1~0", "must be an integer"), ("/more", "is an unknown field")]),
                 "{number}"
             );
         }
-        let twice = r#"{"word":"a","word":"b","rank/~":1}"#;
-        assert_eq!(errors::<Entry>(twice), expected(&[("/word", "is given twice")]));
+        let duplicate = r#"{"word":"a","word":"b","rank/~":1}"#;
+        assert_eq!(errors::<Entry>(duplicate), expected(&[("/word", "is a duplicate field")]));
         assert_eq!(
             errors::<Anything>(r#"{"a":1,"\u0061":1}"#),
-            expected(&[("/a", "is given twice")])
+            expected(&[("/a", "is a duplicate field")])
         );
         for other in ["[{}]", "null", "5", "\"{}\""] {
             assert_eq!(errors::<Entry>(other), expected(&[("", "must be an object")]), "{other}");
         }
-        let fields: Vec<_> = (0..=FIELDS).map(|number| format!("\"{number}\":0")).collect();
+        let fields: Vec<_> = (0..=MAX_FIELDS).map(|number| format!("\"{number}\":0")).collect();
         let many = errors::<Anything>(&format!("{{{}}}", fields.join(",")));
-        assert_eq!(many, expected(&[("", "may have at most 100 fields")]));
+        assert_eq!(many, expected(&[("", "must have at most 100 fields")]));
     }
 
     #[test]
-    fn lists_and_maps_are_bounded_and_name_the_invalid_element() {
+    fn lists_and_maps_report_excess_length_and_the_invalid_element() {
         let text = br#"{"items":["a","b"],"costs":{"x":1.50,"y":1e2},"tax":7}"#;
         let Order { items, costs, tax } = from_slice(text).unwrap();
         assert_eq!((items, tax), (vec!["a".to_owned(), "b".to_owned()], 7));
@@ -526,14 +532,14 @@ mod tests {
             expected(&[
                 ("/items/1", "must be a string"),
                 ("/costs/a~1b", "must be a number"),
-                ("/tax", "is odd")
+                ("/tax", "is invalid")
             ])
         );
         assert_eq!(
             errors::<Order>(r#"{"items":["a","b","c"],"costs":{"a":1,"b":2,"c":3},"tax":"1"}"#),
             expected(&[
-                ("/items", "may have at most 2 elements"),
-                ("/costs", "may have at most 2 elements"),
+                ("/items", "must have at most 2 elements"),
+                ("/costs", "must have at most 2 elements"),
                 ("/tax", "must be a number")
             ])
         );
@@ -548,7 +554,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_keep_all_of_their_digits() {
+    fn number_keeps_all_digits() {
         for digits in ["0.10", "-0", "1e400", "123456789012345678901234567890.5", "1E+2"] {
             let text = format!(r#"{{"items":[],"costs":{{"x":{digits}}},"tax":1}}"#);
             let order: Order = from_slice(text.as_bytes()).unwrap();
@@ -557,7 +563,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_not_json_is_a_syntax_error() {
+    fn malformed_json_is_a_syntax_error() {
         for bad in [
             "",
             " ",
@@ -593,21 +599,21 @@ mod tests {
     }
 
     #[test]
-    fn half_a_surrogate_pair_in_a_list_is_a_syntax_error() {
+    fn unpaired_surrogate_in_a_list_is_a_syntax_error() {
         let text = br#"{"items":["\udd80"],"costs":{},"tax":1}"#;
         assert!(matches!(from_slice::<Order>(text), Err(Error::Syntax(_))));
     }
 
     #[test]
-    fn depth_and_number_of_values_are_limited() {
+    fn document_over_depth_or_value_limit_is_rejected() {
         let nested = |depth| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
-        from_slice::<Anything>(nested(DEPTH - 1).as_bytes()).expect("as deep as allowed");
-        assert!(is_syntax_error(nested(DEPTH).as_bytes()));
+        from_slice::<Anything>(nested(MAX_DEPTH - 1).as_bytes()).expect("the maximum depth");
+        assert!(is_syntax_error(nested(MAX_DEPTH).as_bytes()));
         for element in ["0", "[]", "{}", "\",[{\"", "[ ]"] {
-            // The object and the array are two values.
+            // The object and the array count as two values.
             let many = |count| format!("{{\"a\":[{}]}}", vec![element; count - 2].join(","));
-            from_slice::<Anything>(many(VALUES).as_bytes()).expect(element);
-            let result = from_slice::<Anything>(many(VALUES + 1).as_bytes());
+            from_slice::<Anything>(many(MAX_VALUES).as_bytes()).expect(element);
+            let result = from_slice::<Anything>(many(MAX_VALUES + 1).as_bytes());
             assert!(matches!(result, Err(Error::TooManyValues)), "{element}: {result:?}");
         }
     }

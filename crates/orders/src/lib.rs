@@ -1,4 +1,4 @@
-//! Orders and price lists, as several components read them from requests and from the database.
+//! Orders and price lists, shared by the components that read them from requests or the database.
 
 use std::borrow::Cow;
 
@@ -10,29 +10,29 @@ use web::Problem;
 /// The maximum number of prices in a list, and of items in an order.
 const MAX_LENGTH: usize = 10_000;
 
-/// An order: the body of requests for a total or a receipt.
+/// An order, the request body of a total or a receipt.
 pub struct Order {
-    /// Where the prices come from.
+    /// The prices of the items.
     pub source: PriceSource,
-    /// The items, repeated as often as they are bought.
+    /// The items, one element per unit bought.
     pub items: Vec<String>,
-    /// 0.09 is 9 %.
+    /// The tax rate as a fraction: 0.09 is 9 %.
     pub tax_rate: Amount,
 }
 
 /// The source of an order's prices.
 pub enum PriceSource {
-    /// The order itself.
+    /// Prices in the order itself.
     Costs(Prices),
-    /// A stored price list.
+    /// The name of a stored price list.
     PriceList(PriceListName),
 }
 
-/// The body of a price list.
+/// The request body of a price list.
 pub struct Costs(pub Prices);
 
 impl FromFields for Order {
-    // FastAPI, the predecessor of version 1, ignored them.
+    // The FastAPI predecessor of version 1 ignored them.
     const ALLOW_UNKNOWN_FIELDS: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Option<Order> {
@@ -40,7 +40,7 @@ impl FromFields for Order {
         let tax_rate = fields.parse("tax", amount);
         let source = match fields.has("price_list") {
             true if fields.has("costs") => {
-                fields.error(&["price_list"], "cannot be given together with costs");
+                fields.error(&["price_list"], "cannot be combined with costs");
                 None
             }
             true => fields.parse("price_list", PriceListName::new).map(PriceSource::PriceList),
@@ -56,27 +56,27 @@ impl FromFields for Costs {
     fn from_fields(fields: &mut Fields) -> Option<Costs> {
         let prices = fields.map("costs", MAX_LENGTH, amount)?;
         if prices.iter().any(|(item, _)| item.contains('\0')) {
-            fields.error(&["costs"], "must not contain the character NUL in a name");
+            fields.error(&["costs"], "must not contain a NUL character in an item name");
             return None;
         }
-        let duplicate = |item: String| fields.error(&["costs", &item], "is given twice");
+        let duplicate = |item: String| fields.error(&["costs", &item], "is a duplicate field");
         Prices::new(prices).map_err(duplicate).map(Costs).ok()
     }
 }
 
-/// The rule for an amount of money or a rate.
+/// Parses an amount of money or a rate.
 pub fn amount(Number(digits): Number) -> Result<Amount, AmountError> {
     Amount::parse(digits)
 }
 
-/// The rule for the name of an item. Its length is not limited: it is looked up, and at most printed on
-/// a receipt.
+/// Checks the name of an item. The length is not limited, because the name is only looked up and
+/// copied to receipts.
 fn item(name: String) -> Result<String, TextError> {
     if name.contains('\0') { Err(TextError::Nul) } else { Ok(name) }
 }
 
 impl Order {
-    /// The prices, from the order itself or from the database.
+    /// Returns the prices in the order, or those of the stored price list.
     pub fn prices(&self, db: &Db) -> Result<Cow<'_, Prices>, Problem> {
         match &self.source {
             PriceSource::Costs(prices) => Ok(Cow::Borrowed(prices)),
@@ -84,7 +84,7 @@ impl Order {
         }
     }
 
-    /// The bill at these prices.
+    /// Returns the bill at these prices.
     pub fn bill<'p>(&self, prices: &'p Prices) -> Bill<'p> {
         let mut bill = Bill::new(prices);
         for item in &self.items {
@@ -93,13 +93,13 @@ impl Order {
         bill
     }
 
-    /// The items without a price, in their order.
+    /// Returns the items without a price, in order.
     pub fn ignored(&self, prices: &Prices) -> Vec<&str> {
         self.items.iter().map(String::as_str).filter(|item| !prices.contains(item)).collect()
     }
 }
 
-/// The prices of a stored list; 422 when it does not exist.
+/// Reads a stored price list. Returns 422 when it does not exist.
 pub fn stored_prices(db: &Db, name: &PriceListName) -> Result<Prices, Problem> {
     const SQL: &str = "SELECT name, ARRAY(SELECT json_object_keys(costs)), \
                               ARRAY(SELECT value FROM json_each_text(costs)) \
@@ -111,10 +111,12 @@ pub fn stored_prices(db: &Db, name: &PriceListName) -> Result<Prices, Problem> {
     let (items, amounts): (Vec<String>, Vec<String>) = (row.take(1)?, row.take(2)?);
     let amounts: Result<Vec<_>, _> = amounts.iter().map(|digits| Amount::parse(digits)).collect();
     let prices = items.into_iter().zip(amounts.map_err(Problem::internal)?).collect();
-    Prices::new(prices).map_err(|item| Problem::internal(format_args!("{item} has two prices")))
+    Prices::new(prices).map_err(|item| {
+        Problem::internal(format_args!("duplicate item {item} in stored price list"))
+    })
 }
 
-/// 422: a sum of the order has too many digits.
+/// Returns the 422 for an order with a sum of too many digits.
 pub fn too_many_digits(error: AmountError) -> Problem {
     Problem::invalid_body(format_args!("has a sum that {error}"))
 }
@@ -132,26 +134,26 @@ mod tests {
             Err(json::Error::Invalid(errors)) => {
                 errors.into_iter().map(|error| (error.pointer, error.detail)).collect()
             }
-            _ => panic!("{text} is an order"),
+            _ => panic!("{text} is a valid order"),
         }
     }
 
     #[test]
-    fn prices_have_exactly_one_source() {
+    fn order_without_exactly_one_price_source_is_invalid() {
         let one = |pointer: &str, detail: &str| vec![(pointer.to_owned(), detail.to_owned())];
         let both = r#"{"items":[],"tax":0,"costs":{},"price_list":"shop"}"#;
-        assert_eq!(errors(both), one("/price_list", "cannot be given together with costs"));
+        assert_eq!(errors(both), one("/price_list", "cannot be combined with costs"));
         assert_eq!(errors(r#"{"items":[],"tax":0}"#), one("/costs", "is required"));
         let negative = r#"{"items":[],"tax":0,"costs":{"socks":-1}}"#;
         assert_eq!(errors(negative), one("/costs/socks", "must not be negative"));
-        let twice = r#"{"items":[],"tax":0,"costs":{"socks":1,"socks":1}}"#;
-        assert_eq!(errors(twice), one("/costs/socks", "is given twice"));
+        let duplicate = r#"{"items":[],"tax":0,"costs":{"socks":1,"socks":1}}"#;
+        assert_eq!(errors(duplicate), one("/costs/socks", "is a duplicate field"));
     }
 
     #[test]
-    fn item_without_price_is_ignored_every_time() {
+    fn item_without_price_is_ignored_each_time() {
         let order = order(r#"{"costs":{"b":1},"items":["x","b","x"],"tax":0}"#);
-        let PriceSource::Costs(prices) = &order.source else { panic!("it has costs") };
+        let PriceSource::Costs(prices) = &order.source else { panic!("the order has costs") };
         assert_eq!(order.ignored(prices), ["x", "x"]);
         assert_eq!(order.bill(prices).lines().count(), 1);
     }

@@ -1,28 +1,29 @@
-//! Failed statements, classified by what the caller can do.
+//! Database errors, classified by whether a retry may succeed.
 //!
-//! The host reports an error of `query` with its SQLSTATE when PostgreSQL refuses to plan the statement,
-//! and as a text when it fails while it runs. That text is parsed here and nowhere else. Code should not
-//! depend on it: expected conflicts are data, as in `ON CONFLICT DO NOTHING`.
+//! The host reports an error of `query` with its SQLSTATE when PostgreSQL rejects the statement
+//! during planning, and as text when the statement fails during execution. Only this module parses
+//! that text. Stores must not depend on it: they return expected conflicts as data, as in
+//! `ON CONFLICT DO NOTHING`.
 
 use std::fmt;
 
 use spin_sdk::pg4::{PgError, QueryError};
 use web::Problem;
 
-/// The reason why a statement failed. Its text may quote data, so it is logged and never sent to a
+/// The reason why a statement failed. The text may quote data, so it is logged but never sent to a
 /// client.
 #[derive(Debug, PartialEq)]
 pub enum Error {
-    /// The database cannot be reached or is overloaded. A retry may succeed.
+    /// The database is unreachable or overloaded. A retry may succeed.
     Unavailable(String),
-    /// A table, column or function does not exist, because the migrations have not run yet.
+    /// A table, column, function or schema does not exist: migrations are pending.
     NotMigrated(String),
-    /// A fault in the statement, the types or the configuration.
+    /// The statement, a type or the configuration is wrong.
     Other(String),
 }
 
 impl Error {
-    /// Whether the same request may succeed later.
+    /// Returns whether a retry of the request may succeed.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Error::Unavailable(_) | Error::NotMigrated(_))
     }
@@ -32,9 +33,10 @@ impl Error {
         match code {
             // Undefined table, column, function, schema.
             "42P01" | "42703" | "42883" | "3F000" => Error::NotMigrated(cause),
-            // Canceled, lock timeout, deadlock, serialization failure, read-only standby.
+            // Query canceled, lock not available, deadlock detected, serialization failure,
+            // read-only transaction (on a standby).
             "57014" | "55P03" | "40P01" | "40001" | "25006" => Error::Unavailable(cause),
-            // Connection lost, out of resources, shutting down or starting up.
+            // Connection exception, insufficient resources, shutting down or starting up.
             _ if ["08", "53", "57P"].iter().any(|class| code.starts_with(class)) => {
                 Error::Unavailable(cause)
             }
@@ -44,7 +46,7 @@ impl Error {
 
     /// Classifies an English message (`lc_messages = C`).
     fn from_text(cause: String) -> Error {
-        // Spin 4.0 prints its own structure: `… code: "57014", …`.
+        // Spin 4.0 reports its debug representation: `… code: "57014", …`.
         let code = cause.split_once("code: \"").and_then(|(_, rest)| rest.split('"').next());
         if let Some(code) = code.map(str::to_owned) {
             return Error::from_code(&code, cause);
@@ -58,11 +60,11 @@ impl Error {
             "the database system is",
             "connection closed",
             "error communicating with the server",
-            // The same two, when the statement cannot be sent.
+            // The same two errors when the statement cannot be sent.
             "kind: Closed",
             "kind: Io",
         ];
-        if TEMPORARY.iter().any(|words| cause.contains(words)) {
+        if TEMPORARY.iter().any(|fragment| cause.contains(fragment)) {
             Error::Unavailable(cause)
         } else {
             Error::Other(cause)
@@ -93,7 +95,7 @@ impl From<serde_json::Error> for Error {
     }
 }
 
-/// Removes the stack of the host, which it adds when RUST_BACKTRACE is set.
+/// Removes the backtrace that the host appends when `RUST_BACKTRACE` is set.
 fn without_backtrace(mut text: String) -> String {
     if let Some(end) = text.find("\n\nStack backtrace:") {
         text.truncate(end);
@@ -106,18 +108,18 @@ impl fmt::Display for Error {
         match self {
             Error::Unavailable(cause) => write!(f, "database unavailable: {cause}"),
             Error::NotMigrated(cause) => write!(f, "database not migrated: {cause}"),
-            Error::Other(cause) => write!(f, "database: {cause}"),
+            Error::Other(cause) => write!(f, "database error: {cause}"),
         }
     }
 }
 
 impl std::error::Error for Error {}
 
-/// 503 when a retry may succeed, else 500.
+/// Returns 503 when a retry may succeed, otherwise 500.
 impl From<Error> for Problem {
     fn from(error: Error) -> Problem {
         match error.is_temporary() {
-            true => Problem::unavailable("the database is not ready; try again", error),
+            true => Problem::unavailable("database unavailable; try again later", error),
             false => Problem::internal(error),
         }
     }
@@ -132,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn violated_constraint_is_a_fault_on_every_spin() {
+    fn constraint_violation_is_not_temporary() {
         for message in [
             "db error: ERROR: duplicate key value violates unique constraint \"entry_word_key\"\n\
              DETAIL: Key (word)=(a) already exists.",
@@ -143,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn transient_failures_are_temporary() {
+    fn transient_failure_is_temporary() {
         for message in [
             "db error: ERROR: canceling statement due to statement timeout",
             "db error: ERROR: canceling statement due to lock timeout",

@@ -1,34 +1,33 @@
 //! PostgreSQL for components: one statement, one row.
 //!
-//! A connection is open only while a statement runs. The pool of the host has 64 of them; a connection
-//! that a request kept while it waited for its client, or while it calculated, would be missing for
-//! every other request.
+//! A connection is open only while a statement runs. The pool of the host has 64 connections: a
+//! request that kept one while it waited for its client would take it away from all other requests.
 //!
-//! Every statement returns exactly one row, because Spin 4.0 never returns from a query without rows.
-//! A statement that may find nothing joins what it looks for to a row that always exists, and so
-//! returns NULL in its place:
+//! Every statement returns exactly one row, because in Spin 4.0 a query without rows never returns.
+//! A lookup therefore uses a left join from a row that always exists, and returns NULL when it
+//! finds nothing:
 //!
 //! ```sql
 //! SELECT definition FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1
 //! ```
 //!
-//! The first column is one that is never NULL in the table; the store reads it as an `Option`. A
-//! change that may affect nothing puts a CTE in the place of the table:
+//! The first column is one that is `NOT NULL` in the table; the store reads it as an `Option`. A
+//! data change that may affect no row uses a CTE in place of the table:
 //!
 //! ```sql
 //! WITH changed AS (UPDATE … WHERE … RETURNING version)
 //! SELECT version FROM (SELECT) AS one LEFT JOIN changed ON true
 //! ```
 //!
-//! A change of which only the number of rows matters is [`Db::execute`]d, and returns none. A list is
-//! one column of JSON, put together by `json_agg` and sent on as it is.
+//! [`Db::execute`] runs a data change that returns only the number of affected rows. A list is one
+//! column of JSON, which `json_agg` builds and the component sends unparsed.
 //!
-//! The columns have the types in [`Column`], which every version of Spin can read. Cast others:
-//! `numeric` and `json` to `text`, `timestamptz` with `AT TIME ZONE 'UTC'`. A parameter has the type
-//! that PostgreSQL infers for it; where that is not `text`, `int8`, `uuid`, `bytea` or `text[]`, cast it
-//! twice: `$1::text::json`.
+//! Columns have the types that implement [`Column`], which every version of Spin can read. Cast
+//! others: `numeric` and `json` to `text`, `timestamptz` with `AT TIME ZONE 'UTC'`. PostgreSQL
+//! infers the type of a parameter; when that is not `text`, `int8`, `uuid`, `bytea` or `text[]`,
+//! cast twice: `$1::text::json`.
 //!
-//! The text of a statement is `'static`: input from a client can only be a parameter.
+//! The text of a statement is `'static`, so client input can only be a parameter.
 
 mod error;
 mod row;
@@ -40,33 +39,33 @@ use spin_sdk::variables;
 
 pub use error::Error;
 pub use row::{Column, Row, Timestamp};
-/// A value for `$1`, `$2`, ….
+/// A value of `$1`, `$2`, ….
 pub use spin_sdk::pg4::ParameterValue as Parameter;
 
 /// The application's database.
 ///
-/// Each statement takes a connection from the pool of the host and returns it, so a request never has
-/// two: two open connections in a request can deadlock the pool. `BEGIN` is never sent, because the next
-/// statement may run on another connection. Several writes are one statement with CTEs.
+/// Each statement takes a connection from the pool of the host and returns it. A request never holds
+/// two: two open connections per request can deadlock the pool. `BEGIN` is never sent, because the
+/// next statement may run on another connection. Several writes are one statement with CTEs.
 #[derive(Clone, Copy, Default)]
 pub struct Db {
     pool: Option<&'static str>,
 }
 
 impl Db {
-    /// The same database through a pool of its own, for a statement that must not wait for the others.
-    /// Spin has a pool for each connection string, so this one differs by its `application_name`.
+    /// Returns a handle with a separate pool, for a statement that must not wait for the others. The
+    /// host has one pool per connection string; this one differs by its `application_name`.
     pub fn with_pool(application_name: &'static str) -> Db {
         Db { pool: Some(application_name) }
     }
 
     /// Runs a statement that returns exactly one row.
     pub fn row(&self, sql: &'static str, parameters: &[Parameter]) -> Result<Row, Error> {
-        Row::only(self.run(|connection| Ok(connection.query(sql, parameters)?))?.rows)
+        Row::single(self.run(|connection| Ok(connection.query(sql, parameters)?))?.rows)
     }
 
-    /// Runs a statement that returns a page: the items as a JSON array in `text`, and the key of the
-    /// last item, NULL on the last page.
+    /// Runs a statement that returns a page: the items as a JSON array of type `text`, and the key
+    /// of the last item, NULL on the last page.
     pub fn page<K: Column>(
         &self,
         sql: &'static str,
@@ -76,14 +75,18 @@ impl Db {
         Ok(Page { items: row.take(0)?, last: row.take(1)? })
     }
 
-    /// Runs a statement that returns no row. Returns the number of rows that it changed.
+    /// Runs a statement that returns no rows. Returns the number of affected rows.
     pub fn execute(&self, sql: &'static str, parameters: &[Parameter]) -> Result<u64, Error> {
         self.run(|connection| Ok(connection.execute(sql, parameters)?))
     }
 
     fn run<T>(&self, statement: impl FnOnce(&Connection) -> Result<T, Error>) -> Result<T, Error> {
-        let mut url = variables::get("database_url")
-            .map_err(|_| Error::Other("the component has no variable database_url".to_owned()))?;
+        let mut url = variables::get("database_url").map_err(|_| {
+            Error::Other(
+                "variable database_url is not defined; add it to the component in spin.toml"
+                    .to_owned(),
+            )
+        })?;
         if let Some(name) = self.pool {
             url = with_application_name(&url, name);
         }
@@ -91,7 +94,8 @@ impl Db {
     }
 }
 
-/// Adds the parameter to a connection string in either of PostgreSQL's forms. The last of two counts.
+/// Appends the parameter to a connection string, a URI or keyword/value pairs. It overrides an
+/// earlier one.
 fn with_application_name(url: &str, name: &str) -> String {
     let separator = match (url.contains("://"), url.contains('?')) {
         (true, true) => '&',
@@ -109,28 +113,28 @@ pub struct Page<K> {
     pub last: Option<K>,
 }
 
-/// A `text` parameter. It must not contain NUL.
+/// Creates a `text` parameter. The value must not contain NUL.
 pub fn text(value: &str) -> Parameter {
     Parameter::Str(value.to_owned())
 }
 
-/// A parameter for a statement that casts it: `$1::text::json`.
+/// Creates a JSON parameter. The statement has to cast it: `$1::text::json`.
 pub fn json(value: &impl Serialize) -> Result<Parameter, Error> {
     Ok(Parameter::Str(serde_json::to_string(value)?))
 }
 
-/// A `text[]` parameter.
-pub fn texts(values: &[String]) -> Parameter {
+/// Creates a `text[]` parameter.
+pub fn text_array(values: &[String]) -> Parameter {
     Parameter::ArrayStr(values.iter().cloned().map(Some).collect())
 }
 
-/// A set of texts as a `text[]` parameter; `None`, the set of all texts, is NULL. The test for membership
-/// is `coalesce(value = ANY ($1), true)`.
+/// Creates a `text[]` parameter from a set. `None` stands for the set of all texts and becomes
+/// NULL. Test for membership with `coalesce(value = ANY ($1), true)`.
 pub fn set(values: Option<&[String]>) -> Parameter {
-    values.map_or(Parameter::DbNull, texts)
+    values.map_or(Parameter::DbNull, text_array)
 }
 
-/// A `uuid` parameter; `None` when the text is not a UUID in the form of RFC 9562.
+/// Creates a `uuid` parameter. Returns `None` unless the text is a UUID in RFC 9562 format.
 pub fn uuid(value: &str) -> Option<Parameter> {
     let is_uuid = value.len() == 36
         && value.bytes().enumerate().all(|(index, byte)| match index {
@@ -140,7 +144,7 @@ pub fn uuid(value: &str) -> Option<Parameter> {
     is_uuid.then(|| Parameter::Uuid(value.to_owned()))
 }
 
-/// An `int8` parameter. Where PostgreSQL infers another integer type, cast it: `$1::int8`.
+/// Creates an `int8` parameter. Where PostgreSQL infers another integer type, cast it: `$1::int8`.
 pub fn int8(value: i64) -> Parameter {
     Parameter::Int64(value)
 }
@@ -150,7 +154,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn application_name_is_added_to_either_form_of_a_connection_string() {
+    fn application_name_is_appended_to_uri_and_to_keyword_value_string() {
         for (url, expected) in [
             ("postgres://u@h/d", "postgres://u@h/d?application_name=n"),
             (
@@ -164,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn only_the_canonical_form_is_a_uuid() {
+    fn uuid_in_noncanonical_format_is_rejected() {
         assert!(uuid("67e55044-10b1-426f-9247-BB680E5FE0C8").is_some());
         for bad in ["", "67e5504410b1426f9247bb680e5fe0c8", "67e55044-10b1-426f-9247-bb680e5fe0cg"]
         {

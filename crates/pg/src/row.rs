@@ -1,4 +1,4 @@
-//! The one row that a statement returns.
+//! The row that a statement returns.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -6,24 +6,22 @@ use spin_sdk::pg4::DbValue;
 
 use crate::Error;
 
-/// A row, whose columns are taken out by their positions from 0.
+/// A row. Columns are read by position, from 0.
 #[derive(Debug)]
 pub struct Row(Vec<DbValue>);
 
 impl Row {
-    /// The row of a result that must have exactly one.
-    pub(crate) fn only(rows: Vec<Vec<DbValue>>) -> Result<Row, Error> {
+    /// Returns the row of a result, or an error unless the result has exactly one.
+    pub(crate) fn single(rows: Vec<Vec<DbValue>>) -> Result<Row, Error> {
         let count = rows.len();
         match <[_; 1]>::try_from(rows) {
             Ok([row]) => Ok(Row(row)),
-            Err(_) => {
-                Err(Error::Other(format!("the statement returned {count} rows instead of 1")))
-            }
+            Err(_) => Err(Error::Other(format!("the statement returned {count} rows, expected 1"))),
         }
     }
 
-    /// Takes the value of a column. An error when the column has another type or is NULL; for a column
-    /// that may be NULL, `T` is an `Option`.
+    /// Takes the value of a column. Returns an error when the column has another type or is NULL.
+    /// For a nullable column, `T` is an `Option`.
     pub fn take<T: Column>(&mut self, column: usize) -> Result<T, Error> {
         let value = self.0.get_mut(column).map(|value| std::mem::replace(value, DbValue::DbNull));
         value.and_then(T::from_value).ok_or_else(|| {
@@ -32,9 +30,9 @@ impl Row {
     }
 }
 
-/// A Rust type for the value of a column.
+/// A Rust type that can hold the value of a column.
 pub trait Column: Sized {
-    /// `None` when the value has another type.
+    /// Converts the value. Returns `None` when it has another type.
     fn from_value(value: DbValue) -> Option<Self>;
 }
 
@@ -68,7 +66,7 @@ impl Column for bool {
     }
 }
 
-/// `text[]` without NULL.
+/// `text[]` without NULL elements.
 impl Column for Vec<String> {
     fn from_value(value: DbValue) -> Option<Vec<String>> {
         match value {
@@ -78,7 +76,7 @@ impl Column for Vec<String> {
     }
 }
 
-/// JSON as `text`, which is sent on without being parsed into values.
+/// `text` that contains JSON, which is sent without being parsed into values.
 impl Column for Box<RawValue> {
     fn from_value(value: DbValue) -> Option<Box<RawValue>> {
         RawValue::from_string(String::from_value(value)?).ok()
@@ -94,9 +92,9 @@ impl<T: Column> Column for Option<T> {
     }
 }
 
-/// A point in time in RFC 3339, UTC, with microseconds: `2026-01-31T09:30:00.123456Z`.
+/// A timestamp in RFC 3339 format, UTC, with microseconds: `2026-01-31T09:30:00.123456Z`.
 ///
-/// From a column `… AT TIME ZONE 'UTC'`: Spin cannot read `timestamptz` itself.
+/// Select it with `AT TIME ZONE 'UTC'`: Spin cannot read `timestamptz`.
 #[derive(Debug, PartialEq, Serialize)]
 pub struct Timestamp(String);
 
@@ -121,7 +119,7 @@ mod tests {
     }
 
     #[test]
-    fn columns_are_taken_by_position_and_type() {
+    fn column_is_read_by_position_and_type() {
         let mut row = row([
             DbValue::Str("a".into()),
             DbValue::Int32(7),
@@ -148,14 +146,14 @@ mod tests {
     #[test]
     fn result_without_exactly_one_row_is_an_error() {
         for count in [0, 2] {
-            let error = Row::only(vec![Vec::new(); count]).unwrap_err();
-            let expected = format!("the statement returned {count} rows instead of 1");
+            let error = Row::single(vec![Vec::new(); count]).unwrap_err();
+            let expected = format!("the statement returned {count} rows, expected 1");
             assert_eq!(error, Error::Other(expected));
         }
     }
 
     #[test]
-    fn timestamp_is_rfc_3339_with_microseconds() {
+    fn timestamp_is_formatted_as_rfc_3339_with_microseconds() {
         let value = DbValue::Datetime((26, 1, 31, 9, 5, 0, 1_234_000));
         let Timestamp(text) = row([value]).take(0).unwrap();
         assert_eq!(text, "0026-01-31T09:05:00.001234Z");

@@ -7,18 +7,19 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A decimal number that is not negative, with up to 28 digits.
+/// A non-negative decimal number of up to 28 digits.
 ///
-/// An operation whose exact result needs more digits is an error: only [`Amount::rounded`] rounds.
+/// An operation returns an error when the exact result needs more digits: only [`Amount::rounded`]
+/// rounds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Amount(Decimal);
 
 /// The reason why a number is not an [`Amount`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum AmountError {
-    /// It is less than zero.
+    /// The number is less than zero.
     Negative,
-    /// It has more than 28 digits.
+    /// The number has more than 28 digits.
     TooManyDigits,
 }
 
@@ -26,7 +27,7 @@ impl fmt::Display for AmountError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             AmountError::Negative => "must not be negative",
-            AmountError::TooManyDigits => "needs more than 28 digits",
+            AmountError::TooManyDigits => "exceeds 28 digits",
         })
     }
 }
@@ -46,9 +47,9 @@ impl Amount {
             None => (digits, 0),
         };
         let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-        let all = whole.trim_start_matches('-').to_owned() + fraction;
+        let digits = whole.trim_start_matches('-').to_owned() + fraction;
         // Leading and trailing zeros only shift the decimal point.
-        let significant = all.trim_end_matches('0');
+        let significant = digits.trim_end_matches('0');
         if significant.trim_start_matches('0').is_empty() {
             return Ok(Amount::ZERO);
         }
@@ -56,19 +57,19 @@ impl Amount {
             return Err(AmountError::Negative);
         }
         let scale = significant.len() as i64 - whole.len() as i64;
-        let amount = significant.parse().ok().and_then(|it| scaled(it, scale - exponent));
+        let amount = significant.parse().ok().and_then(|number| scaled(number, scale - exponent));
         amount.map(Amount).ok_or(AmountError::TooManyDigits)
     }
 
-    /// The sum.
+    /// Returns the sum, or an error when it needs more than 28 digits.
     pub fn checked_add(self, other: Amount) -> Result<Amount, AmountError> {
-        // rust_decimal rounds a sum that has too many digits to a smaller scale.
+        // rust_decimal rounds a sum with too many digits to a smaller scale.
         let places = self.0.scale().max(other.0.scale());
         let sum = self.0.checked_add(other.0).filter(|sum| sum.scale() == places);
         sum.map(Amount).ok_or(AmountError::TooManyDigits)
     }
 
-    /// The product.
+    /// Returns the product, or an error when it needs more than 28 digits.
     pub fn checked_mul(self, other: Amount) -> Result<Amount, AmountError> {
         if self == Amount::ZERO || other == Amount::ZERO {
             return Ok(Amount::ZERO);
@@ -78,29 +79,30 @@ impl Amount {
         product.map(Amount).ok_or(AmountError::TooManyDigits)
     }
 
-    /// The difference, zero when `other` is greater.
+    /// Returns the difference, or zero when `other` is greater.
     pub fn saturating_sub(self, other: Amount) -> Amount {
         // The difference of two amounts never overflows.
         Amount(self.0.saturating_sub(other.0).max(Decimal::ZERO))
     }
 
-    /// Rounds to two decimal places, halves away from zero.
+    /// Rounds to two decimal places, half away from zero.
     pub fn rounded(self) -> Amount {
         Amount(self.0.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero))
     }
 
-    /// The digits without trailing zeros, a JSON number: `70.85`, `65`, `70.5`.
+    /// Formats the number without trailing zeros, as a JSON number: `70.85`, `65`, `70.5`.
     pub fn shortest(self) -> String {
         self.text(0)
     }
 
-    /// The digits with at least two decimal places: `65.00`, `0.125`.
+    /// Formats the number with at least two decimal places: `65.00`, `0.125`.
     pub fn money(self) -> String {
         self.text(2)
     }
 
-    /// The digits with at least `min_places` decimal places, without further trailing zeros.
-    /// `Decimal::normalize` would divide by ten until a digit remains, most of the work for a long
+    /// Formats the number with at least `min_places` decimal places and no further trailing zeros.
+    ///
+    /// `Decimal::normalize` divides by ten repeatedly, which would take most of the time of a long
     /// receipt.
     fn text(self, min_places: usize) -> String {
         let mut text = self.0.to_string();
@@ -117,7 +119,7 @@ impl Amount {
     }
 }
 
-/// A JSON number with all digits. The serializer must be one of `serde_json`.
+/// Serializes a JSON number with all digits. Requires a serializer of `serde_json`.
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.shortest()).map_err(S::Error::custom)?.serialize(serializer)
@@ -130,7 +132,7 @@ impl From<u64> for Amount {
     }
 }
 
-/// `digits` divided by 10 to the power of `scale`, which may be negative.
+/// Returns `digits` divided by 10 to the power of `scale`, which may be negative.
 fn scaled(digits: i128, scale: i64) -> Option<Decimal> {
     let places = u32::try_from(scale.max(0)).ok()?;
     let zeros = u32::try_from(scale.min(0).unsigned_abs()).ok()?;
@@ -152,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn every_json_number_syntax_is_parsed() {
+    fn number_in_any_json_syntax_is_parsed() {
         for (digits, expected) in [
             ("0", "0"),
             ("-0", "0"),
@@ -175,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn negative_and_too_long_numbers_are_errors() {
+    fn negative_or_too_long_number_is_an_error() {
         for digits in ["-1", "-0.001", "-1e5"] {
             assert_eq!(Amount::parse(digits), Err(AmountError::Negative), "{digits}");
         }
@@ -190,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_are_rounded_away_from_zero() {
+    fn half_is_rounded_away_from_zero() {
         for (digits, expected) in [
             ("0.005", "0.01"),
             ("0.0049", "0.00"),
@@ -204,9 +206,9 @@ mod tests {
     }
 
     proptest! {
-        /// Compared with arbitrary precision.
+        /// Compares with arbitrary-precision arithmetic.
         #[test]
-        fn sums_and_products_are_exact_or_errors(
+        fn sum_and_product_are_exact_or_an_error(
             a in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,14})?(e-?[0-9])?",
             b in "(0|[1-9][0-9]{0,14})(\\.[0-9]{1,14})?(e-?[0-9])?",
         ) {
@@ -224,7 +226,6 @@ mod tests {
             }
         }
 
-        /// Realistic prices never overflow.
         #[test]
         fn realistic_totals_never_overflow(
             prices in prop::collection::vec(0_u64..=999_999_999_999, 1..50),
@@ -232,10 +233,10 @@ mod tests {
         ) {
             let mut sum = Amount::ZERO;
             for cents in &prices {
-                sum = sum.checked_add(amount(&format!("{cents}e-2"))).expect("has room");
+                sum = sum.checked_add(amount(&format!("{cents}e-2"))).expect("no overflow");
             }
-            let factor = Amount::ONE.checked_add(amount(&format!("{rate}e-4"))).expect("has room");
-            let total = sum.checked_mul(factor).expect("has room").rounded();
+            let factor = Amount::ONE.checked_add(amount(&format!("{rate}e-4"))).expect("no overflow");
+            let total = sum.checked_mul(factor).expect("no overflow").rounded();
             prop_assert_eq!(amount(&total.money()), total);
         }
     }

@@ -1,4 +1,4 @@
-//! The rules of the katas, without HTTP, SQL or a clock.
+//! Business rules of the katas. They depend on neither HTTP, SQL nor a clock.
 
 mod amount;
 mod nth_char;

@@ -1,6 +1,6 @@
-//! The word made of the n-th character of the n-th word.
+//! The nth-char kata: a word from the n-th character of the n-th word.
 
-/// The word so far. A character is a Unicode scalar value; indices start at 0.
+/// The word that has been built so far. A character is a Unicode scalar value; indices start at 0.
 #[derive(Debug, Default)]
 pub struct NthChar {
     result: String,
@@ -16,14 +16,14 @@ impl NthChar {
         character.is_some()
     }
 
-    /// The result.
+    /// Returns the word.
     pub fn into_word(self) -> String {
         self.result
     }
 }
 
-/// The word made of the n-th character of the n-th of these words. It ends at the first word that is too
-/// short. Takes time linear in the length of the words.
+/// Returns the word made of the n-th character of the n-th of these words, up to the first word
+/// that is too short. Takes time linear in the length of the words.
 pub fn nth_char<'w>(words: impl IntoIterator<Item = &'w str>) -> String {
     let mut result = NthChar::default();
     for word in words {
@@ -41,13 +41,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn result_equals_that_of_the_predecessor() {
+    fn kata_example_returns_yes() {
         assert_eq!(nth_char(["yoda", "best", "has"]), "yes");
         assert_eq!(nth_char([]), "");
     }
 
     #[test]
-    fn result_ends_at_the_first_word_that_is_too_short() {
+    fn short_word_ends_the_result() {
         assert_eq!(nth_char(["ab", "c", "def"]), "a");
         assert_eq!(nth_char(["", "abc"]), "");
     }
@@ -61,13 +61,13 @@ mod tests {
         #[test]
         fn result_has_every_character_up_to_the_first_short_word(words in prop::collection::vec(".{0,8}", 0..12)) {
             let result = nth_char(words.iter().map(String::as_str));
-            let found: Vec<char> = result.chars().collect();
-            for (place, character) in found.iter().enumerate() {
-                prop_assert_eq!(words[place].chars().nth(place), Some(*character));
+            let characters: Vec<char> = result.chars().collect();
+            for (index, character) in characters.iter().enumerate() {
+                prop_assert_eq!(words[index].chars().nth(index), Some(*character));
             }
-            // It did not end too early.
-            if let Some(next) = words.get(found.len()) {
-                prop_assert_eq!(next.chars().nth(found.len()), None);
+            // The result does not end too early.
+            if let Some(next) = words.get(characters.len()) {
+                prop_assert_eq!(next.chars().nth(characters.len()), None);
             }
         }
     }

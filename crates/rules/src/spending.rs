@@ -1,12 +1,12 @@
-//! The total of a purchase: prices of items, and tax on their sum.
+//! The spending kata: the total of a purchase, including tax.
 
 use crate::{Amount, AmountError, Prices};
 
-/// Items and their quantities.
+/// A bill: items and their quantities.
 #[derive(Debug)]
 pub struct Bill<'p> {
     prices: &'p Prices,
-    /// By index in the price list.
+    /// The quantity of each item, by index in the price list.
     quantities: Vec<u64>,
     /// Indices of the items on the bill, in the order of their first purchase.
     bought: Vec<usize>,
@@ -17,26 +17,26 @@ pub struct Bill<'p> {
 pub struct Line<'p> {
     /// The name of the item.
     pub item: &'p str,
-    /// How often it was bought.
+    /// The number of units.
     pub quantity: u64,
-    /// The price of one.
+    /// The price of one unit.
     pub unit_price: Amount,
 }
 
 impl Line<'_> {
-    /// Unit price times quantity.
+    /// Returns unit price times quantity.
     pub fn amount(&self) -> Result<Amount, AmountError> {
         self.unit_price.checked_mul(self.quantity.into())
     }
 }
 
 impl<'p> Bill<'p> {
-    /// An empty bill.
+    /// Creates an empty bill.
     pub fn new(prices: &'p Prices) -> Bill<'p> {
         Bill { prices, quantities: vec![0; prices.len()], bought: Vec::new() }
     }
 
-    /// Adds one of an item. Returns `false` when the item has no price; the bill is unchanged then.
+    /// Adds one unit of an item. Returns `false`, without a change, when the item has no price.
     pub fn add(&mut self, item: &str) -> bool {
         let Some(index) = self.prices.index(item) else { return false };
         if self.quantities[index] == 0 {
@@ -46,7 +46,7 @@ impl<'p> Bill<'p> {
         true
     }
 
-    /// The items in the order of their first purchase.
+    /// Returns the items in the order of their first purchase.
     pub fn lines(&self) -> impl Iterator<Item = Line<'p>> {
         self.bought.iter().map(|&index| {
             let (item, unit_price) = self.prices.get(index);
@@ -54,13 +54,13 @@ impl<'p> Bill<'p> {
         })
     }
 
-    /// The sum without tax, exact.
+    /// Returns the exact sum without tax.
     pub fn subtotal(&self) -> Result<Amount, AmountError> {
         self.lines().try_fold(Amount::ZERO, |sum, line| sum.checked_add(line.amount()?))
     }
 
-    /// The sum with tax at this rate (0.09 is 9 %), rounded once to two decimal places, halves away from
-    /// zero.
+    /// Returns the sum including tax at this rate (0.09 is 9 %), rounded once to two decimal
+    /// places, half away from zero.
     pub fn total(&self, tax_rate: Amount) -> Result<Amount, AmountError> {
         let factor = Amount::ONE.checked_add(tax_rate)?;
         Ok(self.subtotal()?.checked_mul(factor)?.rounded())
@@ -76,27 +76,27 @@ mod tests {
     fn prices(prices: &[(&str, &str)]) -> Prices {
         let parse = |digits| Amount::parse(digits).expect(digits);
         let prices = prices.iter().map(|&(item, price)| (item.to_owned(), parse(price)));
-        Prices::new(prices.collect()).expect("no item is repeated")
+        Prices::new(prices.collect()).expect("no duplicate item")
     }
 
-    /// The signature of the predecessor.
+    /// Has the signature of the predecessor.
     fn get_total(costs: &[(&str, &str)], items: &[&str], tax: &str) -> String {
         let prices = prices(costs);
         let mut bill = Bill::new(&prices);
         for item in items {
             bill.add(item);
         }
-        bill.total(Amount::parse(tax).expect(tax)).expect("has room").shortest()
+        bill.total(Amount::parse(tax).expect(tax)).expect("no overflow").shortest()
     }
 
     #[test]
-    fn total_equals_that_of_the_predecessor() {
+    fn kata_example_returns_70_85() {
         let costs = [("socks", "5"), ("shoes", "60"), ("sweater", "30")];
         assert_eq!(get_total(&costs, &["socks", "shoes"], "0.09"), "70.85");
     }
 
     #[test]
-    fn repeated_items_count_and_items_without_price_do_not() {
+    fn repeated_item_counts_and_item_without_price_does_not() {
         let costs = [("socks", "5"), ("shoes", "60")];
         assert_eq!(get_total(&costs, &["socks", "hat", "socks"], "0"), "10");
         assert_eq!(get_total(&costs, &[], "0.09"), "0");
@@ -104,8 +104,8 @@ mod tests {
     }
 
     #[test]
-    fn decimal_halves_round_up_where_binary_floats_round_down() {
-        // 1.005 and 2.675 have no exact binary form: rounded as floats they lose a cent.
+    fn decimal_half_is_rounded_up_where_a_float_rounds_down() {
+        // 1.005 and 2.675 have no exact binary representation: floats would round them down.
         assert_eq!(get_total(&[("a", "1.005")], &["a"], "0"), "1.01");
         assert_eq!(get_total(&[("a", "2.5")], &["a"], "0.07"), "2.68");
         assert_eq!(get_total(&[("a", "0.1"), ("b", "0.2")], &["a", "b"], "0"), "0.3");
@@ -130,7 +130,7 @@ mod tests {
         ) {
             let price = |cents: &u32| Amount::parse(&format!("{cents}e-2")).expect("a price");
             let prices = cents.iter().enumerate().map(|(n, cents)| (n.to_string(), price(cents)));
-            let prices = Prices::new(prices.collect()).expect("no item is repeated");
+            let prices = Prices::new(prices.collect()).expect("no duplicate item");
             let total = |picks: &mut dyn Iterator<Item = &usize>| {
                 let mut bill = Bill::new(&prices);
                 picks.for_each(|pick| { bill.add(&pick.to_string()); });

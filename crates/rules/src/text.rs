@@ -1,15 +1,15 @@
-//! The rules for every stored text: a maximum length, and no NUL.
+//! Validation of stored text: a maximum length, no NUL.
 
 use std::fmt;
 
 /// The reason why a text cannot be stored.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum TextError {
-    /// It is empty.
+    /// The text is empty.
     Empty,
-    /// It has more characters than this maximum.
+    /// The text has more characters than this maximum.
     TooLong(usize),
-    /// It contains NUL, which PostgreSQL cannot store.
+    /// The text contains NUL, which PostgreSQL cannot store.
     Nul,
 }
 
@@ -17,13 +17,13 @@ impl fmt::Display for TextError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             TextError::Empty => f.write_str("must not be empty"),
-            TextError::TooLong(max) => write!(f, "may have at most {max} characters"),
-            TextError::Nul => f.write_str("must not contain the character NUL"),
+            TextError::TooLong(max) => write!(f, "must have at most {max} characters"),
+            TextError::Nul => f.write_str("must not contain a NUL character"),
         }
     }
 }
 
-/// Checks a text of at most `max` characters.
+/// Validates a text of at most `max` characters.
 pub fn text(text: String, max: usize) -> Result<String, TextError> {
     if text.contains('\0') {
         Err(TextError::Nul)
@@ -34,7 +34,7 @@ pub fn text(text: String, max: usize) -> Result<String, TextError> {
     }
 }
 
-/// Checks a text of 1 to `max` characters.
+/// Validates a text of 1 to `max` characters.
 pub fn name(name: String, max: usize) -> Result<String, TextError> {
     if name.is_empty() { Err(TextError::Empty) } else { text(name, max) }
 }
@@ -59,7 +59,7 @@ mod tests {
     }
 
     #[test]
-    fn nul_is_an_error() {
+    fn text_with_nul_is_an_error() {
         assert_eq!(name("a\0b".to_owned(), 9), Err(TextError::Nul));
         assert_eq!(text("\0".to_owned(), 9), Err(TextError::Nul));
     }

@@ -1,26 +1,26 @@
 //! Content negotiation: `Accept`, `Accept-Encoding` and `Content-Type`.
 
-/// Whether a `Content-Type` is JSON: `application/json` or any `application/…+json`. `charset` is
-/// ignored: JSON is always UTF-8 (RFC 8259, section 11).
+/// Returns whether a `Content-Type` is JSON: `application/json` or any `application/…+json`.
+/// Parameters are ignored, `charset` too: JSON is always UTF-8 (RFC 8259, section 11).
 pub(crate) fn is_json(content_type: &str) -> bool {
     let media_type = media_type(content_type);
     let subtype = media_type.strip_prefix("application/").unwrap_or_default();
     subtype == "json" || subtype.ends_with("+json")
 }
 
-/// The media type of a `Content-Type`, in lower case, without its parameters.
+/// Returns the media type of a `Content-Type` in lower case, without parameters.
 pub(crate) fn media_type(content_type: &str) -> String {
     let media_type = content_type.split(';').next().unwrap_or_default();
     media_type.trim_ascii().to_ascii_lowercase()
 }
 
-/// The quality that an `Accept` header gives `media_type` (lower case, without parameters), in
-/// thousandths. The most specific range counts; an empty header accepts everything (RFC 9110, section
-/// 12.5.1).
+/// Returns the quality value of `media_type` (lower case, without parameters) in an `Accept`
+/// header, in thousandths. The most specific range takes precedence; an empty header accepts
+/// everything (RFC 9110, section 12.5.1).
 pub(crate) fn quality(accept: &str, media_type: &str) -> usize {
     let (kind, _) = media_type.split_once('/').unwrap_or((media_type, ""));
     let mut has_range = false;
-    let mut best = (0, 0); // specificity and quality
+    let mut best = (0, 0); // (specificity, quality)
     for item in accept.split(',') {
         let mut parts = item.split(';');
         let range = parts.next().unwrap_or_default().trim_ascii().to_ascii_lowercase();
@@ -28,23 +28,23 @@ pub(crate) fn quality(accept: &str, media_type: &str) -> usize {
             continue;
         }
         has_range = true;
-        let specific = match range.as_str() {
+        let specificity = match range.as_str() {
             "*/*" => 1,
             exact if exact == media_type => 3,
             prefix if prefix.strip_suffix("/*") == Some(kind) => 2,
             _ => continue,
         };
-        if specific > best.0 {
-            best = (specific, parts.find_map(weight).unwrap_or(1000));
+        if specificity > best.0 {
+            best = (specificity, parts.find_map(weight).unwrap_or(1000));
         }
     }
     if has_range { best.1 } else { 1000 }
 }
 
-/// Whether an `Accept-Encoding` header accepts a content coding (lower case). A named coding takes
-/// precedence over `*` (RFC 9110, section 12.5.3).
+/// Returns whether an `Accept-Encoding` header accepts a content coding (lower case). A named
+/// coding takes precedence over `*` (RFC 9110, section 12.5.3).
 pub(crate) fn accepts_coding(accept_encoding: &str, coding: &str) -> bool {
-    let mut others = false;
+    let mut wildcard = false;
     for item in accept_encoding.split(',') {
         let mut parts = item.split(';');
         let name = parts.next().unwrap_or_default().trim_ascii();
@@ -52,12 +52,12 @@ pub(crate) fn accepts_coding(accept_encoding: &str, coding: &str) -> bool {
         if name.eq_ignore_ascii_case(coding) {
             return accepted;
         }
-        others |= name == "*" && accepted;
+        wildcard |= name == "*" && accepted;
     }
-    others
+    wildcard
 }
 
-/// Parses the parameter `q=0.5` into thousandths. Returns `None` for any other parameter.
+/// Parses a weight such as `q=0.5` into thousandths. Returns `None` for any other parameter.
 fn weight(parameter: &str) -> Option<usize> {
     let (name, weight) = parameter.split_once('=')?;
     if !name.trim_ascii().eq_ignore_ascii_case("q") {
@@ -79,7 +79,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn most_specific_range_counts() {
+    fn accept_with_several_ranges_uses_the_most_specific() {
         for (accept, accepted) in [
             ("*/*", true),
             ("application/*", true),
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn coding_is_accepted_by_name_or_by_star() {
+    fn content_coding_is_accepted_by_name_or_wildcard() {
         for (accept_encoding, accepted) in [
             ("gzip", true),
             ("deflate, GZip;q=0.5, br", true),

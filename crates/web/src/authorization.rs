@@ -1,65 +1,69 @@
-//! The optional bearer token (RFC 6750) that protects every change.
+//! Bearer authentication (RFC 6750) of requests that change data.
 
 use subtle::ConstantTimeEq;
 
 use crate::{Problem, Request};
 
-/// The variable with the token. When it is empty, changes need no token.
+/// The application variable with the expected token. An empty value disables authentication.
 const TOKEN: &str = "api_token";
 
-/// The variable that decides whether reading personal data needs the token as well: `true` or `false`.
+/// The application variable that requires the token for reading personal data as well: `true` or
+/// `false`.
 const PRIVATE_READS: &str = "private_reads";
 
-/// Checks that the request may change something; 401 otherwise.
+/// Returns 401 unless the request carries the configured token.
 pub(crate) fn require(request: &Request) -> Result<(), Problem> {
     check(&variable(TOKEN)?, request)
 }
 
-/// Checks that the request may read personal data; 401 otherwise.
+/// Returns 401 unless the request may read personal data.
 pub(crate) fn require_private(request: &Request) -> Result<(), Problem> {
     match variable(PRIVATE_READS)?.as_str() {
         "false" => Ok(()),
         "true" => match variable(TOKEN)? {
-            token if token.is_empty() => {
-                Err(Problem::internal("private_reads is true, but api_token is empty"))
-            }
+            token if token.is_empty() => Err(Problem::internal(
+                "variable private_reads is true, but api_token is empty; set api_token",
+            )),
             token => check(&token, request),
         },
-        _ => Err(Problem::internal("private_reads is neither true nor false")),
+        _ => Err(Problem::internal("variable private_reads must be true or false")),
     }
 }
 
 #[cfg(target_arch = "wasm32")]
 fn variable(name: &str) -> Result<String, Problem> {
-    crate::wasi::variable(name)
-        .ok_or_else(|| Problem::internal(format!("the component has no variable {name}")))
+    crate::wasi::variable(name).ok_or_else(|| {
+        Problem::internal(format!(
+            "variable {name} is not defined; add it to the component in spin.toml"
+        ))
+    })
 }
 
-/// Natively there is no host: no token is required.
+/// Native tests have no host and run without authentication.
 #[cfg(not(target_arch = "wasm32"))]
 fn variable(name: &str) -> Result<String, Problem> {
     Ok(if name == PRIVATE_READS { "false".to_owned() } else { String::new() })
 }
 
-fn check(token: &str, request: &Request) -> Result<(), Problem> {
-    if token.is_empty() {
+fn check(expected: &str, request: &Request) -> Result<(), Problem> {
+    if expected.is_empty() {
         return Ok(());
     }
-    compare(token, request.header("authorization").as_deref())
+    compare(expected, request.header("authorization").as_deref())
 }
 
-fn compare(token: &str, authorization: Option<&str>) -> Result<(), Problem> {
-    let Some((scheme, given)) = authorization.and_then(|value| value.trim_ascii().split_once(' '))
+fn compare(expected: &str, authorization: Option<&str>) -> Result<(), Problem> {
+    let Some((scheme, token)) = authorization.and_then(|value| value.trim_ascii().split_once(' '))
     else {
         return Err(Problem::unauthorized(
-            "authorization required: send Authorization: Bearer <token>",
+            "authorization required; send Authorization: Bearer <token>",
         ));
     };
-    // In constant time: the duration must not reveal a correct prefix.
-    let equal: bool = given.trim_ascii_start().as_bytes().ct_eq(token.as_bytes()).into();
+    // Compared in constant time: the duration must not reveal the length of a correct prefix.
+    let equal: bool = token.trim_ascii_start().as_bytes().ct_eq(expected.as_bytes()).into();
     match scheme.eq_ignore_ascii_case("bearer") && equal {
         true => Ok(()),
-        false => Err(Problem::unauthorized("the token is wrong")),
+        false => Err(Problem::unauthorized("invalid token")),
     }
 }
 
@@ -69,7 +73,7 @@ mod tests {
     use crate::native::receive;
 
     #[test]
-    fn only_the_token_is_accepted() {
+    fn authorization_without_the_exact_token_is_rejected() {
         for (authorization, permitted) in [
             (Some("Bearer secret"), true),
             (Some("bearer  secret "), true),
@@ -86,10 +90,11 @@ mod tests {
     }
 
     #[test]
-    fn empty_token_permits_everything() {
+    fn empty_token_disables_authorization() {
         for authorization in ["Bearer anything", ""] {
             let request = http::Request::get("/").header("authorization", authorization);
-            check("", &receive(request.body(Vec::new()).unwrap())).expect("it is open");
+            check("", &receive(request.body(Vec::new()).unwrap()))
+                .expect("authorization is disabled");
         }
     }
 }

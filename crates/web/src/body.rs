@@ -1,28 +1,28 @@
-//! The request's body, read at most once and never beyond its limit.
+//! Reads request bodies: once, and up to a limit.
 
 use http::StatusCode;
 use json::FromFields;
 
 use crate::{Interrupted, Problem, Request, accept};
 
-/// The maximum size of a JSON body, 1 MiB.
-const JSON_LIMIT: usize = 1 << 20;
+/// The maximum size of a JSON body: 1 MiB.
+const MAX_JSON_BYTES: usize = 1 << 20;
 
-/// The maximum number of bytes that are drained from a body after the response, 4 MiB.
+/// The maximum number of bytes to drain from a body after the response: 4 MiB.
 #[cfg(any(test, target_arch = "wasm32"))]
-const DRAIN_LIMIT: usize = 4 << 20;
+const MAX_DRAIN_BYTES: usize = 4 << 20;
 
-/// Reads a body that is a JSON object. Returns the value and the bytes of the body.
+/// Parses the body, a JSON object. Returns the value and the raw body.
 pub(crate) fn json<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
     require_json(request)?;
-    let body = read(request, JSON_LIMIT)?;
+    let body = read(request, MAX_JSON_BYTES)?;
     match json::from_slice(&body) {
         Ok(value) => Ok((value, body)),
         Err(json::Error::Syntax(reason)) => {
-            Err(Problem::bad_request(format!("the body is not JSON: {reason}")))
+            Err(Problem::bad_request(format!("the body is not valid JSON: {reason}")))
         }
         Err(json::Error::TooManyValues) => {
-            let detail = format!("the body may have at most {} values", json::VALUES);
+            let detail = format!("the body exceeds {} values", json::MAX_VALUES);
             Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
         Err(json::Error::Invalid(errors)) => Err(Problem::invalid(errors)),
@@ -31,19 +31,20 @@ pub(crate) fn json<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Pro
 
 fn require_json(request: &Request) -> Result<(), Problem> {
     let detail = if request.is_encoded() {
-        "send the body without Content-Encoding"
-    } else if !request.header("content-type").is_some_and(|it| accept::is_json(&it)) {
-        "send JSON with Content-Type: application/json"
+        "Content-Encoding not supported; send the body uncompressed"
+    } else if !request.header("content-type").is_some_and(|value| accept::is_json(&value)) {
+        "Content-Type not supported; send application/json"
     } else {
         return Ok(());
     };
     Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail))
 }
 
-/// Reads the whole body; 413 as soon as it is known to exceed `limit` bytes.
+/// Reads the whole body. Returns 413 as soon as the size exceeds `limit` bytes.
 fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut chunks = Chunks::new(request, limit)?;
-    // Growing the buffer copies it, as often as the chunks require: tests/work.rs counts instructions.
+    // A growing buffer is copied a number of times that depends on the chunks, which would make the
+    // instruction counts in the tests vary.
     let mut body = Vec::with_capacity(chunks.content_length.unwrap_or_default());
     while let Some(chunk) = chunks.next()? {
         body.extend_from_slice(&chunk);
@@ -51,7 +52,7 @@ fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
     Ok(body)
 }
 
-/// The chunks of a body as they arrive.
+/// The chunks of a body, read one at a time.
 pub struct Chunks<'r> {
     request: &'r Request,
     limit: usize,
@@ -68,17 +69,20 @@ impl Chunks<'_> {
         Ok(Chunks { request, limit, received: 0, content_length })
     }
 
-    /// The next chunk, `None` at the end of the body. 400 when the connection is closed before it, 408
-    /// when the client stalls, 413 when the body exceeds its limit.
-    #[expect(clippy::should_implement_trait, reason = "an error is not an item")]
+    /// Reads the next chunk. Returns `None` at the end of the body, 400 when the connection is closed
+    /// before that, 408 when the client stalls, and 413 when the body exceeds its limit.
+    #[expect(clippy::should_implement_trait, reason = "an iterator has no place for the error")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
-        // The host never delivers more; to ask it once more costs a twentieth of a small request.
+        // The host never delivers more than `Content-Length`. The call to learn that the stream has
+        // ended would take 5 % of a small request.
         if self.content_length == Some(self.received) {
             self.request.source.finish();
             return Ok(None);
         }
         let chunk = self.request.source.read().map_err(|reason| match reason {
-            Interrupted::Closed => Problem::bad_request("the body ended before it was complete"),
+            Interrupted::Closed => {
+                Problem::bad_request("the connection was closed before the body was complete")
+            }
             Interrupted::TimedOut => {
                 Problem::new(StatusCode::REQUEST_TIMEOUT, "the body arrived too slowly")
             }
@@ -95,20 +99,22 @@ fn content_length(request: &Request) -> Option<usize> {
     request.header("content-length")?.parse().ok()
 }
 
-/// Reads the rest of the body after the response. Closing a connection with unread bytes resets it,
-/// and a client that sends its whole request before it reads would lose the response. Not done for a
-/// client that waits for `100 Continue`, nor beyond [`DRAIN_LIMIT`].
+/// Reads and discards the rest of the body after the response.
+///
+/// Closing a connection with unread bytes resets it, and a client that sends its whole request
+/// before it reads would lose the response. A client that waits for `100 Continue` does not send
+/// the body, so nothing is read; nor is a body longer than [`MAX_DRAIN_BYTES`].
 #[cfg(any(test, target_arch = "wasm32"))]
 pub(crate) fn drain(request: &Request) {
     let finished = request.source.is_finished()
         || matches!(request.method, http::Method::GET | http::Method::HEAD);
-    let waits = || request.header("expect").is_some();
-    let too_long = || content_length(request).is_some_and(|length| length > DRAIN_LIMIT);
-    if finished || waits() || too_long() {
+    let expects_continue = || request.header("expect").is_some();
+    let too_long = || content_length(request).is_some_and(|length| length > MAX_DRAIN_BYTES);
+    if finished || expects_continue() || too_long() {
         return;
     }
     let mut length = 0;
-    while length <= DRAIN_LIMIT
+    while length <= MAX_DRAIN_BYTES
         && let Ok(chunk) = request.source.read()
         && !chunk.is_empty()
     {
@@ -117,7 +123,7 @@ pub(crate) fn drain(request: &Request) {
 }
 
 fn too_large(limit: usize) -> Problem {
-    let detail = format!("the body may have at most {limit} bytes");
+    let detail = format!("the body exceeds {limit} bytes");
     Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
 }
 
@@ -130,7 +136,7 @@ mod tests {
     use json::Fields;
 
     use super::*;
-    use crate::Source;
+    use crate::RequestSource;
     use crate::native::receive;
 
     #[derive(Debug)]
@@ -148,9 +154,9 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_invalid_and_what_is_not_json_is_bad() {
+    fn invalid_object_returns_422_and_malformed_json_returns_400() {
         let status = |body: &str| read_as("application/json", body).unwrap_err().status().as_u16();
-        read_as("application/json", r#"{"word":"a"}"#).expect("fits");
+        read_as("application/json", r#"{"word":"a"}"#).expect("a valid object");
         assert_eq!(status(r#"{"word":1}"#), 422);
         assert_eq!(status("null"), 422);
         assert_eq!(status(r#"{"word":"a""#), 400);
@@ -158,34 +164,38 @@ mod tests {
     }
 
     #[test]
-    fn only_json_without_encoding_is_read() {
+    fn body_with_other_media_type_or_encoding_returns_415() {
         let body = r#"{"word":"a"}"#;
-        for taken in ["application/json", "Application/JSON; charset=utf-8", "application/x+json"] {
-            read_as(taken, body).expect(taken);
+        for accepted in
+            ["application/json", "Application/JSON; charset=utf-8", "application/x+json"]
+        {
+            read_as(accepted, body).expect(accepted);
         }
-        for refused in ["text/plain", "application/jsonp", "json", ""] {
-            assert_eq!(read_as(refused, body).unwrap_err().status(), 415, "{refused}");
+        for rejected in ["text/plain", "application/jsonp", "json", ""] {
+            assert_eq!(read_as(rejected, body).unwrap_err().status(), 415, "{rejected}");
         }
         let gzip = http::Request::post("/")
             .header(header::CONTENT_TYPE, "application/json")
             .header(header::CONTENT_ENCODING, "gzip");
-        let refused = json::<Word>(&receive(gzip.body(body.into()).unwrap()));
-        assert_eq!(refused.unwrap_err().status(), 415);
+        let encoded = json::<Word>(&receive(gzip.body(body.into()).unwrap()));
+        assert_eq!(encoded.unwrap_err().status(), 415);
     }
 
     #[test]
-    fn a_body_is_refused_at_one_byte_too_many_whether_announced_or_not() {
-        let of = |length| format!("{{\"word\":{:?}}}", "a".repeat(length - r#"{"word":""}"#.len()));
-        read_as("application/json", of(JSON_LIMIT)).expect("fits");
-        let chunked = read_as("application/json", of(JSON_LIMIT + 1));
+    fn body_over_limit_returns_413_with_and_without_content_length() {
+        let body =
+            |length| format!("{{\"word\":{:?}}}", "a".repeat(length - r#"{"word":""}"#.len()));
+        read_as("application/json", body(MAX_JSON_BYTES)).expect("a body at the limit");
+        let chunked = read_as("application/json", body(MAX_JSON_BYTES + 1));
         assert_eq!(chunked.unwrap_err().status(), 413);
-        let announced = http::Request::post("/")
+        let with_length = http::Request::post("/")
             .header(header::CONTENT_TYPE, "application/json")
-            .header(header::CONTENT_LENGTH, JSON_LIMIT + 1);
-        let refused = json::<Word>(&receive(announced.body(Vec::new()).unwrap()));
-        assert_eq!(refused.unwrap_err().status(), 413);
+            .header(header::CONTENT_LENGTH, MAX_JSON_BYTES + 1);
+        let rejected = json::<Word>(&receive(with_length.body(Vec::new()).unwrap()));
+        assert_eq!(rejected.unwrap_err().status(), 413);
     }
-    /// A body without an end; how many bytes of it have been read.
+
+    /// A body that never ends. Counts the bytes read.
     #[derive(Default)]
     struct Endless {
         expect: bool,
@@ -193,7 +203,7 @@ mod tests {
         read: Rc<Cell<usize>>,
     }
 
-    impl Source for Endless {
+    impl RequestSource for Endless {
         fn header(&self, name: &str) -> Option<String> {
             match name {
                 "expect" => self.expect.then(|| "100-continue".to_owned()),
@@ -215,17 +225,17 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_nobody_wants_is_read_to_a_limit_and_only_where_the_client_sends_it() {
-        let discarded = |method, source: Endless| {
+    fn unread_body_is_drained_up_to_the_limit_unless_the_client_waits() {
+        let drained = |method, source: Endless| {
             let read = source.read.clone();
             drain(&Request::new(method, "/", Box::new(source)));
             read.get()
         };
-        assert_eq!(discarded(Method::POST, Endless::default()), DRAIN_LIMIT + (1 << 20));
-        assert_eq!(discarded(Method::GET, Endless::default()), 0);
+        assert_eq!(drained(Method::POST, Endless::default()), MAX_DRAIN_BYTES + (1 << 20));
+        assert_eq!(drained(Method::GET, Endless::default()), 0);
         let waiting = Endless { expect: true, ..Endless::default() };
-        assert_eq!(discarded(Method::POST, waiting), 0);
-        let long = Endless { length: Some(DRAIN_LIMIT + 1), ..Endless::default() };
-        assert_eq!(discarded(Method::POST, long), 0);
+        assert_eq!(drained(Method::POST, waiting), 0);
+        let long = Endless { length: Some(MAX_DRAIN_BYTES + 1), ..Endless::default() };
+        assert_eq!(drained(Method::POST, long), 0);
     }
 }

@@ -2,11 +2,11 @@
 
 use crate::{Problem, Request};
 
-/// The preconditions of a request on the resource's current entity tag.
+/// The conditions of a request on the current entity tag of the resource.
 #[derive(Debug, Default, PartialEq)]
 pub struct Preconditions {
-    /// `If-Match`: the current tag must be one of these. Weak tags are left out, because they never
-    /// match in the strong comparison.
+    /// `If-Match`: the current tag must be one of these. Weak tags are left out, because the strong
+    /// comparison never matches them.
     pub if_match: Option<Tags>,
     /// `If-None-Match`: the current tag must be none of these, by weak comparison.
     pub if_none_match: Option<Tags>,
@@ -15,22 +15,22 @@ pub struct Preconditions {
 /// A set of entity tags, without their quotes.
 #[derive(Debug, PartialEq)]
 pub enum Tags {
-    /// `*`: any tag, as long as the resource exists.
+    /// `*`: any tag of an existing resource.
     Any,
     /// These tags.
     List(Vec<String>),
 }
 
 impl Tags {
-    /// Whether the set contains the tag of an existing resource.
+    /// Returns whether the set contains the tag of an existing resource.
     pub fn contains(&self, tag: &str) -> bool {
         match self {
             Tags::Any => true,
-            Tags::List(tags) => tags.iter().any(|one| one == tag),
+            Tags::List(tags) => tags.iter().any(|known| known == tag),
         }
     }
 
-    /// The tags in the set, `None` for [`Tags::Any`].
+    /// Returns the tags of the set, `None` for [`Tags::Any`].
     fn list(&self) -> Option<&[String]> {
         match self {
             Tags::Any => None,
@@ -40,23 +40,24 @@ impl Tags {
 }
 
 impl Preconditions {
-    /// For an existing resource: the tags of which the current one must be one, `None` for any.
+    /// Returns the tags of which one must be the current tag of an existing resource, `None` for
+    /// any tag.
     pub fn if_match(&self) -> Option<&[String]> {
         self.if_match.as_ref().and_then(Tags::list)
     }
 
-    /// For an existing resource: the tags of which the current one must be none, `None` when no tag is
-    /// acceptable.
+    /// Returns the tags of which none may be the current tag of an existing resource, `None` when
+    /// the resource must not exist.
     pub fn if_none_match(&self) -> Option<&[String]> {
         self.if_none_match.as_ref().map_or(Some(&[]), Tags::list)
     }
 
-    /// Whether the request has no preconditions.
+    /// Returns whether the request is unconditional.
     pub fn is_empty(&self) -> bool {
         *self == Preconditions::default()
     }
 
-    /// The preconditions in the headers; 400 for a header that is not a list of entity tags.
+    /// Parses the headers. Returns 400 when one is not a list of entity tags.
     pub(crate) fn new(request: &Request) -> Result<Preconditions, Problem> {
         Ok(Preconditions {
             if_match: tags(request, "if-match", Weak::Drop)?,
@@ -79,13 +80,13 @@ fn tags(request: &Request, name: &str, weak: Weak) -> Result<Option<Tags>, Probl
     match parse(&list, weak) {
         Some(tags) => Ok(Some(Tags::List(tags))),
         None => {
-            let detail = format!("{name} must be * or a list of quoted tags");
+            let detail = format!("{name} must be * or a list of quoted entity tags");
             Err(Problem::bad_request(detail))
         }
     }
 }
 
-/// Parses a comma-separated list of tags. Returns `None` when it is malformed.
+/// Parses a comma-separated list of entity tags. Returns `None` when it is malformed.
 fn parse(list: &str, weak: Weak) -> Option<Vec<String>> {
     let mut tags = Vec::new();
     let mut rest = list.trim_ascii();
@@ -123,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn weak_tags_are_dropped_from_if_match_only() {
+    fn weak_tag_is_dropped_from_if_match_only() {
         let list = r#""a", W/"b" ,"c,d", """#;
         assert_eq!(
             preconditions(header::IF_MATCH, list).unwrap().if_match,
@@ -134,13 +135,13 @@ mod tests {
     }
 
     #[test]
-    fn star_is_any_and_absent_header_is_no_precondition() {
+    fn wildcard_is_any_tag_and_absent_header_is_no_precondition() {
         assert_eq!(preconditions(header::IF_MATCH, " * ").unwrap().if_match, Some(Tags::Any));
         assert_eq!(preconditions(header::ACCEPT, "*/*").unwrap(), Preconditions::default());
     }
 
     #[test]
-    fn tag_lists_without_preconditions_accept_every_tag() {
+    fn absent_preconditions_accept_every_tag() {
         let none = Preconditions::default();
         assert_eq!((none.if_match(), none.if_none_match()), (None, Some([].as_slice())));
         let any = Preconditions { if_match: Some(Tags::Any), if_none_match: Some(Tags::Any) };
@@ -151,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn malformed_tag_list_is_400() {
+    fn malformed_tag_list_returns_400() {
         for bad in ["a", r#""a"#, r#""a" "b""#, r#"w/"a""#, r#""a",*"#] {
             assert_eq!(preconditions(header::IF_MATCH, bad).unwrap_err().status(), 400, "{bad}");
         }

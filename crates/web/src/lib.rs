@@ -1,4 +1,5 @@
-//! HTTP for components: typed requests and replies, routes, errors, conditional requests, pages.
+//! An HTTP framework for components: routes, typed requests and replies, problem details,
+//! conditional requests and keyset pages.
 //!
 //! A component is a table of routes and their handlers:
 //!
@@ -13,15 +14,19 @@
 //!
 //! web::service!((), ROUTES);
 //!
-//! // The same handlers run natively, without wasm and without a server.
+//! // Unit tests call the handlers natively, without wasm or a server.
 //! let request = http::Request::get("/api/v1/hello/Ada").body(Vec::new()).unwrap();
 //! let response = web::respond(ROUTES, &(), request);
 //! assert_eq!(response.body(), br#""Hello, Ada""#);
 //! ```
 //!
-//! A request passes through these steps: match the path ([`Routes`]), check the method, `Accept` and
-//! the token, run the handler (it reads query, preconditions and body as it needs them), turn its
-//! [`Reply`] or [`Problem`] into a response, send the body before the head, write one log line.
+//! A request is processed in these steps:
+//!
+//! 1. Match the path ([`Routes`]).
+//! 2. Check the method, `Accept` and the token.
+//! 3. Run the handler, which reads query, preconditions and body on demand.
+//! 4. Turn its [`Reply`] or [`Problem`] into a response, and send the body before the head.
+//! 5. Write one log line.
 
 mod accept;
 mod authorization;
@@ -49,14 +54,14 @@ pub use native::respond;
 pub use problem::Problem;
 pub use query::Query;
 pub use reply::{Reply, Stream};
-pub use request::{Interrupted, Request, Source};
+pub use request::{Interrupted, Request, RequestSource};
 pub use router::{Handler, Methods, Routes, delete, get, get_private, post, post_public, put};
 
-/// Exports the routes as the component's `wasi:http/incoming-handler`. Expands to nothing on other
-/// targets, where unit tests run.
+/// Exports the routes as the component's `wasi:http/incoming-handler`. Expands to nothing on native
+/// targets.
 ///
-/// `$context` is what the handlers of one request share, such as its database connection. Each request
-/// gets a new one by `Default`.
+/// `$context` is the state that the handler of a request receives, such as a database connection.
+/// Each request gets a new value from `Default`.
 #[macro_export]
 macro_rules! service {
     ($context:ty, $routes:expr) => {

@@ -1,4 +1,4 @@
-//! One line of JSON per request on standard output.
+//! The request log: one JSON object per line on standard output.
 
 use std::time::Duration;
 
@@ -6,16 +6,16 @@ use serde::Serialize;
 
 use crate::{Reply, Request};
 
-/// The maximum bytes of a cause. With every other byte escaped the line still has less than 4 KiB, which
-/// WASI writes in one piece: lines of concurrent requests do not mix.
-const CAUSE_LIMIT: usize = 1800;
+/// The maximum size of a cause in bytes. Even with every second byte escaped, the line stays below
+/// 4 KiB, which WASI writes atomically, so lines of concurrent requests do not interleave.
+const MAX_CAUSE_BYTES: usize = 1800;
 
-/// A log line, begun before the request is handled.
+/// A log line, created before the request is handled.
 #[derive(Serialize)]
-pub(crate) struct Line {
+pub(crate) struct LogLine {
     component: &'static str,
     method: String,
-    /// The pattern and not the path, which may hold personal data.
+    /// The pattern of the route. The path may contain personal data.
     route: Option<&'static str>,
     status: u16,
     ms: f64,
@@ -25,47 +25,47 @@ pub(crate) struct Line {
     error: Option<String>,
 }
 
-impl Line {
-    pub(crate) fn new(component: &'static str, request: &Request) -> Line {
+impl LogLine {
+    pub(crate) fn new(component: &'static str, request: &Request) -> LogLine {
         let trace_id = request.header("traceparent").and_then(|value| trace_id(&value));
         let method = request.method.to_string();
-        Line { component, method, route: None, status: 0, ms: 0.0, trace_id, error: None }
+        LogLine { component, method, route: None, status: 0, ms: 0.0, trace_id, error: None }
     }
 
-    /// The complete line, with its line feed. It is the only place where the cause of a failure goes.
+    /// Returns the complete line with its line feed. Only the log contains the cause of a failure.
     pub(crate) fn finish(
         self,
         route: Option<&'static str>,
         reply: &Reply,
         duration: Duration,
     ) -> Vec<u8> {
-        let truncate = |cause: &str| cause[..cause.floor_char_boundary(CAUSE_LIMIT)].to_owned();
-        let line = Line {
+        let truncate = |cause: &str| cause[..cause.floor_char_boundary(MAX_CAUSE_BYTES)].to_owned();
+        let line = LogLine {
             route,
             status: reply.status().as_u16(),
             ms: duration.as_micros() as f64 / 1000.0,
             error: reply.cause().map(truncate),
             ..self
         };
-        let mut text = serde_json::to_vec(&line).unwrap_or_default(); // strings and numbers always serialize
+        let mut text = serde_json::to_vec(&line).unwrap_or_default(); // Strings and numbers always serialize.
         text.push(b'\n');
         text
     }
 }
 
-/// Returns the trace id of a valid `traceparent` (W3C Trace Context, section 3.2): version, trace id,
-/// parent id, flags. Later versions may append fields. A repeated header is joined by a comma, and so
-/// invalid.
+/// Returns the trace id of a valid `traceparent` (W3C Trace Context, section 3.2): version, trace
+/// id, parent id, flags. Later versions may append fields. A repeated header is joined by a comma
+/// and therefore invalid.
 fn trace_id(traceparent: &str) -> Option<String> {
-    let (known, later) = traceparent.split_at_checked(55)?;
-    let formed = known.bytes().enumerate().all(|(at, byte)| match at {
+    let (known, extension) = traceparent.split_at_checked(55)?;
+    let well_formed = known.bytes().enumerate().all(|(index, byte)| match index {
         2 | 35 | 52 => byte == b'-',
         _ => matches!(byte, b'0'..=b'9' | b'a'..=b'f'),
     });
     let (version, id, parent) = (known.get(..2)?, known.get(3..35)?, known.get(36..52)?);
-    let ends = later.is_empty() || version != "00" && later.starts_with('-');
-    let null = |id: &str| id.bytes().all(|byte| byte == b'0');
-    let valid = formed && ends && version != "ff" && !null(id) && !null(parent);
+    let valid_end = extension.is_empty() || version != "00" && extension.starts_with('-');
+    let is_zero = |id: &str| id.bytes().all(|byte| byte == b'0');
+    let valid = well_formed && valid_end && version != "ff" && !is_zero(id) && !is_zero(parent);
     valid.then(|| id.to_owned())
 }
 
@@ -78,12 +78,12 @@ mod tests {
     const ID: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 
     #[test]
-    fn line_is_one_json_object() {
-        let request = http::Request::get("/secret?of=mine")
+    fn finished_line_is_one_json_object() {
+        let request = http::Request::get("/secret?key=value")
             .header("traceparent", format!("00-{ID}-00f067aa0ba902b7-01"))
             .body(Vec::new());
-        let line = Line::new("dictionary", &receive(request.unwrap()));
-        let reply = Problem::internal("it \"broke\"\n").into();
+        let line = LogLine::new("dictionary", &receive(request.unwrap()));
+        let reply = Problem::internal("\"disk\" failed\n").into();
         let text = line.finish(Some("/api/v1/look/{word}"), &reply, Duration::from_micros(12_045));
         let text = String::from_utf8(text).unwrap();
         assert!(text.ends_with("}\n") && text.trim_end().lines().count() == 1);
@@ -94,7 +94,7 @@ mod tests {
             "status": 500,
             "ms": 12.045,
             "trace_id": ID,
-            "error": "it \"broke\"\n",
+            "error": "\"disk\" failed\n",
         });
         assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), expected);
     }
@@ -102,7 +102,7 @@ mod tests {
     #[test]
     fn long_cause_is_truncated_to_fit_one_write() {
         let request = http::Request::get("/").body(Vec::new());
-        let line = Line::new("dictionary", &receive(request.unwrap()));
+        let line = LogLine::new("dictionary", &receive(request.unwrap()));
         let reply = Problem::internal("ä\"".repeat(10_000)).into();
         let text = line.finish(Some("/api/v1/look/{word}"), &reply, Duration::ZERO);
         assert!(text.len() < 4096, "{}", text.len());

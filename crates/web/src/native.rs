@@ -1,17 +1,17 @@
-//! Calls routes natively with `http` types, for tests.
+//! Calls handlers natively with `http` types, for unit tests.
 
 use std::cell::Cell;
 
 use http::{HeaderMap, HeaderValue};
 
 use crate::router::dispatch;
-use crate::{Interrupted, Request, Routes, Source};
+use crate::{Interrupted, Request, RequestSource, Routes};
 
-/// Handles one request: everything that a component does, without the host.
+/// Handles a request as the component does, without a host.
 ///
 /// # Panics
 ///
-/// When a handler sets an invalid header, or a streamed body fails.
+/// Panics when a handler sets an invalid header or a streamed body fails.
 pub fn respond<C>(
     routes: Routes<C>,
     context: &C,
@@ -20,14 +20,14 @@ pub fn respond<C>(
     let (_, mut reply) = dispatch(routes, context, &mut receive(request));
     let mut response = http::Response::builder().status(reply.status);
     for (name, value) in reply.headers {
-        let value = HeaderValue::try_from(value).expect("a header's value is visible ASCII");
+        let value = HeaderValue::try_from(value).expect("header values are visible ASCII");
         response = response.header(name, value);
     }
     let mut body = Vec::new();
-    while let Some(chunk) = reply.body.next().expect("the body is complete") {
+    while let Some(chunk) = reply.body.next().expect("the stream does not fail") {
         body.extend_from_slice(&chunk);
     }
-    response.body(body).expect("every part has been checked")
+    response.body(body).expect("status and headers are valid")
 }
 
 pub(crate) fn receive(request: http::Request<Vec<u8>>) -> Request {
@@ -36,16 +36,16 @@ pub(crate) fn receive(request: http::Request<Vec<u8>>) -> Request {
     Request::new(
         head.method,
         target,
-        Box::new(Complete { headers: head.headers, body: Cell::new(body) }),
+        Box::new(BufferedRequest { headers: head.headers, body: Cell::new(body) }),
     )
 }
 
-struct Complete {
+struct BufferedRequest {
     headers: HeaderMap,
     body: Cell<Vec<u8>>,
 }
 
-impl Source for Complete {
+impl RequestSource for BufferedRequest {
     fn header(&self, name: &str) -> Option<String> {
         let values: Vec<_> = self
             .headers

@@ -1,7 +1,7 @@
 //! Keyset pages: `{"items":[…],"next":"<cursor>"|null}` and `Link: <…>; rel="next"`.
 //!
-//! A cursor is the key of a page's last item in hexadecimal, which needs no escaping in a URL. It is
-//! opaque to clients.
+//! A cursor is the key of the last item of a page in hexadecimal, which needs no escaping in a URL.
+//! It is opaque to clients.
 
 use std::fmt::Display;
 use std::str::FromStr;
@@ -12,17 +12,17 @@ use serde_json::value::RawValue;
 use crate::{Problem, Query, Reply, Request};
 
 impl Query {
-    /// The key in the parameter `after`: the list continues behind it. 400 when it is not a cursor of
-    /// a list with such keys.
+    /// Returns the key in the cursor `after`, after which the page starts. Returns 400 when the
+    /// cursor is malformed or belongs to a list with another type of key.
     pub fn after<K: FromStr>(&self) -> Result<Option<K>, Problem> {
         let Some(cursor) = self.text("after") else { return Ok(None) };
         match decode(cursor).and_then(|key| key.parse().ok()) {
             Some(key) => Ok(Some(key)),
-            None => Err(Problem::bad_request("after is not a cursor from this list")),
+            None => Err(Problem::bad_request("after must be a cursor from this list")),
         }
     }
 
-    /// The parameter `limit`: how many items a page may have, 1 to 1,000.
+    /// Returns the parameter `limit`, the maximum number of items of a page: 1 to 1,000.
     pub fn limit(&self, default: i64) -> Result<i64, Problem> {
         self.number("limit", default, 1..=1000)
     }
@@ -34,36 +34,37 @@ fn encode(key: impl Display) -> String {
 
 fn decode(cursor: &str) -> Option<String> {
     let key = String::from_utf8(hex::decode(cursor).ok()?).ok()?;
-    // PostgreSQL has no text with NUL.
+    // PostgreSQL cannot store NUL in text.
     (!key.contains('\0')).then_some(key)
 }
 
 #[derive(Serialize)]
 struct Page<'a, T> {
     #[serde(flatten)]
-    more: &'a T,
+    fields: &'a T,
     items: &'a RawValue,
     next: Option<&'a str>,
 }
 
 impl Reply {
-    /// 200 with a page of a list. `last` is the key of its last item, `None` on the last page.
+    /// Creates a 200 with a page of a list. `last` is the key of its last item, `None` on the last
+    /// page.
     pub fn page(request: &Request, items: &RawValue, last: Option<impl Display>) -> Reply {
         #[derive(Serialize)]
-        struct Nothing {}
+        struct NoFields {}
 
-        Reply::page_with(request, &Nothing {}, items, last)
+        Reply::page_with(request, &NoFields {}, items, last)
     }
 
-    /// The same with the fields of `more` before the items.
+    /// Like [`Reply::page`], with the fields of a struct before the items.
     pub fn page_with(
         request: &Request,
-        more: &impl Serialize,
+        fields: &impl Serialize,
         items: &RawValue,
         last: Option<impl Display>,
     ) -> Reply {
         let next = last.map(encode);
-        let reply = Reply::ok(&Page { more, items, next: next.as_deref() });
+        let reply = Reply::ok(&Page { fields, items, next: next.as_deref() });
         match next {
             Some(next) => reply.header("link", link(&request.path, &request.query, &next)),
             None => reply,
@@ -71,7 +72,7 @@ impl Reply {
     }
 }
 
-/// The URL of the next page: the same parameters, but for `after`.
+/// Returns the `Link` to the next page, with the other query parameters unchanged.
 fn link(path: &str, query: &str, next: &str) -> String {
     let mut link = format!("<{path}?");
     for pair in query.split('&') {
@@ -87,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cursor_decodes_to_its_key() {
+    fn decoded_cursor_equals_its_key() {
         for key in ["a", "ä/ö %", ""] {
             assert_eq!(decode(&encode(key)).as_deref(), Some(key));
         }
@@ -97,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn cursor_of_another_list_is_400() {
+    fn cursor_of_another_list_returns_400() {
         let after = |key: &str| Query::parse(&format!("after={}", encode(key))).unwrap().after();
         assert_eq!(after("12").unwrap(), Some(12_i64));
         assert_eq!(after("12a").unwrap_err().status(), 400);
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn link_keeps_the_other_parameters() {
+    fn link_replaces_only_the_cursor() {
         let query = "prefix=a%20b&after=old&limit=2";
         let expected = "</api/v2/entries?prefix=a%20b&limit=2&after=new>; rel=\"next\"";
         assert_eq!(link("/api/v2/entries", query, "new"), expected);

@@ -1,4 +1,4 @@
-//! The error envelope (RFC 9457): the only form in which a client sees a failure.
+//! Problem details (RFC 9457), the body of every error response.
 
 use std::borrow::Cow;
 use std::fmt::Display;
@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::Reply;
 
-/// A failure: what the client sees, and the cause that only the log sees.
+/// An error response. The cause is logged and not sent to the client.
 #[derive(Debug)]
 pub struct Problem {
     status: StatusCode,
@@ -20,73 +20,73 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A problem with any status.
+    /// Creates a problem.
     pub fn new(status: StatusCode, detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem { status, detail: detail.into(), errors: Vec::new(), header: None, cause: None }
     }
 
-    /// 400: the request cannot be parsed.
+    /// Creates a 400: the request cannot be parsed.
     pub fn bad_request(detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem::new(StatusCode::BAD_REQUEST, detail)
     }
 
-    /// 401: the token is missing or wrong.
+    /// Creates a 401: the token is missing or invalid.
     pub(crate) fn unauthorized(detail: &'static str) -> Problem {
         Problem::new(StatusCode::UNAUTHORIZED, detail)
             .header("www-authenticate", "Bearer realm=\"katas\"")
     }
 
-    /// 404: the resource does not exist.
+    /// Creates a 404: the resource does not exist.
     pub fn not_found(detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem::new(StatusCode::NOT_FOUND, detail)
     }
 
-    /// 412: the resource does not match `If-Match` or `If-None-Match`.
+    /// Creates a 412: the resource does not match `If-Match` or `If-None-Match`.
     pub fn precondition_failed(detail: impl Into<Cow<'static, str>>) -> Problem {
         Problem::new(StatusCode::PRECONDITION_FAILED, detail)
     }
 
-    /// 422: the request can be parsed, but its values are invalid.
+    /// Creates a 422: the request is well-formed but has invalid values.
     pub fn invalid(errors: Vec<FieldError>) -> Problem {
         let detail = match errors.as_slice() {
             [FieldError { pointer, detail }] => match pointer.strip_prefix('/') {
                 Some(name) => format!("{name} {detail}"),
                 None => format!("the body {detail}"),
             },
-            _ => format!("{} values are not valid", errors.len()),
+            _ => format!("{} invalid values", errors.len()),
         };
         Problem { errors, ..Problem::new(StatusCode::UNPROCESSABLE_ENTITY, detail) }
     }
 
-    /// 422: one field is invalid.
+    /// Creates a 422 for one field.
     pub fn invalid_field(name: &str, error: impl Display) -> Problem {
         Problem::invalid(vec![FieldError::new(&[name], error)])
     }
 
-    /// 422: the body as a whole is invalid.
+    /// Creates a 422 for the body as a whole.
     pub fn invalid_body(error: impl Display) -> Problem {
         Problem::invalid(vec![FieldError::new(&[], error)])
     }
 
-    /// 500: a fault of this service. The cause is only logged.
+    /// Creates a 500: a bug or a wrong configuration. The cause is only logged.
     pub fn internal(cause: impl Display) -> Problem {
         let detail = "internal error; the cause has been logged";
         Problem::new(StatusCode::INTERNAL_SERVER_ERROR, detail).caused_by(cause)
     }
 
-    /// 503: a dependency is not ready; the client may retry. The cause is only logged.
+    /// Creates a 503: a dependency is unavailable, a retry may succeed. The cause is only logged.
     pub fn unavailable(detail: impl Into<Cow<'static, str>>, cause: impl Display) -> Problem {
         Problem::new(StatusCode::SERVICE_UNAVAILABLE, detail)
             .header("retry-after", "1")
             .caused_by(cause)
     }
 
-    /// The status.
+    /// Returns the status code.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The invalid values of a 422.
+    /// Returns the invalid values of a 422.
     pub fn errors(&self) -> &[FieldError] {
         &self.errors
     }
@@ -127,7 +127,7 @@ impl From<Problem> for Reply {
     }
 }
 
-/// The reason phrase of RFC 9110; the `http` crate has older ones for two statuses.
+/// Returns the reason phrase of RFC 9110. The `http` crate has older ones for two status codes.
 fn title(status: StatusCode) -> &'static str {
     match status {
         StatusCode::PAYLOAD_TOO_LARGE => "Content Too Large",

@@ -1,4 +1,4 @@
-//! Query strings in the encoding of HTML forms.
+//! Query strings, `application/x-www-form-urlencoded`.
 
 use std::ops::RangeInclusive;
 
@@ -6,8 +6,8 @@ use percent_encoding::percent_decode;
 
 use crate::Problem;
 
-/// The decoded parameters of a query string. Parameters that no handler reads are ignored; of a
-/// repeated parameter the last one counts.
+/// The decoded parameters of a query string. Unknown parameters are ignored; the last value of a
+/// repeated parameter takes precedence.
 #[derive(Debug)]
 pub struct Query(Vec<(String, String)>);
 
@@ -19,19 +19,22 @@ impl Query {
             match (decode(name), decode(value)) {
                 (Some(name), Some(value)) => pairs.push((name, value)),
                 _ => {
-                    return Err(Problem::bad_request("the query string must be UTF-8 without NUL"));
+                    return Err(Problem::bad_request(
+                        "the query string must be valid UTF-8 without NUL",
+                    ));
                 }
             }
         }
         Ok(Query(pairs))
     }
 
-    /// The parameter's decoded value.
+    /// Returns the decoded value of a parameter.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
     }
 
-    /// The parameter as a whole number within `range`, or `default` when it is absent.
+    /// Returns a parameter as an integer, or `default` when it is absent. Returns 400 when it is
+    /// not an integer within `range`.
     pub fn number(
         &self,
         name: &str,
@@ -43,15 +46,15 @@ impl Query {
             Ok(number) if range.contains(&number) => Ok(number),
             _ => {
                 let (from, to) = (range.start(), range.end());
-                let detail = format!("{name} must be a whole number from {from} to {to}");
+                let detail = format!("{name} must be an integer from {from} to {to}");
                 Err(Problem::bad_request(detail))
             }
         }
     }
 }
 
-/// Decodes percent-encoding and `+`. Returns `None` when the result is not UTF-8 or contains NUL, which
-/// PostgreSQL cannot store.
+/// Decodes percent-encoding and `+`. Returns `None` when the result is not UTF-8 or contains NUL,
+/// which PostgreSQL cannot store.
 fn decode(text: &str) -> Option<String> {
     let text = percent_decoded(text.replace('+', " ").as_bytes())?;
     (!text.contains('\0')).then_some(text)
@@ -67,7 +70,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn repeated_parameter_last_value_counts() {
+    fn repeated_parameter_uses_the_last_value() {
         let query = Query::parse("a=1&a=2&b=x+y%2Bz&c&%C3%A4=%2541&").unwrap();
         assert_eq!(query.text("a"), Some("2"));
         assert_eq!(query.text("b"), Some("x y+z"));
@@ -80,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn number_outside_its_range_is_400() {
+    fn number_outside_its_range_returns_400() {
         let query = Query::parse("low=0&high=1001&good=1000&text=ten&empty=").unwrap();
         let number = |name| query.number(name, 50, 1..=1000);
         assert_eq!(number("good").unwrap(), 1000);

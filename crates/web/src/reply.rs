@@ -1,4 +1,4 @@
-//! The response of a handler.
+//! The responses of handlers.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,39 +8,39 @@ use serde::Serialize;
 
 use crate::{Preconditions, Problem, Request};
 
-/// A response.
+/// A response of a handler.
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) status: StatusCode,
-    /// Names in lower case; values of visible ASCII.
+    /// Names are in lower case, values are visible ASCII.
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Body,
     pub(crate) cause: Option<String>,
 }
 
-/// Produces the next bytes of a body, `None` at its end.
+/// A function that returns the next bytes of a body, `None` at the end.
 pub type Stream = Box<dyn FnMut() -> Result<Option<Vec<u8>>, Problem>>;
 
 pub(crate) enum Body {
-    Whole(Cow<'static, [u8]>),
-    /// The length in bytes, and what produces them.
+    Buffer(Cow<'static, [u8]>),
+    /// The length in bytes, and the function that produces them.
     Stream(usize, Stream),
 }
 
 impl Body {
-    /// The value of `content-length`.
+    /// Returns the value of `content-length`.
     pub(crate) fn length(&self) -> usize {
         match self {
-            Body::Whole(bytes) => bytes.len(),
+            Body::Buffer(bytes) => bytes.len(),
             Body::Stream(length, _) => *length,
         }
     }
 
-    /// The next bytes, `None` at the end.
+    /// Returns the next bytes, `None` at the end.
     pub(crate) fn next(&mut self) -> Result<Option<Cow<'static, [u8]>>, Problem> {
         match self {
-            Body::Whole(bytes) if bytes.is_empty() => Ok(None),
-            Body::Whole(bytes) => Ok(Some(std::mem::take(bytes))),
+            Body::Buffer(bytes) if bytes.is_empty() => Ok(None),
+            Body::Buffer(bytes) => Ok(Some(std::mem::take(bytes))),
             Body::Stream(_, next) => Ok(next()?.map(Cow::Owned)),
         }
     }
@@ -53,57 +53,57 @@ impl fmt::Debug for Body {
 }
 
 impl Reply {
-    /// 200 with `value` as JSON.
+    /// Creates a 200 with `value` as JSON.
     pub fn ok(value: &impl Serialize) -> Reply {
         Reply::json(StatusCode::OK, value)
     }
 
-    /// 201 with `value` as JSON.
+    /// Creates a 201 with `value` as JSON.
     pub fn created(value: &impl Serialize) -> Reply {
         Reply::json(StatusCode::CREATED, value)
     }
 
-    /// 204.
+    /// Creates a 204.
     pub fn no_content() -> Reply {
         Reply::new(StatusCode::NO_CONTENT)
     }
 
-    /// 200 with a body of any media type.
+    /// Creates a 200 with a body of any media type.
     pub fn content(media_type: &str, body: impl Into<Cow<'static, [u8]>>) -> Reply {
-        Reply::new(StatusCode::OK).body(media_type, Body::Whole(body.into()))
+        Reply::new(StatusCode::OK).body(media_type, Body::Buffer(body.into()))
     }
 
-    /// 200 with a body of `length` bytes that is produced while it is sent.
+    /// Creates a 200 with a body of `length` bytes that is produced while it is sent.
     ///
-    /// When `next` fails before the first byte is sent, the response is its [`Problem`]. After that the
-    /// body breaks off, which the client notices by its `content-length`.
+    /// When `next` fails before the first byte is sent, the response is its [`Problem`]. A later
+    /// failure truncates the body, which the client detects by `content-length`.
     pub fn stream(media_type: &str, length: usize, next: Stream) -> Reply {
         Reply::new(StatusCode::OK).body(media_type, Body::Stream(length, next))
     }
 
-    /// 200 with text that is already JSON. It is not parsed: a list may have 40 MB.
+    /// Creates a 200 from text that is already JSON. It is not parsed: a list can have 40 MB.
     pub fn json_text(text: String) -> Reply {
         Reply::content("application/json", text.into_bytes())
     }
 
-    /// `value` as JSON.
+    /// Creates a reply with `value` as JSON.
     pub fn json(status: StatusCode, value: &impl Serialize) -> Reply {
         match serde_json::to_vec(value) {
-            Ok(body) => Reply::new(status).body("application/json", Body::Whole(body.into())),
+            Ok(body) => Reply::new(status).body("application/json", Body::Buffer(body.into())),
             Err(error) => Problem::internal(error).into(),
         }
     }
 
     pub(crate) fn new(status: StatusCode) -> Reply {
-        Reply { status, headers: Vec::new(), body: Body::Whole(Cow::Borrowed(&[])), cause: None }
+        Reply { status, headers: Vec::new(), body: Body::Buffer(Cow::Borrowed(&[])), cause: None }
     }
 
     fn body(self, media_type: &str, body: Body) -> Reply {
         Reply { body, ..self.header("content-type", media_type) }
     }
 
-    /// Sets a header. The name is in lower case; the value is visible ASCII and contains nothing that
-    /// the client sent.
+    /// Sets a header, replacing an earlier value. The name is in lower case; the value is visible
+    /// ASCII and contains no input from the client.
     pub fn header(mut self, name: &'static str, value: impl Into<String>) -> Reply {
         self.headers.retain(|(known, _)| *known != name);
         self.headers.push((name, value.into()));
@@ -118,13 +118,14 @@ impl Reply {
         }
     }
 
-    /// Sets a strong entity tag, given without quotes. Caches revalidate the response before each use.
+    /// Sets a strong entity tag (without quotes), and `cache-control: no-cache`: caches revalidate
+    /// the response before each use.
     pub fn with_etag(self, tag: &str) -> Reply {
         self.header("etag", format!("\"{tag}\"")).header("cache-control", "no-cache")
     }
 
-    /// Evaluates the preconditions of a read: 304 when the client already has the version `tag`, 412
-    /// when it requires another one, else this reply with the tag.
+    /// Evaluates the preconditions of a read. Returns 304 when the client already has the version
+    /// `tag`, 412 when it requires another version, or else this reply with the tag.
     pub fn conditional(self, request: &Request, tag: &str) -> Result<Reply, Problem> {
         let Preconditions { if_match, if_none_match } = request.preconditions()?;
         if if_match.is_some_and(|required| !required.contains(tag)) {
@@ -135,12 +136,12 @@ impl Reply {
         Ok(reply.with_etag(tag))
     }
 
-    /// The status.
+    /// Returns the status code.
     pub fn status(&self) -> StatusCode {
         self.status
     }
 
-    /// The cause of a failure, for the log and for tests.
+    /// Returns the cause of a failure, for the log and for tests.
     pub fn cause(&self) -> Option<&str> {
         self.cause.as_deref()
     }

@@ -1,4 +1,4 @@
-//! The request that a handler reads.
+//! The requests that handlers read.
 
 use http::Method;
 use json::FromFields;
@@ -6,18 +6,19 @@ use json::FromFields;
 use crate::body::Chunks;
 use crate::{Preconditions, Problem, Query, accept, body};
 
-/// Access to the parts of a request that are read on demand, from the host or from a test.
-pub trait Source {
-    /// The value of a header, repeated ones joined by commas. `None` when it is absent.
+/// Headers and body of a request, read on demand from the host or from a test.
+pub trait RequestSource {
+    /// Returns the value of a header, `None` when it is absent. Repeated headers are joined by
+    /// commas.
     fn header(&self, name: &str) -> Option<String>;
 
-    /// The next bytes of the body, empty at its end.
+    /// Reads the next bytes of the body. They are empty at the end.
     fn read(&self) -> Result<Vec<u8>, Interrupted>;
 
-    /// Closes the body, of which everything has been read.
+    /// Closes a body that has been read completely.
     fn finish(&self);
 
-    /// Whether the body has been read to its end.
+    /// Returns whether the body has been read to its end.
     fn is_finished(&self) -> bool;
 }
 
@@ -33,17 +34,17 @@ pub enum Interrupted {
 /// A request whose path has been matched.
 pub struct Request {
     pub(crate) method: Method,
-    /// As sent by the client, percent-encoded.
+    /// The raw path, percent-encoded.
     pub(crate) path: String,
-    /// As sent by the client, without the question mark.
+    /// The raw query string, without the question mark.
     pub(crate) query: String,
     pub(crate) parameters: Vec<(&'static str, String)>,
-    pub(crate) source: Box<dyn Source>,
+    pub(crate) source: Box<dyn RequestSource>,
 }
 
 impl Request {
-    /// A request for `target`, a path with or without a query.
-    pub(crate) fn new(method: Method, target: &str, source: Box<dyn Source>) -> Request {
+    /// Creates a request for `target`, a path with an optional query.
+    pub(crate) fn new(method: Method, target: &str, source: Box<dyn RequestSource>) -> Request {
         let (path, query) = target.split_once('?').unwrap_or((target, ""));
         Request {
             method,
@@ -54,18 +55,18 @@ impl Request {
         }
     }
 
-    /// The value of a header (lower case), repeated ones joined by commas.
+    /// Returns the value of a header (lower case). Repeated headers are joined by commas.
     ///
-    /// Do not rely on the `spin-*` headers: clients can forge them.
+    /// Do not rely on `spin-*` headers: clients can forge them.
     pub fn header(&self, name: &str) -> Option<String> {
         self.source.header(name)
     }
 
-    /// The decoded path segment where the route has `{name}`. It is not empty.
+    /// Returns the decoded path segment that matched `{name}` in the route. It is not empty.
     ///
     /// # Panics
     ///
-    /// When the route has no such segment.
+    /// Panics when the route has no such segment.
     pub fn param(&self, name: &str) -> &str {
         match self.parameters.iter().find(|(known, _)| *known == name) {
             Some((_, value)) => value,
@@ -73,50 +74,50 @@ impl Request {
         }
     }
 
-    /// The query string; 400 when it is not UTF-8.
+    /// Parses the query string. Returns 400 when it is not UTF-8 or contains NUL.
     pub fn query(&self) -> Result<Query, Problem> {
         Query::parse(&self.query)
     }
 
-    /// Reads the body, a JSON object. 400, 413, 415 or 422 when it is not a valid `T`.
+    /// Parses the body, a JSON object. Returns 400, 413, 415 or 422 when it is not a valid `T`.
     ///
-    /// The body is a stream: a second call finds it empty.
+    /// The body is a stream: after the first call it is empty.
     pub fn json<T: FromFields>(&self) -> Result<T, Problem> {
         body::json(self).map(|(value, _)| value)
     }
 
-    /// Reads the body like [`Request::json`], and returns its bytes as well.
+    /// Like [`Request::json`], and also returns the raw body.
     pub fn json_and_body<T: FromFields>(&self) -> Result<(T, Vec<u8>), Problem> {
         body::json(self)
     }
 
-    /// The preconditions in `If-Match` and `If-None-Match`; 400 when they are malformed.
+    /// Parses `If-Match` and `If-None-Match`. Returns 400 when one is malformed.
     pub fn preconditions(&self) -> Result<Preconditions, Problem> {
         Preconditions::new(self)
     }
 
-    /// The chunks of the body as they arrive; 413 as soon as there are more than `limit` bytes.
+    /// Returns a reader of the chunks of the body, limited to `limit` bytes.
     pub fn chunks(&self, limit: usize) -> Result<Chunks<'_>, Problem> {
         Chunks::new(self, limit)
     }
 
-    /// Whether the body has a content coding, such as gzip.
+    /// Returns whether the body has a content coding, such as gzip.
     pub fn is_encoded(&self) -> bool {
         self.header("content-encoding").is_some_and(|coding| coding != "identity")
     }
 
-    /// Whether `Content-Type` has this media type (lower case), whatever its parameters.
+    /// Returns whether `Content-Type` has this media type (lower case). Parameters are ignored.
     pub fn has_media_type(&self, media_type: &str) -> bool {
-        self.header("content-type").is_some_and(|it| accept::media_type(&it) == media_type)
+        self.header("content-type").is_some_and(|value| accept::media_type(&value) == media_type)
     }
 
-    /// Whether `Accept-Encoding` has this content coding (lower case).
+    /// Returns whether `Accept-Encoding` accepts this content coding (lower case).
     pub fn accepts_coding(&self, coding: &str) -> bool {
-        self.header("accept-encoding").is_some_and(|it| accept::accepts_coding(&it, coding))
+        self.header("accept-encoding").is_some_and(|value| accept::accepts_coding(&value, coding))
     }
 
-    /// The media type that `Accept` prefers among these (lower case, without parameters), the first
-    /// one of equals. `None` when it accepts none.
+    /// Returns the media type that `Accept` prefers among these (lower case, without parameters),
+    /// the first one of several with equal quality. Returns `None` when none is acceptable.
     pub fn preferred(&self, media_types: &[&'static str]) -> Option<&'static str> {
         let accept = self.header("accept").unwrap_or_default();
         let mut best = (0, None);

@@ -1,7 +1,7 @@
-//! Dispatches a request by its path and method to a handler.
+//! Dispatches requests to handlers by path and method.
 //!
-//! Only the path counts: clients can forge the `spin-*` headers. Segments are percent-decoded once,
-//! after splitting, so `%2F` stays inside its segment.
+//! Routing does not use the `spin-*` headers, because clients can forge them. Segments are
+//! percent-decoded once, after the path is split, so `%2F` does not separate segments.
 
 use http::{Method, StatusCode};
 
@@ -10,13 +10,13 @@ use crate::{Problem, Reply, Request, authorization, query};
 /// A function that handles a request.
 pub type Handler<C> = fn(&Request, &C) -> Result<Reply, Problem>;
 
-/// The routes of a component: paths and their methods.
+/// The routes of a component: path patterns and their methods.
 ///
-/// A path is literal but for `{name}`, which matches one segment. `/api/v1/…` also matches `/api/…`:
-/// a path without a version is version 1. A trailing slash is ignored.
+/// `{name}` matches one segment; other segments match literally. `/api/v1/…` also matches `/api/…`,
+/// because a path without a version means version 1. A trailing slash is ignored.
 pub type Routes<C> = &'static [(&'static str, Methods<C>)];
 
-/// The methods of one path. `HEAD` and `OPTIONS` are added automatically.
+/// The methods of a route. `HEAD` and `OPTIONS` are added automatically.
 pub struct Methods<C> {
     get: Option<Guarded<C>>,
     post: Option<Guarded<C>>,
@@ -25,11 +25,11 @@ pub struct Methods<C> {
     media_types: &'static [&'static str],
 }
 
-/// A handler, and the check that a request must pass before.
+/// A handler and its authorization check.
 struct Guarded<C> {
     handler: Handler<C>,
-    // A function pointer, so that a component whose routes are all open does not link the check, which
-    // imports the interface of the token.
+    // A function pointer, so that a component without protected routes does not link the check,
+    // which imports the variables interface.
     authorize: fn(&Request) -> Result<(), Problem>,
 }
 
@@ -38,37 +38,38 @@ impl<C> Guarded<C> {
         Some(Guarded { handler, authorize: |_| Ok(()) })
     }
 
-    const fn change(handler: Handler<C>) -> Option<Guarded<C>> {
+    const fn protected(handler: Handler<C>) -> Option<Guarded<C>> {
         Some(Guarded { handler, authorize: authorization::require })
     }
 }
 
-/// `GET` and `HEAD`.
+/// Routes `GET` and `HEAD` to a handler.
 pub const fn get<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.get(handler)
 }
 
-/// `GET` and `HEAD` of personal data, which need the token where the operator requires it.
+/// Routes `GET` and `HEAD` of personal data to a handler. Requires the token when the variable
+/// `private_reads` is `true`.
 pub const fn get_private<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.get_private(handler)
 }
 
-/// `POST` that changes something and so needs the token.
+/// Routes `POST` to a handler. Requires the token.
 pub const fn post<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.post(handler)
 }
 
-/// `POST` that only calculates and so needs no token.
+/// Routes `POST` to a handler that changes nothing. Requires no token.
 pub const fn post_public<C>(handler: Handler<C>) -> Methods<C> {
     Methods { post: Guarded::open(handler), ..Methods::NONE }
 }
 
-/// `PUT`.
+/// Routes `PUT` to a handler. Requires the token.
 pub const fn put<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.put(handler)
 }
 
-/// `DELETE`.
+/// Routes `DELETE` to a handler. Requires the token.
 pub const fn delete<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.delete(handler)
 }
@@ -88,31 +89,31 @@ impl<C> Methods<C> {
         self
     }
 
-    /// Adds `GET` and `HEAD` of personal data, which need the token where the operator requires it.
+    /// Adds `GET` and `HEAD` of personal data. Requires the token when `private_reads` is `true`.
     pub const fn get_private(mut self, handler: Handler<C>) -> Self {
         self.get = Some(Guarded { handler, authorize: authorization::require_private });
         self
     }
 
-    /// Adds `POST` that changes something and so needs the token.
+    /// Adds `POST`. Requires the token.
     pub const fn post(mut self, handler: Handler<C>) -> Self {
-        self.post = Guarded::change(handler);
+        self.post = Guarded::protected(handler);
         self
     }
 
-    /// Adds `PUT`.
+    /// Adds `PUT`. Requires the token.
     pub const fn put(mut self, handler: Handler<C>) -> Self {
-        self.put = Guarded::change(handler);
+        self.put = Guarded::protected(handler);
         self
     }
 
-    /// Adds `DELETE`.
+    /// Adds `DELETE`. Requires the token.
     pub const fn delete(mut self, handler: Handler<C>) -> Self {
-        self.delete = Guarded::change(handler);
+        self.delete = Guarded::protected(handler);
         self
     }
 
-    /// Sets the available media types in place of JSON. A client that accepts none of them gets 406.
+    /// Sets the available media types, JSON by default. A request that accepts none gets 406.
     pub const fn produces(mut self, media_types: &'static [&'static str]) -> Self {
         self.media_types = media_types;
         self
@@ -129,7 +130,7 @@ impl<C> Methods<C> {
         }
     }
 
-    /// The value of `Allow`.
+    /// Returns the value of `Allow`.
     fn allow(&self) -> String {
         let methods = [
             ("GET, HEAD", self.get.is_some()),
@@ -143,7 +144,7 @@ impl<C> Methods<C> {
     }
 }
 
-/// Handles a request. Returns the route that matched, and the reply.
+/// Handles a request. Returns the matching route and the reply.
 pub(crate) fn dispatch<C>(
     routes: Routes<C>,
     context: &C,
@@ -156,7 +157,7 @@ pub(crate) fn dispatch<C>(
                 request.parameters = parameters;
                 call(methods, context, request).unwrap_or_else(Reply::from)
             }
-            None => Problem::bad_request("the path is not UTF-8").into(),
+            None => Problem::bad_request("the path is not valid UTF-8").into(),
         };
         let reply = match methods.media_types {
             [_] => reply,
@@ -172,7 +173,7 @@ pub(crate) fn dispatch<C>(
     (None, unsniffed(reply))
 }
 
-/// Browsers must not guess another media type than the one that is sent.
+/// Forbids browsers to guess a media type other than the one in `content-type`.
 fn unsniffed(reply: Reply) -> Reply {
     reply.header("x-content-type-options", "nosniff")
 }
@@ -195,7 +196,8 @@ fn call<C>(methods: &Methods<C>, context: &C, request: &Request) -> Result<Reply
     handler(request, context)
 }
 
-/// The raw segments of `path` where `route` has `{name}`, `None` when the path does not match.
+/// Returns the raw segments of `path` that match `{name}` in `route`, `None` when the path does not
+/// match.
 fn segments<'p>(route: &'static str, path: &'p str) -> Option<Vec<(&'static str, &'p str)>> {
     let path = match path.strip_suffix('/') {
         Some(shorter) if !shorter.is_empty() && !shorter.ends_with('/') => shorter,
@@ -228,7 +230,7 @@ fn matches<'p>(route: &'static str, path: &'p str) -> Option<Vec<(&'static str, 
     }
 }
 
-/// The number in `/api/v<number>/…`.
+/// Returns the number in `/api/v<number>/…`.
 fn version(path: &str) -> Option<&str> {
     let version = path.strip_prefix("/api/v")?.split('/').next()?;
     (!version.is_empty() && version.bytes().all(|byte| byte.is_ascii_digit())).then_some(version)
@@ -268,65 +270,65 @@ mod tests {
         Ok(Reply::ok(&[request.param("name"), request.param("owner")]))
     }
 
-    fn ask(method: &str, path: &str) -> http::Response<Vec<u8>> {
+    fn send(method: &str, path: &str) -> http::Response<Vec<u8>> {
         let request = http::Request::builder().method(method).uri(path).body(Vec::new());
         respond(ROUTES, &(), request.unwrap())
     }
 
     fn body(path: &str) -> String {
-        let response = ask("GET", path);
+        let response = send("GET", path);
         assert_eq!(response.status(), 200, "{path}");
         String::from_utf8(response.into_body()).unwrap()
     }
 
     #[test]
-    fn segments_are_decoded_once_after_splitting() {
+    fn encoded_segment_is_decoded_once_after_splitting() {
         assert_eq!(body("/api/v1/things/a%2Fb?x=/"), r#""a/b""#);
         assert_eq!(body("/api/v1/things/%2541"), r#""%41""#);
         assert_eq!(body("/api/v1/things/%C3%A4+%20"), "\"ä+ \"");
-        assert_eq!(ask("GET", "/api/v1/things/%FF").status(), 400);
+        assert_eq!(send("GET", "/api/v1/things/%FF").status(), 400);
     }
 
     #[test]
     fn path_without_version_is_version_1() {
         assert_eq!(body("/api/things"), r#""list""#);
         assert_eq!(body("/api/things/v2"), r#""v2""#);
-        assert_eq!(ask("GET", "/api/things").headers()["api-version"], "1");
-        assert_eq!(ask("PUT", "/api/things/a/of/b").status(), 404);
+        assert_eq!(send("GET", "/api/things").headers()["api-version"], "1");
+        assert_eq!(send("PUT", "/api/things/a/of/b").status(), 404);
     }
 
     #[test]
     fn trailing_slash_is_ignored_and_empty_segment_does_not_match() {
         assert_eq!(body("/api/v1/things/"), r#""list""#);
         assert_eq!(body("/"), r#""root""#);
-        for none in
+        for unknown in
             ["/api/v1/things//", "/api/v1//things", "//", "/api/v1/things/a/b", "/api/v3/things"]
         {
-            assert_eq!(ask("GET", none).status(), 404, "{none}");
+            assert_eq!(send("GET", unknown).status(), 404, "{unknown}");
         }
     }
 
     #[test]
     fn versioned_route_sends_api_version() {
-        assert_eq!(ask("PUT", "/api/v2/things/a/of/b").headers()["api-version"], "2");
-        assert_eq!(ask("GET", "/api/v2/things/a/of/b").headers()["api-version"], "2");
-        assert!(!ask("GET", "/").headers().contains_key("api-version"));
-        assert!(!ask("GET", "/api/v2/nothing").headers().contains_key("api-version"));
+        assert_eq!(send("PUT", "/api/v2/things/a/of/b").headers()["api-version"], "2");
+        assert_eq!(send("GET", "/api/v2/things/a/of/b").headers()["api-version"], "2");
+        assert!(!send("GET", "/").headers().contains_key("api-version"));
+        assert!(!send("GET", "/api/v2/nothing").headers().contains_key("api-version"));
     }
 
     #[test]
-    fn unsupported_method_is_405_with_allow() {
-        let refused = ask("PATCH", "/api/v2/things/a/of/b");
-        assert_eq!(refused.status(), 405);
-        assert_eq!(refused.headers()[header::ALLOW], "PUT, DELETE, OPTIONS");
-        let options = ask("OPTIONS", "/api/v1/things");
+    fn unsupported_method_returns_405_with_allow() {
+        let rejected = send("PATCH", "/api/v2/things/a/of/b");
+        assert_eq!(rejected.status(), 405);
+        assert_eq!(rejected.headers()[header::ALLOW], "PUT, DELETE, OPTIONS");
+        let options = send("OPTIONS", "/api/v1/things");
         assert_eq!((options.status().as_u16(), options.body().len()), (204, 0));
         assert_eq!(options.headers()[header::ALLOW], "GET, HEAD, POST, OPTIONS");
-        assert_eq!(ask("HEAD", "/api/v1/things").status(), 200);
+        assert_eq!(send("HEAD", "/api/v1/things").status(), 200);
     }
 
     #[test]
-    fn every_response_forbids_sniffing_and_varies_with_its_media_types() {
+    fn every_response_has_nosniff_and_vary_where_media_types_differ() {
         const MANY: Routes<()> = &[(
             "/",
             get(|_, ()| Ok(Reply::ok(&"root"))).produces(&["application/json", "text/csv"]),

@@ -1,14 +1,14 @@
-//! The binding to `wasi:http`. The only file that depends on wasm.
+//! The binding to `wasi:http`, the only module that requires wasm.
 
 use std::cell::Cell;
 use std::time::Duration;
 
 use http::{Method, StatusCode};
 
-use crate::log::Line;
+use crate::log::LogLine;
 use crate::pace::Pace;
 use crate::router::dispatch;
-use crate::{Interrupted, Reply, Request, Routes, Source, body};
+use crate::{Interrupted, Reply, Request, RequestSource, Routes, body};
 
 #[expect(missing_docs, reason = "generated from wit/world.wit")]
 pub mod bindings {
@@ -41,7 +41,7 @@ pub fn serve<C: Default>(
 ) {
     let start = now();
     let mut request = receive(request);
-    let line = Line::new(component, &request);
+    let line = LogLine::new(component, &request);
     // The context, and with it the database connection, is dropped before the response is sent.
     let (route, reply) = dispatch(routes, &C::default(), &mut request);
     let reply = send(reply, response);
@@ -60,7 +60,7 @@ fn receive(incoming: IncomingRequest) -> Request {
         wasi::Method::Options => Method::OPTIONS,
         wasi::Method::Trace => Method::TRACE,
         wasi::Method::Patch => Method::PATCH,
-        // The host has parsed it already. No route has a method CONNECT either.
+        // The host accepts only valid names. No route handles CONNECT, so the fallback returns 405.
         wasi::Method::Other(name) => Method::from_bytes(name.as_bytes()).unwrap_or(Method::CONNECT),
     };
     let target = incoming.path_with_query().unwrap_or_default();
@@ -69,8 +69,8 @@ fn receive(incoming: IncomingRequest) -> Request {
     Request::new(method, &target, Box::new(source))
 }
 
-/// A request that the host holds. WASI requires children to be dropped first, so the order of the
-/// fields matters.
+/// A request that the host holds. WASI requires child resources to be dropped first, so the order
+/// of the fields matters.
 struct Incoming {
     body: Cell<Body>,
     headers: wasi::Headers,
@@ -90,18 +90,18 @@ struct OpenBody {
     body: wasi::IncomingBody,
 }
 
-/// The value of an application variable, `None` when the component has no variable of that name.
+/// Returns the value of an application variable, `None` when the component does not define it.
 pub(crate) fn variable(name: &str) -> Option<String> {
     variables::get(name).ok()
 }
 
-/// The maximum number of bytes that are read from a body at a time.
-const CHUNK: u64 = 64 << 10;
+/// The maximum number of bytes to read from a body at a time.
+const CHUNK_BYTES: u64 = 64 << 10;
 
-impl Source for Incoming {
+impl RequestSource for Incoming {
     fn header(&self, name: &str) -> Option<String> {
         let values = self.headers.get(name);
-        // All headers that are read here are ASCII; other bytes can only make them invalid.
+        // The headers read here are ASCII: a value with other bytes is invalid in any case.
         let value = String::from_utf8(values.join(b", ".as_slice())).unwrap_or_default();
         (!values.is_empty()).then_some(value)
     }
@@ -117,7 +117,7 @@ impl Source for Incoming {
             }
         };
         loop {
-            match open.stream.read(CHUNK) {
+            match open.stream.read(CHUNK_BYTES) {
                 Ok(bytes) if bytes.is_empty() => {
                     if !wait(&open.stream.subscribe(), &open.pace) {
                         return Err(Interrupted::TimedOut);
@@ -158,18 +158,19 @@ fn wait(ready: &Pollable, pace: &Pace) -> bool {
     poll(&[ready, &timeout]).contains(&0)
 }
 
-/// Sends the body before the head, and returns the reply that was sent.
+/// Sends the body before the head. Returns the reply that was sent.
 ///
 /// Spin does not set TCP_NODELAY: a head that is sent first delays its body by 40 ms, and a trap in
-/// between would look like a complete response. What exceeds the buffer of the host (1 MiB in Spin)
-/// follows the head; `content-length` then shows the client that a body is incomplete.
+/// between would look like a complete response. The part of the body that exceeds the buffer of the
+/// host (1 MiB in Spin) follows the head; a client then detects an incomplete body by
+/// `content-length`.
 fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     let response = wasi::OutgoingResponse::new(headers(&reply));
-    // The default is 200, and each call of the host costs 1 to 4 µs.
+    // 200 is the default, and each call into the host takes 1 to 4 µs.
     if reply.status != StatusCode::OK {
         let _ = response.set_status_code(reply.status.as_u16());
     }
-    // Both calls succeed the first time.
+    // Both calls fail only when they are repeated.
     let Ok(sink) = response.body() else { return reply };
     let Ok(stream) = sink.write() else { return reply };
     let mut unsent = Some((out, response));
@@ -198,7 +199,7 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     };
     match unsent {
         Some((out, _)) => send(failure, out),
-        // A body that is not finished breaks off.
+        // Dropping the body without finishing it truncates the response.
         None => Reply { cause: failure.cause, ..reply },
     }
 }
@@ -239,11 +240,11 @@ fn headers(reply: &Reply) -> wasi::Fields {
     if !matches!(reply.status.as_u16(), 204 | 304) {
         headers.push(bytes("content-length", &reply.body.length().to_string()));
     }
-    // One call for all. No host forbids any of the headers that are set here.
+    // One call for all headers. Hosts forbid none of those that are set here.
     wasi::Fields::from_list(&headers).unwrap_or_else(|_| wasi::Fields::new())
 }
 
-/// Writes the line in one piece where it has at most 4 KiB, the maximum that WASI takes at a time.
+/// Writes the line, in one call up to 4 KiB, the maximum of a WASI write.
 fn log(line: &[u8]) {
     let stdout = get_stdout();
     for piece in line.chunks(4096) {

@@ -1,5 +1,5 @@
-//! What is read from the catalog: the same for the same schema on every server, enough to make the
-//! schema again, and with every drift in it.
+//! `migrate dump` and `migrate verify`: a dump is the same on every server and restores the schema,
+//! and `verify` reports every drift from it.
 
 use std::path::Path;
 use std::process::Command;
@@ -13,16 +13,16 @@ use sqlx::{Connection, PgConnection};
 
 use crate::support::{RUNTIME, sql};
 
-/// What is installed, and the PostgreSQL 17 that comes with us. They end with this process.
+/// The installed PostgreSQL and the bundled PostgreSQL 17. Both stop with this process.
 static INSTALLED: LazyLock<Postgres> = LazyLock::new(|| server(Source::Any));
 static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| server(Source::Bundled));
 
 fn server(source: Source) -> Postgres {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    RUNTIME.block_on(Postgres::start_empty(folder, source, true)).expect("a server starts")
+    RUNTIME.block_on(Postgres::start_empty(folder, source, true)).expect("start a server")
 }
 
-/// A database of a test's own.
+/// A database for a single test.
 struct Database {
     server: &'static Postgres,
     name: String,
@@ -36,14 +36,14 @@ impl Database {
         Database { server, name }
     }
 
-    /// With the roles of katas.
+    /// Creates a database with the roles of katas.
     fn bootstrapped(server: &'static Postgres) -> Database {
         let database = Database::empty(server);
         database.bootstrap();
         database
     }
 
-    /// With all migrations of katas.
+    /// Creates a database with all migrations of katas.
     fn migrated(server: &'static Postgres) -> Database {
         let database = Database::bootstrapped(server);
         database.up();
@@ -51,21 +51,21 @@ impl Database {
     }
 
     fn bootstrap(&self) {
-        let secrets = tempfile::tempdir().expect("a folder");
+        let secrets = tempfile::tempdir().expect("create temp dir");
         let mut command = migrate();
         command.arg("bootstrap").env("DATABASE_URL", self.administrator());
         for role in ["katas_migrator", "katas_app"] {
             let file = secrets.path().join(role);
-            std::fs::write(&file, "secret").expect("written");
+            std::fs::write(&file, "secret").expect("write file");
             command.arg(format!("--password={role}={}", file.display()));
         }
-        succeeds(command);
+        run(command);
     }
 
     fn up(&self) {
         let mut command = migrate();
         command.arg("up").env("DATABASE_URL", self.url("katas_migrator"));
-        succeeds(command);
+        run(command);
     }
 
     fn administrator(&self) -> String {
@@ -83,10 +83,8 @@ impl Database {
     fn dump(&self, project: &Project) -> String {
         RUNTIME.block_on(async {
             let mut connection =
-                PgConnection::connect(&self.administrator()).await.expect("connects");
-            migrate::write_dump(&mut connection, project, project.newest())
-                .await
-                .expect("it is read")
+                PgConnection::connect(&self.administrator()).await.expect("connect");
+            migrate::write_dump(&mut connection, project, project.newest()).await.expect("dump")
         })
     }
 
@@ -97,8 +95,8 @@ impl Database {
 
 fn verify(url: &str, project: &Project) -> Verified {
     RUNTIME.block_on(async {
-        let mut connection = PgConnection::connect(url).await.expect("connects");
-        migrate::compare(&mut connection, project, project.newest()).await.expect("it is read")
+        let mut connection = PgConnection::connect(url).await.expect("connect");
+        migrate::compare(&mut connection, project, project.newest()).await.expect("compare")
     })
 }
 
@@ -107,12 +105,12 @@ fn migrate() -> Command {
 }
 
 #[track_caller]
-fn succeeds(mut command: Command) {
-    let output = command.output().expect("it runs");
+fn run(mut command: Command) {
+    let output = command.output().expect("run migrate");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
 }
 
-/// The first lines in which two texts differ.
+/// Panics with the first line in which two texts differ.
 #[track_caller]
 fn assert_same(one: &str, other: &str, help: &str) {
     let mut lines = one.lines().zip(other.lines()).enumerate();
@@ -123,26 +121,26 @@ fn assert_same(one: &str, other: &str, help: &str) {
 }
 
 #[test]
-fn schema_sql_is_what_the_migrations_make_on_every_version() {
+fn schema_sql_matches_migrations_on_every_version() {
     let checked_in = include_str!("../../../db/schema.sql");
     for server in [&*INSTALLED, &*BUNDLED] {
         let dump = Database::migrated(server).dump(&Project::built_in());
         if std::env::var_os("RENEW").is_some() {
-            std::fs::write("../db/schema.sql", dump).expect("written");
+            std::fs::write("../db/schema.sql", dump).expect("write file");
             continue;
         }
-        let help = "renew it: RENEW=1 cargo test -p migrate schema_sql";
+        let help = "to regenerate it: RENEW=1 cargo test -p migrate schema_sql";
         assert_same(&dump, checked_in, help);
     }
 }
 
-/// A project that has nothing to do with katas, and a statement of every kind in its schema.
+/// A project other than katas, whose schema has objects of every kind.
 fn shop() -> Project {
     let (schema, ledger) = ("shop".to_owned(), "shop._sqlx_migrations".to_owned());
     Project { schema, ledger, dump: None, ..Project::built_in() }
 }
 
-/// A database in which the roles of the shop may do what they should.
+/// Creates a database with the roles of the shop and their privileges.
 fn shop_database(server: &'static Postgres) -> Database {
     let database = Database::empty(server);
     database.sql(&format!(
@@ -167,14 +165,14 @@ fn shop_database(server: &'static Postgres) -> Database {
 }
 
 #[test]
-fn every_kind_of_object_can_be_restored_and_is_the_same_on_every_version() {
+fn dump_of_every_kind_of_object_is_restorable_and_same_on_every_version() {
     let mut dumps = Vec::new();
     for server in [&*INSTALLED, &*BUNDLED] {
-        let (made, restored) = (shop_database(server), shop_database(server));
-        made.sql(include_str!("catalog/shop.sql"));
-        let dump = made.dump(&shop());
+        let (original, restored) = (shop_database(server), shop_database(server));
+        original.sql(include_str!("catalog/shop.sql"));
+        let dump = original.dump(&shop());
         restored.sql(&dump);
-        assert_same(&dump, &restored.dump(&shop()), "the restored schema is another one");
+        assert_same(&dump, &restored.dump(&shop()), "the restored schema differs");
         let project = Project { dump: Some(dump.clone()), ..shop() };
         assert_eq!(verify(&restored.administrator(), &project).drift, []);
         dumps.push(dump);
@@ -186,10 +184,10 @@ fn every_kind_of_object_can_be_restored_and_is_the_same_on_every_version() {
 }
 
 #[test]
-fn only_the_extensions_that_the_schema_needs_are_its_own() {
+fn only_extensions_that_schema_depends_on_are_drift() {
     let database = shop_database(&INSTALLED);
     if !has_citext(&database) {
-        // What comes with us has no extensions.
+        // The bundled server has no extensions.
         return;
     }
     let mut project = shop();
@@ -210,20 +208,22 @@ fn only_the_extensions_that_the_schema_needs_are_its_own() {
 fn has_citext(database: &Database) -> bool {
     RUNTIME.block_on(async {
         let mut connection =
-            PgConnection::connect(&database.administrator()).await.expect("connects");
+            PgConnection::connect(&database.administrator()).await.expect("connect");
         let sql = "SELECT EXISTS (SELECT FROM pg_available_extensions WHERE name = 'citext')";
-        let (is_there,) =
-            sqlx::query_as(sql).fetch_one(&mut connection).await.expect("it is asked");
-        is_there
+        let (available,) =
+            sqlx::query_as(sql).fetch_one(&mut connection).await.expect("query extensions");
+        available
     })
 }
 
 fn first_lines(verified: &Verified) -> Vec<String> {
-    let first = |it: &Difference| it.to_string().lines().next().unwrap_or_default().to_owned();
+    let first = |difference: &Difference| {
+        difference.to_string().lines().next().unwrap_or_default().to_owned()
+    };
     verified.drift.iter().map(first).collect()
 }
 
-/// What is done to a database by hand, and what is said about it.
+/// Manual changes to a database, and the differences that `verify` reports.
 const DRIFTS: [(&str, &[&str]); 45] = [
     ("DROP INDEX katas.dataset_unloaded", &["missing: index katas.dataset_unloaded"]),
     ("CREATE INDEX more ON katas.person (email)", &["unexpected: index katas.more"]),
@@ -356,11 +356,11 @@ const DRIFTS: [(&str, &[&str]); 45] = [
 ];
 
 #[test]
-fn every_drift_is_found_and_named() {
+fn verify_reports_every_drift() {
     let database = Database::bootstrapped(&INSTALLED);
     let schema = include_str!("../../../db/schema.sql");
     for (sql, expected) in DRIFTS {
-        // To restore it takes a tenth of the time of another database.
+        // Restoring the schema takes a tenth of the time of creating another database.
         database.sql(&format!("DROP SCHEMA IF EXISTS katas CASCADE; {schema}; {sql}"));
         let verified = database.verify();
         assert_eq!(first_lines(&verified), *expected, "{sql}\n{verified}");
@@ -368,7 +368,7 @@ fn every_drift_is_found_and_named() {
 }
 
 #[test]
-fn what_is_no_part_of_the_schema_is_no_drift() {
+fn data_and_objects_outside_of_schema_are_not_drift() {
     let database = Database::migrated(&INSTALLED);
     let before = database.verify();
     assert_eq!(before.drift, []);
@@ -386,7 +386,7 @@ fn what_is_no_part_of_the_schema_is_no_drift() {
 }
 
 #[test]
-fn who_may_connect_may_look() {
+fn verify_needs_only_connect_privilege() {
     let database = Database::migrated(&INSTALLED);
     let administrator = database.verify();
     for role in ["katas_app", "katas_migrator"] {
@@ -395,7 +395,7 @@ fn who_may_connect_may_look() {
 }
 
 #[test]
-fn without_drift_the_fingerprint_is_that_of_schema_sql() {
+fn fingerprint_without_drift_is_digest_of_schema_sql() {
     let digest = Sha256::digest(include_bytes!("../../../db/schema.sql"));
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     for database in [Database::migrated(&INSTALLED), Database::migrated(&BUNDLED)] {
@@ -406,53 +406,53 @@ fn without_drift_the_fingerprint_is_that_of_schema_sql() {
 }
 
 #[test]
-fn a_difference_is_shown_with_what_helps() {
+fn difference_is_displayed_with_remedy() {
     let database = Database::migrated(&INSTALLED);
     database
         .sql("ALTER TABLE katas.person ALTER COLUMN email TYPE varchar, ADD COLUMN age integer");
-    let shown = database.verify().to_string();
-    for text in [
+    let text = database.verify().to_string();
+    for expected in [
         "changed: table katas.person\n  - email text NOT NULL\n  \
          + email character varying NOT NULL\n  + age integer\n",
         "`migrate new`",
     ] {
-        assert!(shown.contains(text), "{text} is not in:\n{shown}");
+        assert!(text.contains(expected), "{expected} is not in:\n{text}");
     }
 }
 
 #[test]
-fn up_down_up_makes_the_same() {
+fn up_down_up_restores_the_same_schema() {
     let project = Project::built_in();
     let untouched = Database::bootstrapped(&INSTALLED);
     untouched.sql("CREATE SCHEMA katas AUTHORIZATION katas_owner");
     let database = Database::migrated(&INSTALLED);
     let before = database.dump(&project);
     for migration in project.migrations.iter().rev() {
-        let down = &migration.down.as_ref().expect("it can be undone").sql;
+        let down = &migration.down.as_ref().expect("a down script").sql;
         database.sql(&format!("SET ROLE katas_owner; SET search_path = ''; {down}"));
     }
-    let nothing = "something is left, or something is gone";
-    assert_same(&database.dump(&project), &untouched.dump(&project), nothing);
+    let help = "the down scripts leave or remove too much";
+    assert_same(&database.dump(&project), &untouched.dump(&project), help);
     database.sql("DELETE FROM katas._sqlx_migrations");
     database.up();
-    assert_same(&database.dump(&project), &before, "the second time made another schema");
+    assert_same(&database.dump(&project), &before, "the second run creates another schema");
 }
 
 #[test]
-fn the_dump_of_katas_can_be_restored() {
+fn schema_sql_is_restorable() {
     let database = Database::bootstrapped(&INSTALLED);
     let project = Project::built_in();
-    database.sql(project.dump.as_deref().expect("it is built in"));
+    database.sql(project.dump.as_deref().expect("a built-in dump"));
     assert_eq!(database.verify().drift, []);
     assert_same(
         &database.dump(&project),
         include_str!("../../../db/schema.sql"),
-        "it is another one",
+        "the restored schema differs",
     );
 }
 
 #[test]
-fn without_a_dump_there_is_nothing_to_compare_with() {
+fn verify_without_valid_dump_is_usage_error() {
     let database = Database::migrated(&INSTALLED);
     for dump in [None, Some("SELECT 1;".to_owned())] {
         let project = Project { dump, ..Project::built_in() };
@@ -465,8 +465,8 @@ fn without_a_dump_there_is_nothing_to_compare_with() {
     }
 }
 
-/// What is done to the roles by hand, how it is undone, and what is said about it. `{}` is the
-/// database.
+/// Manual changes to the roles, how to revert them, and the differences that `verify` reports. `{}`
+/// stands for the database.
 const ROLE_DRIFTS: [(&str, &str, &[&str]); 18] = [
     (
         "ALTER ROLE katas_app SET statement_timeout = '1h'",
@@ -527,7 +527,7 @@ const ROLE_DRIFTS: [(&str, &str, &[&str]); 18] = [
         "REVOKE CREATE ON DATABASE {} FROM PUBLIC",
         &["unexpected: database PUBLIC"],
     ),
-    // In these, honest installations differ.
+    // Legitimate differences between installations.
     ("ALTER ROLE katas_app RESET lc_messages", "ALTER ROLE katas_app SET lc_messages = 'C'", &[]),
     ("REVOKE ALL ON DATABASE {} FROM PUBLIC", "GRANT CONNECT, TEMPORARY ON DATABASE {} TO PUBLIC", &[]),
     (
@@ -538,12 +538,12 @@ const ROLE_DRIFTS: [(&str, &str, &[&str]); 18] = [
     ),
 ];
 
-/// Roles belong to the server: this test has one of its own.
+/// Uses a server of its own, because roles belong to the server.
 #[test]
-fn every_drift_of_the_roles_is_found_and_named() {
+fn verify_reports_every_drift_of_roles() {
     static SERVER: LazyLock<Postgres> = LazyLock::new(|| server(Source::Any));
     let database = Database::migrated(&SERVER);
-    // Each by itself: a database is not made in a transaction.
+    // One by one: CREATE DATABASE cannot run in a transaction.
     let run =
         |sql: &str| sql.replace("{}", &database.name).split(';').for_each(|sql| database.sql(sql));
     for (sql, undo, expected) in ROLE_DRIFTS {

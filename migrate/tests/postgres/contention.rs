@@ -1,4 +1,4 @@
-//! Several at once: runners among each other, and others who hold what a migration needs.
+//! Concurrency: several runners at once, and other sessions that hold locks a migration needs.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,8 +9,8 @@ use sqlx::{Connection, PgConnection};
 use tokio::task::JoinSet;
 
 use crate::support::{
-    BUNDLED, Project, RUNTIME, SERVER, assert_done, assert_failed, events, eventually, failure,
-    has_timers, release,
+    BUNDLED, Project, RUNTIME, SERVER, assert_failed, assert_success, events, eventually,
+    failed_event, has_timeouts, release,
 };
 
 const ITEM: (&str, &str) = (
@@ -25,26 +25,28 @@ const CONCURRENT_INDEX: (&str, &str) = (
 );
 
 #[test]
-fn ten_at_once_a_hundred_times() {
-    // What is waited for is the lock: four databases fill each other's pauses.
+fn ten_concurrent_runners_apply_each_migration_once_in_100_rounds() {
+    // Most of a round is waiting for the lock, so four databases run in parallel.
     thread::scope(|scope| {
         for _ in 0..4 {
-            scope.spawn(|| ten_at_once(25));
+            scope.spawn(|| run_ten_concurrently(25));
         }
     });
 }
 
-/// Ten runners of this process, so often. Each migration adds a row: one that ran twice shows.
-fn ten_at_once(rounds: usize) {
+/// Runs ten runners of this process concurrently, `rounds` times. Each migration inserts a row, so
+/// that one that ran twice is noticed.
+fn run_ten_concurrently(rounds: usize) {
     let files = Project::new(&[
         ("0001_a.sql", "CREATE TABLE app.item (id int); INSERT INTO app.item VALUES (1)"),
         ("0002_b.sql", "-- no-transaction\nINSERT INTO app.item VALUES (2); ANALYZE app.item"),
         ("0003_c.sql", "INSERT INTO app.item VALUES (3)"),
     ]);
-    let project = RUNTIME.block_on(migrate::Project::read(files.folder.path())).expect("read");
+    let project =
+        RUNTIME.block_on(migrate::Project::read(files.folder.path())).expect("read project");
     let project = Arc::new(project);
-    let database = migrate::Database::new(&files.url).expect("a URL");
-    // The sessions of a round may still be ending when the next one begins.
+    let database = migrate::Database::new(&files.url).expect("parse URL");
+    // Sessions of the previous round may still be closing.
     let database = database.wait(Duration::from_secs(30));
     let rounds = async {
         let mut administrator = PgConnection::connect(&files.administrator).await?;
@@ -57,10 +59,10 @@ fn ten_at_once(rounds: usize) {
                     migrate::up(&project, &database, options, &|_| ()).await
                 });
             }
-            let done: Vec<_> =
+            let results: Vec<_> =
                 runs.join_all().await.into_iter().map(|up| up.expect("up")).collect();
-            assert!(done.iter().all(|up| up.version == 3), "{done:?}");
-            let mut applied: Vec<_> = done.into_iter().flat_map(|up| up.applied).collect();
+            assert!(results.iter().all(|up| up.version == 3), "{results:?}");
+            let mut applied: Vec<_> = results.into_iter().flat_map(|up| up.applied).collect();
             applied.sort();
             assert_eq!(applied, ["0001_a", "0002_b", "0003_c"]);
             let (rows,): (String,) =
@@ -72,87 +74,88 @@ fn ten_at_once(rounds: usize) {
         }
         Ok::<_, sqlx::Error>(())
     };
-    RUNTIME.block_on(rounds).expect("the administrator may");
+    RUNTIME.block_on(rounds).expect("run rounds");
 }
 
 #[test]
-fn an_index_is_built_while_others_wait_and_an_old_snapshot_is_open() {
-    an_index_is_built_patiently(&SERVER);
+fn index_build_outlasts_lock_timeout_while_runners_wait() {
+    index_build_outlasts_lock_timeout(&SERVER);
 }
 
 #[test]
-fn an_index_is_built_patiently_on_the_other_version() {
-    an_index_is_built_patiently(&BUNDLED);
+fn index_build_outlasts_lock_timeout_while_runners_wait_on_bundled_server() {
+    index_build_outlasts_lock_timeout(&BUNDLED);
 }
 
-fn an_index_is_built_patiently(server: &Postgres) {
+/// Builds an index concurrently while an old snapshot is open and other runners poll for the lock.
+fn index_build_outlasts_lock_timeout(server: &Postgres) {
     let project = Project::on(server, &[ITEM, CONCURRENT_INDEX]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let snapshot = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ; SELECT * FROM app.item";
     let held = project.hold(&format!("SET application_name = 'a report'; {snapshot}"));
     let mut first = project.start(&["up", "--lock-timeout", "0.1"]);
-    let blocked = first.event("blocked");
+    let blocked = first.wait_for_event("blocked");
     assert_eq!(blocked["file"], "0002_index.up.sql");
-    let by = blocked["by"][0].as_str().expect("it is text");
+    let by = blocked["by"][0].as_str().expect("a string");
     assert!(by.starts_with("process ") && by.contains("a report"), "{by}");
     let others: Vec<_> = (0..3)
         .map(|_| {
             let mut other = project.start(&["up"]);
-            let waiting = other.event("waiting_for_lock");
-            assert!(waiting["holder"].as_str().expect("it is text").contains("(migrate/"));
+            let waiting = other.wait_for_event("waiting_for_lock");
+            assert!(waiting["holder"].as_str().expect("a string").contains("(migrate/"));
             other
         })
         .collect();
-    // It waits for far longer than a statement of a transaction may.
-    eventually("it has waited", || {
+    // Far longer than the lock timeout of a transactional statement.
+    eventually("the index build has waited for 0.5 s", || {
         project.value(
             "SELECT exists(SELECT FROM pg_stat_activity WHERE query LIKE 'CREATE INDEX%'
                            AND now() - query_start > interval '0.5 s')::text",
         ) == "true"
     });
     release(held);
-    let first = first.end();
-    assert_done(&first);
+    let first = first.finish();
+    assert_success(&first);
     assert_eq!(events(&first, "applied").len(), 1);
     for other in others {
-        let other = other.end();
-        assert_done(&other);
+        let other = other.finish();
+        assert_success(&other);
         assert!(events(&other, "applied").is_empty());
     }
     assert!(project.snapshot().contains("index t t CREATE INDEX item_name ON"));
 }
 
 #[test]
-fn who_holds_the_table_is_named_and_waited_for() {
-    if !has_timers() {
+fn table_lock_holder_is_reported_and_waited_for() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[ITEM, ("0002_more.up.sql", "ALTER TABLE app.item ADD more int;")]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let held = project.hold("SET application_name = 'a report'; SELECT * FROM app.item");
     let mut running = project.start(&["up", "--lock-timeout", "0.3"]);
-    let blocked = running.event("blocked");
+    let blocked = running.wait_for_event("blocked");
     assert_eq!(blocked["file"], "0002_more.up.sql");
-    let again = running.event("trying_again");
+    let again = running.wait_for_event("trying_again");
     assert_eq!(again["file"], "0002_more.up.sql");
-    let blocker = again["blockers"][0].as_str().expect("it is text");
+    let blocker = again["blockers"][0].as_str().expect("a string");
     assert!(blocker.starts_with("process ") && blocker.contains("a report"), "{blocker}");
-    // Nobody queues behind a migration that waits: it has let go.
+    // While the runner pauses, it holds no lock, and no session queues behind it.
     release(held);
-    assert_done(&running.end());
+    assert_success(&running.finish());
     assert!(project.snapshot().contains("column app.item more integer"));
 }
 
 #[test]
-fn a_table_that_stays_held_is_given_up() {
-    if !has_timers() {
+fn up_gives_up_when_table_stays_locked() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[
         ITEM,
         ("0002_more.up.sql", "CREATE TABLE app.new (); ALTER TABLE app.item ADD more int;"),
     ]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let before = project.snapshot();
     let held = project.hold("SET application_name = 'a report'; SELECT * FROM app.item");
     for retry in ["0", "0.2"] {
@@ -165,8 +168,8 @@ fn a_table_that_stays_held_is_given_up() {
 }
 
 #[test]
-fn a_single_step_that_does_not_get_its_table_is_tried_again() {
-    if !has_timers() {
+fn step_with_lock_timeout_is_retried() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[
@@ -178,43 +181,44 @@ fn a_single_step_that_does_not_get_its_table_is_tried_again() {
              ALTER TABLE app.item ADD more int;",
         ),
     ]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let held = project.hold("SELECT * FROM app.item");
     let mut running = project.start(&["up", "--lock-timeout", "0.3"]);
-    assert_eq!(running.event("step")["step"], 1);
-    running.event("trying_again");
+    assert_eq!(running.wait_for_event("step")["step"], 1);
+    running.wait_for_event("trying_again");
     release(held);
-    assert_done(&running.end());
+    assert_success(&running.finish());
     assert!(project.snapshot().contains("row (2,same,)"));
 }
 
 #[test]
-fn the_ledger_may_be_held_as_well() {
-    if !has_timers() {
+fn locked_ledger_is_waited_for() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[ITEM, ("0002_more.up.sql", "ALTER TABLE app.item ADD more int;")]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
-    // Whoever reads may, and who writes has to wait.
+    assert_success(&project.migrate(&["up", "--to", "1"]));
+    // SHARE mode admits readers and blocks writers.
     let held = project.hold("LOCK TABLE app._sqlx_migrations IN SHARE MODE");
     let output = project.migrate(&["up", "--lock-timeout", "0.1", "--retry", "0"]);
-    assert_eq!(failure(&output, 75)["kind"], "unavailable");
+    assert_eq!(failed_event(&output, 75)["kind"], "unavailable");
     let mut running = project.start(&["up", "--lock-timeout", "0.1"]);
-    running.event("trying_again");
+    running.wait_for_event("trying_again");
     release(held);
-    assert_done(&running.end());
+    assert_success(&running.finish());
     let held = project.hold("LOCK TABLE app._sqlx_migrations");
     let output = project.migrate(&["status"]);
-    assert_eq!(failure(&output, 75)["kind"], "unavailable");
+    assert_eq!(failed_event(&output, 75)["kind"], "unavailable");
     release(held);
 }
 
 #[test]
-fn a_deadlock_is_tried_again() {
-    if !has_timers() {
+fn deadlock_is_retried() {
+    if !has_timeouts() {
         return;
     }
-    // At its first attempt it is the last to wait, so that it is its wait that closes the circle.
+    // The first attempt waits until the other session is blocked, so that the migration's own lock
+    // request completes the deadlock.
     let project = Project::new(&[(
         "0001_lock.up.sql",
         "LOCK TABLE public.a;
@@ -237,25 +241,25 @@ fn a_deadlock_is_tried_again() {
          GRANT ALL ON public.a, public.b, public.attempts TO tester",
         project.name
     ));
-    // The other one does not look for circles.
+    // The other session never checks for deadlocks.
     let mut other = project.hold("SET LOCAL deadlock_timeout = '1h'; LOCK TABLE public.b");
     let mut running = project.start(&["up"]);
-    eventually("the migration has its first table", || {
+    eventually("the migration has locked public.a", || {
         let granted = "SELECT count(*)::text FROM pg_locks WHERE relation = 'public.a'::regclass";
         project.value(granted) == "1"
     });
     let wait = sqlx::raw_sql("LOCK TABLE public.a").execute(&mut other);
-    RUNTIME.block_on(wait).expect("the migration has let go");
-    let again = running.event("trying_again");
-    let reason = again["reason"].as_str().expect("it is text");
+    RUNTIME.block_on(wait).expect("lock public.a");
+    let again = running.wait_for_event("trying_again");
+    let reason = again["reason"].as_str().expect("a string");
     assert!(reason.contains("waited for each other"), "{reason}");
     release(other);
-    assert_done(&running.end());
+    assert_success(&running.finish());
 }
 
 #[test]
-fn a_serialisation_failure_is_tried_again() {
-    // A sequence goes on although its transaction is rolled back.
+fn serialization_failure_is_retried() {
+    // A rollback does not reset a sequence.
     let project = Project::new(&[(
         "0001_fails_once.up.sql",
         "DO $$ BEGIN
@@ -267,8 +271,8 @@ fn a_serialisation_failure_is_tried_again() {
     project
         .sql("CREATE SEQUENCE public.attempts; GRANT USAGE ON SEQUENCE public.attempts TO tester");
     let output = project.migrate(&["up"]);
-    assert_done(&output);
+    assert_success(&output);
     let again = events(&output, "trying_again");
     assert_eq!(again.len(), 1);
-    assert!(again[0]["reason"].as_str().expect("it is text").contains("changed the same"));
+    assert!(again[0]["reason"].as_str().expect("a string").contains("changed the same"));
 }

@@ -1,18 +1,18 @@
-//! The exit codes, which a Job's failure policy decides by: one of each. 6 and 7 are in `looking`.
+//! The exit codes, which a Job's failure policy relies on. `read_only` tests 6 and 7.
 
 use rustix::process::Signal;
 
-use crate::support::{Project, assert_done, assert_failed, has_timers, migrate};
+use crate::support::{Project, assert_failed, assert_success, has_timeouts, migrate};
 
 #[test]
-fn each_outcome_has_a_code_of_its_own() {
-    if !has_timers() {
+fn outcomes_have_distinct_exit_codes() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[("0001_item.up.sql", "CREATE TABLE app.item (id int);")]);
     let run = |arguments: &[&str]| project.migrate(arguments);
     assert_failed(&run(&["status", "--check"]), 5, "1 migrations are pending");
-    assert_done(&run(&["up"]));
+    assert_success(&run(&["up"]));
     assert_failed(&run(&["up", "--to", "7"]), 2, "there is no migration 7");
     project.write("0001_item.up.sql", "CREATE TABLE app.item ();");
     assert_failed(&run(&["up"]), 3, "has been edited");
@@ -26,13 +26,13 @@ fn each_outcome_has_a_code_of_its_own() {
     assert_failed(&run(&brief), 75, "a lock was not to be had in time");
     for (signal, code) in [(Signal::TERM, 143), (Signal::INT, 130)] {
         let mut running = project.start(&["up"]);
-        running.event("blocked");
+        running.wait_for_event("blocked");
         running.signal(signal);
-        assert_failed(&running.end(), code, " came: what was under way was rolled back");
+        assert_failed(&running.finish(), code, " came: what was under way was rolled back");
     }
     drop(held);
-    assert_done(&run(&["up"]));
-    // A mistake that clap finds is told in its own way.
-    let usage = migrate("postgres://h/x", &["sideways"]).output().expect("it runs");
+    assert_success(&run(&["up"]));
+    // clap reports its own errors, without a `failed` event.
+    let usage = migrate("postgres://h/x", &["sideways"]).output().expect("run migrate");
     assert_eq!(usage.status.code(), Some(2));
 }

@@ -1,5 +1,5 @@
-//! A run is interrupted at each of its messages, one after the other: the next run goes on, and in the
-//! end everything is as if nothing had happened.
+//! Interrupts a run at each of its protocol messages in turn. The next run has to resume and leave
+//! the database as an uninterrupted run does.
 
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::mpsc::RecvTimeoutError;
@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 use katas_host::local::postgres::Postgres;
 
 use crate::proxy::{Fault, Proxy};
-use crate::support::{BUNDLED, Project, SERVER, assert_done, failure};
+use crate::support::{BUNDLED, Project, SERVER, assert_success, failed_event};
 
-/// A transaction, a file of single steps of every kind, and a transaction. None of the statements can
-/// be run twice without it being seen.
+/// A transactional migration, a non-transactional one with every kind of step, and a transactional
+/// one. Running any statement twice fails or changes the result.
 const FILES: [(&str, &str); 6] = [
     (
         "0001_item.up.sql",
@@ -44,46 +44,47 @@ const FILES: [(&str, &str); 6] = [
 ];
 
 #[test]
-fn a_kill_at_every_message_of_up() {
+fn up_resumes_after_kill_at_every_message() {
     at_every_message(&SERVER, &UP, Interruption::Kill);
 }
 
 #[test]
-fn a_kill_at_every_message_of_down() {
+fn down_resumes_after_kill_at_every_message() {
     at_every_message(&SERVER, &DOWN, Interruption::Kill);
 }
 
 #[test]
-fn a_network_that_fails_before_every_message_of_up() {
+fn up_resumes_after_disconnect_before_every_message() {
     at_every_message(&SERVER, &UP, Interruption::Network(Fault::CutBefore));
 }
 
 #[test]
-fn a_network_that_fails_after_every_message_of_up() {
+fn up_resumes_after_disconnect_after_every_message() {
     at_every_message(&SERVER, &UP, Interruption::Network(Fault::CutAfter));
 }
 
 #[test]
-fn a_network_that_fails_after_every_message_of_down() {
+fn down_resumes_after_disconnect_after_every_message() {
     at_every_message(&SERVER, &DOWN, Interruption::Network(Fault::CutAfter));
 }
 
 #[test]
-fn a_network_that_fails_after_every_message_of_up_on_the_other_version() {
+fn up_resumes_after_disconnect_after_every_message_on_bundled_server() {
     at_every_message(&BUNDLED, &UP, Interruption::Network(Fault::CutAfter));
 }
 
-/// A command, and what comes before it.
-struct Job {
-    before: &'static str,
+/// A command, and how to prepare the database for it.
+struct Scenario {
+    /// SQL to run before each attempt; empty to run `migrate up` instead.
+    setup: &'static str,
     arguments: &'static [&'static str],
 }
 
-const UP: Job =
-    Job { before: "DROP SCHEMA IF EXISTS app CASCADE", arguments: &["up", "--wait", "0"] };
-/// As far as to the first migration: what the others leave is seen in its table.
-const DOWN: Job =
-    Job { before: "", arguments: &["down", "--to", "1", "--production", "--wait", "0"] };
+const UP: Scenario =
+    Scenario { setup: "DROP SCHEMA IF EXISTS app CASCADE", arguments: &["up", "--wait", "0"] };
+/// Down to the first migration, whose table shows what the others leave.
+const DOWN: Scenario =
+    Scenario { setup: "", arguments: &["down", "--to", "1", "--production", "--wait", "0"] };
 
 #[derive(Clone, Copy)]
 enum Interruption {
@@ -91,74 +92,75 @@ enum Interruption {
     Network(Fault),
 }
 
-fn at_every_message(server: &Postgres, job: &Job, interruption: Interruption) {
+fn at_every_message(server: &Postgres, scenario: &Scenario, interruption: Interruption) {
     let start = Instant::now();
     let project = Project::on(server, &FILES);
-    let prepare = || match job.before {
-        "" => assert_done(&project.migrate(&["up"])),
+    let prepare = || match scenario.setup {
+        "" => assert_success(&project.migrate(&["up"])),
         sql => project.sql(sql),
     };
     prepare();
-    assert_done(&project.migrate(job.arguments));
+    assert_success(&project.migrate(scenario.arguments));
     let expected = project.snapshot();
     let proxy = Proxy::new(server.port());
     let url = proxy.url(&project.url, server.port());
     for at in 1.. {
         prepare();
-        let mut command = project.command_at(&url, job.arguments);
+        let mut command = project.command_at(&url, scenario.arguments);
         if !interrupt(&mut command, &proxy, at, interruption) {
             eprintln!("{} messages in {} s", at - 1, start.elapsed().as_secs());
-            // A run has several transactions, and each has several messages.
+            // A run has several transactions of several messages each.
             assert!(at > 30, "{at}");
             return;
         }
-        assert_done(&project.migrate(job.arguments));
+        assert_success(&project.migrate(scenario.arguments));
         assert_eq!(project.snapshot(), expected, "after an interruption at message {at}");
     }
 }
 
-/// Whether the run had as many messages.
+/// Interrupts a run at message `at`; returns whether the run had that many messages.
 fn interrupt(command: &mut Command, proxy: &Proxy, at: usize, how: Interruption) -> bool {
     let fault = match how {
         Interruption::Kill => Fault::Silence,
         Interruption::Network(fault) => fault,
     };
-    let (plan, hears) = proxy.plan(fault, at);
-    let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
+    let (plan, occurred) = proxy.plan(fault, at);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("run migrate");
     if let Interruption::Kill = how {
-        let killed = kill_when_told(&mut child, &hears);
-        child.wait().expect("it ends");
+        let killed = kill_when_notified(&mut child, &occurred);
+        child.wait().expect("wait for migrate");
         return killed;
     }
-    let output = child.wait_with_output().expect("it ends");
+    let output = child.wait_with_output().expect("wait for migrate");
     match plan.has_happened() {
-        // Nothing but saying good-bye was left to do.
+        // Only the end of the session was left to do.
         true if output.status.success() => {}
-        true => assert_tells_what_happened(&output, at),
-        false => assert_done(&output),
+        true => assert_reports_lost_connection(&output, at),
+        false => assert_success(&output),
     }
     plan.has_happened()
 }
 
-fn kill_when_told(child: &mut Child, told: &std::sync::mpsc::Receiver<()>) -> bool {
+fn kill_when_notified(child: &mut Child, occurred: &std::sync::mpsc::Receiver<()>) -> bool {
     loop {
-        match told.recv_timeout(Duration::from_millis(5)) {
+        match occurred.recv_timeout(Duration::from_millis(5)) {
             Ok(()) => {
-                child.kill().expect("it is there");
+                child.kill().expect("kill migrate");
                 return true;
             }
-            Err(RecvTimeoutError::Disconnected) => panic!("the plan is there"),
+            Err(RecvTimeoutError::Disconnected) => panic!("the plan was dropped"),
             Err(RecvTimeoutError::Timeout) => {}
         }
-        if let Some(status) = child.try_wait().expect("it is there") {
+        if let Some(status) = child.try_wait().expect("wait for migrate") {
             assert!(status.success(), "{status}");
-            return told.try_recv().is_ok();
+            return occurred.try_recv().is_ok();
         }
     }
 }
 
-fn assert_tells_what_happened(output: &Output, at: usize) {
-    let failed = failure(output, 75);
-    let message = failed["message"].as_str().expect("it is text");
+fn assert_reports_lost_connection(output: &Output, at: usize) {
+    let failed = failed_event(output, 75);
+    let message = failed["message"].as_str().expect("a string");
     assert!(message.contains("connection"), "at message {at}: {message}");
 }

@@ -1,23 +1,23 @@
-//! What `migrate` does to a real PostgreSQL, and what it makes of everything that goes wrong.
+//! Integration tests of `migrate` against a real PostgreSQL.
 //!
-//! One binary: it is linked once, and all of its tests share a server. `MIGRATE_TEST_POSTGRES=bundled`
-//! runs them on the PostgreSQL that comes with this repository in place of the installed one.
+//! All tests are in one binary, which links once, and share a server.
+//! `MIGRATE_TEST_POSTGRES=bundled` selects the bundled PostgreSQL instead of the installed one.
 
+mod availability;
 mod catalog;
 mod cli;
 mod contention;
-mod directions;
-mod environment;
 mod exit_codes;
-mod files;
 mod integrity;
 mod interruptions;
-mod locks;
-mod looking;
-mod outcomes;
+mod non_transactional;
 mod pooler;
 mod proxy;
+mod read_only;
+mod relation_locks;
+mod reporting;
 mod seed;
 mod signals;
-mod steps;
 mod support;
+mod transactional;
+mod up_down;

@@ -1,4 +1,4 @@
-//! Poolers that hand each transaction to another session are refused, with the reason.
+//! Poolers that switch sessions between transactions are rejected with an explanation.
 
 use std::io::{self, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -13,24 +13,24 @@ use crate::support::{Project, SERVER, assert_failed, eventually};
 const ITEM: (&str, &str) = ("0001_item.up.sql", "CREATE TABLE app.item (id int);");
 const REASON: &str = "this is a connection pooler, not PostgreSQL";
 
-fn at(project: &Project, port: u16) -> String {
+fn url_with_port(project: &Project, port: u16) -> String {
     project.url.replace(&format!(":{}/", SERVER.port()), &format!(":{port}/"))
 }
 
 #[test]
-fn pgbouncer_is_refused() {
+fn pgbouncer_is_rejected() {
     let program = Path::new("/usr/sbin/pgbouncer");
     if !program.exists() {
-        eprintln!("not proven: {} is not installed", program.display());
+        eprintln!("skipped: {} is not installed", program.display());
         return;
     }
     for ignored in ["extra_float_digits", "extra_float_digits, options"] {
         let project = Project::new(&[ITEM]);
         let bouncer = PgBouncer::start(program, ignored);
-        let output = project.command_at(&at(&project, bouncer.port), &["up"]).output();
-        assert_failed(&output.expect("it runs"), 9, REASON);
-        let made = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
-        assert_eq!(project.value(made), "nothing");
+        let output = project.command_at(&url_with_port(&project, bouncer.port), &["up"]).output();
+        assert_failed(&output.expect("run migrate"), 9, REASON);
+        let schema = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
+        assert_eq!(project.value(schema), "nothing");
     }
 }
 
@@ -42,13 +42,13 @@ struct PgBouncer {
 
 impl PgBouncer {
     fn start(program: &Path, ignored: &str) -> PgBouncer {
-        let folder = tempfile::tempdir().expect("a folder");
-        // It refuses to be root, and becomes somebody else.
+        let folder = tempfile::tempdir().expect("create temp dir");
+        // PgBouncer does not run as root. The user it switches to has to read the folder.
         let open = std::fs::Permissions::from_mode(0o755);
-        std::fs::set_permissions(folder.path(), open).expect("it is ours");
+        std::fs::set_permissions(folder.path(), open).expect("set permissions");
         let (settings, users) = (folder.path().join("settings"), folder.path().join("users"));
-        let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = port.local_addr().expect("it has one").port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
+        let port = listener.local_addr().expect("local address").port();
         let text = format!(
             "[databases]\n* = host=127.0.0.1 port={}\n[pgbouncer]\nlisten_addr = 127.0.0.1\n\
              listen_port = {port}\nunix_socket_dir =\nauth_type = trust\nauth_file = {}\n\
@@ -56,14 +56,14 @@ impl PgBouncer {
             SERVER.port(),
             users.display()
         );
-        std::fs::write(&settings, text).expect("written");
-        std::fs::write(&users, "\"tester\" \"\"\n").expect("written");
+        std::fs::write(&settings, text).expect("write file");
+        std::fs::write(&users, "\"tester\" \"\"\n").expect("write file");
         let mut command = Command::new(program);
         if rustix::process::geteuid().is_root() {
             command.args(["-u", "nobody"]);
         }
-        let child = command.arg(settings).stderr(Stdio::null()).spawn().expect("it runs");
-        eventually("it listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
+        let child = command.arg(settings).stderr(Stdio::null()).spawn().expect("start PgBouncer");
+        eventually("PgBouncer listens", || TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_ok());
         PgBouncer { child, port, _folder: folder }
     }
 }
@@ -75,28 +75,29 @@ impl Drop for PgBouncer {
     }
 }
 
-/// When a pooler of ours goes on with its other session.
+/// When the test pooler switches to its other session.
 #[derive(Clone, Copy, PartialEq)]
 enum Switch {
     /// After every transaction.
     Always,
-    /// With the first transaction that is begun in so many words: behind the lock.
+    /// At the first explicit BEGIN, which follows the acquisition of the lock.
     AtBegin,
 }
 
 #[test]
-fn a_pooler_that_keeps_the_settings_is_refused() {
+fn pooler_that_preserves_settings_is_rejected() {
     for switch in [Switch::Always, Switch::AtBegin] {
         let project = Project::new(&[ITEM]);
-        let output = project.command_at(&at(&project, pooler(switch)), &["up"]).output();
-        assert_failed(&output.expect("it runs"), 9, REASON);
+        let output =
+            project.command_at(&url_with_port(&project, start_pooler(switch)), &["up"]).output();
+        assert_failed(&output.expect("run migrate"), 9, REASON);
         let table = "SELECT coalesce(to_regclass('app.item')::text, 'nothing')";
         assert_eq!(project.value(table), "nothing");
     }
 }
 
 #[test]
-fn a_lock_that_is_lost_is_noticed_by_the_next_transaction() {
+fn lost_lock_fails_next_transaction() {
     let project = Project::new(&[
         ("0001_unlock.up.sql", "CREATE TABLE app.item (); SELECT pg_advisory_unlock_all();"),
         ("0002_next.up.sql", "CREATE TABLE app.next ();"),
@@ -106,14 +107,14 @@ fn a_lock_that_is_lost_is_noticed_by_the_next_transaction() {
     assert!(!project.snapshot().contains("app.next"), "{}", project.snapshot());
 }
 
-/// A pooler with two sessions for each client, on the port that is returned.
-fn pooler(switch: Switch) -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    let port = listener.local_addr().expect("it has one").port();
+/// Starts a pooler with two sessions for each client, and returns its port.
+fn start_pooler(switch: Switch) -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
+    let port = listener.local_addr().expect("local address").port();
     thread::spawn(move || {
         for client in listener.incoming().flatten() {
             thread::spawn(move || {
-                let _ = pool(&client, switch);
+                let _ = serve_client(&client, switch);
                 let _ = client.shutdown(Shutdown::Both);
             });
         }
@@ -121,16 +122,16 @@ fn pooler(switch: Switch) -> u16 {
     port
 }
 
-fn pool(mut client: &TcpStream, switch: Switch) -> io::Result<()> {
+fn serve_client(mut client: &TcpStream, switch: Switch) -> io::Result<()> {
     let startup = read(client, false)?;
-    let session = || -> io::Result<(TcpStream, Vec<u8>)> {
+    let open_session = || -> io::Result<(TcpStream, Vec<u8>)> {
         let mut server = TcpStream::connect((Ipv4Addr::LOCALHOST, SERVER.port()))?;
         server.write_all(&startup)?;
-        let greeting = until_ready(&server)?;
+        let greeting = read_until_ready(&server)?;
         Ok((server, greeting))
     };
-    let (mut current, greeting) = session()?;
-    let (mut other, _) = session()?;
+    let (mut current, greeting) = open_session()?;
+    let (mut other, _) = open_session()?;
     client.write_all(&greeting)?;
     loop {
         let message = read(client, true)?;
@@ -139,18 +140,18 @@ fn pool(mut client: &TcpStream, switch: Switch) -> io::Result<()> {
         }
         current.write_all(&message)?;
         if b"QS".contains(&message[0]) {
-            let answer = until_ready(&current)?;
-            client.write_all(&answer)?;
+            let response = read_until_ready(&current)?;
+            client.write_all(&response)?;
             // The last byte of ReadyForQuery: idle, not in a transaction.
-            if switch == Switch::Always && answer.ends_with(b"I") {
+            if switch == Switch::Always && response.ends_with(b"I") {
                 std::mem::swap(&mut current, &mut other);
             }
         }
     }
 }
 
-/// All that the server says until it waits again.
-fn until_ready(server: &TcpStream) -> io::Result<Vec<u8>> {
+/// Reads the server's messages up to and including ReadyForQuery.
+fn read_until_ready(server: &TcpStream) -> io::Result<Vec<u8>> {
     let mut all = Vec::new();
     loop {
         let message = read(server, true)?;

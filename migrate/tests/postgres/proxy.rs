@@ -1,8 +1,8 @@
-//! A network that fails at a chosen moment: between `migrate` and PostgreSQL, counting messages.
+//! A proxy between `migrate` and PostgreSQL that injects a network fault at a chosen message.
 //!
-//! The protocol (PostgreSQL's documentation, "Message Formats"): a message is a byte that says what it
-//! is, then its length with the four bytes of the length itself, then the rest. The client's first
-//! message has no such byte.
+//! In PostgreSQL's protocol (its documentation, "Message Formats"), a message is a type byte, a
+//! length of four bytes that includes itself, and the payload. The client's first message has no
+//! type byte.
 
 use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
@@ -10,35 +10,36 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, mpsc};
 use std::thread;
 
-/// What happens at the chosen message of the client.
+/// The fault to inject at the chosen client message.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Fault {
-    /// Nothing gets through any more, in either direction, and nobody is told.
+    /// Drops all data in both directions without closing the connections.
     Silence,
-    /// The connection ends before the message reaches the server. All messages count, and otherwise
-    /// those that are answered: there are several to an answer.
+    /// Closes the connection before the message reaches the server. Counts every message; the other
+    /// faults count only those that the server responds to, since several messages can share a
+    /// response.
     CutBefore,
-    /// The connection ends when the server has done what the message asks for, and before its answer
+    /// Closes the connection after the server has processed the message, before its response
     /// reaches the client.
     CutAfter,
 }
 
-/// A proxy on loopback. One run at a time goes through it.
+/// A proxy on the loopback interface, for one run at a time.
 pub struct Proxy {
     pub port: u16,
     plan: Arc<Mutex<Arc<Plan>>>,
 }
 
-/// What is to happen to a run.
+/// The fault planned for a run.
 pub struct Plan {
     fault: Fault,
     at: usize,
     seen: AtomicUsize,
-    told: mpsc::Sender<()>,
+    notify: mpsc::Sender<()>,
 }
 
 impl Plan {
-    /// Whether the run has come as far as to the message.
+    /// Returns whether the run has sent the chosen message.
     pub fn has_happened(&self) -> bool {
         self.seen.load(Ordering::SeqCst) >= self.at
     }
@@ -46,13 +47,13 @@ impl Plan {
 
 impl Proxy {
     pub fn new(server: u16) -> Proxy {
-        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-        let port = listener.local_addr().expect("it has one").port();
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");
+        let port = listener.local_addr().expect("local address").port();
         let proxy = Proxy { port, plan: Arc::default() };
         let plan = Arc::clone(&proxy.plan);
         thread::spawn(move || {
             for client in listener.incoming().flatten() {
-                let plan = Arc::clone(&plan.lock().expect("no panic"));
+                let plan = Arc::clone(&plan.lock().expect("lock mutex"));
                 if let Ok(server) = TcpStream::connect((Ipv4Addr::LOCALHOST, server)) {
                     connect(client, server, &plan);
                 }
@@ -61,16 +62,16 @@ impl Proxy {
         proxy
     }
 
-    /// Does this to the connections that come from now on, at the `at`th of their messages, from 1.
-    /// What is returned second hears of it.
+    /// Plans a fault for all connections from now on, at message number `at`, counted from 1. The
+    /// receiver is notified when the fault occurs.
     pub fn plan(&self, fault: Fault, at: usize) -> (Arc<Plan>, mpsc::Receiver<()>) {
-        let (told, hears) = mpsc::channel();
-        let plan = Arc::new(Plan { fault, at, seen: AtomicUsize::new(0), told });
-        *self.plan.lock().expect("no panic") = Arc::clone(&plan);
-        (plan, hears)
+        let (notify, occurred) = mpsc::channel();
+        let plan = Arc::new(Plan { fault, at, seen: AtomicUsize::new(0), notify });
+        *self.plan.lock().expect("lock mutex") = Arc::clone(&plan);
+        (plan, occurred)
     }
 
-    /// The URL of PostgreSQL, by way of the proxy.
+    /// Rewrites a URL of the server to go through the proxy.
     pub fn url(&self, url: &str, server: u16) -> String {
         url.replace(&format!(":{server}/"), &format!(":{}/", self.port))
     }
@@ -78,18 +79,18 @@ impl Proxy {
 
 impl Default for Plan {
     fn default() -> Plan {
-        let (fault, at, seen, told) =
+        let (fault, at, seen, notify) =
             (Fault::Silence, usize::MAX, AtomicUsize::new(0), mpsc::channel().0);
-        Plan { fault, at, seen, told }
+        Plan { fault, at, seen, notify }
     }
 }
 
 fn connect(client: TcpStream, server: TcpStream, plan: &Arc<Plan>) {
     for stream in [&client, &server] {
-        stream.set_nodelay(true).expect("it is TCP");
+        stream.set_nodelay(true).expect("set TCP_NODELAY");
     }
-    let both = || [&client, &server].map(|stream| stream.try_clone().expect("a descriptor"));
-    for direction in [requests, answers] {
+    let both = || [&client, &server].map(|stream| stream.try_clone().expect("clone socket"));
+    for direction in [forward_requests, forward_responses] {
         let ([client, server], plan) = (both(), Arc::clone(plan));
         thread::spawn(move || {
             let _ = direction(&client, &server, &plan);
@@ -100,15 +101,15 @@ fn connect(client: TcpStream, server: TcpStream, plan: &Arc<Plan>) {
     }
 }
 
-fn requests(mut client: &TcpStream, mut server: &TcpStream, plan: &Plan) -> io::Result<()> {
+fn forward_requests(mut client: &TcpStream, mut server: &TcpStream, plan: &Plan) -> io::Result<()> {
     let mut is_first = true;
     loop {
         let message = read(client, !is_first)?;
-        let is_answered = is_first || b"pQSX".contains(&message[0]);
+        let has_response = is_first || b"pQSX".contains(&message[0]);
         is_first = false;
-        let counts = plan.fault == Fault::CutBefore || is_answered;
+        let counts = plan.fault == Fault::CutBefore || has_response;
         if counts && plan.seen.fetch_add(1, Ordering::SeqCst) + 1 == plan.at {
-            let _ = plan.told.send(());
+            let _ = plan.notify.send(());
             match plan.fault {
                 Fault::CutBefore => return Ok(()),
                 Fault::CutAfter => {}
@@ -119,24 +120,24 @@ fn requests(mut client: &TcpStream, mut server: &TcpStream, plan: &Plan) -> io::
     }
 }
 
-fn answers(mut client: &TcpStream, server: &TcpStream, plan: &Plan) -> io::Result<()> {
+fn forward_responses(mut client: &TcpStream, server: &TcpStream, plan: &Plan) -> io::Result<()> {
     loop {
         let message = read(server, true)?;
         match plan.fault {
             _ if !plan.has_happened() => client.write_all(&message)?,
-            // ReadyForQuery, or what is to be said next about who one is.
+            // ReadyForQuery, or an authentication request.
             Fault::CutAfter if b"ZR".contains(&message[0]) => return Ok(()),
             _ => {}
         }
     }
 }
 
-/// The next message.
+/// Reads one message.
 pub fn read(mut stream: &TcpStream, has_kind: bool) -> io::Result<Vec<u8>> {
     let start = usize::from(has_kind);
     let mut message = vec![0; start + 4];
     stream.read_exact(&mut message)?;
-    let length: [u8; 4] = message[start..].try_into().expect("they are four");
+    let length: [u8; 4] = message[start..].try_into().expect("four bytes");
     message.resize(start + u32::from_be_bytes(length) as usize, 0);
     stream.read_exact(&mut message[start + 4..])?;
     Ok(message)

@@ -1,4 +1,4 @@
-//! Seeds in a real database: the same rows everywhere, once, and never in production.
+//! `migrate seed`: the same rows in every database, each loaded once, and none in production.
 
 use std::path::Path;
 use std::process::{Command, Output};
@@ -12,16 +12,16 @@ use migrate::{
 };
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{BUNDLED, RUNTIME, SERVER, assert_ended, sql, value};
+use crate::support::{BUNDLED, RUNTIME, SERVER, assert_exit, sql, value};
 
-/// More than one block, and a little.
+/// A little more than one block.
 const MANY: u64 = 50_010;
 
 /// The table that the seeds of [`project`] fill.
 const TABLE: &str =
     "CREATE TABLE public.person (n bigint PRIMARY KEY, name text, email text, born date)";
 
-/// What is in it.
+/// Selects the number of its rows and a digest of them.
 const PEOPLE: &str = "SELECT count(*) || ' ' || coalesce(md5(string_agg(p::text, '|' ORDER BY n)), '') \
      FROM public.person p";
 
@@ -34,7 +34,7 @@ const SEED: &str = "\
 INSERT INTO public.person SELECT n, name, email, born FROM pg_temp.fake;
 ";
 
-/// A project without migrations, with these seeds.
+/// Creates a project with these seeds and without migrations.
 fn project(seeds: &[(&str, &str)]) -> Project {
     let seeds = seeds.iter().map(|&(name, text)| File { name: name.into(), text: text.into() });
     Project {
@@ -48,7 +48,7 @@ fn project(seeds: &[(&str, &str)]) -> Project {
     }
 }
 
-/// A database of a test's own: the connection string of its administrator.
+/// Creates a database for a single test, and returns its administrator's URL.
 fn database(server: &Postgres) -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let name = format!("seed_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -56,16 +56,16 @@ fn database(server: &Postgres) -> String {
     server.administrator(&name)
 }
 
-/// One with [`TABLE`], for tests.
-fn marked() -> String {
+/// Creates a database with [`TABLE`], marked as a test database.
+fn test_database() -> String {
     let url = database(&SERVER);
     sql(&url, TABLE);
     mark(&url, "test");
     url
 }
 
-/// One with the tables of this build.
-fn migrated(server: &Postgres) -> String {
+/// Creates a database with the built-in migrations.
+fn migrated_database(server: &Postgres) -> String {
     let url = database(server);
     let administrator = as_superuser(&url);
     let up = RUNTIME.block_on(async {
@@ -75,44 +75,40 @@ fn migrated(server: &Postgres) -> String {
         let owner = administrator.role("katas_owner");
         migrate::up(&project, &owner, UpOptions::default(), &|_| ()).await
     });
-    up.expect("it is migrated");
+    up.expect("migrate");
     url
 }
 
-/// The owner of what these tests make is the server's administrator.
+/// Connects as the server's administrator, who owns the tables of these tests.
 fn as_superuser(url: &str) -> Database {
-    Database::new(url).expect("a URL").allow_superuser(true)
+    Database::new(url).expect("parse URL").allow_superuser(true)
 }
 
 fn mark(url: &str, environment: &str) {
-    let environment: Environment = environment.parse().expect("a word");
-    let database = Database::new(url).expect("a URL");
-    RUNTIME.block_on(migrate::mark(&database, &environment, &|_| ())).expect("it is marked");
+    let environment: Environment = environment.parse().expect("parse environment");
+    let database = Database::new(url).expect("parse URL");
+    RUNTIME.block_on(migrate::mark(&database, &environment, &|_| ())).expect("mark database");
 }
 
 fn options(scale: u64) -> SeedOptions {
     SeedOptions { scale: Some(scale), only: Vec::new() }
 }
 
-async fn seed_quietly(
-    url: &str,
-    project: &Project,
-    options: &SeedOptions,
-) -> Result<Seeded, Error> {
+async fn run_seed(url: &str, project: &Project, options: &SeedOptions) -> Result<Seeded, Error> {
     migrate::seed(project, &as_superuser(url), options, &|_| (), &|_| ()).await
 }
 
 fn seed(url: &str, project: &Project, options: &SeedOptions) -> Result<Seeded, Error> {
-    RUNTIME.block_on(seed_quietly(url, project, options))
+    RUNTIME.block_on(run_seed(url, project, options))
 }
 
-/// How many rows a run has loaded of each seed.
+/// Returns the number of rows that a run has loaded of each seed.
 fn loaded(seeded: &Seeded) -> Vec<u64> {
     seeded.seeds.iter().map(|seed| seed.loaded).collect()
 }
 
-/// All that the seeds of this build make, but for what depends on the moment.
-fn everything(url: &str) -> String {
+/// Returns a digest of everything that the built-in seeds load, except for timestamps.
+fn digest(url: &str) -> String {
     value(
         url,
         "SELECT md5(concat_ws('|',
@@ -126,46 +122,53 @@ fn everything(url: &str) -> String {
 }
 
 #[test]
-fn every_database_gets_the_same_rows_once() {
+fn seeding_twice_loads_same_rows_once_on_every_version() {
     let project = Project::built_in();
     let contents = [&*SERVER, &*BUNDLED].map(|server| {
-        let url = migrated(server);
+        let url = migrated_database(server);
         mark(&url, "development");
         let owner = as_superuser(&url).role("katas_owner");
         let run = || {
             let options = SeedOptions::default();
             let seeded = migrate::seed(&project, &owner, &options, &|_| (), &|_| ());
-            RUNTIME.block_on(async { seeded.await.expect("it is seeded") })
+            RUNTIME.block_on(async { seeded.await.expect("seed") })
         };
         assert_eq!(loaded(&run()), [200, 1, 100, 1, 1000, 1000]);
-        let first = everything(&url);
+        let first = digest(&url);
         let again = run();
         assert_eq!(loaded(&again), [0; 6]);
         assert!(again.to_string().contains("03_users"), "{again}");
-        assert_eq!(everything(&url), first);
+        assert_eq!(digest(&url), first);
         first
     });
-    assert_eq!(contents[0], contents[1], "PostgreSQL 15 or newer, and 17");
+    assert_eq!(contents[0], contents[1], "the installed and the bundled server differ");
 }
 
 #[test]
-fn what_is_built_in_is_what_is_in_the_folder() {
-    let folder = RUNTIME.block_on(Project::read(Path::new("sql"))).expect("it is read");
-    let texts = |project: Project| {
-        project.seeds.into_iter().map(|file| (file.name, file.text)).collect::<Vec<_>>()
+fn built_in_project_matches_folder() {
+    let folder = RUNTIME.block_on(Project::read(Path::new("../db"))).expect("read project");
+    let built_in = Project::built_in();
+    assert_eq!((&folder.ledger, &folder.schema), (&built_in.ledger, &built_in.schema));
+    let migrations = |project: &Project| {
+        let migrations = project.migrations.iter();
+        migrations.map(|one| (one.name.clone(), one.checksum.clone())).collect::<Vec<_>>()
     };
-    assert_eq!(texts(folder), texts(Project::built_in()));
+    assert_eq!(migrations(&folder), migrations(&built_in));
+    let seeds = |project: &Project| {
+        project.seeds.iter().map(|seed| (seed.name.clone(), seed.text.clone())).collect::<Vec<_>>()
+    };
+    assert_eq!(seeds(&folder), seeds(&built_in));
 }
 
 #[test]
-fn more_rows_later_are_those_that_were_missing() {
+fn growing_a_seed_in_steps_loads_same_rows_as_at_once() {
     let project = project(&[("people", SEED)]);
-    let (at_once, in_steps) = (marked(), marked());
-    assert_eq!(loaded(&seed(&at_once, &project, &options(MANY)).expect("seeded")), [MANY]);
+    let (at_once, in_steps) = (test_database(), test_database());
+    assert_eq!(loaded(&seed(&at_once, &project, &options(MANY)).expect("seed")), [MANY]);
     for (scale, added, rows) in
         [(1, 1, 1), (120, 119, 120), (7, 0, 120), (MANY, MANY - 120, MANY), (MANY, 0, MANY)]
     {
-        let seeded = seed(&in_steps, &project, &options(scale)).expect("seeded");
+        let seeded = seed(&in_steps, &project, &options(scale)).expect("seed");
         assert_eq!((seeded.seeds[0].loaded, seeded.seeds[0].rows), (added, rows), "{scale}");
     }
     assert_eq!(value(&in_steps, PEOPLE), value(&at_once, PEOPLE));
@@ -174,69 +177,70 @@ fn more_rows_later_are_those_that_were_missing() {
 }
 
 #[test]
-fn only_what_scales_can_have_another_size() {
-    let url = marked();
+fn scale_option_applies_only_to_scaling_seeds() {
+    let url = test_database();
     let fixed = "-- rows: 3\nINSERT INTO public.person (n) SELECT -n FROM pg_temp.fake;\n";
     let project = project(&[("01_fixed", fixed), ("02_people", SEED)]);
     let only = |scale, name: &str| SeedOptions { scale, only: vec![name.to_owned()] };
-    assert_eq!(loaded(&seed(&url, &project, &only(None, "people")).expect("seeded")), [100]);
-    assert_eq!(loaded(&seed(&url, &project, &options(150)).expect("seeded")), [3, 50]);
-    let unknown = seed(&url, &project, &only(None, "nobody")).unwrap_err();
+    assert_eq!(loaded(&seed(&url, &project, &only(None, "people")).expect("seed")), [100]);
+    assert_eq!(loaded(&seed(&url, &project, &options(150)).expect("seed")), [3, 50]);
+    let unknown = seed(&url, &project, &only(None, "unknown")).unwrap_err();
     assert!(matches!(unknown, Error::Usage(_)), "{unknown}");
 }
 
 #[test]
-fn many_at_once_share_the_rows() {
+fn concurrent_runs_share_the_rows() {
     let project = project(&[("people", SEED)]);
-    let (url, alone) = (marked(), marked());
+    let (url, alone) = (test_database(), test_database());
     let scale = 2 * MANY;
     let seeded = RUNTIME.block_on(async {
         let options = options(scale);
-        let run = || seed_quietly(&url, &project, &options);
+        let run = || run_seed(&url, &project, &options);
         tokio::join!(run(), run(), run(), run())
     });
     let runs =
-        [seeded.0, seeded.1, seeded.2, seeded.3].map(|run| run.expect("seeded").seeds[0].loaded);
+        [seeded.0, seeded.1, seeded.2, seeded.3].map(|run| run.expect("seed").seeds[0].loaded);
     assert_eq!(runs.iter().sum::<u64>(), scale, "{runs:?}");
     assert!(runs.iter().filter(|&&rows| rows > 0).count() > 1, "{runs:?}");
-    seed(&alone, &project, &options(scale)).expect("seeded");
+    seed(&alone, &project, &options(scale)).expect("seed");
     assert_eq!(value(&url, PEOPLE), value(&alone, PEOPLE));
 }
 
 #[test]
-fn production_is_refused_and_so_is_what_nobody_has_marked() {
+fn production_and_unmarked_databases_are_rejected() {
     let project = project(&[("people", SEED)]);
     let url = database(&SERVER);
     sql(&url, TABLE);
-    let refused = || {
+    let assert_refused = || {
         let error = seed(&url, &project, &SeedOptions::default()).unwrap_err();
         assert!(matches!(error, Error::Refused(_)), "{error}");
-        let told = error.to_string();
-        assert!(told.ends_with("`migrate bootstrap --environment development`"), "{told}");
+        let message = error.to_string();
+        let remedy = "`migrate bootstrap --environment development`";
+        assert!(message.ends_with(remedy), "{message}");
         assert_eq!(value(&url, PEOPLE), "0 ");
         assert_eq!(
             value(&url, "SELECT count(*)::text FROM pg_class WHERE relname ~ '^_migrate'"),
             "0"
         );
     };
-    refused();
+    assert_refused();
     sql(
         &url,
         "DO $$ BEGIN EXECUTE format('COMMENT ON DATABASE %I IS ''Ask Ada.''', current_database()); END $$",
     );
-    refused();
+    assert_refused();
     mark(&url, "production");
-    refused();
+    assert_refused();
     mark(&url, "staging");
-    let seeded = seed(&url, &project, &SeedOptions::default()).expect("seeded");
-    assert_eq!(seeded.environment, "staging".parse().expect("a word"));
+    let seeded = seed(&url, &project, &SeedOptions::default()).expect("seed");
+    assert_eq!(seeded.environment, "staging".parse().expect("parse environment"));
     let comment = "SELECT shobj_description(oid, 'pg_database') FROM pg_database \
                    WHERE datname = current_database()";
     assert_eq!(value(&url, comment), "Ask Ada.\nmigrate.environment = staging");
 }
 
 #[test]
-fn an_owner_who_is_no_superuser_may_mark() {
+fn owner_without_superuser_can_mark_database() {
     for server in [&*SERVER, &*BUNDLED] {
         let administrator = database(server);
         let name = value(&administrator, "SELECT current_database()::text");
@@ -251,30 +255,30 @@ fn an_owner_who_is_no_superuser_may_mark() {
         mark(&owner, "development");
         assert!(seed(&owner, &project(&[]), &SeedOptions::default()).is_ok());
         let other = server.url(&role, "x", "postgres");
-        let other = Database::new(&other).expect("a URL");
-        let test = "test".parse().expect("a word");
+        let other = Database::new(&other).expect("parse URL");
+        let test = "test".parse().expect("parse environment");
         let refused = RUNTIME.block_on(migrate::mark(&other, &test, &|_| ())).unwrap_err();
         assert!(matches!(refused, Error::Refused(_)), "{refused}");
     }
 }
 
 #[test]
-fn a_mistake_is_told_with_its_place_and_leaves_nothing() {
-    let url = marked();
+fn failed_seed_is_reported_with_line_and_rolled_back() {
+    let url = test_database();
     let wrong = SEED.to_owned() + "\nSELECT 1\nFROM public.nowhere;\n";
     let error = seed(&url, &project(&[("people", &wrong)]), &SeedOptions::default()).unwrap_err();
     let expected = "people.sql:9: relation \"public.nowhere\" does not exist (42P01)";
     assert_eq!(error.exit_code(), 4);
     assert_eq!(error.to_string().lines().next(), Some(expected));
     assert_eq!(value(&url, PEOPLE), "0 ");
-    // The file may be put right: nothing has been loaded of the one before.
+    // The file may be edited, because nothing of it has been loaded.
     let seeded = seed(&url, &project(&[("people", SEED)]), &SeedOptions::default());
-    assert_eq!(loaded(&seeded.expect("seeded")), [100]);
+    assert_eq!(loaded(&seeded.expect("seed")), [100]);
 }
 
 #[test]
-fn a_seed_must_not_leave_its_transaction() {
-    let url = marked();
+fn seed_that_leaves_its_transaction_is_rejected() {
+    let url = test_database();
     for escape in ["COMMIT;", "SET search_path = public;"] {
         let error = seed(&url, &project(&[("x", escape)]), &SeedOptions::default()).unwrap_err();
         assert!(matches!(error, Error::Integrity(_)), "{error}");
@@ -282,53 +286,58 @@ fn a_seed_must_not_leave_its_transaction() {
 }
 
 #[test]
-fn what_failed_in_the_middle_goes_on_from_there() {
+fn seed_resumes_after_failed_block() {
     let project = project(&[("people", SEED)]);
-    let (url, alone) = (marked(), marked());
+    let (url, alone) = (test_database(), test_database());
     sql(&url, "ALTER TABLE public.person ADD CONSTRAINT few CHECK (n <= 50000)");
     let error = seed(&url, &project, &options(MANY)).unwrap_err();
     assert_eq!(error.exit_code(), 4, "{error}");
     assert!(value(&url, PEOPLE).starts_with("50000 "));
     sql(&url, "ALTER TABLE public.person DROP CONSTRAINT few");
-    assert_eq!(loaded(&seed(&url, &project, &options(MANY)).expect("seeded")), [10]);
-    seed(&alone, &project, &options(MANY)).expect("seeded");
+    assert_eq!(loaded(&seed(&url, &project, &options(MANY)).expect("seed")), [10]);
+    seed(&alone, &project, &options(MANY)).expect("seed");
     assert_eq!(value(&url, PEOPLE), value(&alone, PEOPLE));
 }
 
 #[test]
-fn a_run_that_is_killed_leaves_nothing_of_its_block() {
+fn block_of_terminated_session_is_rolled_back() {
     let project = project(&[("people", SEED)]);
-    let url = marked();
+    let url = test_database();
     RUNTIME.block_on(async {
-        let mut holder = PgConnection::connect(&url).await.expect("connected");
-        // In a transaction, pg_stat_activity stays as it was at the first look.
-        let mut killer = PgConnection::connect(&url).await.expect("connected");
+        let mut holder = PgConnection::connect(&url).await.expect("connect");
+        // A separate connection: within a transaction, pg_stat_activity is a snapshot.
+        let mut killer = PgConnection::connect(&url).await.expect("connect");
         let lock = "BEGIN; LOCK TABLE public.person IN ACCESS EXCLUSIVE MODE";
-        sqlx::raw_sql(lock).execute(&mut holder).await.expect("locked");
+        sqlx::raw_sql(lock).execute(&mut holder).await.expect("lock table");
         let kill = async {
-            // Its rows are in the temporary table, and the seed's SQL waits for the other one.
+            // The generated rows are in the temporary table, and the seed's SQL waits for the lock.
             let sql = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                        WHERE datname = current_database() AND wait_event_type = 'Lock'";
-            while sqlx::raw_sql(sql).execute(&mut killer).await.expect("asked").rows_affected() == 0
+            while sqlx::raw_sql(sql)
+                .execute(&mut killer)
+                .await
+                .expect("terminate session")
+                .rows_affected()
+                == 0
             {
                 tokio::task::yield_now().await;
             }
         };
         let options = SeedOptions::default();
-        let (killed, ()) = tokio::join!(seed_quietly(&url, &project, &options), kill);
+        let (killed, ()) = tokio::join!(run_seed(&url, &project, &options), kill);
         let killed = killed.unwrap_err();
         assert!(killed.to_string().contains("57P01"), "{killed}");
     });
     assert_eq!(value(&url, PEOPLE), "0 ");
-    let seeded = seed(&url, &project, &SeedOptions::default()).expect("seeded");
+    let seeded = seed(&url, &project, &SeedOptions::default()).expect("seed");
     assert_eq!(loaded(&seeded), [100]);
 }
 
 #[test]
-fn a_seed_that_has_changed_is_not_loaded_over_its_old_rows() {
-    let url = marked();
+fn edited_seed_is_rejected_before_any_change() {
+    let url = test_database();
     let before = project(&[("02_people", SEED)]);
-    seed(&url, &before, &SeedOptions::default()).expect("seeded");
+    seed(&url, &before, &SeedOptions::default()).expect("seed");
     let changed = SEED.replace("full_name", "first_name");
     let other = "INSERT INTO public.person (n) VALUES (0);";
     let after = project(&[("01_other", other), ("02_people", &changed)]);
@@ -336,63 +345,60 @@ fn a_seed_that_has_changed_is_not_loaded_over_its_old_rows() {
         let error = seed(&url, &after, &options(scale)).unwrap_err();
         assert!(matches!(error, Error::Integrity(_)), "{error}");
         assert!(error.to_string().starts_with("02_people.sql has changed"), "{error}");
-        assert!(
-            value(&url, PEOPLE).starts_with("100 "),
-            "nothing was loaded, of the other neither"
-        );
+        assert!(value(&url, PEOPLE).starts_with("100 "), "neither seed loaded any rows");
     }
     let only = SeedOptions { scale: None, only: vec!["other".to_owned()] };
-    assert_eq!(loaded(&seed(&url, &after, &only).expect("seeded")), [1]);
-    // Other ends of lines are no change.
+    assert_eq!(loaded(&seed(&url, &after, &only).expect("seed")), [1]);
+    // Changed line endings are not an edit.
     let windows = SEED.replace('\n', "\r\n");
     let same = project(&[("02_people", &windows)]);
-    assert_eq!(loaded(&seed(&url, &same, &SeedOptions::default()).expect("seeded")), [0]);
+    assert_eq!(loaded(&seed(&url, &same, &SeedOptions::default()).expect("seed")), [0]);
 }
 
 #[test]
-fn progress_goes_from_nothing_to_all() {
+fn progress_increases_from_zero_to_total() {
     let project = project(&[("people", SEED)]);
-    let url = marked();
-    let told = Mutex::new(Vec::new());
-    let tell = |SeedProgress { seed, rows, total }: SeedProgress<'_>| {
+    let url = test_database();
+    let reported = Mutex::new(Vec::new());
+    let on_progress = |SeedProgress { seed, rows, total }: SeedProgress<'_>| {
         assert_eq!((seed, total), ("people", 2000));
-        told.lock().expect("no panic").push(rows);
+        reported.lock().expect("lock mutex").push(rows);
     };
     let database = as_superuser(&url);
     let options = options(2000);
-    let run = migrate::seed(&project, &database, &options, &tell, &|_| ());
-    RUNTIME.block_on(run).expect("seeded");
-    let told = told.into_inner().expect("no panic");
-    assert!(told.len() > 2 && told.is_sorted(), "{told:?}");
-    assert_eq!((told[0], told[told.len() - 1]), (0, 2000));
+    let run = migrate::seed(&project, &database, &options, &on_progress, &|_| ());
+    RUNTIME.block_on(run).expect("seed");
+    let reported = reported.into_inner().expect("unwrap mutex");
+    assert!(reported.len() > 2 && reported.is_sorted(), "{reported:?}");
+    assert_eq!((reported[0], reported[reported.len() - 1]), (0, 2000));
 }
 
-/// `migrate` with these arguments.
+/// Runs `migrate` as a superuser.
 fn migrate(url: &str, arguments: &[&str]) -> Output {
     let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
     command.args(arguments).env("DATABASE_URL", url).env("MIGRATE_ALLOW_SUPERUSER", "true");
-    command.output().expect("it runs")
+    command.output().expect("run migrate")
 }
 
 #[test]
-fn the_command_line_loads_lists_and_refuses() {
+fn seed_command_lists_loads_and_rejects() {
     let url = database(&SERVER);
-    assert_ended(&migrate("", &["seed", "--list"]), 0, "rows: 100, scales");
-    assert_ended(&migrate(&url, &["seed"]), 9, "migrate bootstrap --environment development");
+    assert_exit(&migrate("", &["seed", "--list"]), 0, "rows: 100, scales");
+    assert_exit(&migrate(&url, &["seed"]), 9, "migrate bootstrap --environment development");
     let bootstrap = |name| migrate(&url, &["bootstrap", "--environment", name]);
-    assert_ended(&bootstrap("Development!"), 2, "expected a word in lower case");
-    assert_ended(&bootstrap("development"), 0, "the roles are in place");
+    assert_exit(&bootstrap("Development!"), 2, "expected a word in lower case");
+    assert_exit(&bootstrap("development"), 0, "the roles are in place");
     let role = ["--role", "katas_owner"];
-    assert_ended(&migrate(&url, &[&role[..], &["seed"]].concat()), 5, "run `migrate up`");
-    assert_ended(&migrate(&url, &[&role[..], &["up"]].concat()), 0, "the schema is at version");
+    assert_exit(&migrate(&url, &[&role[..], &["seed"]].concat()), 5, "run `migrate up`");
+    assert_exit(&migrate(&url, &[&role[..], &["up"]].concat()), 0, "the schema is at version");
     let seed = |arguments: &[&str]| migrate(&url, &[&role[..], &["seed"], arguments].concat());
-    assert_ended(&seed(&["--only", "nobody"]), 2, "there is no seed called nobody");
-    let done = seed(&["--only", "users,price_lists", "--scale", "250"]);
-    assert_ended(&done, 0, "250 rows");
+    assert_exit(&seed(&["--only", "unknown"]), 2, "there is no seed called unknown");
+    let output = seed(&["--only", "users,price_lists", "--scale", "250"]);
+    assert_exit(&output, 0, "250 rows");
     let line = r#""event":"seeded","seed":"03_users","rows":250,"total":250}"#;
-    assert!(String::from_utf8_lossy(&done.stderr).contains(line), "no terminal, so JSON");
-    assert_ended(&seed(&["--only", "users"]), 0, "already there (250 rows)");
-    // Whoever prepares the roles again does not unmark.
-    assert_ended(&migrate(&url, &["bootstrap"]), 0, "the roles are in place");
-    assert_ended(&seed(&[]), 0, "01_dictionary");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(line), "not a terminal, so JSON");
+    assert_exit(&seed(&["--only", "users"]), 0, "already there (250 rows)");
+    // Running `bootstrap` again keeps the mark.
+    assert_exit(&migrate(&url, &["bootstrap"]), 0, "the roles are in place");
+    assert_exit(&seed(&[]), 0, "01_dictionary");
 }

@@ -1,4 +1,4 @@
-//! A run that is told to end, runs out of time, or is killed: nothing of it goes on.
+//! Runs that receive a signal, exceed the deadline or are killed leave no session behind.
 
 use std::time::{Duration, Instant};
 
@@ -6,12 +6,12 @@ use katas_host::local::postgres::Postgres;
 use rustix::process::Signal;
 
 use crate::support::{
-    BUNDLED, Project, Running, SERVER, assert_done, assert_failed, events, eventually, failure,
-    has_timers, migrate, release,
+    BUNDLED, Project, Running, SERVER, assert_failed, assert_success, events, eventually,
+    failed_event, has_timeouts, migrate, release,
 };
 
-/// A migration that takes minutes, for as long as there is a table of that name.
-fn slow(server: &Postgres) -> Project {
+/// Creates a project whose migration sleeps for 600 s while the table `public.slow` exists.
+fn slow_project(server: &Postgres) -> Project {
     let project = Project::on(
         server,
         &[(
@@ -26,10 +26,10 @@ fn slow(server: &Postgres) -> Project {
     project
 }
 
-/// It is in the middle of it.
-fn asleep(project: &Project, arguments: &[&str]) -> Running {
+/// Starts `migrate` and waits until its migration sleeps.
+fn start_and_wait_for_sleep(project: &Project, arguments: &[&str]) -> Running {
     let running = project.start(arguments);
-    eventually("it sleeps", || {
+    eventually("the migration sleeps", || {
         project.value(
             "SELECT exists(SELECT FROM pg_stat_activity
                WHERE datname = current_database() AND wait_event = 'PgSleep')::text",
@@ -38,101 +38,102 @@ fn asleep(project: &Project, arguments: &[&str]) -> Running {
     running
 }
 
-/// The next run does what the one that was ended has not done, and waits for nobody.
-fn assert_goes_on(project: &Project, arguments: &[&str]) {
+/// Asserts that the next run applies the migration, with the lock already free.
+fn assert_next_run_succeeds(project: &Project, arguments: &[&str]) {
     project.sql("DROP TABLE public.slow");
     let output = project.migrate(&[&["up"], arguments].concat());
-    assert_done(&output);
+    assert_success(&output);
     assert_eq!(events(&output, "applied").len(), 1);
 }
 
-fn told_to_end(server: &Postgres) {
+/// Sends SIGTERM and SIGINT to a run in the middle of a statement.
+fn signal_during_statement(server: &Postgres) {
     for (signal, code, name) in [(Signal::TERM, 143, "SIGTERM"), (Signal::INT, 130, "SIGINT")] {
-        let project = slow(server);
-        let running = asleep(&project, &["up"]);
+        let project = slow_project(server);
+        let running = start_and_wait_for_sleep(&project, &["up"]);
         let start = Instant::now();
         running.signal(signal);
-        let output = running.end();
+        let output = running.finish();
         assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
         eventually("its sessions have ended", || project.sessions() == "0");
-        let failed = failure(&output, code);
-        let message = failed["message"].as_str().expect("it is text");
+        let failed = failed_event(&output, code);
+        let message = failed["message"].as_str().expect("a string");
         assert_eq!(
             message,
             format!("{name} came: what was under way was rolled back; run the same again to go on")
         );
-        assert_goes_on(&project, &["--lock-wait", "0"]);
+        assert_next_run_succeeds(&project, &["--lock-wait", "0"]);
     }
 }
 
 #[test]
-fn told_to_end_in_the_middle_of_a_statement() {
-    told_to_end(&SERVER);
+fn signal_during_statement_rolls_back() {
+    signal_during_statement(&SERVER);
 }
 
 #[test]
-fn told_to_end_in_the_middle_of_a_statement_on_the_other_version() {
-    told_to_end(&BUNDLED);
+fn signal_during_statement_rolls_back_on_bundled_server() {
+    signal_during_statement(&BUNDLED);
 }
 
 #[test]
-fn told_to_end_while_an_index_waits() {
+fn sigterm_during_index_build_is_recovered_by_next_run() {
     let project = Project::new(&[
         ("0001_item.up.sql", "CREATE TABLE app.item (id int); INSERT INTO app.item VALUES (1);"),
         ("0002_index.up.sql", "-- no-transaction\nCREATE INDEX CONCURRENTLY i ON app.item (id);"),
     ]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     let held = project.hold("UPDATE app.item SET id = id");
     let mut running = project.start(&["up"]);
-    running.event("blocked");
+    running.wait_for_event("blocked");
     running.signal(Signal::TERM);
-    assert_failed(&running.end(), 143, "SIGTERM came");
+    assert_failed(&running.finish(), 143, "SIGTERM came");
     eventually("its sessions have ended", || project.sessions() == "0");
     assert!(project.snapshot().contains("index f"), "{}", project.snapshot());
     release(held);
     let output = project.migrate(&["up", "--lock-wait", "0"]);
-    assert_done(&output);
+    assert_success(&output);
     assert_eq!(events(&output, "recovered")[0]["index"], "app.i");
     assert!(project.snapshot().contains("index t t CREATE INDEX i ON app.item"));
 }
 
 #[test]
-fn told_to_end_while_it_waits_for_others() {
-    let project = slow(&SERVER);
-    let first = asleep(&project, &["up"]);
+fn signal_while_waiting_for_lock_or_database_exits() {
+    let project = slow_project(&SERVER);
+    let first = start_and_wait_for_sleep(&project, &["up"]);
     let mut second = project.start(&["up"]);
-    second.event("waiting_for_lock");
+    second.wait_for_event("waiting_for_lock");
     second.signal(Signal::TERM);
-    assert_failed(&second.end(), 143, "SIGTERM came");
+    assert_failed(&second.finish(), 143, "SIGTERM came");
     first.signal(Signal::TERM);
-    assert_failed(&first.end(), 143, "SIGTERM came");
+    assert_failed(&first.finish(), 143, "SIGTERM came");
     let url = "postgres://u:p-secret@127.0.0.1:1/x";
-    let mut nowhere = Running::start(migrate(url, &["up"]).env("MIGRATE_LOG", "json"));
-    nowhere.event("waiting_for_database");
-    nowhere.signal(Signal::INT);
-    assert_failed(&nowhere.end(), 130, "SIGINT came");
+    let mut unreachable = Running::start(migrate(url, &["up"]).env("MIGRATE_LOG", "json"));
+    unreachable.wait_for_event("waiting_for_database");
+    unreachable.signal(Signal::INT);
+    assert_failed(&unreachable.finish(), 130, "SIGINT came");
 }
 
 #[test]
-fn out_of_time() {
-    let project = slow(&SERVER);
+fn deadline_rolls_back_and_exits_with_75() {
+    let project = slow_project(&SERVER);
     let output = project.migrate(&["up", "--deadline", "1"]);
     assert_failed(&output, 75, "the deadline has passed: what was under way was rolled back");
     eventually("its sessions have ended", || project.sessions() == "0");
-    assert_goes_on(&project, &["--lock-wait", "0"]);
+    assert_next_run_succeeds(&project, &["--lock-wait", "0"]);
 }
 
 #[test]
-fn killed_in_the_middle_of_a_statement() {
-    if !has_timers() {
+fn kill_during_statement_is_detected_by_server() {
+    if !has_timeouts() {
         return;
     }
-    let project = slow(&SERVER);
-    let running = asleep(&project, &["up"]);
+    let project = slow_project(&SERVER);
+    let running = start_and_wait_for_sleep(&project, &["up"]);
     assert_ne!(project.sessions(), "0");
     running.kill();
-    // Its server process looks every 2 s whether somebody is still there.
+    // The server process checks every 2 s whether its client is still connected.
     let start = Instant::now();
-    assert_goes_on(&project, &["--lock-wait", "15"]);
+    assert_next_run_succeeds(&project, &["--lock-wait", "15"]);
     assert!(start.elapsed() < Duration::from_secs(8), "{:?}", start.elapsed());
 }

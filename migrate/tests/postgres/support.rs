@@ -1,4 +1,4 @@
-//! What the tests share: servers, databases, projects of their own, and a `migrate` under way.
+//! Shared helpers: servers, databases, projects, and running `migrate` processes.
 
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -15,15 +15,15 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 
-pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("a runtime"));
+pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("start runtime"));
 
-/// One server for all tests but those that stop it. It ends with this process.
+/// The server that tests share unless they restart or reconfigure it. Stops with this process.
 pub static SERVER: LazyLock<Postgres> = LazyLock::new(server);
 
-/// The server that comes with this repository, for what has to work on two versions.
+/// The bundled server, for tests that run on two versions of PostgreSQL.
 pub static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| start(Source::Bundled));
 
-/// A server of a test's own.
+/// Starts a server for a single test.
 pub fn server() -> Postgres {
     match std::env::var("MIGRATE_TEST_POSTGRES").as_deref() {
         Ok("bundled") => start(Source::Bundled),
@@ -31,31 +31,31 @@ pub fn server() -> Postgres {
     }
 }
 
-/// With the role `tester`, who is not a superuser and owns the databases of projects. Neither it nor
-/// the administrator needs a password: thousands of connections would do little else than compute
-/// hashes.
+/// Starts a server with the role `tester`, which is not a superuser and owns the databases of
+/// projects. Neither `tester` nor the administrator has a password: password hashing would dominate
+/// the cost of thousands of connections.
 fn start(source: Source) -> Postgres {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let server = RUNTIME.block_on(Postgres::start_empty(folder, source, true));
-    let server = server.expect("a server starts");
-    let rules = server.log().with_file_name("data").join("pg_hba.conf");
-    let others = std::fs::read_to_string(&rules).expect("there are rules");
-    let trusted = "host all tester,postgres 127.0.0.1/32 trust";
-    std::fs::write(&rules, format!("{trusted}\n{others}")).expect("written");
+    let server = server.expect("start a server");
+    let hba_path = server.log().with_file_name("data").join("pg_hba.conf");
+    let hba = std::fs::read_to_string(&hba_path).expect("read pg_hba.conf");
+    let trust = "host all tester,postgres 127.0.0.1/32 trust";
+    std::fs::write(&hba_path, format!("{trust}\n{hba}")).expect("write pg_hba.conf");
     sql(&server.administrator("postgres"), "CREATE ROLE tester LOGIN; SELECT pg_reload_conf()");
     let url = server.url("tester", "none", "postgres");
-    eventually("the rules are read", || RUNTIME.block_on(PgConnection::connect(&url)).is_ok());
+    eventually("pg_hba.conf is reloaded", || RUNTIME.block_on(PgConnection::connect(&url)).is_ok());
     server
 }
 
-/// Whether the server ends what takes too long: the one that comes with this repository takes all of
-/// PostgreSQL's timeouts, and keeps none of them.
-pub fn has_timers() -> bool {
-    let has_timers = !SERVER.description().contains("comes with");
-    if !has_timers {
-        eprintln!("not proven with {}", SERVER.description());
+/// Returns whether the server enforces timeouts. The bundled server accepts all of PostgreSQL's
+/// timeout settings and enforces none of them.
+pub fn has_timeouts() -> bool {
+    let has_timeouts = !SERVER.description().contains("comes with");
+    if !has_timeouts {
+        eprintln!("skipped: {} does not enforce timeouts", SERVER.description());
     }
-    has_timers
+    has_timeouts
 }
 
 fn new_name() -> String {
@@ -63,7 +63,7 @@ fn new_name() -> String {
     format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed))
 }
 
-/// A database of a test's own, with the roles of this repository in place.
+/// A database for a single test, with the roles of this repository.
 pub struct Database {
     pub administrator: String,
     pub migrator: String,
@@ -79,16 +79,16 @@ impl Database {
         let name = new_name();
         sql(&server.administrator("postgres"), &format!("CREATE DATABASE {name}"));
         let administrator = server.administrator(&name);
-        let secrets = tempfile::tempdir().expect("a folder");
+        let secrets = tempfile::tempdir().expect("create temp dir");
         let (migrator, app) = (secrets.path().join("migrator"), secrets.path().join("app"));
-        std::fs::write(&migrator, "m-secret\nnot part of it\n").expect("written");
-        std::fs::write(&app, "a-secret").expect("written");
+        std::fs::write(&migrator, "m-secret\nnot part of it\n").expect("write file");
+        std::fs::write(&app, "a-secret").expect("write file");
         let bootstrap = Command::new(env!("CARGO_BIN_EXE_migrate"))
             .args(["bootstrap", "--database-url", &administrator])
             .arg(format!("--password=katas_migrator={}", migrator.display()))
             .arg(format!("--password=katas_app={}", app.display()))
             .output();
-        assert_ended(&bootstrap.expect("it runs"), 0, "the roles are in place");
+        assert_exit(&bootstrap.expect("run migrate"), 0, "the roles are in place");
         Database {
             administrator,
             migrator: server.url("katas_migrator", "m-secret", &name),
@@ -96,15 +96,15 @@ impl Database {
         }
     }
 
-    /// `migrate` with these arguments, as the migrator.
+    /// Runs `migrate` as the migration role.
     pub fn migrate(&self, arguments: &[&str]) -> Output {
-        migrate(&self.migrator, arguments).output().expect("it runs")
+        migrate(&self.migrator, arguments).output().expect("run migrate")
     }
 
-    /// As [`Database::migrate`], under way: once it has told `line`.
-    pub fn migrate_until(&self, arguments: &[&str], line: &str) -> Running {
+    /// Starts `migrate` and waits for a line on its standard error that contains `line`.
+    pub fn start_until(&self, arguments: &[&str], line: &str) -> Running {
         let mut running = Running::start(&mut migrate(&self.migrator, arguments));
-        running.until(line);
+        running.wait_for_line(line);
         running
     }
 
@@ -116,13 +116,13 @@ impl Database {
         value(&self.administrator, text)
     }
 
-    /// Runs SQL in a transaction that stays open for as long as what is returned lives.
+    /// Runs SQL in a transaction that stays open until the returned connection is dropped.
     pub fn hold(&self, text: &str) -> PgConnection {
         hold(&self.administrator, text)
     }
 }
 
-/// A folder of migrations that is not built in, and a database for it. Its schema is `app`.
+/// A folder of migrations for `--source`, and a database for it. Its schema is `app`.
 pub struct Project {
     pub folder: TempDir,
     pub name: String,
@@ -131,7 +131,7 @@ pub struct Project {
 }
 
 impl Project {
-    /// With these files: their names in `migrations/`, and their text.
+    /// Creates a project with these files in `migrations/`, given as name and content.
     pub fn new(files: &[(&str, &str)]) -> Project {
         Project::on(&SERVER, files)
     }
@@ -140,10 +140,10 @@ impl Project {
         let name = new_name();
         let create = format!("CREATE DATABASE {name} OWNER tester");
         sql(&server.administrator("postgres"), &create);
-        let folder = tempfile::tempdir().expect("a folder");
-        std::fs::create_dir(folder.path().join("migrations")).expect("made");
+        let folder = tempfile::tempdir().expect("create temp dir");
+        std::fs::create_dir(folder.path().join("migrations")).expect("create dir");
         let settings = "[migrate]\ntable-name = \"app._sqlx_migrations\"\n";
-        std::fs::write(folder.path().join("sqlx.toml"), settings).expect("written");
+        std::fs::write(folder.path().join("sqlx.toml"), settings).expect("write file");
         let (url, administrator) =
             (server.url("tester", "none", &name), server.administrator(&name));
         let project = Project { folder, name, url, administrator };
@@ -154,15 +154,16 @@ impl Project {
     }
 
     pub fn write(&self, file: &str, text: &str) {
-        std::fs::write(self.folder.path().join("migrations").join(file), text).expect("written");
+        std::fs::write(self.folder.path().join("migrations").join(file), text).expect("write file");
     }
 
     pub fn remove(&self, file: &str) {
-        std::fs::remove_file(self.folder.path().join("migrations").join(file)).expect("removed");
+        std::fs::remove_file(self.folder.path().join("migrations").join(file))
+            .expect("remove file");
     }
 
-    /// `migrate` with these arguments, as who owns the database. It logs JSON: its standard error is
-    /// no terminal.
+    /// Returns a `migrate` command that connects as the owner of the database. It logs JSON,
+    /// because its standard error is not a terminal.
     pub fn command(&self, arguments: &[&str]) -> Command {
         self.command_at(&self.url, arguments)
     }
@@ -174,7 +175,7 @@ impl Project {
     }
 
     pub fn migrate(&self, arguments: &[&str]) -> Output {
-        self.command(arguments).output().expect("it runs")
+        self.command(arguments).output().expect("run migrate")
     }
 
     pub fn start(&self, arguments: &[&str]) -> Running {
@@ -193,7 +194,7 @@ impl Project {
         hold(&self.administrator, text)
     }
 
-    /// How many sessions `migrate` has in the database.
+    /// Returns the number of `migrate` sessions in the database.
     pub fn sessions(&self) -> String {
         self.value(
             "SELECT count(*)::text FROM pg_stat_activity
@@ -201,15 +202,15 @@ impl Project {
         )
     }
 
-    /// Everything that migrations leave in the database, the rows of `app.item` last.
+    /// Returns everything that migrations leave in the database, the rows of `app.item` last.
     pub fn snapshot(&self) -> String {
         let rows = "SELECT concat_ws(' ', 'row', item) FROM app.item";
         self.value(&lines(&format!("{} UNION ALL {rows}", catalog("app"))))
     }
 }
 
-/// What migrations leave in a schema, as an expression of SQL: the ledger, columns, constraints,
-/// indexes, labels and rights, as lines.
+/// Returns a query for everything that migrations leave in a schema, one line per ledger entry,
+/// relation with its privileges, column, constraint, index or enum label.
 pub fn catalog(schema: &str) -> String {
     format!(
         "SELECT concat_ws(' ', 'ledger', version, description, success, checksum) AS line
@@ -234,85 +235,86 @@ pub fn catalog(schema: &str) -> String {
     )
 }
 
-/// The lines in one value, in order.
+/// Wraps a query for lines so that it returns them sorted, in one value.
 pub fn lines(select: &str) -> String {
     format!("SELECT coalesce(string_agg(line, E'\\n' ORDER BY line), '') FROM ({select}) AS lines")
 }
 
-/// A `migrate` that is under way.
+/// A running `migrate` process.
 pub struct Running {
     pub child: Child,
     stderr: BufReader<ChildStderr>,
-    told: String,
+    log: String,
 }
 
 impl Running {
     pub fn start(command: &mut Command) -> Running {
         command.stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().expect("it runs");
-        let stderr = BufReader::new(child.stderr.take().expect("it is piped"));
-        Running { child, stderr, told: String::new() }
+        let mut child = command.spawn().expect("run migrate");
+        let stderr = BufReader::new(child.stderr.take().expect("piped stderr"));
+        Running { child, stderr, log: String::new() }
     }
 
-    /// Waits for a line that has this in it, and returns the line.
+    /// Waits for a line that contains `expected`, and returns the line.
     #[track_caller]
-    pub fn until(&mut self, expected: &str) -> String {
+    pub fn wait_for_line(&mut self, expected: &str) -> String {
         loop {
             let mut line = String::new();
-            let length = self.stderr.read_line(&mut line).expect("it is text");
-            assert!(length > 0, "it ended before it told {expected:?}:\n{}", self.told);
-            self.told.push_str(&line);
+            let length = self.stderr.read_line(&mut line).expect("UTF-8 text");
+            assert!(length > 0, "exited before logging {expected:?}:\n{}", self.log);
+            self.log.push_str(&line);
             if line.contains(expected) {
                 return line;
             }
         }
     }
 
-    /// Waits for this event.
+    /// Waits for an event, and returns its log line.
     #[track_caller]
-    pub fn event(&mut self, name: &str) -> Value {
-        let line = self.until(&format!("\"event\":\"{name}\""));
-        serde_json::from_str(&line).expect("it is JSON")
+    pub fn wait_for_event(&mut self, name: &str) -> Value {
+        let line = self.wait_for_line(&format!("\"event\":\"{name}\""));
+        serde_json::from_str(&line).expect("parse JSON")
     }
 
     pub fn signal(&self, signal: Signal) {
-        kill_process(Pid::from_child(&self.child), signal).expect("it is there");
+        kill_process(Pid::from_child(&self.child), signal).expect("signal migrate");
     }
 
-    /// Ends it as a node that fails does.
+    /// Kills the process without a chance to clean up, as the failure of a node does.
     pub fn kill(mut self) -> ExitStatus {
-        self.child.kill().expect("it is there");
-        self.child.wait().expect("it ends")
+        self.child.kill().expect("kill migrate");
+        self.child.wait().expect("wait for migrate")
     }
 
-    /// Waits for its end; what it has told is in the output's standard error.
-    pub fn end(self) -> Output {
-        let Running { child, mut stderr, mut told } = self;
-        // It may tell more than fits into the pipe before it ends.
+    /// Waits for the process to exit. The output's standard error is complete, including the lines
+    /// that [`Running::wait_for_line`] has read.
+    pub fn finish(self) -> Output {
+        let Running { child, mut stderr, mut log } = self;
+        // The rest of the log may exceed the capacity of the pipe.
         let rest = thread::spawn(move || {
-            while stderr.read_line(&mut told).expect("it is text") > 0 {}
-            told
+            while stderr.read_line(&mut log).expect("UTF-8 output") > 0 {}
+            log
         });
-        let output = child.wait_with_output().expect("it ends");
-        Output { stderr: rest.join().expect("no panic").into_bytes(), ..output }
+        let output = child.wait_with_output().expect("wait for migrate");
+        Output { stderr: rest.join().expect("join thread").into_bytes(), ..output }
     }
 }
 
 pub fn migrate(url: &str, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_migrate"));
     command.args(arguments).env("DATABASE_URL", url).env("MIGRATE_LOG", "human");
-    // A test that goes wrong ends nevertheless.
+    // Bounds the duration of a failing test.
     command.env("MIGRATE_DEADLINE", "60");
     command
 }
 
 pub fn sql(url: &str, text: &str) {
-    let done = RUNTIME.block_on(async {
+    let result = RUNTIME.block_on(async {
         let mut connection = PgConnection::connect(url).await?;
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
         connection.close().await
     });
-    done.expect(text);
+    result.expect(text);
 }
 
 pub fn value(url: &str, text: &str) -> String {
@@ -326,68 +328,68 @@ pub fn value(url: &str, text: &str) -> String {
     value.expect(text)
 }
 
-/// Runs SQL in a transaction that stays open for as long as what is returned lives.
+/// Runs SQL in a transaction that stays open until the returned connection is dropped.
 pub fn hold(url: &str, text: &str) -> PgConnection {
-    let held = RUNTIME.block_on(async {
+    let connection = RUNTIME.block_on(async {
         let mut connection = PgConnection::connect(url).await?;
         let text = format!("BEGIN; {text}");
         sqlx::raw_sql(AssertSqlSafe(text)).execute(&mut connection).await?;
         Ok::<_, sqlx::Error>(connection)
     });
-    held.expect(text)
+    connection.expect(text)
 }
 
-/// Ends a transaction of [`hold`].
+/// Closes a connection of [`hold`], and thereby rolls back its transaction.
 pub fn release(connection: PgConnection) {
-    RUNTIME.block_on(connection.close()).expect("it is there");
+    RUNTIME.block_on(connection.close()).expect("close connection");
 }
 
-/// Waits until this is so: for what nobody tells.
+/// Polls until the condition holds; panics after 20 seconds.
 #[track_caller]
-pub fn eventually(what: &str, mut is_so: impl FnMut() -> bool) {
+pub fn eventually(description: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
-    while !is_so() {
-        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {what}");
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "not within 20 s: {description}");
         thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// It ended with this code, and said this.
+/// Asserts the exit code, and that standard output or standard error contains `text`.
 #[track_caller]
-pub fn assert_ended(output: &Output, code: i32, text: &str) {
-    let said = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
-    let said = String::from_utf8(said).expect("it is text");
-    assert_eq!(output.status.code(), Some(code), "{said}");
-    assert!(said.contains(text), "expected {text:?} in {said:?}");
-    assert!(!said.contains("-secret"), "{said}");
+pub fn assert_exit(output: &Output, code: i32, text: &str) {
+    let all = [output.stdout.as_slice(), output.stderr.as_slice()].concat();
+    let all = String::from_utf8(all).expect("UTF-8 output");
+    assert_eq!(output.status.code(), Some(code), "{all}");
+    assert!(all.contains(text), "expected {text:?} in {all:?}");
+    assert!(!all.contains("-secret"), "{all}");
 }
 
-/// It ended well.
+/// Asserts that the exit code is 0.
 #[track_caller]
-pub fn assert_done(output: &Output) {
-    assert_ended(output, 0, "");
+pub fn assert_success(output: &Output) {
+    assert_exit(output, 0, "");
 }
 
-/// It failed with this code; the line of its log that says why.
+/// Asserts the exit code of a failed run, and returns its `failed` event.
 #[track_caller]
-pub fn failure(output: &Output, code: i32) -> Value {
-    assert_ended(output, code, "\"event\":\"failed\"");
-    let failed = events(output, "failed").pop().expect("it is there");
+pub fn failed_event(output: &Output, code: i32) -> Value {
+    assert_exit(output, code, "\"event\":\"failed\"");
+    let failed = events(output, "failed").pop().expect("a `failed` event");
     assert_eq!(failed["exit_code"], code);
     failed
 }
 
-/// It failed with this code and this in its message.
+/// Asserts the exit code of a failed run, and that its `failed` event's message contains `text`.
 #[track_caller]
 pub fn assert_failed(output: &Output, code: i32, text: &str) {
-    let failed = failure(output, code);
-    let message = failed["message"].as_str().expect("it is text");
+    let failed = failed_event(output, code);
+    let message = failed["message"].as_str().expect("a string");
     assert!(message.contains(text), "expected {text:?} in {message:?}");
 }
 
-/// The lines of a log that are about this event.
+/// Returns the log lines of an event.
 pub fn events(output: &Output, name: &str) -> Vec<Value> {
     let log = String::from_utf8_lossy(&output.stderr);
-    let lines = log.lines().map(|line| serde_json::from_str(line).expect("a line of JSON"));
+    let lines = log.lines().map(|line| serde_json::from_str(line).expect("parse JSON"));
     lines.filter(|line: &Value| line["event"] == name).collect()
 }

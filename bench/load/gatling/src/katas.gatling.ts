@@ -1,15 +1,15 @@
-// What a user of a deployed katas does, for Gatling: the journey of ../../locustfile.py.
+// Gatling scenario with the same journey as ../../locustfile.py.
 //
-//   LOAD_URL                where the service is [http://127.0.0.1:3000]
-//   LOAD_TOKEN              its api_token, when it has one
-//   LOAD_RECEIPTS           1: buy, too; a receipt cannot be removed, so it stays
-//   LOAD_MAX_ERROR_PERCENT  fails when a step has more errors than this [1]
-//   LOAD_MAX_P95_MS         fails when a step takes longer than this, at the 95th percentile [500]
-//   LOAD_USERS              how many users there are at a time [10]
-//   LOAD_SECONDS            for how long [60]
+//   LOAD_URL                base URL of the service [http://127.0.0.1:3000]
+//   LOAD_TOKEN              API token, if the service requires one
+//   LOAD_RECEIPTS           1 creates receipts too; they cannot be deleted, so they remain
+//   LOAD_MAX_ERROR_PERCENT  highest error rate of a step, in percent [1]
+//   LOAD_MAX_P95_MS         highest response time of a step at the 95th percentile, in ms [500]
+//   LOAD_USERS              number of concurrent users [10]
+//   LOAD_SECONDS            duration in seconds [60]
 //
-// Whatever else it makes has a name that begins with `load-`, and is removed at the end of the
-// journey, whatever fails.
+// The names of all other resources start with `load-`. Each journey deletes its resources at the
+// end, even if a step fails.
 import {
   type ChainBuilder,
   constantConcurrentUsers,
@@ -28,18 +28,19 @@ import {
 import { http, status } from "@gatling.io/http";
 
 const setting = getEnvironmentVariable;
-const number = (name: string, byDefault: string): number => Number(setting(name, byDefault));
+const number = (name: string, defaultValue: string): number =>
+  Number(setting(name, defaultValue));
 
 const token = setting("LOAD_TOKEN", "");
 const json = { "Content-Type": "application/json" };
 const order = { price_list: "#{name}", items: ["socks", "shoes"], tax: 0.09 };
 
-/** A body of JSON; `#{name}` in it is the journey's. */
+/** A JSON body, in which Gatling replaces `#{name}`. */
 const body = (value: unknown) => StringBody(JSON.stringify(value));
 
-/** The name that everything has which this journey makes. */
 const run = Date.now().toString(36);
-const named = exec((session: Session) => session.set("name", `load-${run}-${session.userId()}`));
+/** Sets `name`, the prefix of the names of the journey's resources. */
+const setName = exec((session: Session) => session.set("name", `load-${run}-${session.userId()}`));
 
 const browse: ChainBuilder = exec(
   http("home").get("/").check(status().is(200), jsonPath("$.status").is("healthy")),
@@ -63,7 +64,7 @@ const lookUp: ChainBuilder = exec(
   http("look up")
     .get("/api/v1/look/#{name}-1")
     .check(status().is(200), jsonPath("$.definition").is("Number 1")),
-  http("look up in vain").get("/api/v1/look/#{name}-3").check(status().is(404)),
+  http("look up missing word").get("/api/v1/look/#{name}-3").check(status().is(404)),
   http("first page").get(pages).check(status().is(200), jsonPath("$.next").saveAs("cursor")),
   http("last page")
     .get(`${pages}&after=#{cursor}`)
@@ -119,9 +120,9 @@ const remove = (path: string) => http("remove").delete(path).check(status().in(2
 
 const receipts = setting("LOAD_RECEIPTS") === "1" ? [buy] : [];
 
-// A step that fails ends the journey, but for the removal of what was made.
+// A failed step ends the journey; its resources are still deleted.
 const journey = scenario("katas").exec(
-  named,
+  setName,
   exitBlockOnFail().on(browse, lookUp, spend, ...receipts, upload),
   remove("/api/v2/entries/#{name}-1"),
   remove("/api/v2/entries/#{name}-2"),
@@ -132,7 +133,7 @@ const journey = scenario("katas").exec(
   pause(0, 1),
 );
 
-// Without a warm-up, for which Gatling would call its own site.
+// Gatling's warm-up would call Gatling's website.
 const service = http.baseUrl(setting("LOAD_URL", "http://127.0.0.1:3000")).disableWarmUp();
 
 export default simulation((setUp) => {

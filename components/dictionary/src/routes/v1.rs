@@ -1,4 +1,4 @@
-//! Version 1, compatible with the predecessor.
+//! Version 1, compatible with the FastAPI predecessor.
 
 use json::{Fields, FromFields};
 use pg::Db;
@@ -15,7 +15,7 @@ struct NewEntry {
 }
 
 impl FromFields for NewEntry {
-    // FastAPI, the predecessor, ignored them.
+    // The FastAPI predecessor ignored them.
     const ALLOW_UNKNOWN_FIELDS: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Option<NewEntry> {
@@ -54,7 +54,7 @@ pub fn look(request: &Request, db: &Db) -> Result<Reply, Problem> {
     }
 }
 
-/// In the order in which the entries were added.
+/// Lists entries in the order in which they were added.
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
     let skip = query.number("skip", 0, 0..=i64::MAX)?;

@@ -48,7 +48,7 @@ pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
 }
 
 fn precondition_failed(word: &Word) -> Problem {
-    let detail = format!("Entry for '{}' does not match the precondition", word.as_str());
+    let detail = format!("entry for '{}' does not match the precondition", word.as_str());
     Problem::precondition_failed(detail)
 }
 

@@ -1,4 +1,4 @@
-//! Version 1, compatible with both predecessors.
+//! Version 1, compatible with the two former users services.
 
 use json::{Fields, FromFields};
 use pg::Db;
@@ -9,7 +9,7 @@ use super::{id, not_found};
 use crate::domain::{Email, Username};
 use crate::store;
 
-/// A user with its id under the names that the clients of the one and the other predecessor read.
+/// A user. The clients of one former service read `user_id`, those of the other `id`.
 #[derive(Serialize)]
 struct User {
     user_id: i64,

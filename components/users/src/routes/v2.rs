@@ -37,22 +37,23 @@ pub fn replace(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = id(request, "id")?;
     let preconditions = request.preconditions()?;
     let NewUser { username, email } = request.json()?;
-    let user = made(store::replace(db, id, &username, &email, &preconditions)?, id)?;
+    let user = applied(store::replace(db, id, &username, &email, &preconditions)?, id)?;
     Ok(Reply::ok(&user).with_etag(&user.etag()))
 }
 
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = id(request, "id")?;
-    made(store::delete(db, id, &request.preconditions()?)?, id)?;
+    applied(store::delete(db, id, &request.preconditions()?)?, id)?;
     Ok(Reply::no_content())
 }
 
-fn made<T>(change: Change<T>, id: i64) -> Result<T, Problem> {
+/// Returns the result of an applied change, otherwise 404 or 412.
+fn applied<T>(change: Change<T>, id: i64) -> Result<T, Problem> {
     match change {
-        Change::Made(result) => Ok(result),
+        Change::Applied(result) => Ok(result),
         Change::NotFound => Err(not_found()),
         Change::PreconditionFailed => {
-            let detail = format!("User {id} does not match the precondition");
+            let detail = format!("user {id} does not match the precondition");
             Err(Problem::precondition_failed(detail))
         }
     }

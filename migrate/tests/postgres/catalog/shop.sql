@@ -1,4 +1,4 @@
--- A schema with everything that a dump can write: run by an administrator, in a database of its own.
+-- A schema with every kind of object that a dump supports. Run by an administrator.
 
 CREATE SCHEMA shop AUTHORIZATION shop_owner;
 SET ROLE shop_owner;
@@ -19,7 +19,7 @@ CREATE DOMAIN label AS varchar(50) COLLATE "C" DEFAULT 'none' NOT NULL
   CONSTRAINT label_short CHECK (is_short(VALUE));
 CREATE DOMAIN "Odd ""name" AS label;
 
--- Sequences: by themselves, of a column, of an identity.
+-- Sequences: standalone, of a serial column, of an identity column.
 CREATE SEQUENCE ticket AS integer INCREMENT BY -2 MINVALUE -100 MAXVALUE 50 START WITH 20 CACHE 5 CYCLE;
 CREATE TABLE old_style (id serial CONSTRAINT old_style_pkey PRIMARY KEY, ticket bigint DEFAULT nextval('ticket'));
 CREATE TABLE customer (
@@ -50,7 +50,7 @@ CREATE UNLOGGED TABLE scratch (a int, b int);
 CREATE TABLE empty ();
 CREATE TABLE typed OF point3;
 
--- Functions of every kind; one needs a table, one stands in a table's default.
+-- Functions of every kind. One depends on a table, and a column default depends on one.
 CREATE FUNCTION next_customer() RETURNS bigint LANGUAGE sql STABLE
   BEGIN ATOMIC SELECT coalesce(max(customer.id), 0) + 1 FROM customer; END;
 ALTER TABLE scratch ADD COLUMN customer bigint DEFAULT next_customer();
@@ -161,7 +161,7 @@ COMMENT ON RULE quiet ON scratch IS 'a rule';
 COMMENT ON POLICY own_rows ON customer IS 'a policy';
 COMMENT ON STATISTICS scratch_both IS 'statistics';
 
--- Rights, owners, default privileges.
+-- Privileges, owners, default privileges.
 GRANT USAGE ON SCHEMA shop TO shop_app;
 GRANT ALL ON customer TO shop_app;
 GRANT SELECT ON customer TO PUBLIC;
@@ -189,7 +189,8 @@ ALTER TYPE nothing OWNER TO shop_app;
 GRANT SELECT ON old_style TO shop_reader;
 ALTER TABLE mention DISABLE TRIGGER ALL;
 
--- What is left out: the runner's tables, other schemas. And what is only named.
+-- Omitted from the dump: the runner's step table and other schemas. The ledger is included so that
+-- its privileges can be restored.
 CREATE TABLE _sqlx_migrations (version bigint PRIMARY KEY, description text NOT NULL);
 CREATE TABLE _migrate_steps (version bigint PRIMARY KEY);
 GRANT SELECT ON _sqlx_migrations TO shop_app;

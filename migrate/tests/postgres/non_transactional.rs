@@ -1,11 +1,11 @@
-//! Files that are no transaction: what is done stays, what is half done is cleaned up, and the next
-//! run goes on.
+//! Migrations that run statement by statement: finished statements stay, interrupted ones are
+//! cleaned up, and the next run resumes.
 
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{
-    Project, RUNTIME, assert_done, assert_ended, assert_failed, events, eventually, failure,
-    has_timers, release,
+    Project, RUNTIME, assert_exit, assert_failed, assert_success, events, eventually, failed_event,
+    has_timeouts, release,
 };
 
 const ITEM: (&str, &str) = (
@@ -15,36 +15,36 @@ const ITEM: (&str, &str) = (
 );
 const BUILD: &str = "-- no-transaction\nCREATE INDEX CONCURRENTLY item_name ON app.item (name)";
 
-/// A project whose second migration is this, and is still to be applied.
-fn with(file: &str) -> Project {
+/// Creates a project whose second migration is `file`, and applies the first one.
+fn project_with_pending(file: &str) -> Project {
     let project = Project::new(&[ITEM, ("0002_steps.up.sql", file)]);
-    assert_done(&project.migrate(&["up", "--to", "1"]));
+    assert_success(&project.migrate(&["up", "--to", "1"]));
     project
 }
 
-/// Leaves `item_name` half built, as a `CREATE INDEX CONCURRENTLY` that is cancelled does.
-fn leave_an_invalid_index(project: &Project) {
+/// Leaves `item_name` invalid, as a canceled `CREATE INDEX CONCURRENTLY` does.
+fn create_invalid_index(project: &Project) {
     let held = project.hold("UPDATE app.item SET id = id");
-    let built = RUNTIME.block_on(async {
+    let result = RUNTIME.block_on(async {
         let mut connection = PgConnection::connect(&project.url).await?;
         sqlx::raw_sql("SET lock_timeout = '10ms'").execute(&mut connection).await?;
         let build = "CREATE INDEX CONCURRENTLY item_name ON app.item (name)";
         sqlx::raw_sql(build).execute(&mut connection).await
     });
-    built.expect_err("somebody has the rows");
+    result.expect_err("the rows are locked");
     release(held);
     assert!(project.snapshot().contains("index f"), "{}", project.snapshot());
 }
 
 #[test]
-fn a_unique_index_over_doubles_leaves_nothing_and_is_gone_on_with() {
+fn unique_index_with_duplicates_is_dropped_and_resumed() {
     let file = "-- no-transaction
 UPDATE app.item SET id = id + 1;
 CREATE UNIQUE INDEX CONCURRENTLY item_name
   ON app.item (name);
 UPDATE app.item SET id = id + 10;";
-    let project = with(file);
-    let failed = failure(&project.migrate(&["up"]), 4);
+    let project = project_with_pending(file);
+    let failed = failed_event(&project.migrate(&["up"]), 4);
     let sql = &failed["sql"];
     assert_eq!((&sql["file"], &sql["line"]), (&"0002_steps.up.sql".into(), &3.into()));
     assert_eq!(sql["code"], "23505");
@@ -56,91 +56,92 @@ UPDATE app.item SET id = id + 10;";
     );
     assert!(!project.snapshot().contains("index "), "{}", project.snapshot());
     let status = project.migrate(&["status", "--check"]);
-    assert_ended(&status, 5, "not finished");
+    assert_exit(&status, 5, "not finished");
     project.sql("UPDATE app.item SET name = id::text");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     let after = project.snapshot();
     assert!(after.contains("index t t CREATE UNIQUE INDEX item_name"), "{after}");
     assert!(after.ends_with("row (12,2)\nrow (13,3)") && !after.contains("\nstep"), "{after}");
 }
 
 #[test]
-fn an_index_that_was_there_before_is_not_taken_for_the_files() {
-    let project = with(BUILD);
+fn preexisting_index_is_not_mistaken_for_finished_statement() {
+    let project = project_with_pending(BUILD);
     project.sql("CREATE INDEX item_name ON app.item (id)");
     for _ in 0..2 {
-        let failed = failure(&project.migrate(&["up"]), 4);
+        let failed = failed_event(&project.migrate(&["up"]), 4);
         assert_eq!(failed["sql"]["code"], "42P07");
     }
-    // Nor by a run that was killed before PostgreSQL could tell it.
+    // The same after a run that was killed before PostgreSQL reported the error.
     let held = project.hold("LOCK TABLE app.item IN SHARE ROW EXCLUSIVE MODE");
     let mut running = project.start(&["up"]);
-    running.event("blocked");
+    running.wait_for_event("blocked");
     running.kill();
     release(held);
-    let failed = failure(&project.migrate(&["up"]), 4);
+    let failed = failed_event(&project.migrate(&["up"]), 4);
     assert_eq!(failed["sql"]["code"], "42P07");
     project.sql("DROP INDEX app.item_name");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert!(project.snapshot().contains("INDEX item_name ON app.item USING btree (name)"));
 }
 
 #[test]
-fn an_invalid_index_is_not_taken_for_a_finished_one() {
-    if !has_timers() {
+fn invalid_index_is_rebuilt() {
+    if !has_timeouts() {
         return;
     }
     for build in [BUILD, &BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS")] {
-        let project = with(build);
-        leave_an_invalid_index(&project);
+        let project = project_with_pending(build);
+        create_invalid_index(&project);
         let output = project.migrate(&["up"]);
-        assert_done(&output);
+        assert_success(&output);
         assert_eq!(events(&output, "recovered")[0]["index"], "app.item_name");
         assert!(project.snapshot().contains("index t t CREATE INDEX item_name"), "{build}");
     }
 }
 
 #[test]
-fn a_valid_index_is_enough_where_the_file_says_so() {
-    let project = with(&BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"));
+fn valid_index_satisfies_if_not_exists() {
+    let project =
+        project_with_pending(&BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS"));
     project.sql("CREATE INDEX item_name ON app.item (name)");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
 }
 
 #[test]
-fn an_index_of_a_killed_run_is_removed_even_while_its_table_is_in_use() {
-    if !has_timers() {
+fn index_of_killed_run_is_dropped_while_table_is_in_use() {
+    if !has_timeouts() {
         return;
     }
-    let project = with(BUILD);
+    let project = project_with_pending(BUILD);
     let held = project.hold("UPDATE app.item SET id = id");
     let mut running = project.start(&["up"]);
-    running.event("blocked");
-    eventually("it has begun", || project.snapshot().contains("index f"));
+    running.wait_for_event("blocked");
+    eventually("the index build has started", || project.snapshot().contains("index f"));
     running.kill();
-    // To remove an index is to wait for who uses its table, for longer than a lock is waited for.
+    // DROP INDEX CONCURRENTLY waits for transactions on the table, longer than the lock timeout.
     let mut running = project.start(&["up", "--lock-timeout", "0.1"]);
-    let blocked = running.event("blocked");
+    let blocked = running.wait_for_event("blocked");
     assert_eq!(blocked["file"], "0002_steps.up.sql");
-    eventually("it has waited", || {
+    eventually("the drop has waited for 0.3 s", || {
         project.value(
             "SELECT exists(SELECT FROM pg_stat_activity WHERE query LIKE 'DROP INDEX%'
                            AND now() - query_start > interval '0.3 s')::text",
         ) == "true"
     });
     release(held);
-    running.event("recovered");
-    assert_done(&running.end());
+    running.wait_for_event("recovered");
+    assert_success(&running.finish());
     assert!(project.snapshot().contains("index t t CREATE INDEX item_name"));
 }
 
 #[test]
-fn an_index_that_is_removed_or_built_anew_is_gone_on_with() {
-    for (statement, left) in [
+fn interrupted_drop_or_reindex_is_resumed() {
+    for (statement, expected) in [
         ("DROP INDEX CONCURRENTLY app.item_name", ""),
         ("REINDEX INDEX CONCURRENTLY app.item_name", "index t t CREATE INDEX item_name ON"),
     ] {
-        let project = with(&format!("-- no-transaction\n{statement}"));
+        let project = project_with_pending(&format!("-- no-transaction\n{statement}"));
         project.sql(
             "CREATE INDEX item_name ON app.item (name);
              CREATE TABLE app.other (id int);
@@ -149,23 +150,23 @@ fn an_index_that_is_removed_or_built_anew_is_gone_on_with() {
         );
         let held = project.hold("UPDATE app.item SET id = id");
         let mut running = project.start(&["up"]);
-        running.event("blocked");
+        running.wait_for_event("blocked");
         running.kill();
         release(held);
-        assert_done(&project.migrate(&["up"]));
+        assert_success(&project.migrate(&["up"]));
         let after = project.snapshot();
         let others = "index f t CREATE INDEX other_ccnew ON app.other";
-        assert!(after.contains(others), "what is being built elsewhere is not touched: {after}");
+        assert!(after.contains(others), "the index built elsewhere is unchanged: {after}");
         let indexes = after.lines().filter(|line| line.starts_with("index"));
         let ours: Vec<_> = indexes.filter(|line| !line.starts_with(others)).collect();
-        assert_eq!(ours.len(), usize::from(!left.is_empty()), "{after}");
-        assert!(after.contains(left), "{after}");
+        assert_eq!(ours.len(), usize::from(!expected.is_empty()), "{after}");
+        assert!(after.contains(expected), "{after}");
     }
 }
 
 #[test]
-fn the_settings_of_a_file_hold_for_all_of_it_and_for_every_run() {
-    let project = with(
+fn settings_apply_to_whole_file_in_every_run() {
+    let project = project_with_pending(
         "-- no-transaction
          SET lock_timeout = '7s';
          SET statement_timeout = '8s';
@@ -176,16 +177,17 @@ fn the_settings_of_a_file_hold_for_all_of_it_and_for_every_run() {
          INSERT INTO app.item VALUES (3, current_setting('lock_timeout'));",
     );
     project.sql("CREATE TABLE public.ready (); GRANT SELECT ON public.ready TO tester");
-    let failed = failure(&project.migrate(&["up"]), 4);
+    let failed = failed_event(&project.migrate(&["up"]), 4);
     assert_eq!((&failed["sql"]["line"], &failed["sql"]["code"]), (&7.into(), &"22012".into()));
     project.sql("INSERT INTO public.ready DEFAULT VALUES");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert!(project.snapshot().ends_with("row (1,7s8s)\nrow (2,7s8s)\nrow (3,7s)"));
 }
 
 #[test]
-fn what_ends_its_own_transaction_is_run_outside_of_one() {
-    let project = with("-- no-transaction\nCALL public.in_batches();\nVACUUM app.item;");
+fn procedure_that_commits_runs_outside_of_transaction() {
+    let project =
+        project_with_pending("-- no-transaction\nCALL public.in_batches();\nVACUUM app.item;");
     project.sql(
         "CREATE PROCEDURE public.in_batches() LANGUAGE plpgsql AS $$ BEGIN
            UPDATE app.item SET id = id + 1; COMMIT;
@@ -193,14 +195,14 @@ fn what_ends_its_own_transaction_is_run_outside_of_one() {
          END $$",
     );
     let output = project.migrate(&["up"]);
-    assert_done(&output);
+    assert_success(&output);
     assert_eq!(events(&output, "step").len(), 2);
     assert!(project.snapshot().ends_with("row (3,same)\nrow (4,same)"));
 }
 
 #[test]
-fn what_fails_when_a_step_is_committed_is_told_with_its_place() {
-    let project = with(
+fn deferred_constraint_violation_is_reported_with_line() {
+    let project = project_with_pending(
         "-- no-transaction
          ALTER TABLE app.item ADD UNIQUE (id);
 
@@ -208,35 +210,37 @@ fn what_fails_when_a_step_is_committed_is_told_with_its_place() {
          UPDATE app.item SET name = 'same';",
     );
     project.sql("UPDATE app.item SET name = id::text");
-    let failed = failure(&project.migrate(&["up"]), 4);
+    let failed = failed_event(&project.migrate(&["up"]), 4);
     let sql = &failed["sql"];
     assert_eq!((&sql["line"], &sql["code"]), (&5.into(), &"23505".into()));
-    let next = sql["next"].as_str().expect("it is text");
+    let next = sql["next"].as_str().expect("a string");
     assert!(next.starts_with("the 2 statements before it are done and stay; mend it"), "{next}");
 }
 
 #[test]
-fn a_statement_that_has_been_run_may_not_be_edited_and_what_follows_may() {
+fn edit_of_finished_statement_is_rejected_and_of_later_one_accepted() {
     let file = "-- no-transaction\nUPDATE app.item SET id = id + 1;\nSELECT 1 / 0;";
-    let project = with(file);
-    assert_eq!(failure(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
+    let project = project_with_pending(file);
+    assert_eq!(failed_event(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
     project.write("0002_steps.up.sql", &file.replace("+ 1", "+ 2"));
     let refused = project.migrate(&["up"]);
     assert_failed(&refused, 3, "statement 1 of 0002_steps.up.sql has been run and has been edited");
     assert_failed(&refused, 3, "`migrate repair --forget 2`");
-    // Other ends of lines are no edit.
+    // Changed line endings are not an edit.
     project.write("0002_steps.up.sql", &file.replace("/ 0", "/ 1").replace('\n', "\r\n"));
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert!(project.snapshot().ends_with("row (2,same)\nrow (3,same)"));
-    assert_done(&project.migrate(&["status", "--check"]));
+    assert_success(&project.migrate(&["status", "--check"]));
 }
 
 #[test]
-fn a_file_stays_who_it_is_and_keeps_the_lock() {
-    let project = with("-- no-transaction\nSET ROLE somebody;\nUPDATE app.item SET id = 0;");
-    project.sql("CREATE ROLE somebody; GRANT somebody TO tester");
+fn changed_role_and_discard_all_are_rejected() {
+    let project = project_with_pending(
+        "-- no-transaction\nSET ROLE another_role;\nUPDATE app.item SET id = 0;",
+    );
+    project.sql("CREATE ROLE another_role; GRANT another_role TO tester");
     let refused = project.migrate(&["up"]);
-    assert_failed(&refused, 3, "0002_steps.up.sql goes on as the role somebody");
+    assert_failed(&refused, 3, "0002_steps.up.sql goes on as the role another_role");
     let file = "-- no-transaction\n\nDISCARD ALL;\nUPDATE app.item SET id = 0;";
     project.write("0002_steps.up.sql", file);
     assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: ");
@@ -244,7 +248,8 @@ fn a_file_stays_who_it_is_and_keeps_the_lock() {
 }
 
 #[test]
-fn an_index_needs_a_name() {
-    let project = with("-- no-transaction\n\nCREATE INDEX CONCURRENTLY ON app.item (name);");
+fn concurrent_index_without_name_is_rejected() {
+    let project =
+        project_with_pending("-- no-transaction\n\nCREATE INDEX CONCURRENTLY ON app.item (name);");
     assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: Without a name the index");
 }

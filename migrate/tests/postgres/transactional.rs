@@ -1,11 +1,11 @@
-//! Files that are a transaction: they stay within it, and what fails in them is told with its place.
+//! Migrations that run in one transaction: they cannot leave it, and errors name file and line.
 
-use crate::support::{Project, assert_done, assert_failed, failure, has_timers};
+use crate::support::{Project, assert_failed, assert_success, failed_event, has_timeouts};
 
 const NOTHING: &str = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
 
 #[test]
-fn what_would_end_the_transaction_is_refused_before_anything_is_done() {
+fn statement_that_ends_transaction_is_rejected_before_any_change() {
     for (statement, text) in [
         ("COMMIT", "The file runs in one transaction, which this would end"),
         ("commit and chain", "The file runs in one transaction"),
@@ -29,7 +29,7 @@ fn what_would_end_the_transaction_is_refused_before_anything_is_done() {
 }
 
 #[test]
-fn what_stays_within_the_transaction_is_fine() {
+fn savepoints_and_quoted_keywords_are_accepted() {
     let project = Project::new(&[(
         "0001_item.up.sql",
         "CREATE TABLE app.item (text text);
@@ -41,51 +41,51 @@ fn what_stays_within_the_transaction_is_fine() {
          DO $$ BEGIN INSERT INTO app.item VALUES ('done'); END $$;
          SET CONSTRAINTS ALL DEFERRED;",
     )]);
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert!(project.snapshot().ends_with("row (\"COMMIT; BEGIN\")\nrow (done)"));
 }
 
 #[test]
-fn code_that_commits_is_refused_and_rolled_back() {
+fn commit_in_procedural_code_fails_and_is_rolled_back() {
     for statement in ["DO $$ BEGIN COMMIT; END $$", "CALL public.commits()"] {
         let file = format!("CREATE TABLE app.item ();\n{statement};");
         let project = Project::new(&[("0001_item.up.sql", &file)]);
         project.sql("CREATE PROCEDURE public.commits() LANGUAGE plpgsql AS 'BEGIN COMMIT; END'");
-        let failed = failure(&project.migrate(&["up"]), 4);
+        let failed = failed_event(&project.migrate(&["up"]), 4);
         assert_eq!((&failed["sql"]["line"], &failed["sql"]["code"]), (&2.into(), &"2D000".into()));
-        let left = "SELECT coalesce(to_regclass('app.item')::text, 'nothing')";
-        assert_eq!(project.value(left), "nothing");
+        let table = "SELECT coalesce(to_regclass('app.item')::text, 'nothing')";
+        assert_eq!(project.value(table), "nothing");
         assert_eq!(project.value("SELECT count(*)::text FROM app._sqlx_migrations"), "0");
     }
 }
 
 #[test]
-fn a_role_or_search_path_that_is_left_behind_is_refused_and_rolled_back() {
+fn changed_role_or_search_path_is_rejected_and_rolled_back() {
     for (statement, text) in [
-        ("SET ROLE somebody_else", "0001_item.up.sql goes on as the role somebody_else"),
+        ("SET ROLE other_role", "0001_item.up.sql goes on as the role other_role"),
         ("SET search_path = public", "0001_item.up.sql leaves another search_path"),
         (
             "SELECT set_config('search_path', 'public', false)",
             "0001_item.up.sql leaves another search_path",
         ),
-        // The ledger is written to by who has set out to do so.
-        ("DO 'BEGIN SET ROLE somebody_else; END'", "goes on as the role somebody_else"),
+        // Otherwise the wrong role would write the ledger.
+        ("DO 'BEGIN SET ROLE other_role; END'", "goes on as the role other_role"),
     ] {
         let file = format!("CREATE TABLE app.item (); {statement};");
         let project = Project::new(&[("0001_item.up.sql", &file)]);
         project.sql(
-            "DO $$ BEGIN CREATE ROLE somebody_else;
+            "DO $$ BEGIN CREATE ROLE other_role;
              EXCEPTION WHEN duplicate_object THEN NULL; END $$;
-             GRANT somebody_else TO tester",
+             GRANT other_role TO tester",
         );
         assert_failed(&project.migrate(&["up"]), 3, text);
-        let left = "SELECT coalesce(to_regclass('app.item')::text, 'nothing')";
-        assert_eq!(project.value(left), "nothing", "{statement}");
+        let table = "SELECT coalesce(to_regclass('app.item')::text, 'nothing')";
+        assert_eq!(project.value(table), "nothing", "{statement}");
     }
 }
 
 #[test]
-fn settings_end_with_their_file() {
+fn settings_are_reset_after_their_file() {
     let project = Project::new(&[
         (
             "0001_item.up.sql",
@@ -103,12 +103,12 @@ fn settings_end_with_their_file() {
         ("0003_more.up.sql", "INSERT INTO app.item VALUES (current_setting('statement_timeout'));"),
     ]);
     let up = ["up", "--lock-timeout", "2", "--statement-timeout", "3"];
-    assert_done(&project.migrate(&up));
+    assert_success(&project.migrate(&up));
     assert!(project.snapshot().ends_with("row (2s)\nrow (3s)\nrow (7s)"));
 }
 
 #[test]
-fn a_role_that_is_given_back_is_fine() {
+fn role_that_is_reset_is_accepted() {
     let project = Project::new(&[(
         "0001_item.up.sql",
         "GRANT CREATE, USAGE ON SCHEMA app TO a_third;
@@ -117,17 +117,16 @@ fn a_role_that_is_given_back_is_fine() {
          RESET ROLE;",
     )]);
     project.sql("CREATE ROLE a_third; GRANT a_third TO tester");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     let owner = "SELECT relowner::regrole::text FROM pg_class WHERE relname = 'item'";
     assert_eq!(project.value(owner), "a_third");
 }
 
-/// The mistakes of a file, by line, SQLSTATE, and the beginning of the statement.
 #[test]
-fn a_mistake_is_told_with_its_place() {
+fn failed_statement_is_reported_with_line_and_sqlstate() {
     for (file, line, code, statement) in [
         ("SELECT 1;\n\nSELEC 2;", 3, "42601", "SELEC 2"),
-        // PostgreSQL tells where in the statement it is.
+        // PostgreSQL reports the position within the statement.
         ("SELECT 1,\n  2,\n  nothing_of_that_name;", 3, "42703", "SELECT 1, 2, nothing_of"),
         ("/* é\n; */ -- ';\nSELECT\n  1 / 0;", 3, "22012", "SELECT 1 / 0"),
         ("SELECT 'é\né', x;", 2, "42703", "SELECT 'é é', x"),
@@ -145,7 +144,7 @@ fn a_mistake_is_told_with_its_place() {
             "23503",
             "COMMIT",
         ),
-        // What the server lacks is missing at a place, too.
+        // Errors about server resources are reported with the line, too.
         (
             "SELECT 1;\nDO $$ BEGIN RAISE 'full' USING ERRCODE = '53100'; END $$",
             2,
@@ -155,16 +154,16 @@ fn a_mistake_is_told_with_its_place() {
     ] {
         let project = Project::new(&[("0001_wrong.up.sql", file)]);
         let output = project.migrate(&["up"]);
-        let failed = failure(&output, 4);
+        let failed = failed_event(&output, 4);
         assert_eq!(failed["kind"], "sql");
         let sql = &failed["sql"];
         assert_eq!((&sql["file"], &sql["line"]), (&"0001_wrong.up.sql".into(), &line.into()));
         assert_eq!(sql["code"], code, "{file}");
-        let text = sql["statement"].as_str().expect("it is text");
+        let text = sql["statement"].as_str().expect("a string");
         assert!(text.starts_with(statement), "{text}");
         let next = "nothing of the file remains; mend it, then run `migrate up` again";
         assert_eq!(sql["next"], next);
-        let message = failed["message"].as_str().expect("it is text");
+        let message = failed["message"].as_str().expect("a string");
         for part in [&format!("0001_wrong.up.sql:{line}: "), code, statement, next] {
             assert!(message.contains(part), "{part} in {message}");
         }
@@ -173,32 +172,32 @@ fn a_mistake_is_told_with_its_place() {
 }
 
 #[test]
-fn a_statement_that_takes_too_long_is_told_so() {
-    if !has_timers() {
+fn statement_timeout_error_hints_at_option() {
+    if !has_timeouts() {
         return;
     }
     let project = Project::new(&[("0001_long.up.sql", "\nSELECT pg_sleep(600)")]);
-    let failed = failure(&project.migrate(&["up", "--statement-timeout", "0.1"]), 4);
+    let failed = failed_event(&project.migrate(&["up", "--statement-timeout", "0.1"]), 4);
     assert_eq!((&failed["sql"]["line"], &failed["sql"]["code"]), (&2.into(), &"57014".into()));
-    let hint = failed["sql"]["hint"].as_str().expect("it is text");
+    let hint = failed["sql"]["hint"].as_str().expect("a string");
     assert!(hint.contains("--statement-timeout"), "{hint}");
 }
 
 #[test]
-fn a_statement_whose_session_is_ended_by_somebody_is_worth_another_try() {
+fn terminated_session_exits_with_75() {
     let project = Project::new(&[(
         "0001_ended.up.sql",
         "SELECT 1;\nSELECT pg_terminate_backend(pg_backend_pid());",
     )]);
-    let failed = failure(&project.migrate(&["up"]), 75);
-    let message = failed["message"].as_str().expect("it is text");
+    let failed = failed_event(&project.migrate(&["up"]), 75);
+    let message = failed["message"].as_str().expect("a string");
     assert!(message.starts_with("0001_ended.up.sql:2: "), "{message}");
     assert!(message.contains("57P01"), "{message}");
 }
 
 #[test]
-fn a_right_that_is_missing_is_told_with_its_place() {
-    let sql = "CREATE TABLE app.item (id int);\nCREATE ROLE somebody_else;";
+fn missing_privilege_is_reported_with_line() {
+    let sql = "CREATE TABLE app.item (id int);\nCREATE ROLE other_role;";
     let project = Project::new(&[("0001_item.up.sql", sql)]);
     let text = "0001_item.up.sql:2: permission denied to create role (42501)";
     assert_failed(&project.migrate(&["up"]), 9, text);

@@ -1,53 +1,53 @@
-//! The commands that only look, from the command line: plan, verify, dump, lint.
+//! The read-only commands `plan`, `verify`, `dump` and `lint`, run from the command line.
 
 use serde_json::Value;
 
-use crate::support::{Database, Project, assert_done, assert_ended, assert_failed, migrate};
+use crate::support::{Database, Project, assert_exit, assert_failed, assert_success, migrate};
 
 const ITEM: &str = "CREATE TABLE app.item (id bigint CONSTRAINT item_pkey PRIMARY KEY);\n";
 
 fn json(project: &Project, arguments: &[&str]) -> Value {
     let output = project.migrate(&[arguments, &["--format", "json"]].concat());
-    serde_json::from_slice(&output.stdout).expect("it is JSON")
+    serde_json::from_slice(&output.stdout).expect("parse JSON")
 }
 
-/// The schemas that are there, and what is in `app`.
-const THERE: &str = "SELECT coalesce(string_agg(nspname, ' '), '') FROM pg_namespace \
+/// The schemas that are not PostgreSQL's own.
+const SCHEMAS: &str = "SELECT coalesce(string_agg(nspname, ' '), '') FROM pg_namespace \
      WHERE nspname !~ '^pg_' AND nspname NOT IN ('information_schema', 'public')";
 
 #[test]
-fn a_plan_is_the_exact_sql_and_makes_nothing() {
+fn plan_prints_exact_sql_and_changes_nothing() {
     let project = Project::new(&[("0001_item.up.sql", ITEM)]);
     let plan = project.migrate(&["plan"]);
-    assert_ended(&plan, 0, ITEM);
-    assert_ended(&plan, 0, "app.item  new");
-    assert_eq!(project.value(THERE), "");
-    assert_done(&project.migrate(&["up"]));
+    assert_exit(&plan, 0, ITEM);
+    assert_exit(&plan, 0, "app.item  new");
+    assert_eq!(project.value(SCHEMAS), "");
+    assert_success(&project.migrate(&["up"]));
     assert_eq!(json(&project, &["plan"])["scripts"], Value::Array(Vec::new()));
     project.sql("INSERT INTO app.item SELECT generate_series(1, 1000); ANALYZE app.item");
     project.write("0002_name.up.sql", "ALTER TABLE app.item ADD COLUMN name text;");
     let plan = project.migrate(&["plan"]);
-    assert_ended(&plan, 0, "app.item  ACCESS EXCLUSIVE: blocks reads and writes");
-    assert_ended(&plan, 0, "about 1000 rows");
+    assert_exit(&plan, 0, "app.item  ACCESS EXCLUSIVE: blocks reads and writes");
+    assert_exit(&plan, 0, "about 1000 rows");
     let lock = &json(&project, &["plan"])["scripts"][0]["statements"][0]["locks"][0];
     assert_eq!((&lock["relation"], &lock["size"]["rows"]), (&"app.item".into(), &1000.into()));
     assert_failed(&project.migrate(&["plan", "--down"]), 3, "0001_item cannot be undone");
     project.write("0001_item.down.sql", "DROP TABLE app.item;");
-    assert_ended(&project.migrate(&["plan", "--down"]), 0, "removes it");
+    assert_exit(&project.migrate(&["plan", "--down"]), 0, "removes it");
 }
 
 #[test]
-fn what_was_changed_by_hand_is_drift() {
+fn verify_reports_manual_change_as_drift() {
     let project = Project::new(&[("0001_item.up.sql", ITEM)]);
     assert_failed(&project.migrate(&["verify"]), 5, "1 migrations are pending");
-    assert_done(&project.migrate(&["up"]));
+    assert_success(&project.migrate(&["up"]));
     assert_failed(&project.migrate(&["verify"]), 2, "the project has no schema.sql");
-    let dump = json(&project, &["dump"])["sql"].as_str().expect("it is text").to_owned();
+    let dump = json(&project, &["dump"])["sql"].as_str().expect("a string").to_owned();
     project.write("../schema.sql", &dump);
-    assert_ended(&project.migrate(&["verify"]), 0, "no drift");
+    assert_exit(&project.migrate(&["verify"]), 0, "no drift");
     project.sql("ALTER TABLE app.item ADD COLUMN mine text");
     let verified = project.migrate(&["verify"]);
-    assert_ended(&verified, 6, "changed: table app.item");
+    assert_exit(&verified, 6, "changed: table app.item");
     assert_failed(&verified, 6, "the schema has drifted");
     assert_eq!(json(&project, &["verify"])["drift"][0]["name"], "app.item");
     project.sql("INSERT INTO app._sqlx_migrations VALUES (9, 'next', now(), true, '', 0)");
@@ -55,50 +55,50 @@ fn what_was_changed_by_hand_is_drift() {
 }
 
 #[test]
-fn what_the_built_in_migrations_make_is_no_drift_and_is_what_is_dumped() {
+fn built_in_migrations_match_schema_sql() {
     let database = Database::new();
-    assert_ended(&database.migrate(&["up"]), 0, "the schema is at version");
-    assert_ended(&database.migrate(&["verify"]), 0, "no drift");
+    assert_exit(&database.migrate(&["up"]), 0, "the schema is at version");
+    assert_exit(&database.migrate(&["verify"]), 0, "no drift");
     let dump = database.migrate(&["dump"]);
     assert_eq!(String::from_utf8_lossy(&dump.stdout), include_str!("../../../db/schema.sql"));
-    // Whoever may connect may look.
-    let asked = migrate(&database.app, &["verify"]).output().expect("it runs");
-    assert_ended(&asked, 0, "no drift");
+    // `verify` needs only the CONNECT privilege.
+    let output = migrate(&database.app, &["verify"]).output().expect("run migrate");
+    assert_exit(&output, 0, "no drift");
 }
 
 #[test]
-fn what_is_unsafe_is_found_without_a_database() {
+fn lint_reports_unsafe_sql_without_database() {
     let project = Project::new(&[("0001_item.up.sql", ITEM)]);
     let lint = |project: &Project| {
         let mut command = project.command(&["lint"]);
-        command.env_remove("DATABASE_URL").output().expect("it runs")
+        command.env_remove("DATABASE_URL").output().expect("run migrate")
     };
-    assert_done(&lint(&project));
+    assert_success(&lint(&project));
     project.write("0002_drop.up.sql", "\nALTER TABLE app.item DROP COLUMN id;");
-    assert_ended(&lint(&project), 7, "migrations/0002_drop.up.sql:2:");
+    assert_exit(&lint(&project), 7, "migrations/0002_drop.up.sql:2:");
     assert_eq!(json(&project, &["lint"])["findings"][0]["rule"], "ban-drop-column");
-    let ignored = "-- squawk-ignore ban-drop-column -- nobody reads it\n\
+    let ignored = "-- squawk-ignore ban-drop-column -- no longer read\n\
                    ALTER TABLE app.item DROP COLUMN id;";
     project.write("0002_drop.up.sql", ignored);
-    assert_done(&lint(&project));
-    project.write("0002_drop.up.sql", &ignored.replace(" -- nobody reads it", ""));
-    assert_ended(&lint(&project), 7, "unexplained-ignore");
+    assert_success(&lint(&project));
+    project.write("0002_drop.up.sql", &ignored.replace(" -- no longer read", ""));
+    assert_exit(&lint(&project), 7, "unexplained-ignore");
 }
 
 #[test]
-fn a_result_that_cannot_be_written_is_no_success() {
+fn unwritable_standard_output_exits_with_1() {
     let project = Project::new(&[("0001_item.up.sql", ITEM)]);
     let full = std::fs::OpenOptions::new().write(true).open("/dev/full");
-    // There is one on Linux.
+    // /dev/full exists only on Linux.
     let Ok(full) = full else { return };
     let mut command = project.command(&["lint"]);
     let status = command.stdout(full).stderr(std::process::Stdio::null()).status();
-    assert_eq!(status.expect("it runs").code(), Some(1));
+    assert_eq!(status.expect("run migrate").code(), Some(1));
 }
 
 #[test]
-fn of_two_addresses_none_is_chosen() {
+fn database_url_and_file_together_are_rejected() {
     let project = Project::new(&[]);
     let mut command = project.command(&["status", "--database-url-file", "/nowhere"]);
-    assert_ended(&command.output().expect("it runs"), 2, "--database-url");
+    assert_exit(&command.output().expect("run migrate"), 2, "--database-url");
 }

@@ -1,8 +1,8 @@
-//! What a run leaves for programs: JSON on standard output, a message for Kubernetes, metrics.
+//! Machine-readable results: JSON on standard output, the termination message, and metrics.
 
 use serde_json::Value;
 
-use crate::support::{Database, Project, assert_done, assert_ended, migrate};
+use crate::support::{Database, Project, assert_exit, assert_success, migrate};
 
 const FILES: [(&str, &str); 2] = [
     ("0001_item.up.sql", "CREATE TABLE app.item (id int);"),
@@ -10,12 +10,12 @@ const FILES: [(&str, &str); 2] = [
 ];
 
 #[test]
-fn every_command_can_be_read_by_a_program() {
+fn json_format_prints_one_document_per_command() {
     let project = Project::new(&FILES);
     let run = |arguments: &[&str]| {
         let output = project.migrate(&[arguments, &["--format", "json"]].concat());
-        assert_done(&output);
-        let document: Value = serde_json::from_slice(&output.stdout).expect("one document");
+        assert_success(&output);
+        let document: Value = serde_json::from_slice(&output.stdout).expect("parse JSON");
         assert_eq!((&document["format"], &document["command"]), (&1.into(), &arguments[0].into()));
         document
     };
@@ -30,7 +30,7 @@ fn every_command_can_be_read_by_a_program() {
     let status = run(&["status"]);
     let migration = &status["migrations"][0];
     assert_eq!((&migration["state"], &migration["name"]), (&"applied".into(), &"0001_item".into()));
-    assert!(migration["at"].as_str().expect("a time").ends_with('Z'));
+    assert!(migration["at"].as_str().expect("a string").ends_with('Z'));
     assert_eq!(run(&["wait"])["version"], 1);
     project.write("0001_item.up.sql", "CREATE TABLE app.item ();");
     let repair = run(&["repair"]);
@@ -48,22 +48,22 @@ fn every_command_can_be_read_by_a_program() {
     let database = Database::new();
     let bootstrap = migrate(&database.administrator, &["bootstrap", "--format", "json"]).output();
     let document: Value =
-        serde_json::from_slice(&bootstrap.expect("it runs").stdout).expect("one document");
+        serde_json::from_slice(&bootstrap.expect("run migrate").stdout).expect("parse JSON");
     assert_eq!(document["command"], "bootstrap");
 }
 
 #[test]
-fn events_are_lines_that_have_a_time_and_say_something() {
+fn log_events_have_time_level_and_message() {
     let project = Project::new(&FILES);
     let output = project.migrate(&["up"]);
-    let log = String::from_utf8(output.stderr).expect("it is text");
+    let log = String::from_utf8(output.stderr).expect("UTF-8 text");
     let names: Vec<String> = log
         .lines()
         .map(|line| {
-            let line: Value = serde_json::from_str(line).expect("a line of JSON");
-            assert!(line["time"].as_str().expect("a time").ends_with('Z'));
+            let line: Value = serde_json::from_str(line).expect("parse JSON");
+            assert!(line["time"].as_str().expect("a string").ends_with('Z'));
             assert_eq!(line["level"], "info");
-            assert!(!line["message"].as_str().expect("text").is_empty());
+            assert!(!line["message"].as_str().expect("a string").is_empty());
             line["event"].as_str().expect("a name").to_owned()
         })
         .collect();
@@ -71,51 +71,52 @@ fn events_are_lines_that_have_a_time_and_say_something() {
 }
 
 #[test]
-fn kubernetes_is_left_a_message() {
+fn termination_message_is_written_and_bounded() {
     let project = Project::new(&FILES);
     let file = project.folder.path().join("termination-log");
-    let up = ["up", "--termination-log", file.to_str().expect("it is text")];
-    // Where Kubernetes has made no file, none is made.
-    assert_done(&project.migrate(&up));
+    let up = ["up", "--termination-log", file.to_str().expect("UTF-8 text")];
+    // Without the file that Kubernetes creates, nothing is written.
+    assert_success(&project.migrate(&up));
     assert!(!file.exists());
     let message = |arguments: &[&str], code: i32| -> Value {
-        std::fs::write(&file, "").expect("written");
-        assert_ended(&project.migrate(arguments), code, "");
-        let text = std::fs::read(&file).expect("it is there");
+        std::fs::write(&file, "").expect("write file");
+        assert_exit(&project.migrate(arguments), code, "");
+        let text = std::fs::read(&file).expect("read termination log");
         assert!(text.len() <= 4096, "{}", text.len());
-        serde_json::from_slice(&text).expect("it is JSON")
+        serde_json::from_slice(&text).expect("parse JSON")
     };
-    let done = message(&up, 0);
+    let success = message(&up, 0);
     let expected = serde_json::json!({"command": "up", "exit_code": 0, "version": 1});
-    assert_eq!(done, expected);
+    assert_eq!(success, expected);
     let name = "x".repeat(9000);
     project.write("0002_wrong.up.sql", &format!("DO $$ BEGIN RAISE '{name}'; END $$"));
     let failed = message(&up, 4);
     assert_eq!(failed["exit_code"], 4);
-    let error = failed["error"].as_str().expect("it is text");
+    let error = failed["error"].as_str().expect("a string");
     assert!(error.starts_with("0002_wrong.up.sql:1: xxx") && error.ends_with(" ..."), "{error}");
 }
 
 #[test]
-fn metrics_are_left_for_prometheus() {
+fn metrics_file_is_in_prometheus_text_format() {
     let project = Project::new(&FILES);
     let file = project.folder.path().join("migrate.prom");
-    let up = ["up", "--metrics-file", file.to_str().expect("it is text")];
-    assert_done(&project.migrate(&up));
-    let text = std::fs::read_to_string(&file).expect("it is there");
+    let up = ["up", "--metrics-file", file.to_str().expect("UTF-8 text")];
+    assert_success(&project.migrate(&up));
+    let text = std::fs::read_to_string(&file).expect("read metrics file");
     for line in [
         "migrate_schema_version{} 1",
         "migrate_last_run_exit_code{command=\"up\"} 0",
         "migrate_migration_duration_seconds{command=\"up\",migration=\"0001_item\"} ",
         "migrate_last_run_lock_wait_seconds{command=\"up\"} ",
     ] {
-        assert!(text.lines().any(|one| one.starts_with(line)), "{line} in {text}");
+        assert!(text.lines().any(|other| other.starts_with(line)), "{line} is not in {text}");
     }
     project.write("0002_wrong.up.sql", "SELECT 1 / 0");
-    assert_ended(&project.migrate(&up), 4, "");
-    let text = std::fs::read_to_string(&file).expect("it is there");
+    assert_exit(&project.migrate(&up), 4, "");
+    let text = std::fs::read_to_string(&file).expect("read metrics file");
     assert!(text.contains("migrate_last_run_exit_code{command=\"up\"} 4\n"), "{text}");
-    let left = std::fs::read_dir(project.folder.path()).expect("a folder");
-    let left = left.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path() == file)).count();
-    assert_eq!(left, 1);
+    let entries = std::fs::read_dir(project.folder.path()).expect("read dir");
+    let count =
+        entries.filter(|entry| entry.as_ref().is_ok_and(|entry| entry.path() == file)).count();
+    assert_eq!(count, 1);
 }

@@ -1,4 +1,4 @@
-//! The locks that `touches` claims, compared with those that a server takes.
+//! Compares the locks that `touches` predicts for a statement with those that a server takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -34,7 +34,7 @@ const SCHEMA: &str = "
     CREATE RULE w AS ON DELETE TO s.u DO NOTHING;
     CREATE TYPE s.e AS ENUM ('a');";
 
-/// Each is run alone and rolled back.
+/// Statements to run one by one, each in a transaction that is rolled back.
 const STATEMENTS: &[&str] = &[
     "SELECT * FROM s.t",
     "SELECT * FROM s.t FOR UPDATE",
@@ -171,9 +171,9 @@ const STATEMENTS: &[&str] = &[
     "DROP RULE w ON s.u",
 ];
 
-/// What runs only outside of a transaction, and the relation in whose way something is put, to look
-/// at the lock that is asked for.
-const ALONE: &[(&str, &str)] = &[
+/// Statements that cannot run in a transaction. Another session locks the relation, so that the
+/// statement's lock request waits and can be observed.
+const NON_TRANSACTIONAL: &[(&str, &str)] = &[
     ("CREATE INDEX CONCURRENTLY new ON s.t (a)", "s.t"),
     ("DROP INDEX CONCURRENTLY s.t_a", "s.t"),
     ("REINDEX TABLE CONCURRENTLY s.t", "s.t"),
@@ -186,14 +186,14 @@ const ALONE: &[(&str, &str)] = &[
     ("ALTER TABLE s.parent DETACH PARTITION s.child CONCURRENTLY", "s.parent"),
 ];
 
-/// What is put in their way. `VACUUM` asks for ACCESS SHARE first, which has to be let through.
-const WAY: &str = "IN SHARE UPDATE EXCLUSIVE MODE";
+/// The lock that blocks them. It admits ACCESS SHARE, which `VACUUM` requests first.
+const BLOCKING_MODE: &str = "IN SHARE UPDATE EXCLUSIVE MODE";
 
-/// What a statement locks beyond the relations that it names: a child, with its parent.
-const BEYOND: &[(&str, &str)] = &[("s.child", "s.parent"), ("s.heir", "s.u")];
+/// Relations that a statement locks without naming them: each child with its parent.
+const IMPLICIT: &[(&str, &str)] = &[("s.child", "s.parent"), ("s.heir", "s.u")];
 
-/// The locks of a session on relations outside of PostgreSQL's own schemas, by their names in the
-/// snapshot of who asks.
+/// Selects the locks of a session on relations outside of PostgreSQL's own schemas. Names are those
+/// that the querying session sees.
 const LOCKS: &str = "
     SELECT c.oid::bigint, format('%I.%I', n.nspname, c.relname), c.relkind IN ('i', 'I'), l.mode
     FROM pg_locks l
@@ -217,14 +217,15 @@ fn mode(name: &str) -> LockMode {
         "ShareRowExclusiveLock" => LockMode::ShareRowExclusive,
         "ExclusiveLock" => LockMode::Exclusive,
         "AccessExclusiveLock" => LockMode::AccessExclusive,
-        _ => panic!("{name} is no lock mode"),
+        _ => panic!("unknown lock mode {name}"),
     }
 }
 
-/// The names of what the session `pid` has locked, and its strongest locks.
+/// Returns the names of the relations that the session `pid` has locked, and its strongest lock on
+/// each.
 async fn locks(connection: &mut PgConnection, pid: i32) -> (Names, BTreeMap<i64, LockMode>) {
     let rows: Vec<(i64, String, bool, String)> =
-        sqlx::query_as(LOCKS).bind(pid).fetch_all(connection).await.expect("the locks");
+        sqlx::query_as(LOCKS).bind(pid).fetch_all(connection).await.expect("query locks");
     let (mut names, mut locks) = (Names::new(), BTreeMap::new());
     for (oid, name, is_index, lock) in rows {
         names.insert(oid, (name, is_index));
@@ -234,10 +235,11 @@ async fn locks(connection: &mut PgConnection, pid: i32) -> (Names, BTreeMap<i64,
     (names, locks)
 }
 
-/// What is claimed about a statement. Every index that a statement names alone is one of `table`.
-fn claims(statement: &str, table: &str) -> Locks {
+/// Returns the predicted locks of a statement. An index that a statement names without its table
+/// belongs to `table`.
+fn predicted(statement: &str, table: &str) -> Locks {
     let mut locks = Locks::new();
-    for touch in touches(statement).unwrap_or_else(|| panic!("not understood: {statement}")) {
+    for touch in touches(statement).unwrap_or_else(|| panic!("not parsed: {statement}")) {
         locks.insert(touch.relation, touch.lock);
         if let Some(lock) = touch.table_lock {
             locks.insert(table.to_owned(), lock);
@@ -248,19 +250,19 @@ fn claims(statement: &str, table: &str) -> Locks {
 
 async fn connect(server: &Postgres, database: &str) -> PgConnection {
     let url = server.administrator(database);
-    let mut connection = PgConnection::connect(&url).await.expect("connected");
+    let mut connection = PgConnection::connect(&url).await.expect("connect");
     run(&mut connection, "SET search_path = ''").await;
     connection
 }
 
 async fn run(connection: &mut PgConnection, sql: &str) {
-    let done = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
-    done.unwrap_or_else(|error| panic!("{sql}: {error}"));
+    let result = sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await;
+    result.unwrap_or_else(|error| panic!("{sql}: {error}"));
 }
 
 async fn pid(connection: &mut PgConnection) -> i32 {
     let (pid,) =
-        sqlx::query_as("SELECT pg_backend_pid()").fetch_one(connection).await.expect("a number");
+        sqlx::query_as("SELECT pg_backend_pid()").fetch_one(connection).await.expect("query pid");
     pid
 }
 
@@ -272,76 +274,82 @@ async fn database(server: &Postgres, name: &str) -> PgConnection {
 }
 
 #[test]
-fn the_installed_server_takes_the_locks_that_are_claimed() {
+fn predicted_locks_match_installed_server() {
     compare(Source::Any);
 }
 
 #[test]
-fn the_bundled_server_takes_the_locks_that_are_claimed() {
+fn predicted_locks_match_bundled_server() {
     compare(Source::Bundled);
 }
 
 fn compare(source: Source) {
     RUNTIME.block_on(async {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let server = Postgres::start_empty(folder, source, true).await.expect("a server");
-        let mut connection = database(&server, "claims").await;
-        let mut observer = connect(&server, "claims").await;
-        let mut wrong = within_transactions(&mut connection, &mut observer).await;
-        for (statement, relation) in ALONE {
-            run(&mut connection, &format!("BEGIN; LOCK TABLE {relation} {WAY}")).await;
-            let waiting = connect(&server, "claims").await;
-            let asked = asked_for(waiting, &mut observer, statement, relation).await;
+        let server = Postgres::start_empty(folder, source, true).await.expect("start a server");
+        let mut connection = database(&server, "locks").await;
+        let mut observer = connect(&server, "locks").await;
+        let mut mismatches = transactional_mismatches(&mut connection, &mut observer).await;
+        for (statement, relation) in NON_TRANSACTIONAL {
+            run(&mut connection, &format!("BEGIN; LOCK TABLE {relation} {BLOCKING_MODE}")).await;
+            let waiting = connect(&server, "locks").await;
+            let requested = requested_lock(waiting, &mut observer, statement, relation).await;
             run(&mut connection, "ROLLBACK").await;
-            let claimed = claims(statement, relation)[*relation];
-            if claimed != asked {
-                wrong.push(format!("{statement}: {relation}: {claimed} claimed, {asked} taken"));
+            let predicted = predicted(statement, relation)[*relation];
+            if predicted != requested {
+                mismatches.push(format!(
+                    "{statement}: {relation}: predicted {predicted}, requested {requested}"
+                ));
             }
         }
-        assert!(wrong.is_empty(), "{}", wrong.join("\n"));
+        assert!(mismatches.is_empty(), "{}", mismatches.join("\n"));
     });
 }
 
-/// What differs between the claims and the locks of each statement.
-async fn within_transactions(
+/// Returns the differences between the predicted and the actual locks of each statement.
+async fn transactional_mismatches(
     connection: &mut PgConnection,
     observer: &mut PgConnection,
 ) -> Vec<String> {
-    let own = pid(connection).await;
-    let mut wrong = Vec::new();
+    let pid = pid(connection).await;
+    let mut mismatches = Vec::new();
     for statement in STATEMENTS {
         run(connection, "BEGIN").await;
         run(connection, statement).await;
-        let (mut names, mut taken) = locks(connection, own).await;
-        // What is dropped, renamed or moved has its old name only from outside.
-        let (old_names, old_taken) = locks(observer, own).await;
+        let (mut names, mut taken) = locks(connection, pid).await;
+        // A dropped, renamed or moved relation keeps its old name in other sessions.
+        let (old_names, old_taken) = locks(observer, pid).await;
         run(connection, "ROLLBACK").await;
         names.extend(old_names);
         taken.extend(old_taken);
 
-        let mut claimed = claims(statement, "s.t");
-        let named: BTreeSet<String> = claimed.keys().cloned().collect();
+        let mut predicted = predicted(statement, "s.t");
+        let named: BTreeSet<String> = predicted.keys().cloned().collect();
         for (oid, lock) in taken {
             let (name, is_index) = &names[&oid];
-            let is_beyond =
+            let is_implicit =
                 |&(child, parent): &(&str, &str)| child == name && named.contains(parent);
-            match claimed.remove(name) {
-                Some(claim) if claim == lock => {}
-                Some(claim) => wrong.push(format!("{statement}: {name}: {claim}, took {lock}")),
-                None if *is_index || BEYOND.iter().any(is_beyond) => {}
-                // As of the table of an index: it keeps nobody waiting.
+            match predicted.remove(name) {
+                Some(prediction) if prediction == lock => {}
+                Some(prediction) => mismatches
+                    .push(format!("{statement}: {name}: predicted {prediction}, took {lock}")),
+                None if *is_index || IMPLICIT.iter().any(is_implicit) => {}
+                // For example on the table of an index. It conflicts only with ACCESS EXCLUSIVE.
                 None if lock == LockMode::AccessShare => {}
-                None => wrong.push(format!("{statement}: {name}: not claimed, took {lock}")),
+                None => {
+                    mismatches.push(format!("{statement}: {name}: not predicted, took {lock}"));
+                }
             }
         }
-        let not_taken = claimed.keys().filter(|name| *name != "s.nowhere");
-        wrong.extend(not_taken.map(|name| format!("{statement}: {name}: claimed, not taken")));
+        let not_taken = predicted.keys().filter(|name| *name != "s.nowhere");
+        mismatches
+            .extend(not_taken.map(|name| format!("{statement}: {name}: predicted, not taken")));
     }
-    wrong
+    mismatches
 }
 
-/// The lock that a statement waits for.
-async fn asked_for(
+/// Returns the lock mode that a statement requests on `relation`, and cancels the statement.
+async fn requested_lock(
     mut waiting: PgConnection,
     observer: &mut PgConnection,
     statement: &'static str,
@@ -349,10 +357,10 @@ async fn asked_for(
 ) -> LockMode {
     let pid = pid(&mut waiting).await;
     let waiter = tokio::spawn(async move {
-        // It is cancelled below.
+        // Fails, because it is canceled below.
         let _ = sqlx::raw_sql(statement).execute(&mut waiting).await;
     });
-    let asked = loop {
+    let requested = loop {
         let waits: Option<(String,)> = sqlx::query_as(
             "SELECT mode FROM pg_locks WHERE pid = $1 AND relation = to_regclass($2) AND NOT granted",
         )
@@ -360,14 +368,14 @@ async fn asked_for(
         .bind(relation)
         .fetch_optional(&mut *observer)
         .await
-        .expect("the locks");
+        .expect("query locks");
         if let Some((name,)) = waits {
             break mode(&name);
         }
         tokio::task::yield_now().await;
     };
     let cancel = sqlx::query("SELECT pg_cancel_backend($1)").bind(pid);
-    cancel.execute(observer).await.expect("cancelled");
-    waiter.await.expect("it ends");
-    asked
+    cancel.execute(observer).await.expect("cancel statement");
+    waiter.await.expect("join task");
+    requested
 }
