@@ -43,7 +43,8 @@ fn require_json(request: &Request) -> Result<(), Problem> {
 /// Reads the whole body; 413 as soon as it is known to exceed `limit` bytes.
 fn read(request: &Request, limit: usize) -> Result<Vec<u8>, Problem> {
     let mut chunks = Chunks::new(request, limit)?;
-    // Growing the buffer copies it, as often as the chunks require: tests/work.rs counts instructions.
+    // Growing the buffer copies it, as often as the chunks require: tests/instruction_limits.rs
+    // counts instructions.
     let mut body = Vec::with_capacity(chunks.content_length.unwrap_or_default());
     while let Some(chunk) = chunks.next()? {
         body.extend_from_slice(&chunk);
