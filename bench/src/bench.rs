@@ -268,9 +268,8 @@ impl Bench {
         Ok((count > 0.0).then(|| [0, 1].map(|index| (after[index] - before[index]) / count)))
     }
 
-    /// A closed loop: how much each system can do, with each number of connections. In a round,
-    /// all series of one system follow each other, so that they are measured under the same
-    /// conditions.
+    /// Measures capacity in a closed loop, for each series and number of connections. In a round, all
+    /// series of a system follow each other, so that they are measured under the same conditions.
     pub async fn saturate(
         &self,
         series: &[Series<'_>],

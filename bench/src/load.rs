@@ -21,7 +21,7 @@ use crate::requests::Prepared;
 /// values.
 pub const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How requests are sent.
+/// The parameters of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
     /// The number of concurrent connections.
