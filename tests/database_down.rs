@@ -1,4 +1,4 @@
-//! The bad day: the database goes away and comes back.
+//! Behavior while the database is down, and recovery after it restarts.
 
 use std::time::{Duration, Instant};
 
@@ -7,9 +7,9 @@ use serde_json::json;
 
 use crate::support::{App, Cluster, RUNTIME};
 
-/// The first response that is as it should be: a connection that is being closed may still be in
-/// the pool for the one before.
-fn eventually(app: &App, path: &str, status: u16) {
+/// Waits for a response with `status`. Earlier requests may still get a closed connection from the
+/// pool.
+fn wait_for_status(app: &App, path: &str, status: u16) {
     let start = Instant::now();
     loop {
         let response = app.get(path);
@@ -21,53 +21,53 @@ fn eventually(app: &App, path: &str, status: u16) {
     }
 }
 
-/// Everything that is promised of an application whose database is stopped by `stop`.
-fn survives(source: Source, stop: fn(&mut Cluster)) {
-    let mut cluster = RUNTIME.block_on(Cluster::start(source, false)).expect("a cluster starts");
+/// Checks that requests fail with 503 after `stop` and succeed once PostgreSQL is restarted.
+fn assert_recovers(source: Source, stop: fn(&mut Cluster)) {
+    let mut cluster = RUNTIME.block_on(Cluster::start(source, false)).expect("the cluster starts");
     let app = App::with(&cluster, DATABASE, &cluster.app(DATABASE));
     let apple = json!({"word": "Apple", "definition": "A fruit"});
     app.post("/api/v1/newentry", &apple).is(201, &apple);
 
     stop(&mut cluster);
     for _ in 0..3 {
-        let refused = app.get("/api/v1/look/Apple");
-        refused.is_problem(503, "database unavailable; try again later");
-        assert_eq!(refused.header("retry-after"), "1");
+        let response = app.get("/api/v1/look/Apple");
+        response.is_problem(503, "database unavailable; try again later");
+        assert_eq!(response.header("retry-after"), "1");
         app.post("/api/v1/newentry", &apple).problem(503);
         app.get("/db-check").is_problem(503, "the database does not respond");
         assert_eq!(app.get("/health").status, 200);
     }
 
     RUNTIME.block_on(cluster.postgres.restart()).expect("the cluster starts again");
-    eventually(&app, "/db-check", 200);
-    eventually(&app, "/api/v1/look/Apple", 200);
+    wait_for_status(&app, "/db-check", 200);
+    wait_for_status(&app, "/api/v1/look/Apple", 200);
     app.get("/api/v1/look/Apple").is(200, &apple);
 }
 
 #[test]
-fn a_database_that_is_stopped_is_503_and_then_200_without_a_restart() {
-    survives(Source::Any, |cluster| cluster.postgres.stop());
+fn stopped_database_returns_503_and_recovers_without_application_restart() {
+    assert_recovers(Source::Any, |cluster| cluster.postgres.stop());
 }
 
 #[test]
-fn a_database_that_crashes_is_503_and_then_200_without_a_restart() {
-    survives(Source::Any, |cluster| cluster.postgres.crash());
+fn crashed_database_returns_503_and_recovers_without_application_restart() {
+    assert_recovers(Source::Any, |cluster| cluster.postgres.crash());
 }
 
 #[test]
-fn the_postgresql_that_comes_with_katas_serves_as_well() {
-    survives(Source::Bundled, |cluster| cluster.postgres.stop());
+fn bundled_postgresql_recovers_like_an_installed_one() {
+    assert_recovers(Source::Bundled, |cluster| cluster.postgres.stop());
 }
 
 #[test]
-fn a_statement_that_waits_too_long_is_503() {
+fn lock_timeout_returns_503() {
     let app = App::start();
     app.put("/api/v2/entries/Apple", &json!({"definition": "A fruit"}));
-    // The row is locked by somebody else for as long as the connection lives.
+    // Another session holds the row lock until its connection is dropped.
     let lock = app.hold("SELECT FROM katas.entry FOR UPDATE");
-    let refused = app.put("/api/v2/entries/Apple", &json!({"definition": "later"}));
-    refused.is_problem(503, "database unavailable; try again later");
-    // Reading goes on.
+    let response = app.put("/api/v2/entries/Apple", &json!({"definition": "later"}));
+    response.is_problem(503, "database unavailable; try again later");
+    // Row locks do not block reads.
     assert_eq!(app.get("/api/v2/entries/Apple").status, 200);
     drop(lock);
     assert_eq!(app.put("/api/v2/entries/Apple", &json!({"definition": "now"})).status, 200);

@@ -1,4 +1,4 @@
-//! What probes are answered.
+//! Health endpoints and their probe responses.
 
 use migrate::Project;
 use serde_json::json;
@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::support::{App, cluster};
 
 #[test]
-fn every_probe_is_answered_as_it_always_was() {
+fn health_endpoints_return_the_documented_bodies() {
     let app = App::start();
     app.get("/health").is(200, &json!({"status": "healthy"}));
     app.get("/healthcheck").is(200, &json!({"Healthy": true}));
@@ -18,7 +18,7 @@ fn every_probe_is_answered_as_it_always_was() {
 }
 
 #[test]
-fn a_probes_answer_is_not_kept() {
+fn health_responses_are_not_cacheable() {
     let app = App::start();
     for probe in ["/health", "/healthcheck", "/status", "/db-check"] {
         assert_eq!(app.get(probe).header("cache-control"), "no-store", "{probe}");
@@ -26,7 +26,7 @@ fn a_probes_answer_is_not_kept() {
 }
 
 #[test]
-fn only_db_check_needs_a_database() {
+fn only_db_check_requires_the_database() {
     let app = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
     for probe in ["/", "/health", "/healthcheck", "/status"] {
         assert_eq!(app.get(probe).status, 200, "{probe}");
@@ -35,19 +35,18 @@ fn only_db_check_needs_a_database() {
 }
 
 #[test]
-fn a_schema_that_is_not_there_is_not_ready() {
+fn missing_schema_is_not_ready() {
     let app = App::on(&cluster().create_database(false));
-    let refused = app.get("/db-check");
-    refused.is_problem(503, "the schema does not exist yet");
-    assert_eq!(refused.header("retry-after"), "1");
-    // And neither is what needs it.
-    let refused = app.get("/api/v1/look/Apple");
-    refused.is_problem(503, "database unavailable; try again later");
-    assert_eq!(refused.header("retry-after"), "1");
+    let response = app.get("/db-check");
+    response.is_problem(503, "the schema does not exist yet");
+    assert_eq!(response.header("retry-after"), "1");
+    let response = app.get("/api/v1/look/Apple");
+    response.is_problem(503, "database unavailable; try again later");
+    assert_eq!(response.header("retry-after"), "1");
 }
 
 #[test]
-fn a_schema_that_is_too_old_is_not_ready_until_it_has_been_migrated() {
+fn outdated_schema_is_not_ready_until_migrated() {
     let app = App::start();
     let newest = Project::built_in().newest();
     app.sql(&format!("DELETE FROM katas._sqlx_migrations WHERE version = {newest}"));
@@ -61,14 +60,14 @@ fn a_schema_that_is_too_old_is_not_ready_until_it_has_been_migrated() {
 }
 
 #[test]
-fn a_migration_that_did_not_finish_does_not_count() {
+fn failed_migration_does_not_count_as_applied() {
     let app = App::start();
     app.sql("UPDATE katas._sqlx_migrations SET success = false");
     app.get("/db-check").problem(503);
 }
 
 #[test]
-fn a_schema_that_is_newer_is_ready() {
+fn newer_schema_is_ready() {
     let app = App::start();
     app.sql("INSERT INTO katas._sqlx_migrations VALUES (9999, 'next', now(), true, '', 0)");
     let ready = app.get("/db-check");

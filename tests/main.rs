@@ -1,22 +1,25 @@
-//! The real wasm over real HTTP against a real PostgreSQL: each test with a database of its own.
+//! End-to-end tests: the compiled components over HTTP, with one PostgreSQL database per test.
 
+mod architecture;
+mod authorization;
 mod components;
 mod database_down;
 mod datasets;
 mod dictionary;
 mod docs;
-mod examples;
+mod documentation;
 mod fidelity;
 mod health;
-mod hostile;
-mod instructions;
+mod instruction_budgets;
+mod instruction_limits;
 mod k8s;
-mod log;
+mod manifest_examples;
 mod nth_char;
 mod price_lists;
 mod privileges;
-mod readme;
 mod receipts;
+mod repository;
+mod request_log;
 mod routes;
 mod runs;
 mod seeds;
@@ -25,9 +28,7 @@ mod smoke;
 mod spending;
 mod statements;
 mod support;
-mod tidy;
-mod token;
 mod traces;
+mod untrusted_input;
 mod users;
 mod wit;
-mod work;

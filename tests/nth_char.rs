@@ -1,22 +1,22 @@
-//! The n-th character of the n-th word, over HTTP.
+//! Tests of the `nth-char` component.
 
 use serde_json::json;
 
 use crate::support::App;
 
 #[test]
-fn it_answers_as_the_first_one_did() {
+fn both_paths_return_the_word_and_ignore_unknown_fields() {
     let app = App::start();
     let words = json!({"words": ["yoda", "best", "has"], "more": 1});
     for path in ["/api/v1/nth-char", "/api/nth-char"] {
-        let answer = app.post(path, &words);
-        answer.is(200, &json!({"word": "yes"}));
-        assert_eq!(answer.header("api-version"), "1");
+        let response = app.post(path, &words);
+        response.is(200, &json!({"word": "yes"}));
+        assert_eq!(response.header("api-version"), "1");
     }
 }
 
 #[test]
-fn it_counts_characters_and_ends_at_the_first_word_that_is_too_short() {
+fn counts_characters_and_stops_at_the_first_word_that_is_too_short() {
     let app = App::start();
     for (words, expected) in [
         (json!([]), ""),
@@ -24,21 +24,21 @@ fn it_counts_characters_and_ends_at_the_first_word_that_is_too_short() {
         (json!(["ab", "c", "def"]), "a"),
         (json!(["\u{0}", "\\\""]), "\u{0}\""),
     ] {
-        let answer = app.post("/api/v1/nth-char", &json!({"words": words}));
-        answer.is(200, &json!({"word": expected}));
+        let response = app.post("/api/v1/nth-char", &json!({"words": words}));
+        response.is(200, &json!({"word": expected}));
     }
 }
 
 #[test]
-fn ten_thousand_words_are_taken_and_no_more() {
+fn more_than_10000_words_are_rejected() {
     let app = App::start();
-    let ask = |count| app.post("/api/v1/nth-char", &json!({"words": vec!["a"; count]}));
-    ask(10_000).is(200, &json!({"word": "a"}));
-    ask(10_001).is_invalid(&[("/words", "must have at most 10000 elements")]);
+    let post = |count| app.post("/api/v1/nth-char", &json!({"words": vec!["a"; count]}));
+    post(10_000).is(200, &json!({"word": "a"}));
+    post(10_001).is_invalid(&[("/words", "must have at most 10000 elements")]);
 }
 
 #[test]
-fn what_is_not_a_list_of_words_is_named() {
+fn invalid_body_returns_the_pointer_of_each_error() {
     let app = App::start();
     for (body, pointer, detail) in [
         (json!({}), "/words", "is required"),

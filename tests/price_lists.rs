@@ -1,4 +1,4 @@
-//! Price lists, over HTTP.
+//! Tests of the `price-lists` component.
 
 use http::Method;
 use serde_json::json;
@@ -8,7 +8,7 @@ use crate::support::{App, JSON};
 const SHOP: &str = "/api/v1/price-lists/shop";
 
 #[test]
-fn a_list_is_created_replaced_read_and_removed() {
+fn price_list_is_created_replaced_read_and_deleted() {
     let app = App::start();
     app.get(SHOP).is_problem(404, "price list shop not found");
     let created = app.put(SHOP, &json!({"costs": {"socks": 5}}));
@@ -21,24 +21,24 @@ fn a_list_is_created_replaced_read_and_removed() {
     assert_eq!(replaced.json()["costs"], json!({"shoes": 60}));
     assert_eq!(replaced.json()["created_at"], created.json()["created_at"]);
 
-    let removed = app.delete(SHOP);
-    assert_eq!((removed.status, removed.body.as_str()), (204, ""));
+    let deleted = app.delete(SHOP);
+    assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
     app.delete(SHOP).is_problem(404, "price list shop not found");
     assert_eq!(app.put(SHOP, &json!({"costs": {}})).status, 201);
 }
 
 #[test]
-fn prices_keep_their_digits() {
+fn prices_keep_all_digits() {
     let app = App::start();
     let body = r#"{"costs":{"a":0.10,"b":1e3,"c":12345678901234567890.12345678,"d\"e":0}}"#;
     let put = app.request(Method::PUT, SHOP, &[JSON], body);
-    let kept = r#""costs":{"a":0.1,"b":1000,"c":12345678901234567890.12345678,"d\"e":0},"#;
-    assert!(put.body.contains(kept), "{put:?}");
-    assert!(app.get(SHOP).body.contains(kept));
+    let stored = r#""costs":{"a":0.1,"b":1000,"c":12345678901234567890.12345678,"d\"e":0},"#;
+    assert!(put.body.contains(stored), "{put:?}");
+    assert!(app.get(SHOP).body.contains(stored));
 }
 
 #[test]
-fn names_are_text_of_any_kind() {
+fn names_may_contain_any_characters_up_to_200() {
     let app = App::start();
     for (path, name) in
         [("a%2Fb", "a/b"), ("100%25", "100%"), ("%F0%9F%A6%80", "🦀"), ("Shop", "Shop")]
@@ -56,7 +56,7 @@ fn names_are_text_of_any_kind() {
 }
 
 #[test]
-fn what_is_not_a_list_of_prices_is_named() {
+fn invalid_price_list_returns_the_pointer_of_the_error() {
     let app = App::start();
     for (body, pointer, detail) in [
         (json!({}), "/costs", "is required"),
@@ -75,7 +75,7 @@ fn what_is_not_a_list_of_prices_is_named() {
 }
 
 #[test]
-fn the_lists_are_paged_by_name() {
+fn price_lists_are_paged_by_name() {
     let app = App::start();
     let names = ["B", "a", "b", "c\nd", "ä"];
     for name in names {

@@ -1,26 +1,26 @@
-//! What the components' role can do: what they need, and nothing else.
+//! The privileges of the role `katas_app`: sufficient for the components, and none beyond that.
 
 use katas_host::manifest::Manifest;
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{App, RUNTIME, cluster, root};
 
-/// What PostgreSQL says to SQL run as the components' role: its SQLSTATE, or nothing.
-fn code(database: &str, sql: &str) -> Option<String> {
+/// Runs SQL as `katas_app` and returns the SQLSTATE if it fails.
+fn sqlstate(database: &str, sql: &str) -> Option<String> {
     RUNTIME.block_on(async {
         let url = cluster().app(database);
         let mut connection = PgConnection::connect(&url).await.expect("the role may connect");
-        let done = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
+        let result = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
         connection.close().await.expect("the connection closes");
-        done.err().map(|error| {
-            let error = error.into_database_error().expect("PostgreSQL said no");
-            error.code().expect("with a code").into_owned()
+        result.err().map(|error| {
+            let error = error.into_database_error().expect("the error is from PostgreSQL");
+            error.code().expect("the error has a SQLSTATE").into_owned()
         })
     })
 }
 
 #[test]
-fn the_app_role_reads_and_writes_rows_and_nothing_else() {
+fn app_role_can_read_and_write_rows_and_nothing_else() {
     let database = cluster().create_database(true);
     let _app = App::on(&database);
     for allowed in [
@@ -31,10 +31,10 @@ fn the_app_role_reads_and_writes_rows_and_nothing_else() {
         "SELECT version FROM katas._sqlx_migrations",
         "SELECT katas.rfc3339(now())",
     ] {
-        assert_eq!(code(&database, allowed), None, "{allowed}");
+        assert_eq!(sqlstate(&database, allowed), None, "{allowed}");
     }
     const INSUFFICIENT_PRIVILEGE: &str = "42501";
-    for refused in [
+    for denied in [
         "TRUNCATE katas.entry",
         "UPDATE katas.dataset SET name = 'b'",
         "UPDATE katas.dataset_row SET fields = '{}'",
@@ -52,12 +52,16 @@ fn the_app_role_reads_and_writes_rows_and_nothing_else() {
         "CREATE ROLE x",
         "COPY katas.entry TO '/tmp/x'",
     ] {
-        assert_eq!(code(&database, refused).as_deref(), Some(INSUFFICIENT_PRIVILEGE), "{refused}");
+        assert_eq!(
+            sqlstate(&database, denied).as_deref(),
+            Some(INSUFFICIENT_PRIVILEGE),
+            "{denied}"
+        );
     }
 }
 
 #[test]
-fn the_server_limits_what_a_guest_cannot() {
+fn app_role_has_timeouts_and_a_connection_limit() {
     let database = cluster().create_database(true);
     let app = App::on(&database);
     let setting = |name: &str| {
@@ -75,12 +79,12 @@ fn the_server_limits_what_a_guest_cannot() {
     assert_eq!(app.value(limit), "80");
     const QUERY_CANCELED: &str = "57014";
     let slow = "SET statement_timeout = '10ms'; SELECT pg_sleep(5)";
-    assert_eq!(code(&database, slow).as_deref(), Some(QUERY_CANCELED));
+    assert_eq!(sqlstate(&database, slow).as_deref(), Some(QUERY_CANCELED));
 }
 
-/// Every right that the components' role has in the schema, as the SQL that takes it away.
-const RIGHTS: &str = "
-    SELECT string_agg(format('REVOKE %s ON %s FROM katas_app', what, whose), ';' ORDER BY whose, what)
+/// Generates a `REVOKE` for every privilege that `katas_app` has in the schema.
+const REVOKES: &str = "
+    SELECT string_agg(format('REVOKE %s ON %s FROM katas_app', privilege, object), ';' ORDER BY object, privilege)
     FROM (
       SELECT privilege_type, 'SCHEMA katas'
       FROM pg_namespace, aclexplode(nspacl)
@@ -97,32 +101,32 @@ const RIGHTS: &str = "
       SELECT privilege_type, 'FUNCTION ' || oid::regprocedure::text
       FROM pg_proc, aclexplode(proacl)
       WHERE pronamespace = 'katas'::regnamespace AND grantee = 'katas_app'::regrole
-    ) AS rights (what, whose)";
+    ) AS granted (privilege, object)";
 
-/// Whether all examples of `spin.toml` come true, and everything can be deleted again.
+/// Returns whether all examples of `spin.toml` succeed and the created data can be deleted.
 fn everything_works(app: &App) -> bool {
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
     let mut examples = manifest.component.values().flat_map(|component| component.examples());
-    let are_true = examples.all(|example| app.call(example).status == example.status);
+    let succeeded = examples.all(|example| app.call(example).status == example.status);
     let dataset =
         "SELECT coalesce(min(id::text), 'none') FROM katas.dataset WHERE state = 'loaded'";
     let prices = "SELECT coalesce(min(name), 'none') FROM katas.price_list";
     let user = "SELECT coalesce(min(id)::text, 'none') FROM katas.person";
-    let are_gone = [("v1/datasets", dataset), ("v1/price-lists", prices), ("v2/users", user)]
+    let deleted = [("v1/datasets", dataset), ("v1/price-lists", prices), ("v2/users", user)]
         .map(|(path, key)| app.delete(&format!("/api/{path}/{}", app.value(key))).status == 204);
-    // A dataset is swept once it has been answered for.
-    let swept = "SELECT count(*)::text FROM katas.dataset WHERE state <> 'loaded'";
-    are_true && are_gone == [true; 3] && app.value(swept) == "0"
+    // The rows of a dataset are purged after the response.
+    let purging = "SELECT count(*)::text FROM katas.dataset WHERE state <> 'loaded'";
+    succeeded && deleted == [true; 3] && app.value(purging) == "0"
 }
 
 #[test]
-fn no_right_can_be_taken_away() {
-    let granted = App::on(&cluster().create_database(true));
-    assert!(everything_works(&granted));
-    let rights = granted.value(RIGHTS);
-    for revoke in rights.split(';') {
+fn revoking_any_privilege_breaks_an_example() {
+    let app = App::on(&cluster().create_database(true));
+    assert!(everything_works(&app));
+    let revokes = app.value(REVOKES);
+    for revoke in revokes.split(';') {
         let app = App::on(&cluster().create_database(true));
         app.sql(revoke);
-        assert!(!everything_works(&app), "nobody misses it: {revoke}");
+        assert!(!everything_works(&app), "unused privilege: {revoke}");
     }
 }

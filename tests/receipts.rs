@@ -1,4 +1,4 @@
-//! Receipts, over HTTP.
+//! Tests of the `receipts` component.
 
 use std::collections::BTreeSet;
 
@@ -17,20 +17,20 @@ fn order() -> Value {
     })
 }
 
-/// Asks for a receipt under a key.
-fn post_with(app: &App, key: &str, order: &Value) -> Response {
+/// Posts an order with an `Idempotency-Key`.
+fn post_with_key(app: &App, key: &str, order: &Value) -> Response {
     app.request(Method::POST, PATH, &[JSON, ("Idempotency-Key", key)], order.to_string())
 }
 
 #[test]
-fn a_receipt_says_what_was_bought_and_adds_up() {
+fn receipt_has_lines_ignored_items_and_totals() {
     let app = App::start();
-    let made = app.post(PATH, &order());
-    assert_eq!(made.status, 201, "{made:?}");
-    let mut receipt = made.json();
+    let created = app.post(PATH, &order());
+    assert_eq!(created.status, 201, "{created:?}");
+    let mut receipt = created.json();
     let id = receipt["id"].as_str().expect("an id").to_owned();
-    assert_eq!(made.header("location"), format!("{PATH}/{id}"));
-    assert_eq!(app.get(made.header("location")).json(), receipt);
+    assert_eq!(created.header("location"), format!("{PATH}/{id}"));
+    assert_eq!(app.get(created.header("location")).json(), receipt);
     receipt.as_object_mut().expect("an object").retain(|name, _| name != "id");
     let created_at = receipt["created_at"].take();
     assert!(created_at.as_str().is_some_and(|time| time.ends_with('Z')), "{created_at}");
@@ -50,74 +50,76 @@ fn a_receipt_says_what_was_bought_and_adds_up() {
 }
 
 #[test]
-fn a_receipt_keeps_the_prices_of_its_moment() {
+fn receipt_keeps_its_prices_when_the_price_list_changes() {
     let app = App::start();
     app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 5}}));
-    let made = app.post(PATH, &json!({"price_list": "shop", "items": ["socks"], "tax": 0}));
-    assert_eq!(made.json()["total"], "5.00");
+    let created = app.post(PATH, &json!({"price_list": "shop", "items": ["socks"], "tax": 0}));
+    assert_eq!(created.json()["total"], "5.00");
     app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 6}}));
-    assert_eq!(app.get(made.header("location")).json()["total"], "5.00");
+    assert_eq!(app.get(created.header("location")).json()["total"], "5.00");
     app.delete("/api/v1/price-lists/shop");
-    assert_eq!(app.get(made.header("location")).json()["total"], "5.00");
+    assert_eq!(app.get(created.header("location")).json()["total"], "5.00");
 }
 
 #[test]
-fn a_key_is_good_for_one_receipt() {
+fn repeated_idempotency_key_returns_the_same_receipt() {
     let app = App::start();
-    let first = post_with(&app, "order-1", &order());
-    let again = post_with(&app, "order-1", &order());
-    assert_eq!((again.status, again.json()), (201, first.json()));
-    assert_eq!(again.header("location"), first.header("location"));
+    let first = post_with_key(&app, "order-1", &order());
+    let repeated = post_with_key(&app, "order-1", &order());
+    assert_eq!((repeated.status, repeated.json()), (201, first.json()));
+    assert_eq!(repeated.header("location"), first.header("location"));
 
     let mut other = order();
     other["tax"] = json!(0.1);
     let detail = "differs from the body first sent with this Idempotency-Key";
-    post_with(&app, "order-1", &other).is_invalid(&[("", detail)]);
-    assert_ne!(post_with(&app, "order-2", &order()).json()["id"], first.json()["id"]);
+    post_with_key(&app, "order-1", &other).is_invalid(&[("", detail)]);
+    assert_ne!(post_with_key(&app, "order-2", &order()).json()["id"], first.json()["id"]);
     assert_ne!(app.post(PATH, &order()).json()["id"], app.post(PATH, &order()).json()["id"]);
     assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "4");
 }
 
 #[test]
-fn a_key_still_finds_its_receipt_when_the_price_list_is_gone() {
+fn repeated_idempotency_key_returns_the_receipt_after_the_price_list_is_deleted() {
     let app = App::start();
     app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 5}}));
     let order = json!({"price_list": "shop", "items": ["socks"], "tax": 0});
-    let first = post_with(&app, "k", &order);
+    let first = post_with_key(&app, "k", &order);
     app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 6}}));
-    assert_eq!(post_with(&app, "k", &order).json(), first.json());
+    assert_eq!(post_with_key(&app, "k", &order).json(), first.json());
     app.delete("/api/v1/price-lists/shop");
-    assert_eq!(post_with(&app, "k", &order).json(), first.json());
-    post_with(&app, "l", &order).is_invalid(&[("/price_list", "does not exist")]);
+    assert_eq!(post_with_key(&app, "k", &order).json(), first.json());
+    post_with_key(&app, "l", &order).is_invalid(&[("/price_list", "does not exist")]);
 }
 
 #[test]
-fn retries_at_the_same_time_get_the_same_receipt() {
+fn concurrent_requests_with_one_idempotency_key_get_the_same_receipt() {
     let app = App::start();
-    let answers: Vec<_> = std::thread::scope(|scope| {
+    let responses: Vec<_> = std::thread::scope(|scope| {
         let retries: Vec<_> =
-            (0..16).map(|_| scope.spawn(|| post_with(&app, "k", &order()))).collect();
-        retries.into_iter().map(|retry| retry.join().expect("it answers")).collect()
+            (0..16).map(|_| scope.spawn(|| post_with_key(&app, "k", &order()))).collect();
+        retries.into_iter().map(|retry| retry.join().expect("no panic")).collect()
     });
-    let ids: BTreeSet<_> =
-        answers.iter().map(|it| (it.status, it.json()["id"].to_string())).collect();
+    let ids: BTreeSet<_> = responses
+        .iter()
+        .map(|response| (response.status, response.json()["id"].to_string()))
+        .collect();
     assert_eq!(ids.len(), 1, "{ids:?}");
     assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "1");
 }
 
 #[test]
-fn keys_have_bounds() {
+fn idempotency_key_must_have_1_to_255_characters() {
     let app = App::start();
     let long = "k".repeat(256);
     for bad in ["", long.as_str()] {
         let detail = "Idempotency-Key must have 1 to 255 characters";
-        post_with(&app, bad, &order()).is_problem(400, detail);
+        post_with_key(&app, bad, &order()).is_problem(400, detail);
     }
-    assert_eq!(post_with(&app, &long[1..], &order()).status, 201);
+    assert_eq!(post_with_key(&app, &long[1..], &order()).status, 201);
 }
 
 #[test]
-fn what_is_not_an_order_leaves_no_receipt() {
+fn invalid_order_stores_no_receipt() {
     let app = App::start();
     app.post(PATH, &json!({"costs": {}, "items": []})).is_invalid(&[("/tax", "is required")]);
     let unknown = json!({"price_list": "none", "items": [], "tax": 0});
@@ -126,7 +128,7 @@ fn what_is_not_an_order_leaves_no_receipt() {
 }
 
 #[test]
-fn an_id_that_nobody_has_is_not_found() {
+fn unknown_id_returns_404() {
     let app = App::start();
     for id in ["67e55044-10b1-426f-9247-bb680e5fe0c8", "1", "' OR true --"] {
         let encoded = id.replace(' ', "%20");
@@ -136,9 +138,9 @@ fn an_id_that_nobody_has_is_not_found() {
 }
 
 #[test]
-fn receipts_are_paged_in_the_order_in_which_they_were_made() {
+fn receipts_are_paged_in_creation_order() {
     let app = App::start();
-    let made: Vec<_> = (0..5).map(|_| app.post(PATH, &order()).json()["id"].clone()).collect();
+    let created: Vec<_> = (0..5).map(|_| app.post(PATH, &order()).json()["id"].clone()).collect();
     let mut found = Vec::new();
     let mut path = format!("{PATH}?limit=2");
     loop {
@@ -151,6 +153,6 @@ fn receipts_are_paged_in_the_order_in_which_they_were_made() {
         let Some(next) = page["next"].as_str() else { break };
         path = format!("{PATH}?limit=2&after={next}");
     }
-    assert_eq!(found, made);
+    assert_eq!(found, created);
     app.get(&format!("{PATH}?after=78")).problem(400);
 }

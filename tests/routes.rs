@@ -1,4 +1,4 @@
-//! Paths and methods that nobody answers, and those that come by themselves.
+//! Routing shared by all components: unknown paths, methods, HEAD, OPTIONS and content negotiation.
 
 use http::Method;
 
@@ -9,7 +9,7 @@ fn method(name: &str) -> Method {
 }
 
 #[test]
-fn a_path_that_belongs_to_nobody_gets_the_envelope() {
+fn unknown_path_returns_a_404_problem() {
     let app = App::start();
     for path in [
         "/nothing",
@@ -30,7 +30,7 @@ fn a_path_that_belongs_to_nobody_gets_the_envelope() {
 }
 
 #[test]
-fn a_slash_at_the_end_makes_no_difference() {
+fn trailing_slash_is_ignored() {
     let app = App::start();
     for path in ["/health/", "/db-check/", "/api/v1/entries/", "/api/v2/entries/?limit=1"] {
         assert_eq!(app.get(path).status, 200, "{path}");
@@ -38,9 +38,9 @@ fn a_slash_at_the_end_makes_no_difference() {
 }
 
 #[test]
-fn a_method_that_is_not_possible_is_told_which_are() {
+fn unsupported_method_returns_405_with_allow() {
     let app = App::start();
-    for (path, refused, allow) in [
+    for (path, unsupported, allow) in [
         ("/api/v1/newentry", "GET", "POST, OPTIONS"),
         ("/api/v1/look/a", "POST", "GET, HEAD, OPTIONS"),
         ("/api/v1/entries", "DELETE", "GET, HEAD, OPTIONS"),
@@ -50,9 +50,9 @@ fn a_method_that_is_not_possible_is_told_which_are() {
         ("/api/v2/entries/a", "BREW", "GET, HEAD, PUT, DELETE, OPTIONS"),
         ("/health", "POST", "GET, HEAD, OPTIONS"),
     ] {
-        let response = app.request(method(refused), path, &[], "");
+        let response = app.request(method(unsupported), path, &[], "");
         response.problem(405);
-        assert_eq!(response.header("allow"), allow, "{refused} {path}");
+        assert_eq!(response.header("allow"), allow, "{unsupported} {path}");
         let options = app.request(Method::OPTIONS, path, &[], "");
         assert_eq!((options.status, options.body.as_str()), (204, ""));
         assert_eq!(options.header("allow"), allow, "{path}");
@@ -82,19 +82,21 @@ fn head_is_get_without_the_body() {
 }
 
 #[test]
-fn only_json_can_be_had() {
+fn accept_header_without_json_returns_406() {
     let app = App::start();
     let get = |accept| app.request(Method::GET, "/api/v1/entries", &[("Accept", accept)], "");
-    for taken in ["*/*", "application/*", "application/json", "text/html, application/json;q=0.1"] {
-        assert_eq!(get(taken).status, 200, "{taken}");
+    for accepted in
+        ["*/*", "application/*", "application/json", "text/html, application/json;q=0.1"]
+    {
+        assert_eq!(get(accepted).status, 200, "{accepted}");
     }
-    for refused in ["text/html", "application/json;q=0", "application/xml"] {
-        get(refused).problem(406);
+    for rejected in ["text/html", "application/json;q=0", "application/xml"] {
+        get(rejected).problem(406);
     }
 }
 
 #[test]
-fn every_response_of_a_versioned_route_names_its_version() {
+fn versioned_routes_return_api_version() {
     let app = App::start();
     for (path, version) in [
         ("/api/v1/look/nothing", "1"),

@@ -1,11 +1,11 @@
-//! Katas over datasets: results, what leads to none, and how long a guest may think.
+//! Tests of the `runs` component: calculations over the rows of a dataset.
 
 use http::Method;
 use serde_json::{Value, json};
 
 use crate::support::{App, Response};
 
-/// The path of the runs over the dataset that a file becomes.
+/// Loads a CSV file as a dataset and returns the path of its runs.
 fn runs(app: &App, file: &str) -> String {
     let csv = [("Content-Type", "text/csv")];
     let loaded = app.request(Method::POST, "/api/v1/datasets?name=test", &csv, file);
@@ -13,18 +13,18 @@ fn runs(app: &App, file: &str) -> String {
     loaded.header("location").to_owned() + "/runs"
 }
 
-fn shop(app: &App) {
+fn create_shop(app: &App) {
     let costs = json!({"costs": {"socks": 5, "shoes": 60, "sweater": 30, "pin": 0.005}});
     assert_eq!(app.put("/api/v1/price-lists/shop", &costs).status, 201);
 }
 
-fn spending() -> Value {
+fn spending_order() -> Value {
     json!({"kata": "spending", "item_column": "item", "price_list": "shop", "tax": 0.09})
 }
 
-/// The run is stored, with this result; the run.
+/// Checks that the run is stored with `result`, and returns the run.
 #[track_caller]
-fn results_in(app: &App, response: &Response, result: &Value) -> Value {
+fn assert_result(app: &App, response: &Response, result: &Value) -> Value {
     assert_eq!(response.status, 201, "{response:?}");
     let run = response.json();
     assert_eq!(&run["result"], result);
@@ -33,78 +33,78 @@ fn results_in(app: &App, response: &Response, result: &Value) -> Value {
 }
 
 #[test]
-fn a_column_is_one_list_of_words() {
+fn nth_char_run_reads_a_column_as_words() {
     let app = App::start();
     let runs = runs(&app, "n,word\n1,yoda\n2,best\n3,has\n4,and\n5,more\n");
     let order = json!({"kata": "nth-char", "column": "word"});
-    let run = results_in(&app, &app.post(&runs, &order), &json!({"word": "yes"}));
+    let run = assert_result(&app, &app.post(&runs, &order), &json!({"word": "yes"}));
     assert_eq!(run["kata"], "nth-char");
     assert_eq!(run["parameters"], json!({"column": "word"}));
-    // The fourth word is too short: there is no use in reading on.
+    // The run stops at the fourth word, which is too short.
     assert_eq!(run["rows"], 4);
 }
 
 #[test]
-fn a_column_is_what_somebody_buys() {
+fn spending_run_reads_a_column_as_items() {
     let app = App::start();
-    shop(&app);
+    create_shop(&app);
     let runs = runs(&app, "item\nsocks\nshoes\nhat\n");
-    let run = results_in(&app, &app.post(&runs, &spending()), &json!({"total": 70.85}));
+    let run = assert_result(&app, &app.post(&runs, &spending_order()), &json!({"total": 70.85}));
     assert_eq!(run["rows"], 3);
     let parameters = json!({"item_column": "item", "price_list": "shop", "tax": 0.09});
     assert_eq!(run["parameters"], parameters);
 }
 
 #[test]
-fn totals_are_rounded_once() {
+fn spending_run_rounds_only_the_total() {
     let app = App::start();
-    shop(&app);
+    create_shop(&app);
     let runs = runs(&app, "item\npin\npin\npin\n");
-    let mut order = spending();
+    let mut order = spending_order();
     order["tax"] = json!(0);
-    results_in(&app, &app.post(&runs, &order), &json!({"total": 0.02}));
+    assert_result(&app, &app.post(&runs, &order), &json!({"total": 0.02}));
 }
 
 #[test]
-fn a_second_column_makes_groups() {
+fn spending_run_groups_by_a_second_column() {
     let app = App::start();
-    shop(&app);
+    create_shop(&app);
     let file = "customer,item\nb,socks\n\"a,\"\"\",hat\nb,shoes\nä,socks\nä,socks\n";
     let runs = runs(&app, file);
-    let mut order = spending();
+    let mut order = spending_order();
     order["group_by"] = json!("customer");
     let groups = json!({"groups": [
         {"key": "a,\"", "total": 0},
         {"key": "b", "total": 70.85},
         {"key": "ä", "total": 10.9},
     ]});
-    let run = results_in(&app, &app.post(&runs, &order), &groups);
+    let run = assert_result(&app, &app.post(&runs, &order), &groups);
     assert_eq!(run["parameters"]["group_by"], "customer");
     order["group_by"] = Value::Null;
-    results_in(&app, &app.post(&runs, &order), &json!({"total": 81.75}));
+    assert_result(&app, &app.post(&runs, &order), &json!({"total": 81.75}));
 }
 
 #[test]
-fn no_rows_are_nothing() {
+fn run_over_no_rows_has_an_empty_result() {
     let app = App::start();
-    shop(&app);
+    create_shop(&app);
     let runs = runs(&app, "item\n");
     let words = json!({"kata": "nth-char", "column": "item"});
-    results_in(&app, &app.post(&runs, &words), &json!({"word": ""}));
-    results_in(&app, &app.post(&runs, &spending()), &json!({"total": 0}));
-    let mut grouped = spending();
+    assert_result(&app, &app.post(&runs, &words), &json!({"word": ""}));
+    assert_result(&app, &app.post(&runs, &spending_order()), &json!({"total": 0}));
+    let mut grouped = spending_order();
     grouped["group_by"] = json!("item");
-    results_in(&app, &app.post(&runs, &grouped), &json!({"groups": []}));
+    assert_result(&app, &app.post(&runs, &grouped), &json!({"groups": []}));
 }
 
 #[test]
-fn what_leads_to_no_result_is_named_and_not_stored() {
+fn invalid_run_returns_the_pointer_of_the_error_and_is_not_stored() {
     let app = App::start();
-    shop(&app);
+    create_shop(&app);
     let keys: String = (0..10_001).map(|key| format!("socks,{key}\n")).collect();
     let runs = runs(&app, &format!("item,key\n{keys}"));
     let with = |field: &str, value: Value| {
-        let mut order = spending();
+        let mut order = spending_order();
         order[field] = value;
         app.post(&runs, &order)
     };
@@ -130,7 +130,7 @@ fn what_leads_to_no_result_is_named_and_not_stored() {
 }
 
 #[test]
-fn runs_are_listed_in_their_order() {
+fn runs_are_paged_in_creation_order() {
     let app = App::start();
     let runs = runs(&app, "word\na\n");
     app.get(&runs).is(200, &json!({"items": [], "next": null}));
@@ -141,7 +141,7 @@ fn runs_are_listed_in_their_order() {
     loop {
         let page = app.get(&path).json();
         for run in page["items"].as_array().expect("items") {
-            assert_eq!(run.get("result"), None, "a list is without results");
+            assert_eq!(run.get("result"), None, "lists omit results");
             found.push(run["id"].clone());
         }
         let Some(next) = page["next"].as_str() else { break };
@@ -153,7 +153,7 @@ fn runs_are_listed_in_their_order() {
 }
 
 #[test]
-fn a_run_belongs_to_its_dataset() {
+fn run_is_found_only_in_its_dataset_and_deleted_with_it() {
     let app = App::start();
     let (one, other) = (runs(&app, "word\na\n"), runs(&app, "word\na\n"));
     let order = json!({"kata": "nth-char", "column": "word"});
@@ -174,25 +174,26 @@ fn a_run_belongs_to_its_dataset() {
 }
 
 #[test]
-fn a_million_rows_are_run_over() {
+fn run_over_a_million_rows_uses_bounded_memory() {
     let app = App::start();
-    shop(&app);
+    create_shop(&app);
     let runs = runs(&app, "item,customer\n");
     app.sql(
         "INSERT INTO katas.dataset_row (dataset, position, size, fields) \
-         SELECT number, place, 20, \
-                ARRAY[(ARRAY['socks', 'shoes', 'sweater', 'hat'])[1 + place % 4], \
-                      'customer ' || place % 1000] \
-         FROM katas.dataset, generate_series(1, 1000000) AS place",
+         SELECT number, n, 20, \
+                ARRAY[(ARRAY['socks', 'shoes', 'sweater', 'hat'])[1 + n % 4], \
+                      'customer ' || n % 1000] \
+         FROM katas.dataset, generate_series(1, 1000000) AS n",
     );
-    let run = results_in(&app, &app.post(&runs, &spending()), &json!({"total": 25_887_500}));
+    let run =
+        assert_result(&app, &app.post(&runs, &spending_order()), &json!({"total": 25_887_500}));
     assert_eq!(run["rows"], 1_000_000);
-    let mut order = spending();
+    let mut order = spending_order();
     order["group_by"] = json!("customer");
     let grouped = app.post(&runs, &order).json();
     let groups = grouped["result"]["groups"].as_array().expect("groups");
     assert_eq!(groups.len(), 1000);
-    // Every thousandth row is the same item.
+    // All rows of a customer have the same item: 1000 is a multiple of 4.
     assert_eq!(groups[0], json!({"key": "customer 0", "total": 5450}));
     if let Some(memory) = app.memory("runs") {
         assert!(memory < 4 << 20, "{memory}");

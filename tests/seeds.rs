@@ -1,4 +1,4 @@
-//! What `migrate seed` loads is what the components would have stored: seen through them.
+//! The components serve the rows that `migrate seed` loads like rows that they stored themselves.
 
 use std::collections::BTreeMap;
 
@@ -9,14 +9,14 @@ use crate::support::App;
 
 const DATASETS: &str = "/api/v1/datasets";
 
-/// The dataset of this name.
+/// Returns the dataset with this name.
 fn dataset(app: &App, name: &str) -> Value {
     let list = app.get(DATASETS).json();
     let mut items = list["items"].as_array().expect("items").iter();
-    items.find(|item| item["name"] == name).expect("it is there").clone()
+    items.find(|item| item["name"] == name).expect("the dataset exists").clone()
 }
 
-/// Its rows: read as a file, after a look at whether pages have the same.
+/// Returns the rows of the CSV export, after checking that the JSON pages have the same rows.
 fn rows(app: &App, dataset: &Value) -> Vec<Vec<String>> {
     let path = format!("{DATASETS}/{}/rows", dataset["id"].as_str().expect("an id"));
     let file = app.request(Method::GET, &path, &[("Accept", "text/csv")], "");
@@ -39,7 +39,7 @@ fn rows(app: &App, dataset: &Value) -> Vec<Vec<String>> {
     rows
 }
 
-/// What a run over the dataset results in.
+/// Runs a kata over the dataset and returns the result.
 fn run(app: &App, dataset: &Value, order: &Value) -> Value {
     let path = format!("{DATASETS}/{}/runs", dataset["id"].as_str().expect("an id"));
     let run = app.post(&path, order);
@@ -48,13 +48,13 @@ fn run(app: &App, dataset: &Value, order: &Value) -> Value {
 }
 
 #[test]
-fn orders_are_a_dataset_that_adds_up() {
+fn seeded_orders_add_up() {
     let app = App::start();
     app.seed(&["price_lists", "datasets", "orders"]);
     let orders = dataset(&app, "orders");
     let rows = rows(&app, &orders);
     assert_eq!(rows.len(), 1000);
-    // In cents, by the item in the last column.
+    // Prices in cents; the last column is the item.
     let costs = app.get("/api/v1/price-lists/clothes").json()["costs"].clone();
     let costs: BTreeMap<_, _> = costs.as_object().expect("costs").into_iter().collect();
     let cents = |item: &String| (costs[item].as_f64().expect("a price") * 100.0).round() as i64;
@@ -62,12 +62,12 @@ fn orders_are_a_dataset_that_adds_up() {
     let order =
         json!({"kata": "spending", "item_column": "item", "price_list": "clothes", "tax": 0});
     let result = run(&app, &orders, &order);
-    let spent = (result["total"].as_f64().expect("a number") * 100.0).round() as i64;
-    assert_eq!(spent, total);
+    let computed = (result["total"].as_f64().expect("a number") * 100.0).round() as i64;
+    assert_eq!(computed, total);
 }
 
 #[test]
-fn sentences_are_a_dataset_to_take_characters_from() {
+fn seeded_sentences_have_an_nth_char_result() {
     let app = App::start();
     app.seed(&["datasets", "sentences"]);
     let sentences = dataset(&app, "sentences");
@@ -80,14 +80,13 @@ fn sentences_are_a_dataset_to_take_characters_from() {
 }
 
 #[test]
-fn words_and_prices_are_as_the_components_store_them() {
+fn seeded_entries_and_price_lists_can_be_read_and_replaced() {
     let app = App::start();
     app.seed(&["dictionary", "price_lists"]);
-    let looked_up = app.get("/api/v1/look/acorn").json();
-    assert_eq!(looked_up["definition"], "the nut of an oak");
-    let receipt = json!({"price_list": "bakery", "items": ["rye bread", "coffee"], "tax": 0.1});
-    app.post("/api/v1/spending", &receipt).is(200, &json!({"total": 8.14}));
-    // They can be changed like any other.
+    let entry = app.get("/api/v1/look/acorn").json();
+    assert_eq!(entry["definition"], "the nut of an oak");
+    let order = json!({"price_list": "bakery", "items": ["rye bread", "coffee"], "tax": 0.1});
+    app.post("/api/v1/spending", &order).is(200, &json!({"total": 8.14}));
     let costs = json!({"costs": {"coffee": 3}});
     assert_eq!(app.put("/api/v1/price-lists/bakery", &costs).status, 200);
 }

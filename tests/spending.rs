@@ -1,4 +1,4 @@
-//! How much will you spend, over HTTP: the total of an order.
+//! Tests of the `spending` component.
 
 use http::Method;
 use serde_json::json;
@@ -7,7 +7,7 @@ use crate::support::{App, JSON};
 
 const PATH: &str = "/api/v1/spending";
 
-/// The whole answer to a body that is sent as it stands here.
+/// Posts `body` unchanged and returns the response body.
 fn total(app: &App, body: &str) -> String {
     let response = app.request(Method::POST, PATH, &[JSON], body);
     assert_eq!(response.status, 200, "{body}: {response:?}");
@@ -15,7 +15,7 @@ fn total(app: &App, body: &str) -> String {
 }
 
 #[test]
-fn it_answers_as_the_first_one_did() {
+fn both_paths_return_the_total_and_ignore_unknown_fields() {
     let app = App::start();
     let order = json!({
         "costs": {"socks": 5, "shoes": 60, "sweater": 30},
@@ -24,14 +24,14 @@ fn it_answers_as_the_first_one_did() {
         "more": true,
     });
     for path in [PATH, "/api/spending"] {
-        let answer = app.post(path, &order);
-        assert_eq!((answer.status, answer.body.as_str()), (200, r#"{"total":70.85}"#));
-        assert_eq!(answer.header("api-version"), "1");
+        let response = app.post(path, &order);
+        assert_eq!((response.status, response.body.as_str()), (200, r#"{"total":70.85}"#));
+        assert_eq!(response.header("api-version"), "1");
     }
 }
 
 #[test]
-fn digits_count_and_floats_do_not() {
+fn totals_are_computed_in_decimal() {
     let app = App::start();
     for (body, expected) in [
         (r#"{"costs":{"a":1.005},"items":["a"],"tax":0}"#, "1.01"),
@@ -47,7 +47,7 @@ fn digits_count_and_floats_do_not() {
 }
 
 #[test]
-fn what_has_no_price_is_ignored_and_repeats_count_every_time() {
+fn items_without_a_price_are_ignored_and_repeated_items_count() {
     let app = App::start();
     for (items, expected) in
         [(r#"["a","x","a"]"#, "10"), ("[]", "0"), (r#"["x"]"#, "0"), (r#"["A"]"#, "0")]
@@ -58,7 +58,7 @@ fn what_has_no_price_is_ignored_and_repeats_count_every_time() {
 }
 
 #[test]
-fn a_price_list_stands_in_for_costs() {
+fn price_list_replaces_costs() {
     let app = App::start();
     app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 5, "shoes": 60}}));
     let body = r#"{"price_list":"shop","items":["socks","shoes"],"tax":0.09}"#;
@@ -71,7 +71,7 @@ fn a_price_list_stands_in_for_costs() {
 }
 
 #[test]
-fn what_is_wrong_is_named_all_at_once() {
+fn invalid_order_returns_all_errors() {
     let app = App::start();
     app.post(PATH, &json!({})).is_invalid(&[
         ("/items", "is required"),
@@ -108,23 +108,23 @@ fn what_is_wrong_is_named_all_at_once() {
 }
 
 #[test]
-fn ten_thousand_prices_and_items_are_taken_and_no_more() {
+fn more_than_10000_prices_or_items_are_rejected() {
     let app = App::start();
-    let ask = |prices: usize, items: usize| {
+    let post = |prices: usize, items: usize| {
         let costs: serde_json::Map<_, _> =
             (0..prices).map(|n| (format!("item {n}"), json!(0.01))).collect();
         let items: Vec<_> = (0..items).map(|n| format!("item {n}")).collect();
         app.post(PATH, &json!({"costs": costs, "items": items, "tax": 0}))
     };
-    assert_eq!(ask(10_000, 10_000).body, r#"{"total":100}"#);
-    ask(10_001, 1).is_invalid(&[("/costs", "must have at most 10000 elements")]);
-    ask(1, 10_001).is_invalid(&[("/items", "must have at most 10000 elements")]);
+    assert_eq!(post(10_000, 10_000).body, r#"{"total":100}"#);
+    post(10_001, 1).is_invalid(&[("/costs", "must have at most 10000 elements")]);
+    post(1, 10_001).is_invalid(&[("/items", "must have at most 10000 elements")]);
 }
 
 #[test]
-fn a_total_needs_no_database_unless_a_price_list_is_named() {
+fn only_an_order_with_a_price_list_needs_the_database() {
     let app = App::start();
-    app.sql("ALTER TABLE katas.price_list RENAME TO gone");
+    app.sql("ALTER TABLE katas.price_list RENAME TO renamed");
     total(&app, r#"{"costs":{"a":1},"items":["a"],"tax":0}"#);
     app.post(PATH, &json!({"price_list": "shop", "items": [], "tax": 0})).problem(503);
 }

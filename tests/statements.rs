@@ -1,5 +1,5 @@
-//! Every statement of every store returns exactly one row, even where it finds nothing: Spin 4.0 never
-//! returns from a query without rows.
+//! Every query of every store returns exactly one row, even when nothing matches: Spin 4.0 hangs on
+//! a query without rows.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -9,7 +9,7 @@ use http::Method;
 
 use crate::support::{App, root};
 
-/// The files that contain SQL.
+/// Returns the source files that contain SQL.
 fn stores() -> Vec<PathBuf> {
     let components = fs::read_dir(root().join("components")).expect("the folder exists");
     let stores = components.map(|entry| entry.expect("an entry").path().join("src/store.rs"));
@@ -18,15 +18,15 @@ fn stores() -> Vec<PathBuf> {
     stores
 }
 
-/// The string constants of a file by name, in their order. A constant is one literal, or a `concatcp!` of
-/// literals and constants before it. Names of statements repeat.
+/// Returns the string constants of a file, in order. A constant is one literal, or a `concatcp!` of
+/// literals and earlier constants. Names may repeat.
 fn constants(source: &str) -> Vec<(&str, String)> {
     let mut constants: Vec<(&str, String)> = Vec::new();
     for item in source.split("const ").skip(1) {
         let Some((name, rest)) = item.split_once(": &str =") else { continue };
         let expression = rest.split(";\n").next().expect("a constant ends");
         let expression = expression.trim().trim_start_matches("concatcp!(");
-        // Outside of quotes there are names and commas.
+        // Odd parts are inside quotes; even parts hold names and commas.
         let mut value = String::new();
         for (index, part) in expression.split('"').enumerate() {
             if index % 2 == 1 {
@@ -45,17 +45,19 @@ fn constants(source: &str) -> Vec<(&str, String)> {
     constants
 }
 
-/// The statements of a file: the constants that begin with a verb of SQL and end with a statement.
+/// Returns the statements of a file: the constants that begin with an SQL verb and are complete.
 fn statements(path: &Path) -> Vec<String> {
-    let source = fs::read_to_string(path).expect("it can be read");
+    let source = fs::read_to_string(path).expect("the file is readable");
     let is_statement = |sql: &String| {
-        ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "].iter().any(|it| sql.starts_with(it))
+        ["SELECT ", "INSERT ", "UPDATE ", "DELETE ", "WITH "]
+            .iter()
+            .any(|verb| sql.starts_with(verb))
             && !sql.ends_with(' ')
     };
     constants(&source).into_iter().map(|(_, value)| value).filter(is_statement).collect()
 }
 
-/// The statement with a literal of the inferred type in place of each parameter.
+/// Replaces each parameter of a statement by a literal of the type that PostgreSQL infers.
 fn with_literals(app: &App, sql: &str) -> String {
     let mut text = sql.to_owned();
     for (index, kind) in app.parameter_types(sql).iter().enumerate().rev() {
@@ -77,7 +79,7 @@ fn with_literals(app: &App, sql: &str) -> String {
 }
 
 #[test]
-fn every_statement_returns_one_row_from_an_empty_database() {
+fn every_query_returns_one_row_from_an_empty_database() {
     let app = App::probe();
     let mut by_store = BTreeMap::new();
     for store in stores() {
@@ -92,7 +94,7 @@ fn every_statement_returns_one_row_from_an_empty_database() {
                 || sql.contains(" RETURNING ");
             let path = if returns_rows { "/do/query" } else { "/do/execute" };
             let response = app.request(Method::POST, path, &[], with_literals(&app, &sql));
-            // The first line has the columns.
+            // The first line lists the columns.
             let rows = response.body.lines().count().saturating_sub(1);
             let executed = response.body.starts_with("Ok(");
             assert!(
@@ -110,10 +112,10 @@ fn every_statement_returns_one_row_from_an_empty_database() {
 }
 
 #[test]
-fn every_call_of_the_database_names_a_statement_that_is_a_constant() {
-    // A statement that is not a constant would escape the test above.
+fn every_database_call_uses_a_constant_statement() {
+    // Other statements would not be covered by the test above.
     for store in stores() {
-        let source = fs::read_to_string(&store).expect("it can be read");
+        let source = fs::read_to_string(&store).expect("the file is readable");
         let calls = ["db.row(", "db.page(", "db.execute("];
         for call in calls.iter().flat_map(|call| source.split(call).skip(1)) {
             let argument = call.split([',', ')']).next().unwrap_or_default().trim();

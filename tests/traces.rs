@@ -1,26 +1,28 @@
-//! One trace: the caller's, the engine's spans, our log line. Only Spin has spans, so on the local
-//! host nothing is proven here: `E2E_ENGINE=spin cargo test -p e2e`.
+//! The engine's spans and the log line belong to the caller's trace.
+//!
+//! The local host has no spans, so these checks need Spin: `E2E_ENGINE=spin cargo test -p e2e`.
 
 use http::Method;
 use serde_json::Value;
 
 use crate::support::{App, Collector, Span, is_spin};
 
-/// What Spin calls its spans of a look-up.
-const SERVER: &str = "GET /api/v1/look/...";
-const GUEST: &str = "execute_wasm_component dictionary";
+/// The name of Spin's server span.
+const SERVER_SPAN: &str = "GET /api/v1/look/...";
+/// The name of Spin's span around the component.
+const GUEST_SPAN: &str = "execute_wasm_component dictionary";
 
-/// The line that a look-up is logged by, and the engine's spans of it.
-fn look_up(headers: &[(&str, &str)]) -> (String, Vec<Span>) {
+/// Sends a lookup and returns its log line and the engine's spans.
+fn lookup(headers: &[(&str, &str)]) -> (String, Vec<Span>) {
     let collector = Collector::start();
     let app = App::traced(&collector);
     app.request(Method::GET, "/api/v1/look/Apple", headers, "");
     let [line] = app.wait_for_log("{", 1).try_into().expect("one line");
     if !is_spin() {
-        eprintln!("nothing is proven without Spin: the local host has no spans");
+        eprintln!("spans are not checked: the local host has none; set E2E_ENGINE=spin");
         return (line, Vec::new());
     }
-    (line, collector.wait_for(&[SERVER, GUEST]))
+    (line, collector.wait_for(&[SERVER_SPAN, GUEST_SPAN]))
 }
 
 fn trace_id(line: &str) -> Value {
@@ -28,21 +30,21 @@ fn trace_id(line: &str) -> Value {
 }
 
 #[test]
-fn the_engines_spans_and_the_log_line_are_of_the_callers_trace() {
+fn spans_and_log_line_belong_to_the_callers_trace() {
     let (id, parent) = ("4bf92f3577b34da6a3ce929d0e0e4736", "00f067aa0ba902b7");
-    let (line, spans) = look_up(&[("traceparent", &format!("00-{id}-{parent}-01"))]);
+    let (line, spans) = lookup(&[("traceparent", &format!("00-{id}-{parent}-01"))]);
     assert_eq!(trace_id(&line), id);
     for span in &spans {
         assert_eq!(span.trace_id, id, "{span:?}");
-        assert_eq!(span.parent_id == parent, span.name == SERVER, "{span:?}");
+        assert_eq!(span.parent_id == parent, span.name == SERVER_SPAN, "{span:?}");
     }
 }
 
 #[test]
-fn the_engines_own_trace_has_the_log_line_of_a_caller_without_one() {
-    let (line, spans) = look_up(&[]);
-    assert_eq!(trace_id(&line), Value::Null, "the guest is not told the engine's");
-    for span in spans.iter().filter(|span| span.name == GUEST) {
+fn engine_trace_has_the_log_line_of_a_request_without_traceparent() {
+    let (line, spans) = lookup(&[]);
+    assert_eq!(trace_id(&line), Value::Null, "the engine does not pass its trace to the component");
+    for span in spans.iter().filter(|span| span.name == GUEST_SPAN) {
         assert!(span.events.iter().any(|text| text.trim_end() == line), "{span:?}");
     }
 }

@@ -1,4 +1,4 @@
-//! The applications that are measured.
+//! The applications that the benchmark measures.
 
 use std::path::PathBuf;
 
@@ -7,14 +7,14 @@ use crate::paths::root;
 /// The application that a system serves.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Application {
-    /// The product, or a peer's version of it.
+    /// The product, or its counterpart in a peer.
     Product,
-    /// `bench/floor`: what an engine charges any component.
+    /// `bench/floor`: the minimum cost of a component on an engine.
     Floor,
 }
 
 impl Application {
-    /// The manifest of its components.
+    /// Returns the path of the Spin manifest.
     pub fn manifest(self) -> PathBuf {
         root().join(match self {
             Application::Product => "spin.toml",
@@ -22,7 +22,7 @@ impl Application {
         })
     }
 
-    /// A path that answers as soon as the application serves.
+    /// Returns a path that responds as soon as the application serves.
     pub fn probe(self) -> &'static str {
         match self {
             Application::Product => "/health",

@@ -1,9 +1,8 @@
-//! Load by oha: as many connections as told, either as fast as answers come (closed loop) or at a
-//! fixed rate whatever the answers do (open loop).
+//! Load generation with oha, in a closed loop or in an open loop with a fixed rate.
 //!
-//! At a fixed rate, the latency of a request counts from the moment at which it was due: a server
-//! that stalls is charged for the requests that could not be sent meanwhile, which a closed loop
-//! leaves out ("coordinated omission").
+//! In the open loop, the latency of a request is measured from its scheduled time. Requests delayed
+//! by a stalled server therefore count with their delay, which a closed loop omits ("coordinated
+//! omission").
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -18,33 +17,34 @@ use tokio::process::Command;
 
 use crate::requests::Prepared;
 
-/// How long a probe may take: Kubernetes' default for `timeoutSeconds`. The manifests give more.
+/// The timeout of a probe: the default of `timeoutSeconds` in Kubernetes. The manifests set higher
+/// values.
 pub const DEADLINE: Duration = Duration::from_secs(1);
 
-/// How requests are sent.
+/// The parameters of a load.
 #[derive(Clone, Copy, Debug)]
 pub struct Load {
-    /// At a time.
+    /// The number of concurrent connections.
     pub connections: u64,
-    /// Requests per second; `None` for as fast as answers come.
+    /// The rate in requests per second; `None` for a closed loop.
     pub rate: Option<f64>,
-    /// For how long.
+    /// The duration of the load.
     pub duration: Duration,
 }
 
-/// What came of it.
+/// The result of a load.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Right answers per second.
+    /// Successful responses per second.
     pub rate: f64,
-    /// Answers that were not right, and requests without one.
+    /// The number of responses with an unexpected status and requests without a response.
     pub failed: u64,
-    /// What they were, and how many of each.
+    /// The failures, counted by kind.
     pub failures: Vec<String>,
-    /// In milliseconds, at 50, 90, 99 and 99.9 %, of all answers.
+    /// The latency of all responses in milliseconds: p50, p90, p99 and p99.9.
     pub latency: [f64; 4],
-    /// Processor time per right answer, in microseconds: of the service and of PostgreSQL. Known
-    /// where somebody has looked at them.
+    /// The CPU time per successful response in microseconds, of the service and of PostgreSQL, if
+    /// measured.
     pub cpu: Option<[f64; 2]>,
 }
 
@@ -62,73 +62,86 @@ struct Summary {
     total: f64,
 }
 
-/// Sends requests, and waits for the end.
+/// Sends requests for the duration of the load.
 pub async fn send(oha: &Path, requests: &Prepared, load: Load) -> anyhow::Result<Outcome> {
     let mut command = command(oha, load);
     command.args(["--output-format", "json", "-t", "10s"]);
     requests.add_to(&mut command);
-    let report: Report = serde_json::from_slice(&run(command).await?).context("oha's report")?;
+    let report: Report =
+        serde_json::from_slice(&run(command).await?).context("cannot parse the report of oha")?;
     Ok(report.outcome(requests.expected))
 }
 
 impl Report {
     fn outcome(&self, expected: &[u16]) -> Outcome {
-        let (right, wrong): (Vec<_>, Vec<_>) =
+        let (successful, unexpected): (Vec<_>, Vec<_>) =
             self.status_code_distribution.iter().partition(|(status, _)| expected.contains(status));
-        // What was under way at the end has not failed.
+        // Requests in flight at the end have not failed.
         let is_failure = |error: &str| error != "aborted due to deadline";
         let errors = self.error_distribution.iter().filter(|(error, _)| is_failure(error));
         let mut failed: Vec<_> = errors.map(|(error, count)| (error.clone(), *count)).collect();
-        failed.extend(wrong.iter().map(|(status, count)| (format!("status {status}"), **count)));
-        let failures = failed.iter().map(|(what, count)| format!("{count} × {what}")).collect();
+        failed
+            .extend(unexpected.iter().map(|(status, count)| (format!("status {status}"), **count)));
+        let failures = failed.iter().map(|(kind, count)| format!("{count} × {kind}")).collect();
         let failed = failed.iter().map(|(_, count)| count).sum();
-        let right: u64 = right.iter().map(|(_, count)| **count).sum();
+        let successful: u64 = successful.iter().map(|(_, count)| **count).sum();
         let latency = ["p50", "p90", "p99", "p99.9"]
             .map(|name| self.latency_percentiles.get(name).copied().flatten().unwrap_or(0.0) * 1e3);
-        Outcome { rate: right as f64 / self.summary.total, failed, failures, latency, cpu: None }
+        Outcome {
+            rate: successful as f64 / self.summary.total,
+            failed,
+            failures,
+            latency,
+            cpu: None,
+        }
     }
 }
 
-/// What came of probing.
-pub struct Probed {
-    /// How long the answers with status 200 took that came in time.
-    pub answered: Vec<Duration>,
-    /// How many came in time with another status.
+/// The result of probing.
+pub struct ProbeOutcome {
+    /// The latencies of responses with status 200 before the deadline.
+    pub latencies: Vec<Duration>,
+    /// The number of responses with another status before the deadline.
     pub refused: usize,
-    /// How many probes were sent.
+    /// The number of probes sent.
     pub sent: usize,
 }
 
-/// Probes a path: each probe on a connection of its own, at a fixed rate, with [`DEADLINE`].
-pub async fn probe(oha: &Path, url: &str, rate: f64, duration: Duration) -> anyhow::Result<Probed> {
-    let most = (rate * DEADLINE.as_secs_f64()).ceil();
-    let load = Load { connections: 2 * most as u64, rate: Some(rate), duration };
+/// Probes a path at a fixed rate with [`DEADLINE`], each probe on a new connection.
+pub async fn probe(
+    oha: &Path,
+    url: &str,
+    rate: f64,
+    duration: Duration,
+) -> anyhow::Result<ProbeOutcome> {
+    let in_flight = (rate * DEADLINE.as_secs_f64()).ceil();
+    let load = Load { connections: 2 * in_flight as u64, rate: Some(rate), duration };
     let mut command = command(oha, load);
-    // `-w`: those under way at the end have their second, too.
+    // `-w` waits for requests in flight at the end.
     command.args(["--output-format", "csv", "--disable-keepalive", "-t", "1s", "-w", url]);
     let table = String::from_utf8(run(command).await?)?;
     let sent = (rate * duration.as_secs_f64()) as usize;
-    probed(&table, sent)
+    parse_probes(&table, sent)
 }
 
-/// Reads oha's table of answers. Requests without an answer are not in it.
-fn probed(table: &str, sent: usize) -> anyhow::Result<Probed> {
-    let mut probed = Probed { answered: vec![], refused: 0, sent };
+/// Parses the CSV output of oha, which has no rows for requests without a response.
+fn parse_probes(table: &str, sent: usize) -> anyhow::Result<ProbeOutcome> {
+    let mut outcome = ProbeOutcome { latencies: vec![], refused: 0, sent };
     for line in table.lines().skip(1) {
         let fields: Vec<_> = line.split(',').collect();
         let [_, _, _, _, duration, _, status] = fields.as_slice() else {
-            anyhow::bail!("oha's table has the line {line:?}");
+            anyhow::bail!("unexpected line in the output of oha: {line:?}");
         };
         let duration = Duration::from_secs_f64(duration.parse()?);
         match *status {
             _ if duration > DEADLINE => {}
-            "200" => probed.answered.push(duration),
-            _ => probed.refused += 1,
+            "200" => outcome.latencies.push(duration),
+            _ => outcome.refused += 1,
         }
     }
-    // The first and the last tick may both be counted.
-    probed.sent = probed.sent.max(probed.answered.len() + probed.refused);
-    Ok(probed)
+    // oha may send one more request than `rate * duration`.
+    outcome.sent = outcome.sent.max(outcome.latencies.len() + outcome.refused);
+    Ok(outcome)
 }
 
 fn command(oha: &Path, load: Load) -> Command {
@@ -145,9 +158,9 @@ fn command(oha: &Path, load: Load) -> Command {
 async fn run(mut command: Command) -> anyhow::Result<Vec<u8>> {
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
     die_with_parent(command.as_std_mut(), Signal::KILL);
-    let output = command.output().await.context("oha did not start")?;
-    let complaint = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "oha failed: {}", complaint.trim());
+    let output = command.output().await.context("cannot start oha")?;
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "oha failed: {}", stderr.trim());
     Ok(output.stdout)
 }
 
@@ -156,7 +169,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_expected_answers_count() {
+    fn outcome_counts_only_expected_statuses_as_successful() {
         let report = r#"{
             "summary": {"total": 2.0, "requestsPerSec": 60.0},
             "latencyPercentiles": {"p50": 0.001, "p90": 0.002, "p99": 0.25, "p99.9": null},
@@ -171,11 +184,11 @@ mod tests {
     }
 
     #[test]
-    fn a_probe_without_an_answer_in_time_is_missed() {
+    fn responses_after_the_deadline_are_not_counted() {
         let table = "request-start,DNS,DNS+dialup,Response-delay,request-duration,bytes,status\n\
              0.1,0,0,0,0.005,20,200\n0.2,0,0,0,0.9,20,503\n0.3,0,0,0,1.5,20,200\n";
-        let probed = probed(table, 5).unwrap();
-        assert_eq!(probed.answered, [Duration::from_millis(5)]);
-        assert_eq!((probed.refused, probed.sent), (1, 5));
+        let outcome = parse_probes(table, 5).unwrap();
+        assert_eq!(outcome.latencies, [Duration::from_millis(5)]);
+        assert_eq!((outcome.refused, outcome.sent), (1, 5));
     }
 }

@@ -1,4 +1,4 @@
-//! The machine, and the versions of all that takes part.
+//! The machine and the versions of the programs that take part in a measurement.
 
 use std::collections::BTreeMap;
 use std::process::Command;
@@ -9,36 +9,36 @@ use sysinfo::System;
 use crate::paths::root;
 use crate::programs::OHA_VERSION;
 
-/// Where the measurements were made.
+/// The machine that measurements were made on.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Machine {
-    /// The processor's own name.
+    /// The processor model.
     pub processor: String,
-    /// How many of its cores there are to use.
+    /// The number of available cores.
     pub cores: usize,
-    /// In bytes.
+    /// The size of the memory in bytes.
     pub memory: u64,
     /// The operating system.
     pub system: String,
-    /// Its kernel.
+    /// The version of the kernel.
     pub kernel: String,
-    /// The load average of the minute before it began: what else was going on.
+    /// The one-minute load average before the run: other activity on the machine.
     pub load: f64,
-    /// The day, UTC.
+    /// The date of the run, in UTC.
     pub day: String,
-    /// Programs and their versions.
+    /// The versions of programs by name.
     pub versions: BTreeMap<String, String>,
 }
 
 impl Machine {
-    /// In a few words.
+    /// Describes the machine in one line.
     pub fn describe(&self) -> String {
         let gib = self.memory >> 30;
         format!("{} × {}, {gib} GiB, {}", self.cores, self.processor, self.kernel)
     }
 
-    /// This machine, now.
-    pub fn here(postgres: &str) -> anyhow::Result<Machine> {
+    /// Returns a description of this machine.
+    pub fn current(postgres: &str) -> anyhow::Result<Machine> {
         let mut system = System::new()?;
         system.refresh_memory();
         system.refresh_cpu_all();
@@ -50,14 +50,14 @@ impl Machine {
             system: System::long_os_version().unwrap_or_default(),
             kernel: System::kernel_version().unwrap_or_default(),
             load: System::load_average()?.one,
-            day: said("date", &["-u", "+%Y-%m-%d"]).unwrap_or_default(),
+            day: first_line_of("date", &["-u", "+%Y-%m-%d"]).unwrap_or_default(),
             versions: versions(postgres),
         })
     }
 }
 
 fn versions(postgres: &str) -> BTreeMap<String, String> {
-    // What stands behind the comma is where it is installed.
+    // The install location follows the comma.
     let postgres = postgres.split(',').next().unwrap_or_default();
     let mut versions = BTreeMap::from([
         ("katas".to_owned(), env!("CARGO_PKG_VERSION").to_owned()),
@@ -70,7 +70,7 @@ fn versions(postgres: &str) -> BTreeMap<String, String> {
         ("Spin", "spin", &["--version"]),
         ("Python", "python3", &["--version"]),
     ] {
-        if let Some(version) = said(program, arguments) {
+        if let Some(version) = first_line_of(program, arguments) {
             // "rustc 1.95.0 (…)", "Python 3.11.7"
             let number = version.split_once(' ').map_or(version.as_str(), |(_, number)| number);
             versions.insert(name.to_owned(), number.to_owned());
@@ -78,17 +78,17 @@ fn versions(postgres: &str) -> BTreeMap<String, String> {
     }
     let pinned = include_str!("../peers/fastapi/requirements.txt").lines();
     let pinned = pinned.filter_map(|line| line.split_once("=="));
-    let named = ["fastapi", "gunicorn", "psycopg", "sqlmodel", "uvicorn"];
+    let listed = ["fastapi", "gunicorn", "psycopg", "sqlmodel", "uvicorn"];
     versions.extend(
         pinned
-            .filter(|(name, _)| named.contains(name))
+            .filter(|(name, _)| listed.contains(name))
             .map(|(name, version)| (name.to_owned(), version.to_owned())),
     );
     versions
 }
 
-/// The first line that a program prints; `None` when there is no such program.
-fn said(program: &str, arguments: &[&str]) -> Option<String> {
+/// Runs a program and returns the first line of its output, or `None` if it fails.
+fn first_line_of(program: &str, arguments: &[&str]) -> Option<String> {
     let output = Command::new(program).args(arguments).current_dir(root()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     output.status.success().then(|| text.lines().next().unwrap_or_default().to_owned())

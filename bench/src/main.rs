@@ -1,8 +1,9 @@
-//! `bench`: measures the services side by side with what else could have been built.
+//! `bench`: measures the services and compares them with native and Python implementations.
 
-mod answers;
 mod application;
 mod bench;
+mod conformance;
+mod fixture;
 mod load;
 mod machine;
 mod paths;
@@ -11,7 +12,6 @@ mod report;
 mod requests;
 mod results;
 mod run;
-mod stage;
 mod statistics;
 mod suite;
 mod suites;
@@ -27,7 +27,7 @@ use clap::{Parser, Subcommand};
 use bench::Settings;
 use suite::Suite;
 
-/// Measures the services, and draws what came of it.
+/// Measure the services and report the results
 #[derive(Parser)]
 #[command(version)]
 struct Cli {
@@ -37,27 +37,27 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// All suites, one after another
+    /// Run all suites
     All(Settings),
-    /// Keyed reads, a list, and what needs no database
+    /// Measure reads by key, a list, and requests without the database
     Reads(Settings),
     /// Measure each step from a constant response to a complete request handler
     Ladder(Settings),
-    /// Adding words
+    /// Measure inserts
     Writes(Settings),
-    /// Reads, lists, writes and reckoning at the same time
+    /// Measure concurrent reads, lists, writes and calculations
     Mixed(Settings),
-    /// Liveness, readiness and health while the service is saturated
+    /// Measure the latency of probes while the service is saturated
     Probes(Settings),
-    /// From the start of the process to the first answers; memory and sizes
+    /// Measure startup time, memory and component sizes
     Cold(Settings),
-    /// From one connection to many, and from one instance to many
+    /// Measure throughput over the number of connections and instances
     Scale(Settings),
-    /// Files of CSV into rows
+    /// Measure loading of CSV files
     Ingest(Settings),
-    /// Draw charts and tables of the last results into `docs/`
+    /// Write charts and tables of the last results to `docs/`
     Report,
-    /// Serve as the peer on axum
+    /// Run the axum peer
     #[command(hide = true)]
     AxumPeer { listen: SocketAddr, url: String, connections: usize, schema: i64 },
 }
@@ -75,18 +75,20 @@ async fn main() -> ExitCode {
 
 async fn run(command: Command) -> anyhow::Result<()> {
     match command {
-        Command::All(settings) => run::suites(settings, Suite::ALL).await,
-        Command::Reads(settings) => run::suites(settings, &[Suite::Reads]).await,
-        Command::Ladder(settings) => run::suites(settings, &[Suite::Ladder]).await,
-        Command::Writes(settings) => run::suites(settings, &[Suite::Writes]).await,
-        Command::Mixed(settings) => run::suites(settings, &[Suite::Mixed]).await,
-        Command::Probes(settings) => run::suites(settings, &[Suite::Probes]).await,
-        Command::Cold(settings) => run::suites(settings, &[Suite::Cold]).await,
-        Command::Scale(settings) => run::suites(settings, &[Suite::Scale]).await,
-        Command::Ingest(settings) => run::suites(settings, &[Suite::Ingest]).await,
-        Command::Report => report::write(),
+        Command::All(settings) => run::run_suites(settings, Suite::ALL).await,
+        Command::Reads(settings) => run::run_suites(settings, &[Suite::Reads]).await,
+        Command::Ladder(settings) => run::run_suites(settings, &[Suite::Ladder]).await,
+        Command::Writes(settings) => run::run_suites(settings, &[Suite::Writes]).await,
+        Command::Mixed(settings) => run::run_suites(settings, &[Suite::Mixed]).await,
+        Command::Probes(settings) => run::run_suites(settings, &[Suite::Probes]).await,
+        Command::Cold(settings) => run::run_suites(settings, &[Suite::Cold]).await,
+        Command::Scale(settings) => run::run_suites(settings, &[Suite::Scale]).await,
+        Command::Ingest(settings) => run::run_suites(settings, &[Suite::Ingest]).await,
+        Command::Report => report::publish(),
         Command::AxumPeer { listen, url, connections, schema } => {
-            let listener = tokio::net::TcpListener::bind(listen).await.context("cannot listen")?;
+            let listener = tokio::net::TcpListener::bind(listen)
+                .await
+                .with_context(|| format!("cannot listen on {listen}"))?;
             axum_peer::serve(listener, &url, connections, schema).await
         }
     }

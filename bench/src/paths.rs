@@ -1,13 +1,13 @@
-//! Folders of the project.
+//! Directories of the project.
 
 use std::path::{Path, PathBuf};
 
-/// The root of the repository.
+/// Returns the root directory of the repository.
 pub fn root() -> &'static Path {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap_or(Path::new("."))
 }
 
-/// The folder for results, installed tools and temporary files.
-pub fn folder() -> PathBuf {
+/// Returns the directory for results, installed tools and temporary files.
+pub fn output_directory() -> PathBuf {
     root().join("target/bench")
 }

@@ -1,4 +1,4 @@
-//! Programs that are run: found, or built and installed first.
+//! External programs: located, built or installed.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -7,92 +7,99 @@ use anyhow::{Context, ensure};
 use katas_host::local::process::die_with_parent;
 use rustix::process::Signal;
 
-use crate::paths::{folder, root};
+use crate::paths::{output_directory, root};
 
-/// The version of the load generator.
+/// The version of oha to install.
 pub const OHA_VERSION: &str = "1.16.0";
 
-/// Runs a command to its end; fails, with what it said, when the command does.
-pub fn complete(mut command: Command) -> anyhow::Result<String> {
+/// Runs a command and returns its standard output. Fails with its standard error if the command
+/// fails.
+pub fn run(mut command: Command) -> anyhow::Result<String> {
     die_with_parent(&mut command, Signal::TERM);
     let program = command.get_program().to_string_lossy().into_owned();
-    let output = command.output().with_context(|| format!("{program} did not start"))?;
-    let said = String::from_utf8_lossy(&output.stdout);
-    let complained = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "{program} failed: {}", complained.trim());
-    Ok(said.into_owned())
+    let output = command.output().with_context(|| format!("cannot start {program}"))?;
+    let stdout = String::from_utf8_lossy(&output.stdout);
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "{program} failed: {}", stderr.trim());
+    Ok(stdout.into_owned())
 }
 
-/// cargo, as it runs us.
+/// Returns a command that runs the current cargo.
 fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
     command.current_dir(root());
     command
 }
 
-/// The host as people run it: `cargo run -- up`, without the cargo.
+/// Returns the path of the host, in the profile that `cargo run -- up` uses.
 pub fn katas() -> PathBuf {
     root().join("target/debug/katas")
 }
 
-/// Builds it.
+/// Builds the host.
 pub fn build_katas() -> anyhow::Result<()> {
     let mut build = cargo();
     build.args(["build", "--quiet", "--package", "katas-host", "--bin", "katas"]);
-    complete(build).map(drop)
+    run(build).map(drop)
 }
 
-/// The load generator, installed beside the results when it is not there.
+/// Returns the path of oha, and installs it first if necessary.
 pub fn oha() -> anyhow::Result<PathBuf> {
-    let tools = folder().join("tools");
+    let tools = output_directory().join("tools");
     let program = tools.join("bin/oha");
-    let mut ask = Command::new(&program);
-    ask.arg("--version");
-    let installed = complete(ask).is_ok_and(|it| it.trim() == format!("oha {}", OHA_VERSION));
+    let mut version = Command::new(&program);
+    version.arg("--version");
+    let installed =
+        run(version).is_ok_and(|version| version.trim() == format!("oha {OHA_VERSION}"));
     if !installed {
         let mut install = cargo();
         install.args(["install", "oha", "--locked", "--quiet", "--version", OHA_VERSION]);
         install.arg("--root").arg(&tools);
-        complete(install)?;
+        run(install)?;
     }
     Ok(program)
 }
 
-/// Where the Python peer's programs are.
+/// Returns the path of a program in the Python environment of the FastAPI peer.
 pub fn python(program: &str) -> PathBuf {
-    folder().join("python/bin").join(program)
+    output_directory().join("python/bin").join(program)
 }
 
-/// Whether there is a Python to make an environment with.
+/// Returns whether Python is installed.
 pub fn has_python() -> bool {
-    let mut ask = Command::new("python3");
-    ask.arg("--version");
-    complete(ask).is_ok()
+    let mut version = Command::new("python3");
+    version.arg("--version");
+    run(version).is_ok()
 }
 
-/// Makes an environment for Python with the peer's requirements.
+/// Creates a Python environment with the requirements of the FastAPI peer.
 pub fn install_python() -> anyhow::Result<()> {
-    let environment = folder().join("python");
-    let wanted = root().join("bench/peers/fastapi/requirements.txt");
+    let environment = output_directory().join("python");
+    let requirements = root().join("bench/peers/fastapi/requirements.txt");
     let installed = environment.join("requirements.txt");
-    let same = std::fs::read(&installed).ok() == Some(std::fs::read(&wanted)?);
-    if !same {
-        let mut make = Command::new("python3");
-        make.args(["-m", "venv", "--clear"]).arg(&environment);
-        complete(make)?;
+    let is_current = std::fs::read(&installed).ok() == Some(std::fs::read(&requirements)?);
+    if !is_current {
+        let mut create = Command::new("python3");
+        create.args(["-m", "venv", "--clear"]).arg(&environment);
+        run(create)?;
         let mut install = Command::new(python("pip"));
-        install.args(["install", "--quiet", "--disable-pip-version-check", "-r"]).arg(&wanted);
-        complete(install)?;
-        std::fs::copy(&wanted, &installed)?;
+        install
+            .args(["install", "--quiet", "--disable-pip-version-check", "-r"])
+            .arg(&requirements);
+        run(install)?;
+        std::fs::copy(&requirements, &installed)?;
     }
     Ok(())
 }
 
-/// A program of PostgreSQL's clients, if it is installed.
+/// Returns the path of a PostgreSQL client program, if it is installed.
 pub fn postgres(program: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    let mut directories: Vec<PathBuf> = std::env::split_paths(&path).collect();
     let debian = std::fs::read_dir("/usr/lib/postgresql").into_iter().flatten().flatten();
-    folders.extend(debian.map(|version| version.path().join("bin")));
-    folders.into_iter().map(|folder| folder.join(program)).find(|path| Path::is_file(path))
+    directories.extend(debian.map(|version| version.path().join("bin")));
+    directories
+        .into_iter()
+        .map(|directory| directory.join(program))
+        .find(|path| Path::is_file(path))
 }

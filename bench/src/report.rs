@@ -1,7 +1,7 @@
-//! The last results as tables and charts, and these in `docs/`.
+//! Tables and charts of results, and their publication in `docs/`.
 
-mod chart;
-mod pictures;
+mod charts;
+mod drawing;
 mod tables;
 
 use std::fs;
@@ -9,79 +9,80 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
-use crate::paths::{folder, root};
+use crate::paths::{output_directory, root};
 use crate::results::Results;
 use crate::suite::Suite;
 
-/// The tables of a suite, in Markdown.
-pub fn table(results: &Results) -> String {
-    tables::of(results)
+/// Returns the tables of a suite in Markdown.
+pub fn tables(results: &Results) -> String {
+    tables::render(results)
 }
 
-/// Writes results and their chart into a folder.
-pub fn keep(results: &Results, folder: &Path) -> anyhow::Result<()> {
-    fs::create_dir_all(folder)?;
+/// Writes results and their chart to a directory.
+pub fn store(results: &Results, directory: &Path) -> anyhow::Result<()> {
+    fs::create_dir_all(directory)?;
     let name = results.suite.name();
-    results.write(&folder.join(format!("{name}.json")))?;
-    fs::write(folder.join(format!("{name}.svg")), pictures::of(results)?)?;
+    results.write(&directory.join(format!("{name}.json")))?;
+    fs::write(directory.join(format!("{name}.svg")), charts::render(results)?)?;
     Ok(())
 }
 
-/// Draws the last results of each suite that has some, and puts charts, tables and the results
-/// themselves where the documents have them.
-pub fn write() -> anyhow::Result<()> {
-    let target = published();
+/// Publishes the last results of each suite: the results and charts in `docs/performance`, the tables
+/// in `docs/PERFORMANCE.md` and `README.md`.
+pub fn publish() -> anyhow::Result<()> {
+    let target = published_directory();
     for suite in Suite::ALL {
-        let file = folder().join(format!("{}.json", suite.name()));
+        let file = output_directory().join(format!("{}.json", suite.name()));
         if !file.is_file() {
             continue;
         }
         let results = Results::read(&file)?;
-        keep(&results, &target)?;
+        store(&results, &target)?;
     }
-    for (path, text) in pages()? {
-        fs::write(&path, text).with_context(|| format!("{}", path.display()))?;
+    for (path, text) in updated_documents()? {
+        fs::write(&path, text).with_context(|| format!("cannot write {}", path.display()))?;
     }
     Ok(())
 }
 
-/// Where results are that have been published.
-fn published() -> PathBuf {
+/// Returns the directory of the published results.
+fn published_directory() -> PathBuf {
     root().join("docs/performance")
 }
 
 fn results(suite: Suite) -> anyhow::Result<Results> {
-    Results::read(&published().join(format!("{}.json", suite.name())))
+    Results::read(&published_directory().join(format!("{}.json", suite.name())))
 }
 
-/// The pages with what the published results give.
-fn pages() -> anyhow::Result<[(PathBuf, String); 2]> {
-    let [story, readme] = ["docs/PERFORMANCE.md", "README.md"].map(|page| root().join(page));
-    let mut text = fs::read_to_string(&story)?;
+/// Returns the documents with the tables of the published results.
+fn updated_documents() -> anyhow::Result<[(PathBuf, String); 2]> {
+    let [performance, readme] = ["docs/PERFORMANCE.md", "README.md"].map(|path| root().join(path));
+    let mut text = fs::read_to_string(&performance)?;
     for &suite in Suite::ALL {
-        text = filled(&text, suite.name(), &captioned(&results(suite)?))?;
+        text = replace_section(&text, suite.name(), &tables_with_caption(&results(suite)?))?;
     }
     let [reads, probes, cold] = [Suite::Reads, Suite::Probes, Suite::Cold].map(results);
     let figures = tables::figures(&reads?, &probes?, &cold?);
-    let figures = filled(&fs::read_to_string(&readme)?, "figures", &figures)?;
-    Ok([(story, text), (readme, figures)])
+    let figures = replace_section(&fs::read_to_string(&readme)?, "figures", &figures)?;
+    Ok([(performance, text), (readme, figures)])
 }
 
-fn captioned(results: &Results) -> String {
+fn tables_with_caption(results: &Results) -> String {
     let Results { machine, rounds, seconds, .. } = results;
-    let (table, day, load) = (tables::of(results), &machine.day, machine.load);
+    let (tables, day, load) = (tables::render(results), &machine.day, machine.load);
     let machine = machine.describe();
     format!(
-        "{table}\n{day}; {machine}; {rounds} rounds of {seconds} s; load average {load:.1} when it \
-         began.\n"
+        "{tables}\n{day}; {machine}; {rounds} rounds of {seconds} s; load average at \
+         start: {load:.1}.\n"
     )
 }
 
-/// The page with this between two comments, `<!-- bench name -->` and `<!-- end -->`.
-fn filled(page: &str, name: &str, text: &str) -> anyhow::Result<String> {
+/// Replaces the text of a page between the comments `<!-- bench name -->` and `<!-- end -->`.
+fn replace_section(page: &str, name: &str, text: &str) -> anyhow::Result<String> {
     let begin = format!("<!-- bench {name} -->\n");
-    let (before, rest) = page.split_once(&begin).with_context(|| format!("no {begin}"))?;
-    let (_, after) = rest.split_once("<!-- end -->").context("a table does not end")?;
+    let (before, rest) =
+        page.split_once(&begin).with_context(|| format!("missing comment {begin}"))?;
+    let (_, after) = rest.split_once("<!-- end -->").context("missing comment <!-- end -->")?;
     Ok(format!("{before}{begin}\n{text}\n<!-- end -->{after}"))
 }
 
@@ -90,18 +91,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_pages_have_the_tables_of_the_published_results() {
-        for (path, text) in pages().unwrap() {
-            assert_eq!(fs::read_to_string(path).unwrap(), text, "run the bench's `report`");
+    fn documents_have_the_tables_of_the_published_results() {
+        for (path, text) in updated_documents().unwrap() {
+            assert_eq!(
+                fs::read_to_string(path).unwrap(),
+                text,
+                "run `cargo run -p bench -- report`"
+            );
         }
     }
 
     #[test]
-    fn the_charts_are_those_of_the_published_results() {
+    fn published_charts_equal_the_charts_of_the_published_results() {
         for suite in Suite::ALL {
-            let picture = pictures::of(&results(*suite).unwrap()).unwrap();
-            let published = published().join(format!("{}.svg", suite.name()));
-            assert!(fs::read_to_string(published).unwrap() == picture, "{}", suite.name());
+            let chart = charts::render(&results(*suite).unwrap()).unwrap();
+            let published = published_directory().join(format!("{}.svg", suite.name()));
+            assert!(fs::read_to_string(published).unwrap() == chart, "{}", suite.name());
         }
     }
 }

@@ -1,4 +1,4 @@
-//! What was measured, as it is kept: one flat list, which tables and charts choose from.
+//! The results of a suite: a flat list of measurements that tables and charts select from.
 
 use std::fs;
 use std::path::Path;
@@ -11,116 +11,130 @@ use crate::statistics::Spread;
 use crate::suite::Suite;
 use crate::systems::System;
 
-/// The outcome of one suite.
+/// The results of one suite.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 pub struct Results {
-    /// Which suite it was.
+    /// The suite.
     pub suite: Suite,
-    /// Where it ran.
+    /// The machine that it ran on.
     pub machine: Machine,
-    /// How often everything was measured.
+    /// The number of rounds.
     pub rounds: usize,
-    /// How long each measurement took, in seconds.
+    /// The duration of each measurement in seconds.
     pub seconds: f64,
-    /// Everything that was measured.
+    /// The measurements.
     pub measurements: Vec<Measurement>,
 }
 
-/// One number, measured once in each round.
+/// The values of one metric of a system in a scenario, one per round.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct Measurement {
-    /// Of what.
+    /// The measured system.
     pub system: System,
-    /// Doing what.
+    /// The scenario, such as a kind of request.
     pub scenario: String,
-    /// What the scenario was varied by: connections, bytes, instances. 0 when by nothing.
+    /// The parameter of the scenario: connections, rows or instances; 0 if it has none.
     pub parameter: u64,
-    /// Which number.
+    /// The metric.
     pub metric: Metric,
-    /// Its value in each round.
+    /// The value of each round.
     pub values: Vec<f64>,
 }
 
-/// The numbers that are measured.
+/// A metric.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Metric {
-    /// Right answers per second.
+    /// Successful responses per second.
     Rate,
-    /// Requests per second that were asked for.
-    Asked,
-    /// Milliseconds that half of the requests stayed below.
+    /// The rate of an open loop in requests per second.
+    #[serde(rename = "asked")]
+    TargetRate,
+    /// Median latency in milliseconds.
     P50,
-    /// The same for 75 %.
+    /// 75th percentile of the latency in milliseconds.
     P75,
-    /// The same for 90 %.
+    /// 90th percentile of the latency in milliseconds.
     P90,
-    /// The same for 95 %.
+    /// 95th percentile of the latency in milliseconds.
     P95,
-    /// The same for 99 %.
+    /// 99th percentile of the latency in milliseconds.
     P99,
-    /// The same for 99.9 %.
+    /// 99.9th percentile of the latency in milliseconds.
     P999,
-    /// Milliseconds of the slowest.
+    /// Maximum latency in milliseconds.
     Max,
-    /// Answers that were not what they should have been, and connections without one.
+    /// Responses with an unexpected status, and requests without a response.
     Failed,
-    /// Probes that were not answered within their deadline.
+    /// Probes without a response within the deadline.
     Missed,
-    /// Probes that were answered in time with another status than 200.
+    /// Probes with a status other than 200 within the deadline, or connections that PostgreSQL
+    /// rejected.
     Refused,
-    /// Probes that were sent.
+    /// Probes sent.
     Sent,
-    /// Milliseconds.
+    /// A duration in milliseconds.
     Time,
-    /// Bytes.
+    /// A size in bytes.
     Bytes,
-    /// Connections.
+    /// Connections that PostgreSQL accepted.
     Connections,
     /// Rows per second.
     Rows,
-    /// CPU time of the service for one answer, in microseconds; of loads, for one row.
+    /// CPU time of the service in microseconds, per response or per loaded row.
     ServiceCpu,
-    /// CPU time of PostgreSQL for one answer, in microseconds; of loads, for one row.
+    /// CPU time of PostgreSQL in microseconds, per response or per loaded row.
     DatabaseCpu,
 }
 
+impl Measurement {
+    fn is(&self, system: System, scenario: &str, parameter: u64, metric: Metric) -> bool {
+        self.system == system
+            && self.scenario == scenario
+            && self.parameter == parameter
+            && self.metric == metric
+    }
+}
+
 impl Results {
-    /// Reads a file of results.
+    /// Reads results from a JSON file.
     pub fn read(path: &Path) -> anyhow::Result<Results> {
-        let text = fs::read_to_string(path).with_context(|| format!("{}", path.display()))?;
-        serde_json::from_str(&text).with_context(|| format!("{}", path.display()))
+        let text =
+            fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
+        serde_json::from_str(&text).with_context(|| format!("cannot parse {}", path.display()))
     }
 
-    /// Writes them where [`Results::read`] finds them.
+    /// Writes results to a JSON file.
     pub fn write(&self, path: &Path) -> anyhow::Result<()> {
         let lines = self.measurements.iter().map(serde_json::to_string);
         let lines = lines.collect::<Result<Vec<_>, _>>()?.join(",\n    ");
         let head = serde_json::to_string_pretty(&Results { measurements: vec![], ..self.clone() })?;
-        // A line for each: what has changed can be seen.
+        // One line per measurement, for readable diffs.
         let list = format!("\"measurements\": [\n    {lines}\n  ]");
         let text = head.replace("\"measurements\": []", &list) + "\n";
-        fs::write(path, text).with_context(|| format!("{}", path.display()))
+        fs::write(path, text).with_context(|| format!("cannot write {}", path.display()))
     }
 
-    /// The systems, in the order of [`System`].
+    /// Returns the measured systems in the order of [`System`].
     pub fn systems(&self) -> Vec<System> {
-        let mut systems: Vec<_> = self.measurements.iter().map(|it| it.system).collect();
+        let mut systems: Vec<_> =
+            self.measurements.iter().map(|measurement| measurement.system).collect();
         systems.sort();
         systems.dedup();
         systems
     }
 
-    /// What a scenario was varied by, ascending.
+    /// Returns the parameters of a scenario in ascending order.
     pub fn parameters(&self, scenario: &str) -> Vec<u64> {
-        let of = self.measurements.iter().filter(|it| it.scenario == scenario);
-        let mut parameters: Vec<_> = of.map(|it| it.parameter).collect();
+        let matching =
+            self.measurements.iter().filter(|measurement| measurement.scenario == scenario);
+        let mut parameters: Vec<_> = matching.map(|measurement| measurement.parameter).collect();
         parameters.sort_unstable();
         parameters.dedup();
         parameters
     }
 
-    /// One number, `None` when it was not measured.
+    /// Returns the spread of a metric, or `None` if it was not measured.
     pub fn get(
         &self,
         system: System,
@@ -131,8 +145,8 @@ impl Results {
         Spread::of(&find(&self.measurements, system, scenario, parameter, metric)?.values)
     }
 
-    /// Two measurements of a system in the same rounds, combined round by round: whatever slowed a
-    /// round down has slowed both.
+    /// Combines two measurements of a system round by round, so that disturbances of a round affect
+    /// both values.
     pub fn paired(
         &self,
         system: System,
@@ -148,7 +162,7 @@ impl Results {
         Spread::of(&pairs.map(|(value, base)| combine(*value, *base)).collect::<Vec<_>>())
     }
 
-    /// The most that a system did per second in a scenario, over all that it was varied by.
+    /// Returns the highest median rate of a system in a scenario over all parameters.
     pub fn capacity(&self, system: System, scenario: &str) -> Option<Spread> {
         capacity(&self.measurements, system, scenario)
     }
@@ -159,7 +173,7 @@ impl Results {
 pub struct Recorder(pub Vec<Measurement>);
 
 impl Recorder {
-    /// Notes one value of one round.
+    /// Adds the value of one round.
     pub fn add(
         &mut self,
         system: System,
@@ -168,12 +182,7 @@ impl Recorder {
         metric: Metric,
         value: f64,
     ) {
-        let same = |it: &&mut Measurement| {
-            it.system == system
-                && it.scenario == scenario
-                && it.parameter == parameter
-                && it.metric == metric
-        };
+        let same = |known: &&mut Measurement| known.is(system, scenario, parameter, metric);
         match self.0.iter_mut().find(same) {
             Some(known) => known.values.push(value),
             None => self.0.push(Measurement {
@@ -186,7 +195,7 @@ impl Recorder {
         }
     }
 
-    /// The most that a system did per second in a scenario so far.
+    /// Returns the highest median rate of a system in a scenario so far.
     pub fn capacity(&self, system: System, scenario: &str) -> Option<Spread> {
         capacity(&self.0, system, scenario)
     }
@@ -199,19 +208,14 @@ fn find<'m>(
     parameter: u64,
     metric: Metric,
 ) -> Option<&'m Measurement> {
-    measurements.iter().find(|it| {
-        it.system == system
-            && it.scenario == scenario
-            && it.parameter == parameter
-            && it.metric == metric
-    })
+    measurements.iter().find(|known| known.is(system, scenario, parameter, metric))
 }
 
 fn capacity(measurements: &[Measurement], system: System, scenario: &str) -> Option<Spread> {
-    let rates = measurements
-        .iter()
-        .filter(|it| it.system == system && it.scenario == scenario && it.metric == Metric::Rate);
-    let spreads = rates.filter_map(|it| Spread::of(&it.values));
+    let rates = measurements.iter().filter(|known| {
+        known.system == system && known.scenario == scenario && known.metric == Metric::Rate
+    });
+    let spreads = rates.filter_map(|rate| Spread::of(&rate.values));
     spreads.max_by(|a, b| a.median.total_cmp(&b.median))
 }
 
@@ -220,7 +224,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn paired_measurements_are_combined_within_each_round() {
+    fn paired_combines_values_of_the_same_round() {
         let mut recorder = Recorder::default();
         for (look, select) in [(120.0, 100.0), (260.0, 200.0), (140.0, 100.0)] {
             recorder.add(System::Spin, "look", 64, Metric::ServiceCpu, look);
@@ -228,29 +232,29 @@ mod tests {
         }
         let results = Results {
             suite: Suite::Reads,
-            machine: Machine::here("").unwrap(),
+            machine: Machine::current("").unwrap(),
             rounds: 3,
             seconds: 1.0,
             measurements: recorder.0,
         };
         let paired = |base| {
-            let (metric, divide) = (Metric::ServiceCpu, |it, base| it / base);
+            let (metric, divide) = (Metric::ServiceCpu, |value, base| value / base);
             results.paired(System::Spin, ("look", 64), base, metric, divide)
         };
-        let ratio = Spread { median: 1.3, least: 1.2, most: 1.4 };
+        let ratio = Spread { median: 1.3, min: 1.2, max: 1.4 };
         assert_eq!(paired(("select", 16)), Some(ratio));
         assert_eq!(paired(("hello", 64)), None);
     }
 
     #[test]
-    fn the_values_of_all_rounds_are_one_measurement() {
+    fn recorder_collects_the_values_of_all_rounds_in_one_measurement() {
         let mut recorder = Recorder::default();
         for (connections, rate) in [(16, 1.0), (64, 5.0), (16, 2.0), (64, 7.0)] {
             recorder.add(System::Katas, "look", connections, Metric::Rate, rate);
         }
         assert_eq!(recorder.0.len(), 2);
         assert_eq!(recorder.0[0].values, [1.0, 2.0]);
-        assert_eq!(recorder.capacity(System::Katas, "look").map(|it| it.median), Some(6.0));
+        assert_eq!(recorder.capacity(System::Katas, "look").map(|spread| spread.median), Some(6.0));
         assert_eq!(recorder.capacity(System::Axum, "look"), None);
     }
 }

@@ -1,31 +1,31 @@
-//! The names of the suites.
+//! The suites and their names.
 
 use serde::{Deserialize, Serialize};
 
-/// A suite.
+/// A group of scenarios that is measured and reported together.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Suite {
-    /// Keyed reads, a list, and what needs no database.
+    /// Reads by key, a list, and requests without the database.
     Reads,
     /// The steps from a constant response to a complete request handler.
     Ladder,
-    /// Adding words.
+    /// Inserts.
     Writes,
-    /// All of that at the same time.
+    /// Concurrent reads, lists, writes and calculations.
     Mixed,
     /// Probes under load.
     Probes,
-    /// Starts, memory, sizes.
+    /// Startup time, memory and component sizes.
     Cold,
-    /// Connections and instances.
+    /// Throughput over connections and instances.
     Scale,
-    /// Files of CSV.
+    /// Loading of CSV files.
     Ingest,
 }
 
 impl Suite {
-    /// In the order in which they run, and stand in the report.
+    /// All suites, in the order of execution and of the report.
     pub const ALL: &[Suite] = &[
         Suite::Reads,
         Suite::Ladder,
@@ -37,7 +37,7 @@ impl Suite {
         Suite::Ingest,
     ];
 
-    /// What it is called in commands and file names.
+    /// Returns the name of the suite in commands and file names.
     pub fn name(self) -> &'static str {
         match self {
             Suite::Reads => "reads",

@@ -1,4 +1,4 @@
-//! The suites: what each of them measures.
+//! The implementations of the suites.
 
 mod cold;
 mod ingest;
@@ -11,7 +11,7 @@ mod scale;
 mod writes;
 
 pub use ladder::STEPS;
-pub use probes::{LOADS, PROBES, SHARES};
+pub use probes::{LOADS, PROBES, QUANTILES};
 
 use crate::bench::Bench;
 use crate::results::Recorder;

@@ -1,4 +1,4 @@
-//! The systems under test, each a process of its own.
+//! The systems under test, each in a separate process.
 
 use std::fs::File;
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -15,47 +15,48 @@ use rustix::process::Signal;
 use serde::{Deserialize, Serialize};
 
 use crate::application::Application;
-use crate::paths::{folder, root};
+use crate::fixture::Fixture;
+use crate::paths::{output_directory, root};
 use crate::programs;
-use crate::stage::Stage;
 
-/// What is measured. The order is that of tables and charts.
+/// A measured system. The order is that of tables and charts.
 #[derive(Clone, Copy, Debug, Deserialize, Eq, Ord, PartialEq, PartialOrd, Serialize, ValueEnum)]
 #[serde(rename_all = "kebab-case")]
 pub enum System {
     /// The local host: `katas up`
     Katas,
-    /// The components on the real Spin
+    /// The components on Spin
     Spin,
-    /// The native peer on axum
+    /// The native axum peer
     Axum,
-    /// The peer on FastAPI: one uvicorn
+    /// The FastAPI peer: one uvicorn process
     Uvicorn,
-    /// The peer on FastAPI: gunicorn with eight uvicorn workers
+    /// The FastAPI peer: gunicorn with eight uvicorn workers
     Gunicorn,
-    /// pgbench, prepared statements: no HTTP at all
+    /// pgbench with a prepared statement, without HTTP
     #[value(skip)]
     PgbenchPrepared,
-    /// pgbench with the statement as the components send it, parsed anew each time
+    /// pgbench with the statement of the component, parsed for each execution
     #[value(skip)]
-    PgbenchWrapped,
-    /// pgbench, resetting its connection first, as Spin's pool does for each request
+    #[serde(rename = "pgbench-wrapped")]
+    PgbenchUnprepared,
+    /// pgbench with a connection reset before each execution, as in Spin's pool
     #[value(skip)]
     PgbenchReset,
-    /// psql's \copy
+    /// psql with `\copy`
     #[value(skip)]
     Copy,
-    /// Pools of connections as Spin's, with nothing around them
+    /// Connection pools of the size of Spin's, without a service
     #[value(skip)]
     Pools,
 }
 
 impl System {
-    /// Those that serve HTTP.
+    /// The systems that serve HTTP.
     pub const SERVERS: [System; 5] =
         [System::Katas, System::Spin, System::Axum, System::Uvicorn, System::Gunicorn];
 
-    /// What it is called in tables and charts.
+    /// Returns the label in tables and charts.
     pub fn label(self) -> &'static str {
         match self {
             System::Katas => "katas (local host)",
@@ -64,19 +65,19 @@ impl System {
             System::Uvicorn => "FastAPI, 1 uvicorn",
             System::Gunicorn => "FastAPI, gunicorn × 8",
             System::PgbenchPrepared => "pgbench, prepared",
-            System::PgbenchWrapped => "pgbench, as components ask",
-            System::PgbenchReset => "pgbench, as Spin asks",
+            System::PgbenchUnprepared => "pgbench, unprepared",
+            System::PgbenchReset => "pgbench, with reset",
             System::Copy => "psql \\copy",
-            System::Pools => "pools alone",
+            System::Pools => "connection pools",
         }
     }
 
-    /// Whether it runs the components.
+    /// Returns whether the system runs the components.
     pub fn runs_components(self) -> bool {
         matches!(self, System::Katas | System::Spin)
     }
 
-    /// Whether what it needs can be had on this machine.
+    /// Returns whether the system can run on this machine.
     pub fn is_available(self) -> bool {
         match self {
             System::Spin => spin::ensure_installed().is_ok(),
@@ -85,24 +86,24 @@ impl System {
         }
     }
 
-    /// What asks whether the process lives: with the components it is the engine that answers.
-    pub fn liveness(self) -> &'static str {
+    /// Returns the path of the liveness probe. With components, the engine responds to it.
+    pub fn liveness_path(self) -> &'static str {
         if self.runs_components() { "/.well-known/spin/health" } else { "/health" }
     }
 
-    /// How many connections to the database it may have.
-    fn pool(self) -> usize {
+    /// Returns the maximum number of database connections per process.
+    fn pool_size(self) -> usize {
         match self {
-            // 8 × 15 are as many as SQLAlchemy's defaults come to.
+            // SQLAlchemy's defaults: 5 connections and an overflow of 10 per process.
             System::Gunicorn => 15,
-            // As many as FastAPI has threads.
+            // The number of threads of FastAPI.
             System::Uvicorn => 40,
-            // As many as Spin has.
+            // The pool size of Spin.
             _ => 64,
         }
     }
 
-    /// Builds or installs what it needs.
+    /// Builds or installs the system.
     pub fn install(self) -> anyhow::Result<()> {
         match self {
             System::Katas => programs::build_katas(),
@@ -111,44 +112,45 @@ impl System {
         }
     }
 
-    /// Starts it with the product, and waits for its first answer.
-    pub async fn start(self, stage: &Stage) -> anyhow::Result<Running> {
-        self.start_with(stage, Application::Product, None).await
+    /// Starts the system with the product, and waits for its first response.
+    pub async fn start(self, fixture: &Fixture) -> anyhow::Result<RunningSystem> {
+        self.start_with(fixture, Application::Product, None).await
     }
 
-    /// Starts it with an application; `cache` is another folder for the components that `katas`
-    /// has compiled.
+    /// Starts the system with an application. `cache` overrides the directory in which `katas` caches
+    /// compiled components.
     pub async fn start_with(
         self,
-        stage: &Stage,
+        fixture: &Fixture,
         application: Application,
         cache: Option<&Path>,
-    ) -> anyhow::Result<Running> {
+    ) -> anyhow::Result<RunningSystem> {
         let address = free_address()?;
-        let log = folder().join(format!("{}.log", file_name(self, application)));
+        let log = output_directory().join(format!("{}.log", file_name(self, application)));
         let start = Instant::now();
         let process = match self {
-            System::Spin => Process::Spin(start_spin(stage, application, address).await?),
+            System::Spin => Process::Spin(start_spin(fixture, application, address).await?),
             _ => {
-                let mut command = self.command(stage, application, address)?;
+                let mut command = self.command(fixture, application, address)?;
                 let output = File::create(&log)?;
-                command.envs(cache.map(|folder| ("XDG_CACHE_HOME", folder)));
+                command.envs(cache.map(|directory| ("XDG_CACHE_HOME", directory)));
                 command.stdin(Stdio::null()).stdout(output.try_clone()?).stderr(output);
                 let (child, _) = Child::spawn(command, Signal::TERM)
-                    .with_context(|| format!("{} did not start", self.label()))?;
+                    .with_context(|| format!("cannot start {}", self.label()))?;
                 Process::Child(child)
             }
         };
         let process = Some(process);
-        let ready = Duration::ZERO;
-        let mut running = Running { system: self, application, address, process, log, ready };
-        running.ready = running.wait(start).await?;
+        let startup = Duration::ZERO;
+        let mut running =
+            RunningSystem { system: self, application, address, process, log, startup };
+        running.startup = running.wait(start).await?;
         Ok(running)
     }
 
     fn command(
         self,
-        stage: &Stage,
+        fixture: &Fixture,
         application: Application,
         address: SocketAddr,
     ) -> anyhow::Result<Command> {
@@ -156,47 +158,47 @@ impl System {
             System::Katas => {
                 let mut command = Command::new(programs::katas());
                 command.args(["up", "--listen", &address.to_string()]);
-                command.args(["--database-url", &stage.url()]);
+                command.args(["--database-url", &fixture.url()]);
                 command.arg("--from").arg(application.manifest());
                 command
             }
             System::Axum => {
                 let mut command = Command::new(std::env::current_exe()?);
-                command.args(["axum-peer", &address.to_string(), &stage.url()]);
-                command.args([self.pool().to_string(), stage.schema.to_string()]);
+                command.args(["axum-peer", &address.to_string(), &fixture.url()]);
+                command.args([self.pool_size().to_string(), fixture.schema.to_string()]);
                 command
             }
             System::Uvicorn => {
-                let mut command = self.python("uvicorn", stage);
+                let mut command = self.python("uvicorn", fixture);
                 command.args(["--host", "127.0.0.1", "--port", &address.port().to_string()]);
                 command.args(["--no-access-log", "main:app"]);
                 command
             }
             System::Gunicorn => {
-                let mut command = self.python("gunicorn", stage);
+                let mut command = self.python("gunicorn", fixture);
                 command.args(["--bind", &address.to_string(), "--workers", "8"]);
                 command.args(["--worker-class", "uvicorn_worker.UvicornWorker", "main:app"]);
                 command
             }
-            other => bail!("{} is no server", other.label()),
+            other => bail!("{} does not serve HTTP", other.label()),
         };
         command.envs([("CARGO_TERM_COLOR", "never")]);
         Ok(command)
     }
 
-    fn python(self, program: &str, stage: &Stage) -> Command {
+    fn python(self, program: &str, fixture: &Fixture) -> Command {
         let mut command = Command::new(programs::python(program));
         command.current_dir(root().join("bench/peers/fastapi"));
         command
-            .env("DATABASE_URL", stage.url().replacen("postgres://", "postgresql+psycopg://", 1));
-        command.env("POOL_SIZE", self.pool().to_string());
-        command.env("REQUIRED_SCHEMA", stage.schema.to_string());
+            .env("DATABASE_URL", fixture.url().replacen("postgres://", "postgresql+psycopg://", 1));
+        command.env("POOL_SIZE", self.pool_size().to_string());
+        command.env("REQUIRED_SCHEMA", fixture.schema.to_string());
         command.env("PYTHONDONTWRITEBYTECODE", "1");
         command
     }
 }
 
-/// What a system with an application is called in file names.
+/// Returns the name of a system with an application in file names.
 fn file_name(system: System, application: Application) -> String {
     let value = system.to_possible_value();
     let system = value.map_or_else(|| "other".to_owned(), |value| value.get_name().to_owned());
@@ -207,14 +209,14 @@ fn file_name(system: System, application: Application) -> String {
 }
 
 async fn start_spin(
-    stage: &Stage,
+    fixture: &Fixture,
     application: Application,
     address: SocketAddr,
 ) -> anyhow::Result<Spin> {
-    let state = folder().join(file_name(System::Spin, application));
+    let state = output_directory().join(file_name(System::Spin, application));
     std::fs::create_dir_all(&state)?;
     let log = Arc::new(|_: &str| ());
-    Spin::start(&application.manifest(), &state, address, &stage.variables(), &[], log).await
+    Spin::start(&application.manifest(), &state, address, &fixture.variables(), &[], log).await
 }
 
 enum Process {
@@ -222,33 +224,33 @@ enum Process {
     Spin(Spin),
 }
 
-/// A system that serves, until it is dropped.
-pub struct Running {
-    /// Which one.
+/// A running system, stopped when dropped.
+pub struct RunningSystem {
+    /// The system.
     pub system: System,
-    /// The application that it serves.
+    /// The served application.
     pub application: Application,
-    /// How long it took from the start of the process to the first answer; of `katas up`, without
-    /// the build of the components that it begins with.
-    pub ready: Duration,
-    /// What it says.
+    /// The time from the start of the process to the first response. For `katas up`, the build of the
+    /// components is excluded.
+    pub startup: Duration,
+    /// The path of the log file.
     pub log: PathBuf,
     address: SocketAddr,
     process: Option<Process>,
 }
 
-impl Running {
-    /// What it is called in file names.
+impl RunningSystem {
+    /// Returns the name in file names.
     pub fn name(&self) -> String {
         file_name(self.system, self.application)
     }
 
-    /// Scheme, host and port.
+    /// Returns the base URL.
     pub fn base(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Its first process.
+    /// Returns the id of the first process.
     pub fn process(&self) -> Option<i32> {
         match self.process.as_ref()? {
             Process::Child(child) => Some(child.id()),
@@ -264,47 +266,47 @@ impl Running {
         }
     }
 
-    fn said(&self) -> String {
+    fn log_text(&self) -> String {
         std::fs::read_to_string(&self.log).unwrap_or_default()
     }
 
-    /// Waits until its guest, or what stands for one, has answered.
+    /// Waits for the first response and returns the time since the start.
     async fn wait(&self, start: Instant) -> anyhow::Result<Duration> {
         let url = format!("{}{}", self.base(), self.application.probe());
-        let mut begun = start;
+        let mut started = start;
         loop {
-            // `katas up` listens while it builds: whoever asked now would wait for all of that.
-            while self.system == System::Katas && !self.said().contains("Database") {
-                begun = Instant::now();
-                ensure!(!self.has_ended(), "katas has ended: {}", self.said());
+            // `katas up` listens while it builds the components. A request would wait for the build.
+            while self.system == System::Katas && !self.log_text().contains("Database") {
+                started = Instant::now();
+                ensure!(!self.has_ended(), "katas has exited: {}", self.log_text());
                 tokio::time::sleep(Duration::from_millis(5)).await;
             }
-            let asked = url.clone();
-            let answer = tokio::task::spawn_blocking(move || ureq::get(&asked).call()).await?;
-            if answer.is_ok() {
-                return Ok(begun.elapsed());
+            let url = url.clone();
+            let response = tokio::task::spawn_blocking(move || ureq::get(&url).call()).await?;
+            if response.is_ok() {
+                return Ok(started.elapsed());
             }
             if self.has_ended() || start.elapsed() > Duration::from_secs(120) {
-                let said = self.said();
-                let last: Vec<_> = said.lines().rev().take(5).collect();
-                bail!("{} does not answer: {}", self.system.label(), last.join("\n"));
+                let log = self.log_text();
+                let last: Vec<_> = log.lines().rev().take(5).collect();
+                bail!("{} does not respond: {}", self.system.label(), last.join("\n"));
             }
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     }
 }
 
-impl Drop for Running {
+impl Drop for RunningSystem {
     fn drop(&mut self) {
         if let Some(Process::Child(child)) = self.process.take() {
             child.signal(Signal::TERM);
-            let told = Instant::now();
-            while !child.has_ended() && told.elapsed() < Duration::from_secs(5) {
+            let start = Instant::now();
+            while !child.has_ended() && start.elapsed() < Duration::from_secs(5) {
                 std::thread::sleep(Duration::from_millis(10));
             }
-            // One that waits for its clients, say. The workers of gunicorn end with it.
+            // A server may still wait for its clients. Workers of gunicorn exit with their parent.
             child.signal(Signal::KILL);
-            // How it ends is of no interest.
+            // The exit status does not matter.
             let _ = child.wait();
         }
     }

@@ -1,4 +1,4 @@
-//! Into the database: files as they should be, and as they should not.
+//! Loading of valid and invalid files.
 
 use std::io::{Read, Write};
 use std::thread;
@@ -6,11 +6,11 @@ use std::thread;
 use http::Method;
 use serde_json::json;
 
-use super::{CSV, DATASETS, file, load, loaded, rows, stored};
+use super::{CSV, DATASETS, csv_rows, export, load, loaded, stored_counts};
 use crate::support::{App, JSON};
 
 #[test]
-fn a_file_becomes_a_dataset() {
+fn csv_file_is_loaded_and_exported_in_canonical_form() {
     let app = App::start();
     let response = load(&app, "\u{feff}word,n\r\nyoda,1\r\n\"be,st\",\"2\"\n\"h\"\"a\ns\",");
     assert_eq!(response.status, 201, "{response:?}");
@@ -24,26 +24,26 @@ fn a_file_becomes_a_dataset() {
     let items = json!([["yoda", "1"], ["be,st", "2"], ["h\"a\ns", ""]]);
     let page = json!({"columns": ["word", "n"], "items": items, "next": null});
     app.get(&format!("{path}/rows")).is(200, &page);
-    let back = file(&app, path);
-    assert_eq!(back.header("content-type"), "text/csv; charset=utf-8");
-    assert_eq!(back.body, "word,n\r\nyoda,1\r\n\"be,st\",2\r\n\"h\"\"a\ns\",\r\n");
-    assert_eq!(dataset["bytes"], back.body.len());
+    let exported = export(&app, path);
+    assert_eq!(exported.header("content-type"), "text/csv; charset=utf-8");
+    assert_eq!(exported.body, "word,n\r\nyoda,1\r\n\"be,st\",2\r\n\"h\"\"a\ns\",\r\n");
+    assert_eq!(dataset["bytes"], exported.body.len());
 }
 
 #[test]
-fn json_becomes_the_same_dataset() {
+fn json_is_loaded_like_csv() {
     let app = App::start();
     let body =
         json!({"name": "test", "columns": ["word", "n"], "rows": [["yo,da", "\"\n"], ["", ""]]});
     let response = app.post(DATASETS, &body);
     assert_eq!(response.status, 201, "{response:?}");
-    let from_json = file(&app, response.header("location"));
+    let from_json = export(&app, response.header("location"));
     assert_eq!(from_json.body, "word,n\r\n\"yo,da\",\"\"\"\n\"\r\n,\r\n");
-    assert_eq!(file(&app, &loaded(&app, &from_json.body)).body, from_json.body);
+    assert_eq!(export(&app, &loaded(&app, &from_json.body)).body, from_json.body);
 }
 
 #[test]
-fn every_field_comes_back_as_it_was() {
+fn fields_are_exported_unchanged() {
     let app = App::start();
     let mut canonical = "a,b\r\n".to_owned();
     for field in [
@@ -73,26 +73,26 @@ fn every_field_comes_back_as_it_was() {
     }
     canonical += "\"\r\",\"\n\"\r\n\"\"\"\",\r\n";
     let path = loaded(&app, &canonical);
-    assert_eq!(file(&app, &path).body, canonical);
+    assert_eq!(export(&app, &path).body, canonical);
 }
 
 #[test]
-fn a_file_of_many_batches_is_whole() {
+fn file_of_many_batches_is_loaded_completely() {
     let app = App::start();
-    let rows = rows(9001);
-    let path = loaded(&app, &rows);
+    let file = csv_rows(9001);
+    let path = loaded(&app, &file);
     assert_eq!(app.get(&path).json()["rows"], 9001);
-    assert!(file(&app, &path).body == rows.replace('\n', "\r\n"));
-    // A batch that the last row fills, and no rows at all.
-    let path = loaded(&app, super::rows(8000));
+    assert!(export(&app, &path).body == file.replace('\n', "\r\n"));
+    // The last row fills a batch; a file without rows.
+    let path = loaded(&app, csv_rows(8000));
     assert_eq!(app.get(&path).json()["rows"], 8000);
     let path = loaded(&app, "a,b");
-    assert_eq!(file(&app, &path).body, "a,b\r\n");
+    assert_eq!(export(&app, &path).body, "a,b\r\n");
     assert_eq!(app.get(&format!("{path}/rows")).json()["items"], json!([]));
 }
 
 #[test]
-fn what_is_not_csv_is_refused_with_its_line_and_nothing_is_stored() {
+fn invalid_csv_returns_422_with_the_line_and_stores_nothing() {
     let app = App::start();
     for (file, detail) in [
         (b"".as_slice(), "line 1 has no column names"),
@@ -110,18 +110,18 @@ fn what_is_not_csv_is_refused_with_its_line_and_nothing_is_stored() {
     ] {
         load(&app, file).is_problem(422, detail);
     }
-    let late = rows(9000) + "9001";
+    let late = csv_rows(9000) + "9001";
     load(&app, late)
         .is_problem(422, "line 9002 has the wrong number of fields: expected 2, found 1");
     let long = format!("a\n{}\n", "x".repeat((64 << 10) + 1));
     load(&app, long).is_problem(422, "line 2 exceeds the row limit of 65536 bytes");
     let wide = vec!["a"; 1002].join(",");
     load(&app, wide).is_problem(422, "line 1 has more than 1000 fields");
-    assert_eq!(stored(&app), "0 0");
+    assert_eq!(stored_counts(&app), "0 0");
 }
 
 #[test]
-fn json_that_is_no_table_is_refused() {
+fn invalid_json_table_returns_the_pointer_of_each_error() {
     let app = App::start();
     let post =
         |columns, rows| app.post(DATASETS, &json!({"name": "x", "columns": columns, "rows": rows}));
@@ -143,20 +143,20 @@ fn json_that_is_no_table_is_refused() {
 }
 
 #[test]
-fn a_dataset_has_a_name() {
+fn dataset_name_must_have_1_to_200_characters() {
     let app = App::start();
-    let name =
+    let post =
         |query: &str| app.request(Method::POST, &format!("{DATASETS}{query}"), &[CSV], "a\n");
     for query in ["", "?name="] {
-        name(query).is_problem(400, "name must not be empty");
+        post(query).is_problem(400, "name must not be empty");
     }
     let long = format!("?name={}", "x".repeat(201));
-    name(&long).is_problem(400, "name must have at most 200 characters");
-    assert_eq!(name("?name=Caf%C3%A9+1").json()["name"], "Café 1");
+    post(&long).is_problem(400, "name must have at most 200 characters");
+    assert_eq!(post("?name=Caf%C3%A9+1").json()["name"], "Café 1");
 }
 
 #[test]
-fn only_csv_and_json_are_read() {
+fn other_media_types_return_415() {
     let app = App::start();
     let detail =
         "body format not supported; send text/csv or application/json without Content-Encoding";
@@ -173,7 +173,7 @@ fn only_csv_and_json_are_read() {
 }
 
 #[test]
-fn a_file_has_at_most_64_mebibytes() {
+fn file_larger_than_64_mebibytes_returns_413() {
     let app = App::start();
     let announced = "POST /api/v1/datasets?name=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
                      Content-Type: text/csv\r\nContent-Length: 67108865\r\n\r\n";
@@ -181,26 +181,26 @@ fn a_file_has_at_most_64_mebibytes() {
 }
 
 #[test]
-fn loads_at_the_same_time_do_not_mix() {
+fn concurrent_loads_do_not_mix() {
     let app = App::start();
     let app = &app;
-    let files: Vec<_> = ["x", "y", "z"].map(|mark| rows(9000).replace("row", mark)).into();
+    let files: Vec<_> = ["x", "y", "z"].map(|marker| csv_rows(9000).replace("row", marker)).into();
     let loaded: Vec<_> = thread::scope(|scope| {
         let loads: Vec<_> =
             files.iter().map(|file| scope.spawn(move || loaded(app, file))).collect();
-        loads.into_iter().map(|load| load.join().expect("it was loaded")).collect()
+        loads.into_iter().map(|load| load.join().expect("no panic")).collect()
     });
     for (path, sent) in loaded.iter().zip(&files) {
-        assert!(file(app, path).body == sent.replace('\n', "\r\n"), "{path}");
+        assert!(export(app, path).body == sent.replace('\n', "\r\n"), "{path}");
     }
 }
 
-/// The beginning of a load whose body stays incomplete: the first 8,000 rows are in the database, and
-/// nobody sees them.
-fn half(app: &App) -> std::net::TcpStream {
-    let rows = rows(9000);
+/// Starts a load whose body stays incomplete: the first 8,000 rows are in the database but not
+/// visible.
+fn incomplete_load(app: &App) -> std::net::TcpStream {
+    let rows = csv_rows(9000);
     let head = format!(
-        "POST /api/v1/datasets?name=half HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+        "POST /api/v1/datasets?name=incomplete HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
          Content-Type: text/csv\r\nContent-Length: {}\r\n\r\n",
         rows.len() + 5
     );
@@ -211,59 +211,59 @@ fn half(app: &App) -> std::net::TcpStream {
     let id = app.value("SELECT id::text FROM katas.dataset");
     app.get(&format!("{DATASETS}/{id}")).problem(404);
     app.get(&format!("{DATASETS}/{id}/rows")).problem(404);
-    file(app, &format!("{DATASETS}/{id}")).problem(404);
+    export(app, &format!("{DATASETS}/{id}")).problem(404);
     app.delete(&format!("{DATASETS}/{id}")).problem(404);
     connection
 }
 
-/// What the server answers to the rest of the body.
-fn rest(mut connection: std::net::TcpStream) -> String {
+/// Sends the rest of the body and returns the response.
+fn complete_load(mut connection: std::net::TcpStream) -> String {
     connection.write_all(b"9,10\n").expect("the server reads");
-    let mut answer = String::new();
-    connection.read_to_string(&mut answer).expect("the server closes");
-    answer
+    let mut response = String::new();
+    connection.read_to_string(&mut response).expect("the server closes");
+    response
 }
 
 #[test]
-fn a_dataset_is_there_when_it_is_complete() {
+fn dataset_is_visible_when_complete() {
     let app = App::start();
-    assert!(rest(half(&app)).starts_with("HTTP/1.1 201 "));
+    assert!(complete_load(incomplete_load(&app)).starts_with("HTTP/1.1 201 "));
     assert_eq!(app.get(DATASETS).json()["items"][0]["rows"], 9001);
 }
 
 #[test]
-fn a_client_that_goes_away_leaves_nothing() {
+fn disconnected_client_leaves_no_rows() {
     let app = App::start();
-    drop(half(&app));
+    drop(incomplete_load(&app));
     app.wait_for_log("{\"component\":\"datasets\",\"method\":\"POST\"", 1);
-    assert_eq!(stored(&app), "0 0");
+    assert_eq!(stored_counts(&app), "0 0");
 }
 
 #[test]
-fn a_load_that_has_been_given_up_does_not_come_back() {
+fn abandoned_load_is_not_completed() {
     let app = App::start();
-    let connection = half(&app);
+    let connection = incomplete_load(&app);
     app.sql("UPDATE katas.dataset SET state = 'gone'");
-    let answer = rest(connection);
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
-    assert_eq!(stored(&app), "0 0");
+    let response = complete_load(connection);
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
+    assert_eq!(stored_counts(&app), "0 0");
 }
 
 #[test]
-fn load_whose_statements_fail_is_invisible_and_purged_later() {
+fn load_with_failed_statements_stays_invisible_and_is_purged_later() {
     let app = App::start();
-    let connection = half(&app);
-    // Neither the next rows nor the mark of the failure can be written.
+    let connection = incomplete_load(&app);
+    // Neither the next rows nor the failure of the load can be recorded.
     let lock = app.hold("SELECT FROM katas.dataset FOR UPDATE");
-    let answer = rest(connection);
-    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    let response = complete_load(connection);
+    assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     drop(lock);
-    assert_eq!(stored(&app), "1 8000");
-    // Another load finds it when it has been silent for long.
+    assert_eq!(stored_counts(&app), "1 8000");
+    // A later load purges it once it has been inactive for longer than 15 minutes.
     loaded(&app, "a\n");
-    assert_eq!(stored(&app), "2 8000");
+    assert_eq!(stored_counts(&app), "2 8000");
     app.sql("UPDATE katas.dataset SET touched_at = touched_at - interval '16 minutes'");
     loaded(&app, "a\n");
-    assert_eq!(stored(&app), "2 0");
+    assert_eq!(stored_counts(&app), "2 0");
     assert_eq!(app.get(DATASETS).json()["items"].as_array().map(Vec::len), Some(2));
 }

@@ -1,10 +1,10 @@
-//! How much memory a load takes: the same, however long the file is.
+//! The memory of a load and an export does not depend on the size of the file.
 
-use super::{file, loaded};
+use super::{export, loaded};
 use crate::support::App;
 
-/// A file of about so many bytes, with rows of every length up to a kilobyte.
-fn bytes(length: usize) -> String {
+/// Returns a CSV file of about `length` bytes with rows of up to a kilobyte.
+fn csv_bytes(length: usize) -> String {
     let mut file = String::with_capacity(length + 2000);
     file.push_str("number,text\n");
     for number in 0.. {
@@ -17,16 +17,16 @@ fn bytes(length: usize) -> String {
 }
 
 #[test]
-fn sixty_megabytes_take_no_more_memory_than_one() {
+fn sixty_megabytes_need_no_more_memory_than_one() {
     let app = App::start();
     let load_and_read = |length| {
-        let path = loaded(&app, bytes(length));
-        let back = file(&app, &path);
-        assert_eq!(app.get(&path).json()["bytes"], back.body.len());
+        let path = loaded(&app, csv_bytes(length));
+        let exported = export(&app, &path);
+        assert_eq!(app.get(&path).json()["bytes"], exported.body.len());
         app.memory("datasets")
     };
     let Some(one) = load_and_read(1_000_000) else { return };
-    let sixty = load_and_read(60_000_000).expect("it was told before");
+    let sixty = load_and_read(60_000_000).expect("the host reports memory");
     println!("{one} bytes of memory for 1 MB, {sixty} for 60 MB");
     assert!(one < 4 << 20, "{one}");
     assert!(sixty < one + (1 << 20), "{sixty} after {one}");

@@ -1,4 +1,4 @@
-//! Tables of text: loaded, listed, read, removed.
+//! Tests of the `datasets` component.
 
 mod load;
 mod memory;
@@ -11,33 +11,33 @@ use crate::support::{App, Response};
 const DATASETS: &str = "/api/v1/datasets";
 const CSV: (&str, &str) = ("Content-Type", "text/csv");
 
-/// Loads a file.
+/// Loads a CSV file.
 fn load(app: &App, file: impl AsRef<[u8]>) -> Response {
     app.request(Method::POST, "/api/v1/datasets?name=test", &[CSV], file)
 }
 
-/// The path of the dataset that a file becomes.
+/// Loads a CSV file and returns the path of the dataset.
 fn loaded(app: &App, file: impl AsRef<[u8]>) -> String {
     let loaded = load(app, file);
     assert_eq!(loaded.status, 201, "{loaded:?}");
     loaded.header("location").to_owned()
 }
 
-/// The dataset as a file.
-fn file(app: &App, path: &str) -> Response {
+/// Exports the dataset as CSV.
+fn export(app: &App, path: &str) -> Response {
     app.request(Method::GET, &format!("{path}/rows"), &[("Accept", "text/csv")], "")
 }
 
-/// How many datasets and how many rows there are in the tables, seen or not.
-fn stored(app: &App) -> String {
+/// Counts the datasets and rows in the tables, including invisible ones.
+fn stored_counts(app: &App) -> String {
     app.value(
         "SELECT (SELECT count(*) FROM katas.dataset) || ' ' || \
                 (SELECT count(*) FROM katas.dataset_row)",
     )
 }
 
-/// A file of so many rows.
-fn rows(count: usize) -> String {
+/// Returns a CSV file of `count` rows.
+fn csv_rows(count: usize) -> String {
     let rows = (1..=count).map(|number| format!("{number},row {number}\n"));
     "number,text\n".to_owned() + rows.collect::<String>().as_str()
 }

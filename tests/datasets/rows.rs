@@ -1,4 +1,4 @@
-//! Out of the database: lists, rows, files; and gone.
+//! Lists, pages of rows, CSV exports and deletion.
 
 use std::io::{BufRead, BufReader, Read};
 use std::net::TcpStream;
@@ -6,10 +6,10 @@ use std::net::TcpStream;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{DATASETS, file, loaded, rows, stored};
+use super::{DATASETS, csv_rows, export, loaded, stored_counts};
 use crate::support::{App, Response};
 
-/// Every item of a list, page by page.
+/// Returns all items of a list and the number of pages.
 fn walk(app: &App, path: &str) -> (Vec<Value>, usize) {
     let (mut items, mut pages) = (Vec::new(), 0);
     let mut next = path.to_owned();
@@ -23,13 +23,14 @@ fn walk(app: &App, path: &str) -> (Vec<Value>, usize) {
             assert_eq!(link, "");
             return (items, pages);
         }
-        let target = link.strip_prefix('<').and_then(|it| it.strip_suffix(">; rel=\"next\""));
+        let target =
+            link.strip_prefix('<').and_then(|target| target.strip_suffix(">; rel=\"next\""));
         next = target.unwrap_or_else(|| panic!("{link}")).to_owned();
     }
 }
 
 #[test]
-fn datasets_are_listed_in_the_order_in_which_they_were_loaded() {
+fn datasets_are_paged_in_creation_order() {
     let app = App::start();
     assert_eq!(walk(&app, DATASETS), (vec![], 1));
     let paths: Vec<_> = (0..5).map(|_| loaded(&app, "a\n1\n")).collect();
@@ -45,7 +46,7 @@ fn datasets_are_listed_in_the_order_in_which_they_were_loaded() {
 }
 
 #[test]
-fn a_list_of_wide_datasets_has_shorter_pages() {
+fn pages_of_datasets_with_many_columns_are_shorter() {
     let app = App::start();
     let columns: Vec<_> = (0..1000).map(|number| format!("{number}{}", "x".repeat(50))).collect();
     let header = columns.join(",");
@@ -54,9 +55,9 @@ fn a_list_of_wide_datasets_has_shorter_pages() {
 }
 
 #[test]
-fn rows_come_in_pages() {
+fn rows_are_paged() {
     let app = App::start();
-    let path = loaded(&app, rows(25)) + "/rows";
+    let path = loaded(&app, csv_rows(25)) + "/rows";
     let all: Vec<_> = (1..=25).map(|n| json!([n.to_string(), format!("row {n}")])).collect();
     for (limit, pages) in [(1, 25), (10, 3), (25, 1), (1000, 1)] {
         assert_eq!(walk(&app, &format!("{path}?limit={limit}")), (all.clone(), pages));
@@ -64,13 +65,13 @@ fn rows_come_in_pages() {
     for bad in ["limit=0", "limit=1001", "after=x"] {
         app.get(&format!("{path}?{bad}")).problem(400);
     }
-    // A cursor from elsewhere leads to no rows, and does no harm: 9223372036854775807.
+    // A cursor beyond the last row, 9223372036854775807, returns an empty page.
     let far = app.get(&format!("{path}?after=39323233333732303336383534373735383037"));
     assert_eq!(far.json()["items"], json!([]));
 }
 
 #[test]
-fn a_page_of_long_rows_ends_early() {
+fn pages_of_long_rows_are_shorter() {
     let app = App::start();
     let long = "x".repeat(40_000);
     let path = loaded(&app, format!("a\n{}", format!("{long}\n").repeat(7))) + "/rows";
@@ -80,7 +81,7 @@ fn a_page_of_long_rows_ends_early() {
 }
 
 #[test]
-fn the_client_chooses_between_a_page_and_the_file() {
+fn accept_header_selects_json_page_or_csv_export() {
     let app = App::start();
     let path = loaded(&app, "a\n1\n") + "/rows";
     let get = |accept| app.request(Method::GET, &path, &[("Accept", accept)], "");
@@ -93,14 +94,14 @@ fn the_client_chooses_between_a_page_and_the_file() {
     ] {
         assert_eq!(get(accept).header("content-type"), media_type, "{accept}");
     }
-    let refused = get("text/html");
-    refused.is_problem(406, "available media types: application/json, text/csv");
+    let response = get("text/html");
+    response.is_problem(406, "available media types: application/json, text/csv");
     let head = app.request(Method::HEAD, &path, &[("Accept", "text/csv")], "");
     assert_eq!((head.header("content-length"), head.body.as_str()), ("6", ""));
 }
 
 #[test]
-fn a_dataset_that_is_not_there_is_404() {
+fn unknown_dataset_returns_404() {
     let app = App::start();
     let missing = |response: Response, id: &str| {
         response.is_problem(404, &format!("dataset {id} not found"));
@@ -109,42 +110,42 @@ fn a_dataset_that_is_not_there_is_404() {
         let path = format!("{DATASETS}/{id}");
         missing(app.get(&path), id);
         missing(app.get(&format!("{path}/rows")), id);
-        missing(file(&app, &path), id);
+        missing(export(&app, &path), id);
         missing(app.delete(&path), id);
     }
 }
 
 #[test]
-fn a_dataset_is_removed_with_its_rows() {
+fn dataset_is_deleted_with_its_rows() {
     let app = App::start();
-    let kept = loaded(&app, rows(3));
-    let path = loaded(&app, rows(9000));
+    let kept = loaded(&app, csv_rows(3));
+    let path = loaded(&app, csv_rows(9000));
     assert_eq!(app.delete(&path).status, 204);
     app.get(&path).problem(404);
     app.get(&format!("{path}/rows")).problem(404);
     app.delete(&path).problem(404);
-    assert_eq!(stored(&app), "1 3");
+    assert_eq!(stored_counts(&app), "1 3");
     assert_eq!(app.get(&kept).status, 200);
 }
 
 #[test]
-fn a_large_dataset_is_removed_bit_by_bit() {
+fn rows_of_a_large_dataset_are_purged_in_steps() {
     let app = App::start();
     let path = loaded(&app, "a\n");
     app.sql(
         "INSERT INTO katas.dataset_row (dataset, position, size, fields) \
-         SELECT number, place, 1, '{x}' FROM katas.dataset, generate_series(1, 510000) AS place",
+         SELECT number, n, 1, '{x}' FROM katas.dataset, generate_series(1, 510000) AS n",
     );
     assert_eq!(app.delete(&path).status, 204);
     app.get(&path).problem(404);
-    assert_eq!(stored(&app), "1 10000");
-    // Whoever comes next sweeps the rest.
+    assert_eq!(stored_counts(&app), "1 10000");
+    // The next load purges the rest.
     loaded(&app, "a\n");
-    assert_eq!(stored(&app), "1 0");
+    assert_eq!(stored_counts(&app), "1 0");
 }
 
 #[test]
-fn a_file_that_breaks_off_is_shorter_than_was_announced() {
+fn interrupted_export_is_shorter_than_content_length() {
     let app = App::start();
     let path = loaded(&app, format!("a\n{}", format!("{}\n", "x".repeat(999)).repeat(20_000)));
     let mut connection = app.connect();
@@ -153,16 +154,16 @@ fn a_file_that_breaks_off_is_shorter_than_was_announced() {
     );
     std::io::Write::write_all(&mut connection, request.as_bytes()).expect("the server reads");
     let mut reader = BufReader::new(connection);
-    let announced = content_length(&mut reader);
-    assert_eq!(announced, 3 + 20_000 * 1001);
+    let expected = content_length(&mut reader);
+    assert_eq!(expected, 3 + 20_000 * 1001);
     assert_eq!(app.delete(&path).status, 204);
     let mut body = Vec::new();
-    // However the connection ends, it ends early.
+    // Both an error and an early end are valid.
     let _ = reader.read_to_end(&mut body);
-    assert!(body.len() < announced, "all of {announced} came");
+    assert!(body.len() < expected, "all {expected} bytes arrived");
 }
 
-/// Reads the head of a response.
+/// Reads the head of a response and returns its `content-length`.
 fn content_length(reader: &mut BufReader<TcpStream>) -> usize {
     let mut length = 0;
     loop {

@@ -1,4 +1,4 @@
-//! The dictionary's contract.
+//! Tests of the `dictionary` component.
 
 mod v1;
 mod v2;

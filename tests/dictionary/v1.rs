@@ -1,4 +1,4 @@
-//! Version 1: what the first dictionary's clients rely on.
+//! Version 1 of the dictionary API.
 
 use http::Method;
 use serde_json::{Value, json};
@@ -10,7 +10,7 @@ fn apple() -> Value {
 }
 
 #[test]
-fn an_entry_that_is_added_can_be_looked_up() {
+fn added_entry_can_be_looked_up() {
     let app = App::start();
     let added = app.post("/api/v1/newentry", &apple());
     added.is(201, &apple());
@@ -21,7 +21,7 @@ fn an_entry_that_is_added_can_be_looked_up() {
 }
 
 #[test]
-fn a_path_without_a_version_means_the_first() {
+fn unversioned_paths_are_version_1() {
     let app = App::start();
     app.post("/api/newentry", &apple()).is(201, &apple());
     let found = app.get("/api/look/Apple");
@@ -32,7 +32,7 @@ fn a_path_without_a_version_means_the_first() {
 }
 
 #[test]
-fn a_word_that_is_taken_is_refused_and_its_entry_kept() {
+fn existing_word_returns_400_and_keeps_its_entry() {
     let app = App::start();
     app.post("/api/v1/newentry", &apple());
     app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "A company"}))
@@ -41,14 +41,14 @@ fn a_word_that_is_taken_is_refused_and_its_entry_kept() {
 }
 
 #[test]
-fn a_word_without_an_entry_is_not_found() {
+fn unknown_word_returns_404() {
     let app = App::start();
     app.get("/api/v1/look/Apple").is_problem(404, "Can't find entry for Apple");
     app.delete("/api/v1/entries/Apple").is_problem(404, "Can't find entry for Apple");
 }
 
 #[test]
-fn what_cannot_be_a_word_has_no_entry() {
+fn invalid_word_returns_404_on_read() {
     let app = App::start();
     let long = "a".repeat(201);
     let path = format!("/api/v1/look/{long}");
@@ -58,7 +58,7 @@ fn what_cannot_be_a_word_has_no_entry() {
 }
 
 #[test]
-fn an_entry_that_is_deleted_is_gone() {
+fn deleted_entry_is_not_found() {
     let app = App::start();
     app.post("/api/v1/newentry", &apple());
     let message = "Entry for 'Apple' deleted successfully";
@@ -68,7 +68,7 @@ fn an_entry_that_is_deleted_is_gone() {
 }
 
 #[test]
-fn case_makes_another_word() {
+fn words_are_case_sensitive() {
     let app = App::start();
     for word in ["Apple", "apple", "APPLE"] {
         let entry = json!({"word": word, "definition": word});
@@ -79,7 +79,7 @@ fn case_makes_another_word() {
 }
 
 #[test]
-fn a_word_may_be_of_any_characters() {
+fn words_may_contain_any_characters() {
     let app = App::start();
     let long = "ß".repeat(200);
     for (word, path) in [
@@ -104,7 +104,7 @@ fn a_word_may_be_of_any_characters() {
 }
 
 #[test]
-fn a_definition_may_be_empty_or_long() {
+fn definition_may_have_0_to_10000_characters() {
     let app = App::start();
     let long = "🦀".repeat(10_000);
     for (word, definition) in [("nothing", ""), ("much", &long)] {
@@ -115,7 +115,7 @@ fn a_definition_may_be_empty_or_long() {
 }
 
 #[test]
-fn what_is_wrong_with_an_entry_is_told_all_at_once() {
+fn invalid_entry_returns_all_errors() {
     let app = App::start();
     let add = |body: Value| app.post("/api/v1/newentry", &body);
     add(json!({})).is_invalid(&[("/word", "is required"), ("/definition", "is required")]);
@@ -134,14 +134,14 @@ fn what_is_wrong_with_an_entry_is_told_all_at_once() {
 }
 
 #[test]
-fn fields_that_are_not_known_are_ignored() {
+fn unknown_fields_are_ignored() {
     let app = App::start();
     let body = json!({"word": "Apple", "definition": "A fruit", "language": "en"});
     app.post("/api/v1/newentry", &body).is(201, &apple());
 }
 
 #[test]
-fn what_is_not_json_is_refused() {
+fn requests_that_are_not_json_are_rejected() {
     let app = App::start();
     let send = |headers: &[(&str, &str)], body: &str| {
         app.request(Method::POST, "/api/v1/newentry", headers, body)
@@ -160,7 +160,7 @@ fn what_is_not_json_is_refused() {
 }
 
 #[test]
-fn entries_are_listed_in_the_order_in_which_they_were_added() {
+fn entries_are_listed_in_creation_order() {
     let app = App::start();
     app.get("/api/v1/entries").is(200, &json!([]));
     for word in ["c", "a", "b"] {
@@ -181,7 +181,7 @@ fn entries_are_listed_in_the_order_in_which_they_were_added() {
 }
 
 #[test]
-fn a_list_is_bounded() {
+fn list_is_limited_by_skip_and_limit() {
     let app = App::start();
     app.sql(
         "INSERT INTO katas.entry (word, definition) SELECT g, '' FROM generate_series(1, 1500) g",
@@ -207,7 +207,7 @@ fn a_list_is_bounded() {
 }
 
 #[test]
-fn the_largest_list_arrives_whole() {
+fn largest_list_is_complete() {
     let app = App::start();
     app.sql(
         "INSERT INTO katas.entry (word, definition) \
@@ -220,7 +220,7 @@ fn the_largest_list_arrives_whole() {
 }
 
 #[test]
-fn of_two_that_add_a_word_at_once_one_does() {
+fn concurrent_additions_of_a_word_succeed_once() {
     let app = App::start();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let add = || app.post("/api/v1/newentry", &apple()).status;

@@ -1,4 +1,4 @@
-//! Version 2: a resource with a version of its own, and lists that do not drift.
+//! Version 2 of the dictionary API: entity tags and cursor pagination.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +14,7 @@ fn fruit() -> Value {
     json!({"definition": "A fruit"})
 }
 
-/// A PUT with a header that makes it conditional.
+/// Sends a conditional PUT.
 fn put_if(app: &App, header: (&str, &str), definition: &str) -> Response {
     let body = json!({"definition": definition}).to_string();
     app.request(Method::PUT, APPLE, &[JSON, header], body)
@@ -44,7 +44,7 @@ fn put_creates_and_then_replaces() {
 }
 
 #[test]
-fn moments_are_rfc_3339_in_utc() {
+fn timestamps_are_rfc_3339_in_utc() {
     let app = App::start();
     app.sql(
         "DO $$ BEGIN EXECUTE format('ALTER ROLE katas_app IN DATABASE %I \
@@ -65,16 +65,16 @@ fn both_versions_see_the_same_entries() {
 }
 
 #[test]
-fn if_none_match_star_only_creates() {
+fn if_none_match_star_on_an_existing_entry_returns_412() {
     let app = App::start();
     assert_eq!(put_if(&app, ("If-None-Match", "*"), "first").status, 201);
-    let refused = put_if(&app, ("If-None-Match", "*"), "second");
-    refused.is_problem(412, "entry for 'Apple' does not match the precondition");
+    let response = put_if(&app, ("If-None-Match", "*"), "second");
+    response.is_problem(412, "entry for 'Apple' does not match the precondition");
     assert_eq!(app.get(APPLE).json()["definition"], "first");
 }
 
 #[test]
-fn if_match_replaces_only_what_was_read() {
+fn if_match_with_a_stale_weak_or_missing_tag_returns_412() {
     let app = App::start();
     put_if(&app, ("If-Match", "*"), "nothing to replace").problem(412);
     put_if(&app, ("If-Match", "\"1-1\""), "nothing to replace").problem(412);
@@ -91,7 +91,7 @@ fn if_match_replaces_only_what_was_read() {
 }
 
 #[test]
-fn if_none_match_with_a_tag_refuses_that_state() {
+fn if_none_match_with_the_current_tag_returns_412() {
     let app = App::start();
     let tag = app.put(APPLE, &fruit()).header("etag").to_owned();
     put_if(&app, ("If-None-Match", &tag), "second").problem(412);
@@ -99,19 +99,19 @@ fn if_none_match_with_a_tag_refuses_that_state() {
 }
 
 #[test]
-fn a_tag_is_never_given_twice() {
+fn etag_is_not_reused_after_delete_and_create() {
     let app = App::start();
     let tag = app.put(APPLE, &fruit()).header("etag").to_owned();
     assert!(tag.starts_with('"') && tag.ends_with('"'), "strong: {tag}");
     assert_eq!(app.delete(APPLE).status, 204);
-    let again = app.put(APPLE, &fruit());
-    assert_eq!(again.status, 201);
-    assert_ne!(again.header("etag"), tag);
-    put_if(&app, ("If-Match", &tag), "of another life").problem(412);
+    let recreated = app.put(APPLE, &fruit());
+    assert_eq!(recreated.status, 201);
+    assert_ne!(recreated.header("etag"), tag);
+    put_if(&app, ("If-Match", &tag), "tag of the deleted entry").problem(412);
 }
 
 #[test]
-fn a_read_is_conditional_too() {
+fn conditional_get_returns_304_or_412() {
     let app = App::start();
     let tag = app.put(APPLE, &fruit()).header("etag").to_owned();
     let get = |name: &str, value: &str| app.request(Method::GET, APPLE, &[(name, value)], "");
@@ -127,7 +127,7 @@ fn a_read_is_conditional_too() {
 }
 
 #[test]
-fn delete_removes_and_then_does_not_find() {
+fn repeated_delete_returns_404() {
     let app = App::start();
     app.put(APPLE, &fruit());
     let deleted = app.delete(APPLE);
@@ -137,7 +137,7 @@ fn delete_removes_and_then_does_not_find() {
 }
 
 #[test]
-fn delete_is_conditional_too() {
+fn delete_with_stale_if_match_returns_412() {
     let app = App::start();
     let delete = |value: &str| app.request(Method::DELETE, APPLE, &[("If-Match", value)], "");
     delete("*").problem(404);
@@ -147,7 +147,7 @@ fn delete_is_conditional_too() {
 }
 
 #[test]
-fn of_writers_that_read_the_same_state_one_wins() {
+fn concurrent_puts_with_the_same_if_match_succeed_once() {
     let app = App::start();
     let mut tag = app.put(APPLE, &json!({"definition": "0"})).header("etag").to_owned();
     for round in 1..=5 {
@@ -156,16 +156,17 @@ fn of_writers_that_read_the_same_state_one_wins() {
             let threads: Vec<_> = (0..6).map(|writer| scope.spawn(move || write(writer))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
-        let (won, lost): (Vec<_>, Vec<_>) = responses.iter().partition(|it| it.status == 200);
-        assert_eq!((won.len(), lost.len()), (1, 5));
-        assert!(lost.iter().all(|response| response.status == 412));
-        assert_eq!(app.get(APPLE).json(), won[0].json());
-        tag = won[0].header("etag").to_owned();
+        let (succeeded, failed): (Vec<_>, Vec<_>) =
+            responses.iter().partition(|response| response.status == 200);
+        assert_eq!((succeeded.len(), failed.len()), (1, 5));
+        assert!(failed.iter().all(|response| response.status == 412));
+        assert_eq!(app.get(APPLE).json(), succeeded[0].json());
+        tag = succeeded[0].header("etag").to_owned();
     }
 }
 
 #[test]
-fn of_writers_that_create_at_once_one_does() {
+fn concurrent_creations_succeed_once() {
     let app = App::start();
     let statuses: Vec<u16> = std::thread::scope(|scope| {
         let create = || put_if(&app, ("If-None-Match", "*"), "x").status;
@@ -177,7 +178,7 @@ fn of_writers_that_create_at_once_one_does() {
 }
 
 #[test]
-fn what_is_wrong_with_a_definition_is_told() {
+fn invalid_entry_returns_422() {
     let app = App::start();
     app.put(APPLE, &json!({"definition": "x", "word": "Apple"}))
         .is_invalid(&[("/word", "is an unknown field")]);
@@ -192,7 +193,7 @@ fn what_is_wrong_with_a_definition_is_told() {
 }
 
 #[test]
-fn a_slash_in_a_word_travels_encoded() {
+fn encoded_slash_is_part_of_the_word() {
     let app = App::start();
     let path = "/api/v2/entries/and%2For";
     assert_eq!(app.put(path, &fruit()).json()["word"], "and/or");
@@ -201,7 +202,7 @@ fn a_slash_in_a_word_travels_encoded() {
     assert_eq!(app.delete(path).status, 204);
 }
 
-/// Every word of a list, page by page, along `next` and along `Link`.
+/// Returns all words of a list, following `Link` and checking that it agrees with `next`.
 fn walk(app: &App, start: &str, mut on_page: impl FnMut(usize)) -> Vec<String> {
     let mut words = Vec::new();
     let mut path = start.to_owned();
@@ -223,20 +224,20 @@ fn walk(app: &App, start: &str, mut on_page: impl FnMut(usize)) -> Vec<String> {
 }
 
 #[test]
-fn an_empty_list_is_one_page() {
+fn empty_list_is_one_page() {
     let app = App::start();
     app.get("/api/v2/entries").is(200, &json!({"items": [], "next": null}));
 }
 
 #[test]
-fn a_page_has_what_an_entry_has() {
+fn list_items_equal_entries() {
     let app = App::start();
     let entry = app.put(APPLE, &fruit()).json();
     app.get("/api/v2/entries").is(200, &json!({"items": [entry], "next": null}));
 }
 
 #[test]
-fn pages_follow_each_other_in_the_order_of_bytes() {
+fn entries_are_paged_in_byte_order() {
     let app = App::start();
     let mut words = ["b", "B", "a", "ä", "z", "🦀", "ab", "a b", "a\nb", "%", "_"];
     for word in words {
@@ -252,7 +253,7 @@ fn pages_follow_each_other_in_the_order_of_bytes() {
 }
 
 #[test]
-fn a_prefix_selects_by_characters_and_not_by_pattern() {
+fn prefix_is_matched_literally() {
     let app = App::start();
     for word in ["100%", "100 percent", "1000", "10_0", "Ä", "Äpfel", "äpfel"] {
         app.post("/api/v1/newentry", &json!({"word": word, "definition": ""}));
@@ -268,7 +269,7 @@ fn a_prefix_selects_by_characters_and_not_by_pattern() {
 }
 
 #[test]
-fn what_cannot_be_a_page_is_refused() {
+fn invalid_page_parameters_return_400() {
     let app = App::start();
     for query in ["limit=0", "limit=1001", "limit=x", "after=nonsense", "after=00", "prefix=%00"] {
         app.get(&format!("/api/v2/entries?{query}")).problem(400);
@@ -276,7 +277,7 @@ fn what_cannot_be_a_page_is_refused() {
 }
 
 #[test]
-fn pages_have_no_gaps_while_entries_come_and_go() {
+fn paging_during_writes_returns_every_unchanged_entry_once() {
     let app = App::start();
     app.sql(
         "INSERT INTO katas.entry (word, definition) \
@@ -285,7 +286,7 @@ fn pages_have_no_gaps_while_entries_come_and_go() {
     let done = AtomicBool::new(false);
     let walked = std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Before, between and behind where the walk is.
+            // Positions before, at and after the current page.
             for number in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
                 let word = format!("stays {:05}+", number * 37 % 10_000);
                 let path = format!("/api/v2/entries/{}", word.replace(' ', "%20"));
@@ -298,13 +299,13 @@ fn pages_have_no_gaps_while_entries_come_and_go() {
         walked
     });
     assert!(walked.is_sorted(), "in order");
-    let stayed: Vec<_> = walked.iter().filter(|word| !word.ends_with('+')).collect();
-    assert_eq!(stayed.len(), 10_000, "none left out, none twice");
-    assert_eq!(stayed.iter().collect::<BTreeSet<_>>().len(), 10_000);
+    let unchanged: Vec<_> = walked.iter().filter(|word| !word.ends_with('+')).collect();
+    assert_eq!(unchanged.len(), 10_000, "each entry once");
+    assert_eq!(unchanged.iter().collect::<BTreeSet<_>>().len(), 10_000);
 }
 
 #[test]
-fn a_page_of_long_definitions_ends_early_and_loses_nothing() {
+fn pages_of_long_definitions_are_shorter_and_complete() {
     let app = App::start();
     app.sql(
         "INSERT INTO katas.entry (word, definition) \
@@ -313,7 +314,7 @@ fn a_page_of_long_definitions_ends_early_and_loses_nothing() {
     let mut pages = 0;
     let words = walk(&app, "/api/v2/entries?limit=1000", |length| {
         pages += 1;
-        // 256 KiB are six and a half definitions of 40,000 bytes.
+        // A page has at most 256 KiB, which is six and a half definitions of 40,000 bytes.
         assert!(length <= 7, "{length}");
     });
     assert_eq!(words.len(), 50);

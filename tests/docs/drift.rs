@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::between;
 use super::openapi::examples;
 use super::schema::{Document, Operation, assert_valid};
+use crate::repository::{files, text};
 use crate::support::{App, Response, cluster, root};
-use crate::tidy::{files, text};
 
 /// A request for an operation.
 #[derive(Clone, Debug)]

@@ -4,7 +4,7 @@ use serde_json::Value;
 
 use super::objects::{Objects, list, name, text};
 use super::variables::database_components;
-use crate::tidy::text as file;
+use crate::repository::text as file;
 
 /// Spin 4 opens so many per component and pod, and no setting changes that.
 const POOL: u64 = 64;

@@ -9,8 +9,8 @@ use serde_json::Value;
 use super::objects::{Objects, list, title};
 use super::pods::containers;
 use super::render::deployment;
+use crate::repository::text;
 use crate::support::root;
-use crate::tidy::text;
 
 /// All of them fit `migrate`.
 pub(super) fn end_as_migrate_says(objects: &Objects) -> Vec<String> {

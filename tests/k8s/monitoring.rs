@@ -5,7 +5,7 @@ use std::path::Path;
 
 use super::objects::{Objects, list, name, text};
 use super::render::{combination, deployment};
-use crate::tidy::text as file;
+use crate::repository::text as file;
 
 /// The alerts that Prometheus is told of.
 fn alerts(objects: &Objects) -> BTreeSet<String> {

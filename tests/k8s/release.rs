@@ -4,7 +4,7 @@ use migrate::Project;
 
 use super::objects::{Objects, name, title};
 use super::pods::images;
-use crate::tidy::text;
+use crate::repository::text;
 
 /// Of the images and of the Job.
 pub(super) fn is_named_once(objects: &Objects) -> Vec<String> {

@@ -10,8 +10,8 @@ use std::time::{Duration, Instant};
 use tempfile::TempDir;
 
 use super::objects::Objects;
+use crate::repository::files;
 use crate::support::root;
-use crate::tidy::files;
 
 /// A copy of what git has, with Secrets in it.
 static COPY: LazyLock<TempDir> = LazyLock::new(|| {

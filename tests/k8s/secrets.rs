@@ -9,7 +9,7 @@ use super::objects::{Objects, list, title};
 use super::pods::containers;
 use super::render::{copy, run};
 use super::variables::base64;
-use crate::tidy::{files, text};
+use crate::repository::{files, text};
 
 /// No container has one in its environment, and no object but a Secret contains one.
 pub(super) fn are_not_in_git(objects: &Objects) -> Vec<String> {

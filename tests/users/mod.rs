@@ -1,4 +1,4 @@
-//! The users' contract.
+//! Tests of the `users` component.
 
 mod v1;
 mod v2;
@@ -7,24 +7,24 @@ use serde_json::{Value, json};
 
 use crate::support::App;
 
-/// An application with a hundred people, whose ids are 1 to 100.
-fn with_people() -> App {
+/// Starts an application with 100 users, with ids 1 to 100.
+fn with_users() -> App {
     let app = App::start();
-    add_people(&app);
+    add_users(&app);
     app
 }
 
-/// Adds them, where nobody has been before.
-fn add_people(app: &App) {
+/// Adds 100 users to an empty table.
+fn add_users(app: &App) {
     app.seed(&["users"]);
 }
 
-/// A user as version 2 has them.
+/// Returns a user in the representation of version 2.
 fn user(id: i64, username: &str, email: &str) -> Value {
     json!({"id": id, "username": username, "email": email})
 }
 
-/// How many users there are.
+/// Counts the users.
 fn count(app: &App) -> String {
     app.value("SELECT count(*)::text FROM katas.person")
 }

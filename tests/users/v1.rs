@@ -1,42 +1,42 @@
-//! Version 1: what the clients of the first service of users rely on.
+//! Version 1 of the users API.
 
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{add_people, count, with_people};
+use super::{add_users, count, with_users};
 use crate::support::{App, JSON};
 
-/// Where version 1 is, with the version that an answer names.
-const PLACES: [(&str, &str); 3] = [("/users", ""), ("/api/v1/users", "1"), ("/api/users", "1")];
+/// The base paths of version 1, each with its `API-Version` response header.
+const BASE_PATHS: [(&str, &str); 3] = [("/users", ""), ("/api/v1/users", "1"), ("/api/users", "1")];
 
-/// The hundredth of the seed.
-const LAST: &str = "Kennedy";
+/// The name of the seed's hundredth user.
+const LAST_NAME: &str = "Kennedy";
 
 #[test]
-fn a_user_is_found_by_id_at_every_address() {
-    let app = with_people();
+fn user_is_found_by_id_at_every_base_path() {
+    let app = with_users();
     let august = json!({"user_id": 1, "username": "August", "email": "august1@example.com"});
-    for (place, version) in PLACES {
-        let found = app.get(&format!("{place}/1"));
+    for (base, version) in BASE_PATHS {
+        let found = app.get(&format!("{base}/1"));
         found.is(200, &august);
-        assert_eq!(found.header("api-version"), version, "{place}");
-        let last = app.get(&format!("{place}/100")).json();
-        assert_eq!(last["username"], LAST, "{place}");
+        assert_eq!(found.header("api-version"), version, "{base}");
+        let last = app.get(&format!("{base}/100")).json();
+        assert_eq!(last["username"], LAST_NAME, "{base}");
     }
 }
 
 #[test]
-fn users_are_listed_in_the_order_of_their_ids_at_every_address() {
+fn users_are_listed_by_id_at_every_base_path() {
     let app = App::start();
-    for (place, _) in PLACES {
-        app.get(place).is(200, &json!([]));
+    for (base, _) in BASE_PATHS {
+        app.get(base).is(200, &json!([]));
     }
-    add_people(&app);
-    // Written again, a row moves to the end of the table's file.
+    add_users(&app);
+    // The update moves the row to the end of the table.
     app.sql("UPDATE katas.person SET version = 2 WHERE id = 1");
-    for (place, version) in PLACES {
-        let list = app.get(place);
-        assert_eq!(list.header("api-version"), version, "{place}");
+    for (base, version) in BASE_PATHS {
+        let list = app.get(base);
+        assert_eq!(list.header("api-version"), version, "{base}");
         let list = list.json();
         let users = list.as_array().expect("a list");
         assert_eq!(users.len(), 100);
@@ -50,34 +50,34 @@ fn users_are_listed_in_the_order_of_their_ids_at_every_address() {
 }
 
 #[test]
-fn an_id_that_nobody_has_is_unknown_however_large() {
-    let app = with_people();
-    for (place, _) in PLACES {
+fn unknown_id_of_any_size_returns_404() {
+    let app = with_users();
+    for (base, _) in BASE_PATHS {
         for id in ["101", "0", "-1", "9223372036854775807", "9223372036854775808"] {
-            app.get(&format!("{place}/{id}")).is_problem(404, "Unknown User ID");
+            app.get(&format!("{base}/{id}")).is_problem(404, "Unknown User ID");
         }
         let long = "9".repeat(1000);
-        app.get(&format!("{place}/{long}")).is_problem(404, "Unknown User ID");
+        app.get(&format!("{base}/{long}")).is_problem(404, "Unknown User ID");
     }
 }
 
 #[test]
-fn what_is_not_an_integer_is_no_id() {
-    let app = with_people();
+fn non_integer_id_returns_422() {
+    let app = with_users();
     let beyond = format!("{}x", "9".repeat(30));
-    for (place, _) in PLACES {
+    for (base, _) in BASE_PATHS {
         for id in ["August", "1.0", "1e2", "0x1", "%20", "-", "1%00", "1;--", "%D9%A1", &beyond] {
-            app.get(&format!("{place}/{id}")).is_invalid(&[("/user_id", "must be an integer")]);
+            app.get(&format!("{base}/{id}")).is_invalid(&[("/user_id", "must be an integer")]);
         }
-        app.get(&format!("{place}/%FF")).problem(400);
+        app.get(&format!("{base}/%FF")).problem(400);
     }
 }
 
 #[test]
-fn sql_in_an_id_stays_text() {
-    let app = with_people();
-    for attempt in ["1 OR 1=1", "1; DROP TABLE katas.person", "1) UNION SELECT 1,'a','b' --"] {
-        let encoded: String = attempt.bytes().map(|byte| format!("%{byte:02X}")).collect();
+fn sql_in_an_id_returns_422() {
+    let app = with_users();
+    for sql in ["1 OR 1=1", "1; DROP TABLE katas.person", "1) UNION SELECT 1,'a','b' --"] {
+        let encoded: String = sql.bytes().map(|byte| format!("%{byte:02X}")).collect();
         app.get(&format!("/users/{encoded}")).problem(422);
         app.get(&format!("/users?skip={encoded}")).problem(400);
     }
@@ -85,15 +85,15 @@ fn sql_in_an_id_stays_text() {
 }
 
 #[test]
-fn a_list_is_bounded() {
+fn list_is_limited_by_skip_and_limit() {
     let app = App::start();
     app.sql(
         "INSERT INTO katas.person (username, email) \
          SELECT g, 'a@b' FROM generate_series(1, 1500) g",
     );
-    for (place, _) in PLACES {
+    for (base, _) in BASE_PATHS {
         let ids = |query: &str| {
-            let list = app.get(&format!("{place}{query}")).json();
+            let list = app.get(&format!("{base}{query}")).json();
             let users = list.as_array().expect("a list").iter();
             users.map(|user| user["user_id"].as_i64().expect("an id")).collect::<Vec<_>>()
         };
@@ -103,7 +103,7 @@ fn a_list_is_bounded() {
         assert_eq!(ids("?skip=1500"), [0; 0]);
         assert_eq!(ids("?skip=9223372036854775807&limit=1000"), [0; 0]);
         for query in ["limit=0", "limit=1001", "limit=ten", "skip=-1", "skip=9223372036854775808"] {
-            let problem = app.get(&format!("{place}?{query}")).problem(400);
+            let problem = app.get(&format!("{base}?{query}")).problem(400);
             let (parameter, _) = query.split_once('=').expect("a parameter");
             let detail = problem["detail"].as_str().unwrap_or_default();
             assert!(detail.starts_with(&format!("{parameter} must be an integer")), "{detail}");
@@ -112,15 +112,15 @@ fn a_list_is_bounded() {
 }
 
 #[test]
-fn nothing_can_be_changed() {
-    let app = with_people();
+fn write_methods_return_405() {
+    let app = with_users();
     let before = app.get("/users").json();
-    for (place, _) in PLACES {
-        for path in [place.to_owned(), format!("{place}/1")] {
+    for (base, _) in BASE_PATHS {
+        for path in [base.to_owned(), format!("{base}/1")] {
             for method in [Method::POST, Method::PUT, Method::DELETE] {
-                let refused = app.request(method, &path, &[JSON], "{}");
-                refused.problem(405);
-                assert_eq!(refused.header("allow"), "GET, HEAD, OPTIONS");
+                let response = app.request(method, &path, &[JSON], "{}");
+                response.problem(405);
+                assert_eq!(response.header("allow"), "GET, HEAD, OPTIONS");
             }
         }
     }

@@ -1,4 +1,4 @@
-//! Version 2: users that come, change and go, and lists that do not drift.
+//! Version 2 of the users API: writes, entity tags and cursor pagination.
 
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{add_people, count, user, with_people};
+use super::{add_users, count, user, with_users};
 use crate::support::{App, JSON, Response};
 
 const USERS: &str = "/api/v2/users";
@@ -16,14 +16,14 @@ fn august() -> Value {
     json!({"username": "August", "email": "august1@example.com"})
 }
 
-/// A PUT to the first user, with a header that makes it conditional.
+/// Sends a conditional PUT to the first user.
 fn put_if(app: &App, header: (&str, &str), username: &str) -> Response {
     let body = json!({"username": username, "email": "a@b"}).to_string();
     app.request(Method::PUT, FIRST, &[JSON, header], body)
 }
 
 #[test]
-fn a_user_who_is_added_can_be_found_where_location_says() {
+fn added_user_is_found_at_its_location() {
     let app = App::start();
     let added = app.post(USERS, &august());
     added.is(201, &user(1, "August", "august1@example.com"));
@@ -36,14 +36,14 @@ fn a_user_who_is_added_can_be_found_where_location_says() {
 }
 
 #[test]
-fn two_may_have_the_same_name_and_address() {
+fn username_and_email_may_repeat() {
     let app = App::start();
     app.post(USERS, &august()).is(201, &user(1, "August", "august1@example.com"));
     app.post(USERS, &august()).is(201, &user(2, "August", "august1@example.com"));
 }
 
 #[test]
-fn many_who_are_added_at_once_have_ids_of_their_own() {
+fn concurrently_added_users_have_distinct_ids() {
     let app = App::start();
     let ids: BTreeSet<i64> = std::thread::scope(|scope| {
         let add = || app.post(USERS, &august()).json()["id"].as_i64().expect("an id");
@@ -54,8 +54,8 @@ fn many_who_are_added_at_once_have_ids_of_their_own() {
 }
 
 #[test]
-fn put_replaces_and_may_do_so_again() {
-    let app = with_people();
+fn repeated_put_replaces_and_changes_the_etag() {
+    let app = with_users();
     let body = json!({"username": "Augusta", "email": "augusta@example.com"});
     let second = app.get("/api/v2/users/2").json();
     let before = app.get(FIRST).header("etag").to_owned();
@@ -72,22 +72,22 @@ fn put_replaces_and_may_do_so_again() {
 }
 
 #[test]
-fn put_creates_nobody() {
+fn put_with_unknown_id_returns_404() {
     let app = App::start();
     for id in ["1", "0", "-1", "9223372036854775808"] {
         let path = format!("{USERS}/{id}");
         app.put(&path, &august()).is_problem(404, "Unknown User ID");
-        // A demand on somebody who is not there cannot be what is wrong.
+        // An unknown id takes precedence over the precondition.
         let headers = [JSON, ("If-Match", "*")];
-        let refused = app.request(Method::PUT, &path, &headers, august().to_string());
-        refused.is_problem(404, "Unknown User ID");
+        let response = app.request(Method::PUT, &path, &headers, august().to_string());
+        response.is_problem(404, "Unknown User ID");
     }
     assert_eq!(count(&app), "0");
 }
 
 #[test]
-fn delete_removes_and_then_does_not_find() {
-    let app = with_people();
+fn repeated_delete_returns_404() {
+    let app = with_users();
     let deleted = app.delete(FIRST);
     assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
     app.delete(FIRST).is_problem(404, "Unknown User ID");
@@ -97,7 +97,7 @@ fn delete_removes_and_then_does_not_find() {
 }
 
 #[test]
-fn an_id_is_never_given_again() {
+fn id_is_not_reused() {
     let app = App::start();
     assert_eq!(app.post(USERS, &august()).json()["id"], 1);
     app.delete(FIRST);
@@ -105,19 +105,19 @@ fn an_id_is_never_given_again() {
 }
 
 #[test]
-fn an_id_that_is_not_an_integer_is_told() {
-    let app = with_people();
-    let told = [("/id", "must be an integer")];
-    app.get("/api/v2/users/August").is_invalid(&told);
-    app.put("/api/v2/users/1.0", &august()).is_invalid(&told);
-    app.delete("/api/v2/users/1%20OR%201=1").is_invalid(&told);
+fn non_integer_id_returns_422() {
+    let app = with_users();
+    let errors = [("/id", "must be an integer")];
+    app.get("/api/v2/users/August").is_invalid(&errors);
+    app.put("/api/v2/users/1.0", &august()).is_invalid(&errors);
+    app.delete("/api/v2/users/1%20OR%201=1").is_invalid(&errors);
     app.get("/api/v2/users/101").is_problem(404, "Unknown User ID");
     assert_eq!(count(&app), "100");
 }
 
 #[test]
-fn what_is_wrong_with_a_user_is_told_all_at_once() {
-    let app = with_people();
+fn invalid_user_returns_all_errors() {
+    let app = with_users();
     for (body, errors) in [
         (json!({}), [("/username", "is required"), ("/email", "is required")]),
         (
@@ -160,7 +160,7 @@ fn what_is_wrong_with_a_user_is_told_all_at_once() {
 }
 
 #[test]
-fn a_name_may_be_of_any_characters_and_an_address_as_long_as_any() {
+fn username_and_email_may_contain_any_characters_up_to_their_maximum_length() {
     let app = App::start();
     let long = format!("{}@b", "ü".repeat(252));
     for (id, (username, email)) in (1..).zip([
@@ -176,13 +176,13 @@ fn a_name_may_be_of_any_characters_and_an_address_as_long_as_any() {
 }
 
 #[test]
-fn if_match_replaces_only_what_was_read() {
-    let app = with_people();
+fn if_match_with_a_stale_or_weak_tag_returns_412() {
+    let app = with_users();
     let old = app.get(FIRST).header("etag").to_owned();
     let replaced = put_if(&app, ("If-Match", &old), "second");
     assert_eq!(replaced.status, 200);
-    let refused = put_if(&app, ("If-Match", &old), "third");
-    refused.is_problem(412, "user 1 does not match the precondition");
+    let response = put_if(&app, ("If-Match", &old), "third");
+    response.is_problem(412, "user 1 does not match the precondition");
     let new = replaced.header("etag");
     put_if(&app, ("If-Match", &format!("W/{new}")), "weak tags never match").problem(412);
     put_if(&app, ("If-Match", "fourth"), "not a tag").problem(400);
@@ -193,8 +193,8 @@ fn if_match_replaces_only_what_was_read() {
 }
 
 #[test]
-fn if_none_match_refuses_that_state() {
-    let app = with_people();
+fn if_none_match_with_the_current_tag_returns_412() {
+    let app = with_users();
     let tag = app.get(FIRST).header("etag").to_owned();
     put_if(&app, ("If-None-Match", &tag), "second").problem(412);
     put_if(&app, ("If-None-Match", "*"), "second").problem(412);
@@ -202,8 +202,8 @@ fn if_none_match_refuses_that_state() {
 }
 
 #[test]
-fn a_read_is_conditional_too() {
-    let app = with_people();
+fn conditional_get_returns_304_or_412() {
+    let app = with_users();
     let tag = app.get(FIRST).header("etag").to_owned();
     let get = |name: &str, value: &str| app.request(Method::GET, FIRST, &[(name, value)], "");
     for known in [tag.clone(), format!("W/{tag}"), "*".to_owned()] {
@@ -218,8 +218,8 @@ fn a_read_is_conditional_too() {
 }
 
 #[test]
-fn delete_is_conditional_too() {
-    let app = with_people();
+fn delete_with_a_failed_precondition_returns_412() {
+    let app = with_users();
     let tag = app.get(FIRST).header("etag").to_owned();
     let delete = |header| app.request(Method::DELETE, FIRST, &[header], "");
     delete(("If-Match", "\"other\"")).is_problem(412, "user 1 does not match the precondition");
@@ -230,8 +230,8 @@ fn delete_is_conditional_too() {
 }
 
 #[test]
-fn of_writers_that_read_the_same_state_one_wins() {
-    let app = with_people();
+fn concurrent_puts_with_the_same_if_match_succeed_once() {
+    let app = with_users();
     let mut tag = app.get(FIRST).header("etag").to_owned();
     for round in 1..=3 {
         let responses: Vec<Response> = std::thread::scope(|scope| {
@@ -239,17 +239,18 @@ fn of_writers_that_read_the_same_state_one_wins() {
             let threads: Vec<_> = (0..6).map(|writer| scope.spawn(move || write(writer))).collect();
             threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
         });
-        let (won, lost): (Vec<_>, Vec<_>) = responses.iter().partition(|it| it.status == 200);
-        assert_eq!((won.len(), lost.len()), (1, 5));
-        assert!(lost.iter().all(|response| response.status == 412));
-        assert_eq!(app.get(FIRST).json(), won[0].json());
-        tag = won[0].header("etag").to_owned();
+        let (succeeded, failed): (Vec<_>, Vec<_>) =
+            responses.iter().partition(|response| response.status == 200);
+        assert_eq!((succeeded.len(), failed.len()), (1, 5));
+        assert!(failed.iter().all(|response| response.status == 412));
+        assert_eq!(app.get(FIRST).json(), succeeded[0].json());
+        tag = succeeded[0].header("etag").to_owned();
     }
 }
 
 #[test]
-fn of_those_who_remove_a_user_at_once_one_does() {
-    let app = with_people();
+fn concurrent_deletes_succeed_once() {
+    let app = with_users();
     let mut statuses: Vec<u16> = std::thread::scope(|scope| {
         let threads: Vec<_> = (0..6).map(|_| scope.spawn(|| app.delete(FIRST).status)).collect();
         threads.into_iter().map(|thread| thread.join().expect("no panic")).collect()
@@ -258,7 +259,7 @@ fn of_those_who_remove_a_user_at_once_one_does() {
     assert_eq!(statuses, [204, 404, 404, 404, 404, 404]);
 }
 
-/// Every user of a list, page by page, along `next` and along `Link`.
+/// Returns all users of a list, following `Link` and checking that it agrees with `next`.
 fn walk(app: &App, start: &str, mut on_page: impl FnMut(&[Value])) -> Vec<Value> {
     let mut users = Vec::new();
     let mut path = start.to_owned();
@@ -280,10 +281,10 @@ fn walk(app: &App, start: &str, mut on_page: impl FnMut(&[Value])) -> Vec<Value>
 }
 
 #[test]
-fn pages_follow_each_other_in_the_order_of_ids() {
+fn users_are_paged_by_id() {
     let app = App::start();
     app.get(USERS).is(200, &json!({"items": [], "next": null}));
-    add_people(&app);
+    add_users(&app);
     app.delete("/api/v2/users/50");
     let users: Vec<Value> = (1..=100)
         .filter(|id| *id != 50)
@@ -299,9 +300,9 @@ fn pages_follow_each_other_in_the_order_of_ids() {
 }
 
 #[test]
-fn what_cannot_be_a_page_is_refused() {
+fn invalid_page_parameters_return_400() {
     let app = App::start();
-    // The last ones are the hexadecimal of "", "a" and "9223372036854775808".
+    // The last three are "", "a" and "9223372036854775808" in hexadecimal.
     for query in [
         "limit=0",
         "limit=1001",
@@ -316,7 +317,7 @@ fn what_cannot_be_a_page_is_refused() {
 }
 
 #[test]
-fn pages_have_no_gaps_while_users_come_and_go() {
+fn paging_during_writes_returns_every_unchanged_user_once() {
     let app = App::start();
     app.sql(
         "INSERT INTO katas.person (username, email) \
@@ -326,7 +327,7 @@ fn pages_have_no_gaps_while_users_come_and_go() {
     let done = AtomicBool::new(false);
     let walked = std::thread::scope(|scope| {
         scope.spawn(|| {
-            // Before, between and behind where the walk is.
+            // Positions before, at and after the current page.
             for number in (0..).take_while(|_| !done.load(Ordering::Relaxed)) {
                 app.delete(&format!("{USERS}/{}", 3 + number * 37 % 1000 * 3));
                 app.post(USERS, &json!({"username": "comes", "email": "a@b"}));
@@ -337,15 +338,15 @@ fn pages_have_no_gaps_while_users_come_and_go() {
         walked
     });
     let ids: Vec<i64> = walked.iter().map(|user| user["id"].as_i64().expect("an id")).collect();
-    assert!(ids.is_sorted_by(|a, b| a < b), "in order, none twice");
-    let stayed = walked.iter().filter(|user| user["username"] == "stays").count();
-    assert_eq!(stayed, 2000, "none left out");
+    assert!(ids.is_sorted_by(|a, b| a < b), "in order, without duplicates");
+    let unchanged = walked.iter().filter(|user| user["username"] == "stays").count();
+    assert_eq!(unchanged, 2000, "none missing");
 }
 
 #[test]
-fn the_largest_page_arrives_whole() {
+fn largest_page_is_complete() {
     let app = App::start();
-    // Each character in its longest form: as JSON it has six bytes, and the crab four.
+    // The longest characters: U+0001 has six bytes in JSON, the crab four.
     app.sql(
         "INSERT INTO katas.person (username, email) \
          SELECT repeat(chr(1), 100), repeat('🦀', 252) || '@b' FROM generate_series(1, 1001)",

@@ -1,14 +1,13 @@
-"""The services' measured routes on FastAPI, SQLModel and psycopg, as a team at home there writes them.
+"""The measured routes on FastAPI, SQLModel and psycopg.
 
-Endpoints that use the database are plain functions, which FastAPI runs in its pool of threads;
-those that only compute and answer at once are coroutines. Each request has one statement, so
-connections commit by themselves: that saves BEGIN and ROLLBACK, two round trips. psycopg prepares
-what it has seen five times.
+Endpoints that use the database are plain functions, which FastAPI runs in its thread pool. Endpoints
+that only compute are coroutines. Each request has one statement, so connections use autocommit, which
+saves two round trips for BEGIN and ROLLBACK. psycopg prepares a statement after five executions.
 
-A session ends within the endpoint. The tutorial's dependency that yields one keeps its connection
-while the answer waits for a thread to be validated in; with more requests than threads, those who
-have a thread then wait for a connection and those who have a connection for a thread, until the
-pool's timeout: nothing was answered for half a minute.
+Sessions are closed within the endpoint. A session from a dependency with yield, as in the tutorial,
+holds its connection while the response waits for a thread to be validated in. With more requests than
+threads, requests with a thread wait for a connection and requests with a connection wait for a thread,
+until the timeout of the pool: 30 seconds without a response.
 """
 
 import os

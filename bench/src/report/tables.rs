@@ -1,4 +1,4 @@
-//! The tables of each suite, in Markdown: medians, with the least and the most of all rounds.
+//! Markdown tables of the suites: the median of all rounds, with minimum and maximum.
 
 use std::fmt::Write;
 
@@ -8,8 +8,8 @@ use crate::suite::Suite;
 use crate::suites::{LOADS, PROBES, STEPS};
 use crate::systems::System;
 
-/// The tables of a suite.
-pub fn of(results: &Results) -> String {
+/// Returns the tables of a suite.
+pub fn render(results: &Results) -> String {
     match results.suite {
         Suite::Reads => reads(results),
         Suite::Ladder => ladder(results),
@@ -22,26 +22,29 @@ pub fn of(results: &Results) -> String {
     }
 }
 
-/// The head of the column that [`cpu`] fills.
-const CPU: &str = "CPU per request, µs: service / PostgreSQL";
+/// The heading of the column of [`cpu`].
+const CPU: &str = "CPU per request, µs (service / PostgreSQL)";
 
-/// The head of the column that [`of_floor`] fills.
-const OF_FLOOR: &str = "of the floor";
+/// The heading of the column of [`vs_floor`].
+const VS_FLOOR: &str = "vs. floor";
 
-/// What matters most, a line for each system.
+/// The heading of the column of [`vs_gunicorn`].
+const VS_GUNICORN: &str = "vs. gunicorn";
+
+/// Returns the summary table for the README, with one row per system.
 pub fn figures(reads: &Results, probes: &Results, cold: &Results) -> String {
     let mut table = Table::new([
-        "",
-        "words looked up/s",
-        "of gunicorn",
+        "system",
+        "lookups/s",
+        VS_GUNICORN,
         CPU,
-        OF_FLOOR,
-        "liveness meanwhile, p99 ms",
-        "missed",
-        "first answer after, ms",
-        "memory under load, MiB",
+        VS_FLOOR,
+        "liveness p99 under load, ms",
+        "missed probes",
+        "startup, ms",
+        "peak memory, MiB",
     ]);
-    // Spin first: it is what runs on a cluster.
+    // Spin first, because it runs in clusters.
     let (spin, others): (Vec<_>, Vec<_>) =
         reads.systems().into_iter().partition(|system| *system == System::Spin);
     for system in spin.into_iter().chain(others) {
@@ -50,37 +53,37 @@ pub fn figures(reads: &Results, probes: &Results, cold: &Results) -> String {
         table.row([
             system.label().to_owned(),
             number(capacity.median),
-            ratio(reads, system, "look"),
+            vs_gunicorn(reads, system, "look"),
             cpu(reads, system, "look"),
-            of_floor(reads, system, "look"),
+            vs_floor(reads, system, "look"),
             median(probes.get(system, "reads/live", 0, Metric::P99)),
             format!("{:.1} %", share(probes, system, "reads/live", Metric::Missed)),
             median(cold.get(system, "ready", 0, Metric::Time)),
-            memory.map_or_else(|| "–".to_owned(), |it| mebibytes(it.median)),
+            memory.map_or_else(|| "–".to_owned(), |spread| mebibytes(spread.median)),
         ]);
     }
-    table.text()
+    table.to_markdown()
 }
 
 struct Table(Vec<Vec<String>>);
 
 impl Table {
-    fn new<const N: usize>(head: [&str; N]) -> Table {
-        Table(vec![head.map(str::to_owned).into()])
+    fn new<const N: usize>(headings: [&str; N]) -> Table {
+        Table(vec![headings.map(str::to_owned).into()])
     }
 
     fn row(&mut self, cells: impl Into<Vec<String>>) {
         self.0.push(cells.into());
     }
 
-    /// The table in Markdown, empty without rows.
-    fn text(&self) -> String {
+    /// Returns the table in Markdown, or an empty string without rows.
+    fn to_markdown(&self) -> String {
         let mut text = String::new();
         if self.0.len() < 2 {
             return text;
         }
         for (index, row) in self.0.iter().enumerate() {
-            // Writing to a string cannot fail.
+            // Writing to a string does not fail.
             let _ = writeln!(text, "| {} |", row.join(" | "));
             if index == 0 {
                 let _ = writeln!(text, "|{}", " --- |".repeat(row.len()));
@@ -90,13 +93,15 @@ impl Table {
     }
 }
 
-/// Tables below each other, without the empty ones.
-fn joined(tables: &[String]) -> String {
-    let tables: Vec<_> = tables.iter().map(String::as_str).filter(|it| !it.is_empty()).collect();
+/// Joins the tables that are not empty.
+fn join(tables: &[String]) -> String {
+    let tables: Vec<_> =
+        tables.iter().map(String::as_str).filter(|table| !table.is_empty()).collect();
     tables.join("\n")
 }
 
-/// 12,345 or 1.23: three digits at least.
+/// Formats a number with at least three significant digits and thousands separators, such as 12,345
+/// or 1.23.
 pub fn number(value: f64) -> String {
     let digits = match value {
         _ if value >= 100.0 => format!("{value:.0}"),
@@ -121,16 +126,19 @@ fn mebibytes(bytes: f64) -> String {
 fn spread(spread: Option<Spread>) -> String {
     spread.map_or_else(
         || "–".to_owned(),
-        |it| format!("{} ({}–{})", number(it.median), number(it.least), number(it.most)),
+        |spread| {
+            let Spread { median, min, max } = spread;
+            format!("{} ({}–{})", number(median), number(min), number(max))
+        },
     )
 }
 
 fn median(spread: Option<Spread>) -> String {
-    spread.map_or_else(|| "–".to_owned(), |it| number(it.median))
+    spread.map_or_else(|| "–".to_owned(), |spread| number(spread.median))
 }
 
-/// How many times what gunicorn does.
-fn ratio(results: &Results, system: System, scenario: &str) -> String {
+/// Returns the capacity as a multiple of gunicorn's.
+fn vs_gunicorn(results: &Results, system: System, scenario: &str) -> String {
     let base = results.capacity(System::Gunicorn, scenario);
     match (results.capacity(system, scenario), base) {
         (Some(own), Some(base)) if base.median > 0.0 => {
@@ -141,65 +149,67 @@ fn ratio(results: &Results, system: System, scenario: &str) -> String {
 }
 
 fn failed(results: &Results, system: System) -> String {
-    let of = results.measurements.iter().filter(|it| it.system == system);
-    let failed = of.filter(|it| it.metric == Metric::Failed).flat_map(|it| &it.values);
+    let of_system = results.measurements.iter().filter(|found| found.system == system);
+    let failed = of_system.filter(|found| found.metric == Metric::Failed);
+    let failed = failed.flat_map(|found| &found.values);
     format!("{:.0}", failed.sum::<f64>())
 }
 
-/// Half and 99 % of the requests of a scenario took at most this.
+/// Returns p50 and p99 of a scenario.
 fn latency(results: &Results, system: System, scenario: &str) -> String {
     let parameter = results.parameters(scenario).first().copied().unwrap_or_default();
     let get = |metric| median(results.get(system, scenario, parameter, metric));
     format!("{} / {}", get(Metric::P50), get(Metric::P99))
 }
 
-/// CPU time per answer with 64 connections at saturation: of the service and of PostgreSQL.
+/// Returns the CPU time per response at saturation with 64 connections, of the service and of
+/// PostgreSQL.
 fn cpu(results: &Results, system: System, scenario: &str) -> String {
-    cpu_at(results, system, scenario, usual(results, scenario))
+    cpu_at(results, system, scenario, default_parameter(results, scenario))
 }
 
-/// The same at one value of what the scenario was varied by.
+/// Returns the CPU time per response for one parameter of a scenario.
 fn cpu_at(results: &Results, system: System, scenario: &str, parameter: u64) -> String {
     let get = |metric| {
         let spread = results.get(system, scenario, parameter, metric);
-        spread.map_or_else(|| "–".to_owned(), |it| format!("{:.0}", it.median))
+        spread.map_or_else(|| "–".to_owned(), |spread| format!("{:.0}", spread.median))
     };
     format!("{} / {}", get(Metric::ServiceCpu), get(Metric::DatabaseCpu))
 }
 
-/// 64 connections, or the fewest when a scenario was not measured with 64.
-fn usual(results: &Results, scenario: &str) -> u64 {
+/// Returns 64 connections, or the lowest parameter if a scenario was not measured with 64.
+fn default_parameter(results: &Results, scenario: &str) -> u64 {
     let parameters = results.parameters(scenario);
     let first = parameters.first().copied().unwrap_or_default();
     if parameters.contains(&64) { 64 } else { first }
 }
 
-/// The component of the floor that a scenario is compared with.
-fn floor(scenario: &str) -> &'static str {
+/// Returns the floor component that a scenario is compared with.
+fn floor_component(scenario: &str) -> &'static str {
     match scenario {
         "spend" | "nth-char" | "health" => "hello",
         _ => "select",
     }
 }
 
-/// CPU time as a multiple of the floor's on the same system in the same rounds: of the service and
-/// of PostgreSQL.
-fn of_floor(results: &Results, system: System, scenario: &str) -> String {
-    let floor = floor(scenario);
-    let base = (floor, usual(results, floor));
-    multiple(results, system, (scenario, usual(results, scenario)), base)
+/// Returns the CPU time as a multiple of the floor's on the same system in the same rounds, of the
+/// service and of PostgreSQL.
+fn vs_floor(results: &Results, system: System, scenario: &str) -> String {
+    let floor = floor_component(scenario);
+    let base = (floor, default_parameter(results, floor));
+    multiple(results, system, (scenario, default_parameter(results, scenario)), base)
 }
 
-/// CPU time as a multiple of another scenario's. PostgreSQL is left out where the other one has not
-/// used it.
+/// Returns the CPU time as a multiple of another scenario's. PostgreSQL is omitted if the other
+/// scenario does not use it.
 fn multiple(results: &Results, system: System, row: (&str, u64), base: (&str, u64)) -> String {
     let get = |metric| {
         let base_cpu = results.get(system, base.0, base.1, metric)?;
-        // Idle, PostgreSQL uses a few microseconds in the time of a request.
+        // An idle PostgreSQL uses a few microseconds during a request.
         let used = base_cpu.median >= 10.0;
-        results.paired(system, row, base, metric, |it, base| it / base).filter(|_| used)
+        results.paired(system, row, base, metric, |value, base| value / base).filter(|_| used)
     };
-    let text = |spread: Option<Spread>| spread.map(|it| format!("{:.2} ×", it.median));
+    let text = |spread: Option<Spread>| spread.map(|spread| format!("{:.2} ×", spread.median));
     match (text(get(Metric::ServiceCpu)), text(get(Metric::DatabaseCpu))) {
         (None, _) => "–".to_owned(),
         (Some(service), None) => service,
@@ -207,25 +217,26 @@ fn multiple(results: &Results, system: System, row: (&str, u64), base: (&str, u6
     }
 }
 
-/// The rate that all were asked for.
-fn asked(results: &Results, scenario: &str) -> String {
+/// Returns the rate of the open loop.
+fn target_rate(results: &Results, scenario: &str) -> String {
     let found = results.measurements.iter();
-    let mut found = found.filter(|it| it.scenario == scenario && it.metric == Metric::Asked);
-    found.next().map_or_else(String::new, |it| number(it.values[0]))
+    let mut found =
+        found.filter(|found| found.scenario == scenario && found.metric == Metric::TargetRate);
+    found.next().map_or_else(String::new, |found| number(found.values[0]))
 }
 
-fn paced(results: &Results, scenario: &str, title: &str) -> String {
+fn rates_and_latency(results: &Results, scenario: &str, title: &str) -> String {
     let same = format!("{scenario}-same");
     let own = format!("{scenario}-own");
-    let same_title = format!("ms at {}/s, p50 / p99", asked(results, &same));
+    let same_title = format!("latency at {}/s, ms (p50 / p99)", target_rate(results, &same));
     let mut table = Table::new([
         "system",
         title,
-        "of gunicorn",
+        VS_GUNICORN,
         &same_title,
-        "ms at 70 %, p50 / p99",
+        "latency at 70 % of capacity, ms (p50 / p99)",
         CPU,
-        OF_FLOOR,
+        VS_FLOOR,
         "failed",
     ]);
     for system in results.systems() {
@@ -233,21 +244,21 @@ fn paced(results: &Results, scenario: &str, title: &str) -> String {
             table.row([
                 system.label().to_owned(),
                 spread(Some(capacity)),
-                ratio(results, system, scenario),
+                vs_gunicorn(results, system, scenario),
                 latency(results, system, &same),
                 latency(results, system, &own),
                 cpu(results, system, scenario),
-                of_floor(results, system, scenario),
+                vs_floor(results, system, scenario),
                 failed(results, system),
             ]);
         }
     }
-    table.text()
+    table.to_markdown()
 }
 
-/// A row for each system and scenario, with a title in place of the scenario's name.
+/// Returns a table with a row for each scenario, by its title, and system.
 fn rates(results: &Results, scenarios: &[(&str, &str)]) -> String {
-    let mut table = Table::new(["request", "system", "requests/s", "of gunicorn", CPU, OF_FLOOR]);
+    let mut table = Table::new(["request", "system", "requests/s", VS_GUNICORN, CPU, VS_FLOOR]);
     for (title, scenario) in scenarios {
         for system in results.systems() {
             let capacity = results.capacity(system, scenario);
@@ -258,94 +269,101 @@ fn rates(results: &Results, scenarios: &[(&str, &str)]) -> String {
                 (*title).to_owned(),
                 system.label().to_owned(),
                 spread(capacity),
-                ratio(results, system, scenario),
+                vs_gunicorn(results, system, scenario),
                 cpu(results, system, scenario),
-                of_floor(results, system, scenario),
+                vs_floor(results, system, scenario),
             ]);
         }
     }
-    table.text()
+    table.to_markdown()
 }
 
 fn reads(results: &Results) -> String {
     let scenarios = [
-        ("user", "user"),
-        ("list of 100", "list"),
-        ("total, no database", "spend"),
+        ("user by id", "user"),
+        ("page of 100 entries", "list"),
+        ("spending, no database", "spend"),
         ("nth-char, no database", "nth-char"),
         ("`/health`, no database", "health"),
         ("floor: `select`", "select"),
         ("floor: `open`", "open"),
         ("floor: `hello`", "hello"),
     ];
-    joined(&[paced(results, "look", "words looked up/s"), rates(results, &scenarios)])
+    join(&[rates_and_latency(results, "look", "lookups/s"), rates(results, &scenarios)])
 }
 
 fn writes(results: &Results) -> String {
     let floor = rates(results, &[("floor: `select`", "select")]);
-    joined(&[paced(results, "add", "words added/s"), floor])
+    join(&[rates_and_latency(results, "add", "inserts/s"), floor])
 }
 
 fn ladder(results: &Results) -> String {
     let systems = results.systems();
-    let mut head = vec!["step".to_owned(), "adds".to_owned()];
+    let mut headings = vec!["step".to_owned(), "adds".to_owned()];
     for system in &systems {
-        head.extend([format!("{}: CPU, µs", system.label()), "added by the step".to_owned()]);
+        headings.extend([format!("{}: CPU, µs", system.label()), "added by this step".to_owned()]);
     }
-    let mut table = Table(vec![head]);
+    let mut table = Table(vec![headings]);
     let mut previous = None;
     for (_, name, adds) in STEPS {
         let mut row = vec![format!("`{name}`"), adds.to_owned()];
         for &system in &systems {
-            let (metric, step) = (Metric::ServiceCpu, (name, usual(results, name)));
+            let (metric, step) = (Metric::ServiceCpu, (name, default_parameter(results, name)));
             let added = previous.and_then(|previous| {
-                results.paired(system, step, previous, metric, |it, previous| it - previous)
+                results.paired(system, step, previous, metric, |value, previous| value - previous)
             });
             row.push(spread(results.get(system, step.0, step.1, metric)));
             row.push(added.map_or_else(
                 || "–".to_owned(),
-                |it| format!("{:+.1} ({:+.1} to {:+.1})", it.median, it.least, it.most),
+                |Spread { median, min, max }| format!("{median:+.1} ({min:+.1} to {max:+.1})"),
             ));
         }
         table.row(row);
-        previous = Some((name, usual(results, name)));
+        previous = Some((name, default_parameter(results, name)));
     }
-    table.text()
+    table.to_markdown()
 }
 
 fn mixed(results: &Results) -> String {
-    let rate = format!("at {}/s: look, p50 / p99 ms", asked(results, "same"));
+    let rate = format!("latency at {}/s, ms (p50 / p99): lookup", target_rate(results, "same"));
     let mut table = Table::new([
         "system",
         "requests/s",
-        "of gunicorn",
+        VS_GUNICORN,
         CPU,
-        OF_FLOOR,
+        VS_FLOOR,
         &rate,
         "list",
-        "add",
+        "insert",
         "failed",
     ]);
     for system in results.systems() {
         table.row([
             system.label().to_owned(),
             spread(results.capacity(system, "all")),
-            ratio(results, system, "all"),
+            vs_gunicorn(results, system, "all"),
             cpu(results, system, "all"),
-            of_floor(results, system, "all"),
+            vs_floor(results, system, "all"),
             latency(results, system, "look-same"),
             latency(results, system, "list-same"),
             latency(results, system, "add-same"),
             failed(results, system),
         ]);
     }
-    joined(&[table.text(), rates(results, &[("floor: `select`", "select")])])
+    join(&[table.to_markdown(), rates(results, &[("floor: `select`", "select")])])
 }
 
 fn probes(results: &Results) -> String {
-    let head =
-        ["load", "system", "liveness, p99 ms", "readiness", "`/health`", "missed", "refused"];
-    let mut table = Table::new(head);
+    let headings = [
+        "load",
+        "system",
+        "liveness p99, ms",
+        "readiness p99, ms",
+        "`/health` p99, ms",
+        "missed",
+        "not 200",
+    ];
+    let mut table = Table::new(headings);
     for load in LOADS {
         for system in results.systems() {
             let scenarios = PROBES.map(|probe| format!("{load}/{probe}"));
@@ -362,37 +380,36 @@ fn probes(results: &Results) -> String {
             table.row([load.to_owned(), label, live, ready, health, missed, refused]);
         }
     }
-    table.text()
+    table.to_markdown()
 }
 
-/// Of all probes of all rounds, in percent.
+/// Returns the percentage of probes of all rounds that a metric counts.
 fn share(results: &Results, system: System, scenario: &str, metric: Metric) -> f64 {
     let count = |metric| total(results, system, scenario, metric);
     100.0 * count(metric) / count(Metric::Sent).max(1.0)
 }
 
-/// The sum of all rounds.
+/// Returns the sum of a metric over all rounds.
 fn total(results: &Results, system: System, scenario: &str, metric: Metric) -> f64 {
-    let found = results
-        .measurements
-        .iter()
-        .filter(|it| it.system == system && it.scenario == scenario && it.metric == metric);
-    found.flat_map(|it| &it.values).sum()
+    let found = results.measurements.iter().filter(|found| {
+        found.system == system && found.scenario == scenario && found.metric == metric
+    });
+    found.flat_map(|found| &found.values).sum()
 }
 
 fn cold(results: &Results) -> String {
-    let head = [
+    let headings = [
         "system",
-        "first answer after, ms",
-        "nothing compiled before",
-        "memory idle, MiB",
-        "the most under load, MiB",
+        "startup, ms",
+        "startup without cache, ms",
+        "idle memory, MiB",
+        "peak memory under load, MiB",
     ];
-    let mut table = Table::new(head);
+    let mut table = Table::new(headings);
     for system in results.systems() {
         let memory = |scenario| {
             let bytes = results.get(system, scenario, 0, Metric::Bytes);
-            bytes.map_or_else(|| "–".to_owned(), |it| mebibytes(it.median))
+            bytes.map_or_else(|| "–".to_owned(), |spread| mebibytes(spread.median))
         };
         table.row([
             system.label().to_owned(),
@@ -402,19 +419,26 @@ fn cold(results: &Results) -> String {
             memory("memory/loaded"),
         ]);
     }
-    format!("{}\n{}", table.text(), components(results))
+    format!("{}\n{}", table.to_markdown(), components(results))
 }
 
 fn components(results: &Results) -> String {
-    let head = ["component", "size, KB", "first request, ms: katas", "later", "Spin", "later"];
-    let mut table = Table::new(head);
+    let headings = [
+        "component",
+        "size, kB",
+        "katas: first request, ms",
+        "later requests, ms",
+        "Spin: first request, ms",
+        "later requests, ms",
+    ];
+    let mut table = Table::new(headings);
     let sizes = results
         .measurements
         .iter()
-        .filter_map(|it| Some((it.scenario.strip_suffix("/size")?, it.values.first()?)));
+        .filter_map(|found| Some((found.scenario.strip_suffix("/size")?, found.values.first()?)));
     for (id, size) in sizes {
         let time =
-            |system, which| median(results.get(system, &format!("{id}/{which}"), 0, Metric::Time));
+            |system, call| median(results.get(system, &format!("{id}/{call}"), 0, Metric::Time));
         table.row([
             format!("`{id}`"),
             number(size / 1e3),
@@ -424,12 +448,12 @@ fn components(results: &Results) -> String {
             time(System::Spin, "later"),
         ]);
     }
-    table.text()
+    table.to_markdown()
 }
 
 fn scale(results: &Results) -> String {
-    let head = ["connections", "system", "requests/s", "p99 ms", CPU, OF_FLOOR];
-    let mut curve = Table::new(head);
+    let headings = ["connections", "system", "requests/s", "p99, ms", CPU, VS_FLOOR];
+    let mut curve = Table::new(headings);
     for connections in results.parameters("look") {
         for (scenario, floor) in [("look", ""), ("select", ", floor: `select`")] {
             for system in results.systems() {
@@ -447,29 +471,31 @@ fn scale(results: &Results) -> String {
             }
         }
     }
-    format!("{}\n{}", curve.text(), limited(results))
+    format!("{}\n{}", curve.to_markdown(), connection_limit(results))
 }
 
-fn limited(results: &Results) -> String {
-    let head = [
+fn connection_limit(results: &Results) -> String {
+    let headings = [
         "instances",
-        "connections wanted",
+        "connections requested",
         "granted",
         "refused",
-        "`katas`: answers/s",
+        "`katas`: responses/s",
         CPU,
-        "refused/s",
+        "refused requests/s",
     ];
-    let mut table = Table::new(head);
+    let mut table = Table::new(headings);
     for instances in results.parameters("pools") {
         let pools = |metric| results.get(System::Pools, "pools", instances, metric);
         let (granted, refused) = (pools(Metric::Connections), pools(Metric::Refused));
-        let wanted = granted.map_or(0.0, |it| it.median) + refused.map_or(0.0, |it| it.median);
+        let requested = granted.map_or(0.0, |spread| spread.median)
+            + refused.map_or(0.0, |spread| spread.median);
         let katas = |metric| median(results.get(System::Katas, "instances", instances, metric));
-        let whole = |spread: Option<Spread>| format!("{:.0}", spread.map_or(0.0, |it| it.median));
+        let whole =
+            |spread: Option<Spread>| format!("{:.0}", spread.map_or(0.0, |spread| spread.median));
         table.row([
             instances.to_string(),
-            format!("{wanted:.0}"),
+            format!("{requested:.0}"),
             whole(granted),
             whole(refused),
             katas(Metric::Rate),
@@ -477,7 +503,7 @@ fn limited(results: &Results) -> String {
             katas(Metric::Failed),
         ]);
     }
-    table.text()
+    table.to_markdown()
 }
 
 fn ingest(results: &Results) -> String {
@@ -487,17 +513,17 @@ fn ingest(results: &Results) -> String {
         "system",
         "rows/s",
         "MB/s",
-        "CPU per row, µs: service / PostgreSQL",
-        "of `\\copy`, PostgreSQL",
-        "the most memory, MiB",
+        "CPU per row, µs (service / PostgreSQL)",
+        "PostgreSQL CPU vs. `\\copy`",
+        "peak memory, MiB",
     ]);
     for rows in results.parameters("load") {
         let cpu = |system, metric| median(results.get(system, "load", rows, metric));
         let database = |system| results.get(system, "load", rows, Metric::DatabaseCpu);
         for system in results.systems() {
             let get = |scenario, metric| results.get(system, scenario, rows, metric);
-            let size = get("load", Metric::Bytes).map_or(0.0, |it| it.median) / 1e6;
-            let seconds = get("load", Metric::Time).map_or(f64::NAN, |it| it.median) / 1e3;
+            let size = get("load", Metric::Bytes).map_or(0.0, |spread| spread.median) / 1e6;
+            let seconds = get("load", Metric::Time).map_or(f64::NAN, |spread| spread.median) / 1e3;
             let memory = get("memory", Metric::Bytes);
             table.row([
                 number(f64::from(u32::try_from(rows).unwrap_or(u32::MAX))),
@@ -511,14 +537,14 @@ fn ingest(results: &Results) -> String {
                     cpu(system, Metric::DatabaseCpu)
                 ),
                 match (database(system), database(System::Copy)) {
-                    (Some(own), Some(copy)) => format!("{:.1} ×", own.median / copy.median),
+                    (Some(load), Some(copy)) => format!("{:.1} ×", load.median / copy.median),
                     _ => "–".to_owned(),
                 },
-                memory.map_or_else(|| "–".to_owned(), |it| mebibytes(it.median)),
+                memory.map_or_else(|| "–".to_owned(), |spread| mebibytes(spread.median)),
             ]);
         }
     }
-    table.text()
+    table.to_markdown()
 }
 
 #[cfg(test)]
@@ -526,7 +552,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_have_three_digits_and_groups() {
+    fn numbers_have_three_significant_digits_and_thousands_separators() {
         let texts = [(0.123, "0.12"), (9.876, "9.88"), (12.34, "12.3"), (999.9, "1,000")];
         for (value, text) in texts {
             assert_eq!(number(value), text);

@@ -1,4 +1,4 @@
-//! From the start of the process to the first answers; memory and sizes.
+//! Startup time, memory and component sizes.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -8,29 +8,29 @@ use katas_host::manifest::Example;
 use crate::application::Application;
 use crate::bench::Bench;
 use crate::load::Load;
-use crate::paths::folder;
+use crate::paths::output_directory;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
-use crate::systems::{Running, System};
+use crate::systems::{RunningSystem, System};
 use crate::usage;
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     let mut recorder = Recorder::default();
-    let Bench { settings, stage, .. } = bench;
-    bench.expect(settings.rounds * settings.systems.len());
+    let Bench { settings, fixture, .. } = bench;
+    bench.add_steps(settings.rounds * settings.systems.len());
     for round in 0..settings.rounds {
         for offset in 0..settings.systems.len() {
             let system = settings.systems[(round + offset) % settings.systems.len()];
             bench.step(&format!("cold, {}", system.label()));
             if system == System::Katas {
-                uncompiled(bench, &mut recorder).await?;
+                startup_without_cache(bench, &mut recorder).await?;
             }
-            let running = system.start(stage).await?;
-            add(&mut recorder, system, "ready", Metric::Time, milliseconds(running.ready));
+            let running = system.start(fixture).await?;
+            add(&mut recorder, system, "ready", Metric::Time, milliseconds(running.startup));
             if system.runs_components() {
-                first_calls(bench, &running, &mut recorder).await?;
+                first_requests(bench, &running, &mut recorder).await?;
             }
-            memory_of(bench, &running, &mut recorder).await?;
+            measure_memory(bench, &running, &mut recorder).await?;
         }
     }
     sizes(bench, &mut recorder)?;
@@ -45,26 +45,28 @@ fn milliseconds(duration: Duration) -> f64 {
     duration.as_secs_f64() * 1e3
 }
 
-/// The first start after a build, on a machine that has compiled none of the components yet.
-async fn uncompiled(bench: &Bench, recorder: &mut Recorder) -> anyhow::Result<()> {
-    let cache = folder().join("cache");
+/// Measures the first startup after a build, with an empty cache of compiled components.
+async fn startup_without_cache(bench: &Bench, recorder: &mut Recorder) -> anyhow::Result<()> {
+    let cache = output_directory().join("cache");
     if cache.exists() {
         fs::remove_dir_all(&cache)?;
     }
-    let ready =
-        System::Katas.start_with(&bench.stage, Application::Product, Some(&cache)).await?.ready;
-    add(recorder, System::Katas, "uncompiled", Metric::Time, milliseconds(ready));
+    let startup =
+        System::Katas.start_with(&bench.fixture, Application::Product, Some(&cache)).await?.startup;
+    add(recorder, System::Katas, "uncompiled", Metric::Time, milliseconds(startup));
     Ok(())
 }
 
-/// The first request to each component since the process began, and the median of later ones.
-async fn first_calls(
+/// Measures the first request to each component since the start of the process, and the median of
+/// later requests.
+async fn first_requests(
     bench: &Bench,
-    running: &Running,
+    running: &RunningSystem,
     recorder: &mut Recorder,
 ) -> anyhow::Result<()> {
-    for (id, component) in &bench.stage.manifest.component {
-        let Some(example) = component.examples().iter().find(|it| is_harmless(it)) else {
+    for (id, component) in &bench.fixture.manifest.component {
+        let Some(example) = component.examples().iter().find(|example| is_read_only(example))
+        else {
             continue;
         };
         let (url, body) = (url(&running.base(), example), example.body.clone());
@@ -79,14 +81,14 @@ async fn first_calls(
     Ok(())
 }
 
-/// Whether a call leaves nothing behind.
-fn is_harmless(example: &Example) -> bool {
-    let computes = ["/api/v1/spending", "/api/v1/nth-char"].contains(&example.path.as_str());
-    computes || example.method == "GET"
+/// Returns whether a call leaves no data behind.
+fn is_read_only(example: &Example) -> bool {
+    let is_calculation = ["/api/v1/spending", "/api/v1/nth-char"].contains(&example.path.as_str());
+    is_calculation || example.method == "GET"
 }
 
 fn url(base: &str, example: &Example) -> String {
-    // What another call would have made is not there. To say so is the same work.
+    // Ids of resources that other examples create are unknown here. A 404 takes the same work.
     let path = example.path.split('/').map(|segment| match segment.starts_with('$') {
         true => "00000000-0000-4000-8000-000000000000",
         false => segment,
@@ -109,33 +111,34 @@ fn calls(url: &str, body: Option<&str>) -> anyhow::Result<Vec<Duration>> {
     (0..21).map(|_| call()).collect()
 }
 
-/// Resident memory: after the first answers, and the most while it is under load.
-async fn memory_of(
+/// Measures resident memory after the first responses, and its peak under load.
+async fn measure_memory(
     bench: &Bench,
-    running: &Running,
+    running: &RunningSystem,
     recorder: &mut Recorder,
 ) -> anyhow::Result<()> {
     let Some(process) = running.process() else { return Ok(()) };
-    let look = Requests::look(&bench.stage).to(running)?;
-    let idle = tokio::task::spawn_blocking(move || usage::of(process)).await??.memory;
+    let look = Requests::lookup(&bench.fixture).prepare(running)?;
+    let idle = tokio::task::spawn_blocking(move || usage::of_process_tree(process)).await??.memory;
     let load = Load { connections: 128, rate: None, duration: bench.settings.duration() };
     let sending = bench.spawn(look, load);
-    let mut most = idle;
+    let mut peak = idle;
     while !sending.is_finished() {
-        let now = tokio::task::spawn_blocking(move || usage::of(process)).await??.memory;
-        most = most.max(now);
+        let current =
+            tokio::task::spawn_blocking(move || usage::of_process_tree(process)).await??.memory;
+        peak = peak.max(current);
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
     sending.await??;
-    for (scenario, bytes) in [("memory/idle", idle as f64), ("memory/loaded", most as f64)] {
+    for (scenario, bytes) in [("memory/idle", idle as f64), ("memory/loaded", peak as f64)] {
         add(recorder, running.system, scenario, Metric::Bytes, bytes);
     }
     Ok(())
 }
 
-/// The size of each component.
+/// Records the size of each component.
 fn sizes(bench: &Bench, recorder: &mut Recorder) -> anyhow::Result<()> {
-    let manifest = &bench.stage.manifest;
+    let manifest = &bench.fixture.manifest;
     for (id, component) in &manifest.component {
         let size = fs::metadata(manifest.root.join(component.source()))?.len();
         add(recorder, System::Katas, &format!("{id}/size"), Metric::Bytes, size as f64);

@@ -1,21 +1,21 @@
-//! Keyed reads, a list, requests that need no database, and the floor beside them.
+//! Reads by key, a list, requests without the database, and the floor for comparison.
 
 use super::pgbench;
 use crate::bench::{Bench, Series};
 use crate::requests::Requests;
 use crate::results::Recorder;
 
-/// Connections with which systems are saturated: which number suits one best differs.
+/// The numbers of connections at saturation. The best number differs between systems.
 const CONNECTIONS: &[u64] = &[16, 64, 256];
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     let (systems, floor) = (bench.start().await?, bench.start_floor().await?);
     let mut recorder = Recorder::default();
-    let look = Requests::look(&bench.stage);
+    let look = Requests::lookup(&bench.fixture);
     let others = [
-        Requests::user(&bench.stage),
+        Requests::user(&bench.fixture),
         Requests::list(),
-        Requests::spend()?,
+        Requests::spending()?,
         Requests::nth_char()?,
         Requests::health(),
     ];
@@ -25,10 +25,10 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
         let one = |requests| Series { running, requests, connections: &[64] };
         series.extend(kinds.iter().map(one));
     }
-    bench.warm(&systems, &look, 256).await?;
-    bench.warm(&floor, &components[0], 64).await?;
+    bench.warm_up(&systems, &look, 256).await?;
+    bench.warm_up(&floor, &components[0], 64).await?;
     bench.saturate(&series, &mut recorder).await?;
-    bench.pace(&systems, &look, 64, &mut recorder).await?;
+    bench.measure_latency(&systems, &look, 64, &mut recorder).await?;
     pgbench::run(bench, 64, &mut recorder).await?;
     Ok(recorder)
 }

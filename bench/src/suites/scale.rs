@@ -1,4 +1,5 @@
-//! From one connection to many, and from one instance to more than PostgreSQL grants.
+//! Throughput over the number of client connections, and over instances that exceed the connection
+//! limit of PostgreSQL.
 
 use std::sync::Arc;
 
@@ -11,66 +12,70 @@ use crate::bench::{Bench, Series, record_cpu};
 use crate::load::Load;
 use crate::requests::Requests;
 use crate::results::{Metric, Recorder};
-use crate::systems::{Running, System};
+use crate::systems::{RunningSystem, System};
 
-/// How many connections clients keep.
+/// The numbers of client connections.
 const CONNECTIONS: &[u64] = &[1, 4, 16, 64, 256, 512];
-/// How many instances there are, where each is nothing but its pool.
+/// The numbers of instances, each a connection pool without a service.
 const POOLS: &[u64] = &[1, 2, 4, 8, 16];
-/// How many instances there are, each a whole one.
+/// The numbers of service instances.
 const INSTANCES: &[u64] = &[1, 2, 4];
-/// The connections of one pool in Spin.
-const POOL: u64 = 64;
-/// What `db/roles.sql` grants the components' role.
-pub const GRANTED: u32 = 80;
+/// The size of a connection pool in Spin.
+const POOL_SIZE: u64 = 64;
+/// The connection limit of the components' role in `db/roles.sql`.
+const CONNECTION_LIMIT: u32 = 80;
 
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     let mut recorder = Recorder::default();
-    let look = Requests::look(&bench.stage);
+    let look = Requests::lookup(&bench.fixture);
     {
         let (systems, floor) = (bench.start().await?, bench.start_floor().await?);
         let select = Requests::floor("select");
-        bench.warm(&systems, &look, 512).await?;
-        bench.warm(&floor, &select, 512).await?;
+        bench.warm_up(&systems, &look, 512).await?;
+        bench.warm_up(&floor, &select, 512).await?;
         let series = [
             Series { running: &systems, requests: &look, connections: CONNECTIONS },
             Series { running: &floor, requests: &select, connections: CONNECTIONS },
         ];
         bench.saturate(&series, &mut recorder).await?;
     }
-    bench.stage.limit_connections(Some(GRANTED)).await?;
-    let limited = limited(bench, &look, &mut recorder).await;
-    bench.stage.limit_connections(None).await?;
-    limited.map(|()| recorder)
+    bench.fixture.limit_connections(Some(CONNECTION_LIMIT)).await?;
+    let measured = measure_limit(bench, &look, &mut recorder).await;
+    bench.fixture.limit_connections(None).await?;
+    measured.map(|()| recorder)
 }
 
-/// What a limit does, first to pools alone, then to instances of the service.
-async fn limited(bench: &Bench, look: &Requests, recorder: &mut Recorder) -> anyhow::Result<()> {
-    for &instances in bench.settings.some(POOLS) {
-        bench.expect(1);
+/// Measures the effect of the connection limit on pools and on instances of the service.
+async fn measure_limit(
+    bench: &Bench,
+    look: &Requests,
+    recorder: &mut Recorder,
+) -> anyhow::Result<()> {
+    for &instances in bench.settings.subset(POOLS) {
+        bench.add_steps(1);
         bench.step(&format!("{instances} pools"));
-        pools(bench, instances, recorder).await?;
+        fill_pools(bench, instances, recorder).await?;
     }
     if bench.settings.systems.contains(&System::Katas) {
-        for &instances in bench.settings.some(INSTANCES) {
-            bench.expect(1);
+        for &instances in bench.settings.subset(INSTANCES) {
+            bench.add_steps(1);
             bench.step(&format!("{instances} instances"));
-            self::instances(bench, look, instances, recorder).await?;
+            measure_instances(bench, look, instances, recorder).await?;
         }
     }
     Ok(())
 }
 
-/// Fills real pools, one for each instance, with connections that are all in use at once.
-async fn pools(bench: &Bench, instances: u64, recorder: &mut Recorder) -> anyhow::Result<()> {
-    let all_tried = Arc::new(Barrier::new(usize::try_from(instances * POOL)?));
-    let mut users = Vec::new();
+/// Fills one pool per instance with connections that are all in use at once.
+async fn fill_pools(bench: &Bench, instances: u64, recorder: &mut Recorder) -> anyhow::Result<()> {
+    let all_tried = Arc::new(Barrier::new(usize::try_from(instances * POOL_SIZE)?));
+    let mut holders = Vec::new();
     for _ in 0..instances {
-        let manager = Manager::new(bench.stage.url().parse()?, NoTls);
-        let pool = Pool::builder(manager).max_size(usize::try_from(POOL)?).build()?;
-        for _ in 0..POOL {
+        let manager = Manager::new(bench.fixture.url().parse()?, NoTls);
+        let pool = Pool::builder(manager).max_size(usize::try_from(POOL_SIZE)?).build()?;
+        for _ in 0..POOL_SIZE {
             let (pool, all_tried) = (pool.clone(), all_tried.clone());
-            users.push(tokio::spawn(async move {
+            holders.push(tokio::spawn(async move {
                 let connection = pool.get().await;
                 all_tried.wait().await;
                 connection.map(drop)
@@ -78,10 +83,10 @@ async fn pools(bench: &Bench, instances: u64, recorder: &mut Recorder) -> anyhow
         }
     }
     let (mut granted, mut refused) = (0.0, 0.0);
-    for user in users {
-        match user.await? {
+    for holder in holders {
+        match holder.await? {
             Ok(()) => granted += 1.0,
-            Err(error) if is_too_many(&error) => refused += 1.0,
+            Err(error) if is_too_many_connections(&error) => refused += 1.0,
             Err(error) => return Err(error.into()),
         }
     }
@@ -90,13 +95,13 @@ async fn pools(bench: &Bench, instances: u64, recorder: &mut Recorder) -> anyhow
     Ok(())
 }
 
-fn is_too_many(error: &deadpool_postgres::PoolError) -> bool {
+fn is_too_many_connections(error: &deadpool_postgres::PoolError) -> bool {
     let deadpool_postgres::PoolError::Backend(error) = error else { return false };
     error.code() == Some(&SqlState::TOO_MANY_CONNECTIONS)
 }
 
-/// Saturates several instances at once; what they cannot get a connection for they refuse.
-async fn instances(
+/// Saturates several instances at once. Requests without a database connection fail.
+async fn measure_instances(
     bench: &Bench,
     look: &Requests,
     instances: u64,
@@ -104,9 +109,9 @@ async fn instances(
 ) -> anyhow::Result<()> {
     let mut running = Vec::new();
     for _ in 0..instances {
-        running.push(System::Katas.start(&bench.stage).await?);
+        running.push(System::Katas.start(&bench.fixture).await?);
     }
-    // First to fill their pools.
+    // The first load fills the connection pools.
     saturate(bench, look, &running).await?;
     let before = bench.cpu(&running).await?;
     let (rate, failed) = saturate(bench, look, &running).await?;
@@ -117,16 +122,16 @@ async fn instances(
     Ok(())
 }
 
-/// Right and other answers per second of all instances together.
+/// Returns the successful and failed responses per second of all instances together.
 async fn saturate(
     bench: &Bench,
     look: &Requests,
-    running: &[Running],
+    running: &[RunningSystem],
 ) -> anyhow::Result<(f64, f64)> {
     let mut sending = Vec::new();
     for (number, instance) in running.iter().enumerate() {
-        let prepared = look.to_number(instance, number)?;
-        let load = Load { connections: POOL, rate: None, duration: bench.settings.duration() };
+        let prepared = look.prepare_for_instance(instance, number)?;
+        let load = Load { connections: POOL_SIZE, rate: None, duration: bench.settings.duration() };
         sending.push(bench.spawn(prepared, load));
     }
     let (mut rate, mut failed) = (0.0, 0.0);

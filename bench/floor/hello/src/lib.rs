@@ -1,4 +1,4 @@
-//! Floor `hello`: a constant response. No component costs an engine less.
+//! Floor component `hello`: a constant response, the minimum cost of a component.
 
 use floor_http::{BODY, Guest, IncomingRequest, ResponseOutparam, respond};
 

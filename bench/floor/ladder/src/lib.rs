@@ -1,8 +1,8 @@
-//! A request handler that grows by one step at a time. The digit in `/ladder/<digit>/…` selects how
-//! many of the steps below run; each includes those before it. Step 0 is the component `hello`.
+//! Floor component `ladder`: a request handler that runs a selectable number of steps. The digit in
+//! `/ladder/<digit>/…` selects the last step to run. Step 0 is the component `hello`.
 //!
-//! The steps are those of `crates/web`, written plainly, so that the cost of a step is what Spin
-//! charges for it and not what a library makes of it.
+//! The steps are those of `crates/web`, written without a library, so that the cost of a step is
+//! mostly that of the engine.
 
 use std::hint::black_box;
 
@@ -13,7 +13,7 @@ use floor_http::bindings::wasi::io::streams::StreamError;
 use floor_http::{BODY, Guest, IncomingRequest, ResponseOutparam, respond};
 use serde::{Deserialize, Serialize};
 
-// Step 1 reads method and path. It always runs: the path has the digit.
+// Step 1 reads method and path. It always runs because the path contains the digit.
 const ROUTE: u8 = 2;
 const REQUEST_HEADERS: u8 = 3;
 const REQUEST_BODY: u8 = 4;
@@ -22,7 +22,7 @@ const RESPONSE_HEADERS: u8 = 6;
 const LOG: u8 = 7;
 const VARIABLE: u8 = 8;
 
-/// As many as a component of the product has; the last one matches.
+/// As many routes as a component of the product. The last one matches.
 const ROUTES: &[&str] = &[
     "/api/v1/newentry",
     "/api/v1/entries",
@@ -46,16 +46,16 @@ impl Guest for Ladder {
         black_box(request.method());
         let (step, path) = split(&target);
         let start = (step >= LOG).then(now);
-        let route = if step >= ROUTE { find(path) } else { None };
+        let route = if step >= ROUTE { find_route(path) } else { None };
         if step >= REQUEST_HEADERS {
             let headers = request.headers();
             for name in ["accept", "content-type", "content-encoding", "traceparent"] {
                 black_box(headers.get(name));
             }
         }
-        let sent = if step >= REQUEST_BODY { read(&request) } else { Vec::new() };
+        let content = if step >= REQUEST_BODY { read_body(&request) } else { Vec::new() };
         let body = if step >= JSON {
-            let entry: Entry = serde_json::from_slice(&sent).expect("the body is an entry");
+            let entry: Entry = serde_json::from_slice(&content).expect("the body is an entry");
             serde_json::to_vec(&entry).expect("the entry is JSON")
         } else {
             BODY.as_bytes().to_vec()
@@ -74,16 +74,16 @@ impl Guest for Ladder {
     }
 }
 
-/// The step and the rest of `/ladder/<digit>/…`.
+/// Splits `/ladder/<digit>/…` into the step and the rest of the path.
 fn split(target: &str) -> (u8, &str) {
     let rest = target.strip_prefix("/ladder/").expect("the path begins with /ladder/");
     let (digit, path) = rest.split_at(1);
     (digit.parse().expect("a digit follows"), path)
 }
 
-/// The route of a path: the first whose segments are equal or `{…}`.
-fn find(path: &str) -> Option<&'static str> {
-    let fits = |route: &str| {
+/// Returns the first route whose segments equal those of the path or are `{…}`.
+fn find_route(path: &str) -> Option<&'static str> {
+    let matches = |route: &str| {
         let (mut expected, mut actual) = (route.split('/'), path.split('/'));
         loop {
             match (expected.next(), actual.next()) {
@@ -95,24 +95,24 @@ fn find(path: &str) -> Option<&'static str> {
             }
         }
     };
-    ROUTES.iter().copied().find(|route| fits(route))
+    ROUTES.iter().copied().find(|route| matches(route))
 }
 
-/// The body of a request, to its end.
-fn read(request: &IncomingRequest) -> Vec<u8> {
+/// Reads a request body to its end.
+fn read_body(request: &IncomingRequest) -> Vec<u8> {
     let body = request.consume().expect("the body is taken once");
     let stream = body.stream().expect("the stream is taken once");
-    let mut all = Vec::new();
+    let mut content = Vec::new();
     loop {
         match stream.blocking_read(64 << 10) {
-            Ok(bytes) => all.extend_from_slice(&bytes),
-            Err(StreamError::Closed) => return all,
+            Ok(bytes) => content.extend_from_slice(&bytes),
+            Err(StreamError::Closed) => return content,
             Err(StreamError::LastOperationFailed(error)) => panic!("{}", error.to_debug_string()),
         }
     }
 }
 
-/// Writes a log line like those of `crates/web`.
+/// Writes a log line in the format of `crates/web`.
 fn log(route: &str, nanoseconds: u64) {
     let micros = nanoseconds / 1000;
     let line = format!(

@@ -1,5 +1,5 @@
-//! Floor `open`: the response of `hello` after opening a database connection. The engine takes the
-//! connection from its pool and resets it; no statement is sent.
+//! Floor component `open`: the response of `hello` after opening a database connection. The engine
+//! takes the connection from its pool and resets it; no statement is sent.
 
 use floor_http::{BODY, Guest, IncomingRequest, ResponseOutparam, respond};
 use spin_sdk::pg4::Connection;

@@ -1,5 +1,5 @@
-//! Floor `select`: `open` with one plain statement of two columns, sent as JSON. No component that
-//! reads a row costs an engine and PostgreSQL less.
+//! Floor component `select`: opens a connection, runs one plain statement and returns its row as
+//! JSON. This is the minimum cost of a component that reads a row.
 
 use floor_http::{Guest, IncomingRequest, ResponseOutparam, respond};
 use serde::Serialize;
@@ -20,10 +20,10 @@ impl Guest for Select {
     fn handle(_: IncomingRequest, out: ResponseOutparam) {
         let url = variables::get("database_url").expect("database_url is set");
         let connection = Connection::open(&url).expect("the database is available");
-        // The first word of the dictionary's seed.
+        // "abacus" is the first word of the seed.
         let result = connection.query(SQL, &[ParameterValue::Str("abacus".to_owned())]);
         let result = result.expect("the statement is valid");
-        // Returned to the pool before the response is sent, as the product does.
+        // Return the connection to the pool before the response is sent, like the product.
         drop(connection);
         let row = result.rows.first().expect("the word exists");
         let [DbValue::Str(word), DbValue::Str(definition)] = row.as_slice() else {

@@ -1,5 +1,5 @@
-//! The services' measured routes on axum and tokio-postgres, as a Rust team writes them: a pool, and
-//! statements that are prepared once per connection.
+//! The measured routes on axum and tokio-postgres, with a connection pool and statements that are
+//! prepared once per connection.
 
 mod problem;
 mod routes;
@@ -11,7 +11,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod};
 use tokio::net::TcpListener;
 use tokio_postgres::NoTls;
 
-/// What every route is given.
+/// The state shared by all routes.
 #[derive(Clone)]
 struct State {
     pool: Pool,
@@ -25,12 +25,12 @@ pub async fn serve(
     connections: usize,
     required_schema: i64,
 ) -> anyhow::Result<()> {
-    let config = url.parse().context("the database's URL")?;
+    let config = url.parse().context("invalid database URL")?;
     let manager = ManagerConfig { recycling_method: RecyclingMethod::Fast };
     let manager = Manager::from_config(config, NoTls, manager);
     let pool = Pool::builder(manager).max_size(connections).build()?;
     let listener = axum::serve::ListenerExt::tap_io(listener, |stream| {
-        // What cannot be set costs time and nothing else.
+        // Failure only costs latency.
         let _ = stream.set_nodelay(true);
     });
     Ok(axum::serve(listener, router(State { pool, required_schema })).await?)

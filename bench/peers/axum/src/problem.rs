@@ -1,4 +1,4 @@
-//! What can go wrong, as `application/problem+json`.
+//! Errors as `application/problem+json`.
 
 use axum::Json;
 use axum::http::{StatusCode, header};
@@ -6,7 +6,7 @@ use axum::response::{IntoResponse, Response};
 use deadpool_postgres::PoolError;
 use serde_json::json;
 
-/// A status, and what to tell the client.
+/// An error response: status and detail.
 pub struct Problem(pub StatusCode, pub String);
 
 impl IntoResponse for Problem {
@@ -16,8 +16,8 @@ impl IntoResponse for Problem {
         let body = json!({
             "type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail
         });
-        let kind = [(header::CONTENT_TYPE, "application/problem+json")];
-        (status, kind, Json(body)).into_response()
+        let content_type = [(header::CONTENT_TYPE, "application/problem+json")];
+        (status, content_type, Json(body)).into_response()
     }
 }
 

@@ -1,4 +1,4 @@
-//! The routes.
+//! The handlers of the routes.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -14,7 +14,7 @@ use tokio_postgres::types::ToSql;
 use crate::State as Shared;
 use crate::problem::Problem;
 
-type Answer<T> = Result<T, Problem>;
+type Reply<T> = Result<T, Problem>;
 
 #[derive(Deserialize, Serialize)]
 pub struct Entry {
@@ -54,27 +54,27 @@ impl Default for Range {
     }
 }
 
-/// The rows of a statement that the connection has prepared, or prepares now.
-async fn query(state: &Shared, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Answer<Vec<Row>> {
+/// Runs a statement, preparing it if the connection has not yet, and returns its rows.
+async fn query(state: &Shared, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Reply<Vec<Row>> {
     let client = state.pool.get().await?;
     let statement = client.prepare_cached(sql).await?;
     Ok(client.query(&statement, parameters).await?)
 }
 
-fn missing(word: &str) -> Problem {
+fn not_found(word: &str) -> Problem {
     Problem(StatusCode::NOT_FOUND, format!("Can't find entry for {word}"))
 }
 
-pub async fn look(State(state): State<Shared>, Path(word): Path<String>) -> Answer<Json<Entry>> {
+pub async fn look(State(state): State<Shared>, Path(word): Path<String>) -> Reply<Json<Entry>> {
     const SQL: &str = "SELECT word, definition FROM katas.entry WHERE word = $1";
     let found = query(&state, SQL, &[&word]).await?.pop();
-    found.map(|row| Json(row.into())).ok_or_else(|| missing(&word))
+    found.map(|row| Json(row.into())).ok_or_else(|| not_found(&word))
 }
 
 pub async fn entries(
     State(state): State<Shared>,
     Query(Range { skip, limit }): Query<Range>,
-) -> Answer<Json<Vec<Entry>>> {
+) -> Reply<Json<Vec<Entry>>> {
     const SQL: &str = "SELECT word, definition FROM katas.entry ORDER BY id OFFSET $1 LIMIT $2";
     let rows = query(&state, SQL, &[&skip, &limit]).await?;
     Ok(Json(rows.into_iter().map(Entry::from).collect()))
@@ -83,7 +83,7 @@ pub async fn entries(
 pub async fn add(
     State(state): State<Shared>,
     Json(entry): Json<Entry>,
-) -> Answer<impl IntoResponse> {
+) -> Reply<impl IntoResponse> {
     const SQL: &str = "INSERT INTO katas.entry (word, definition) VALUES ($1, $2) \
          ON CONFLICT ON CONSTRAINT entry_word_key DO NOTHING RETURNING 1";
     if query(&state, SQL, &[&entry.word, &entry.definition]).await?.is_empty() {
@@ -93,39 +93,39 @@ pub async fn add(
     Ok((StatusCode::CREATED, Json(entry)))
 }
 
-pub async fn remove(State(state): State<Shared>, Path(word): Path<String>) -> Answer<Json<Value>> {
+pub async fn remove(State(state): State<Shared>, Path(word): Path<String>) -> Reply<Json<Value>> {
     const SQL: &str = "DELETE FROM katas.entry WHERE word = $1 RETURNING 1";
     if query(&state, SQL, &[&word]).await?.is_empty() {
-        return Err(missing(&word));
+        return Err(not_found(&word));
     }
     let message = format!("Entry for '{word}' deleted successfully");
     Ok(Json(json!({ "word": word, "message": message })))
 }
 
-pub async fn user(State(state): State<Shared>, Path(id): Path<i64>) -> Answer<Json<User>> {
+pub async fn user(State(state): State<Shared>, Path(id): Path<i64>) -> Reply<Json<User>> {
     const SQL: &str = "SELECT id, username, email FROM katas.person WHERE id = $1";
     let found = query(&state, SQL, &[&id]).await?.pop();
-    let unknown = || Problem(StatusCode::NOT_FOUND, "Unknown User ID".to_owned());
-    found.map(|row| Json(row.into())).ok_or_else(unknown)
+    let not_found = || Problem(StatusCode::NOT_FOUND, "Unknown User ID".to_owned());
+    found.map(|row| Json(row.into())).ok_or_else(not_found)
 }
 
 pub async fn users(
     State(state): State<Shared>,
     Query(Range { skip, limit }): Query<Range>,
-) -> Answer<Json<Vec<User>>> {
+) -> Reply<Json<Vec<User>>> {
     const SQL: &str = "SELECT id, username, email FROM katas.person ORDER BY id OFFSET $1 LIMIT $2";
     let rows = query(&state, SQL, &[&skip, &limit]).await?;
     Ok(Json(rows.into_iter().map(User::from).collect()))
 }
 
-/// The rules of spending are the services' own crate: they are no part of what is compared.
-pub async fn spending(body: Bytes) -> Answer<impl IntoResponse> {
-    let refused = || Problem(StatusCode::UNPROCESSABLE_ENTITY, "not an order".to_owned());
-    let order: Order = json::from_slice(&body).map_err(|_| refused())?;
-    let PriceSource::Costs(prices) = &order.source else { return Err(refused()) };
-    let total = order.bill(prices).total(order.tax_rate).map_err(|_| refused())?;
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    Ok((kind, format!(r#"{{"total":{}}}"#, total.shortest())))
+/// Uses the crate `orders` like the component, because the calculation is not compared.
+pub async fn spending(body: Bytes) -> Reply<impl IntoResponse> {
+    let invalid = || Problem(StatusCode::UNPROCESSABLE_ENTITY, "not an order".to_owned());
+    let order: Order = json::from_slice(&body).map_err(|_| invalid())?;
+    let PriceSource::Costs(prices) = &order.source else { return Err(invalid()) };
+    let total = order.bill(prices).total(order.tax_rate).map_err(|_| invalid())?;
+    let content_type = [(header::CONTENT_TYPE, "application/json")];
+    Ok((content_type, format!(r#"{{"total":{}}}"#, total.shortest())))
 }
 
 #[derive(Deserialize)]
@@ -141,7 +141,7 @@ pub async fn health() -> Json<Value> {
     Json(json!({ "status": "healthy" }))
 }
 
-pub async fn db_check(State(state): State<Shared>) -> Answer<Json<Value>> {
+pub async fn db_check(State(state): State<Shared>) -> Reply<Json<Value>> {
     const SQL: &str = "SELECT coalesce(max(version), 0) FROM katas._sqlx_migrations WHERE success";
     let rows = query(&state, SQL, &[]).await?;
     let version: i64 = rows.first().map_or(0, |row| row.get(0));

@@ -1,4 +1,4 @@
-//! The calls in `spin.toml`, which `katas up` prints.
+//! The example calls in `spin.toml`, which `katas up` prints.
 
 use katas_host::manifest::Manifest;
 use serde_json::Value;
@@ -6,10 +6,10 @@ use serde_json::Value;
 use crate::support::{App, root};
 
 #[test]
-fn every_example_comes_true_in_its_order() {
+fn examples_in_manifest_order_return_the_documented_status() {
     let app = App::start();
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
-    let mut called = 0;
+    let mut calls = 0;
     for component in manifest.component.values() {
         for example in component.examples() {
             let response = app.call(example);
@@ -17,10 +17,10 @@ fn every_example_comes_true_in_its_order() {
             if response.header("content-type") == "application/json" {
                 serde_json::from_str::<Value>(&response.body).expect("JSON");
             }
-            called += 1;
+            calls += 1;
         }
     }
-    assert!(called > 0);
+    assert!(calls > 0);
 }
 
 #[test]
@@ -29,6 +29,6 @@ fn every_route_has_an_example() {
     let routes =
         katas_host::local::up::routes(&manifest, "http://h").expect("the routes are valid");
     for block in routes.split("\n\n") {
-        assert!(block.contains("curl "), "a route without an example: {block}");
+        assert!(block.contains("curl "), "no example: {block}");
     }
 }

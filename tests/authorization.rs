@@ -1,38 +1,39 @@
-//! The bearer token without which nothing can be changed.
+//! Write requests require the API token.
 
 use http::Method;
 use katas_host::manifest::{Example, Manifest};
 
 use crate::support::{App, JSON, root};
 
-fn changes(example: &Example) -> bool {
-    let computes = ["/spending", "/nth-char"].iter().any(|end| example.path.ends_with(end));
-    example.method != "GET" && !computes
+fn is_write(example: &Example) -> bool {
+    let is_calculation = ["/spending", "/nth-char"].iter().any(|end| example.path.ends_with(end));
+    example.method != "GET" && !is_calculation
 }
 
 #[test]
-fn nothing_is_changed_without_the_token() {
+fn writes_without_the_token_return_401() {
     let app = App::with_token("secret");
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
     let examples = manifest.component.values().flat_map(|component| component.examples());
-    let mut refused = 0;
+    let mut writes = 0;
     for example in examples {
-        let without = app.call(example);
-        if changes(example) {
-            without.is_problem(401, "authorization required; send Authorization: Bearer <token>");
-            assert_eq!(without.header("www-authenticate"), "Bearer realm=\"katas\"");
-            let with = app.call_with(example, &[("Authorization", "Bearer secret")]);
-            assert_eq!(with.status, example.status, "{example:?} {with:?}");
-            refused += 1;
+        let unauthorized = app.call(example);
+        if is_write(example) {
+            unauthorized
+                .is_problem(401, "authorization required; send Authorization: Bearer <token>");
+            assert_eq!(unauthorized.header("www-authenticate"), "Bearer realm=\"katas\"");
+            let authorized = app.call_with(example, &[("Authorization", "Bearer secret")]);
+            assert_eq!(authorized.status, example.status, "{example:?} {authorized:?}");
+            writes += 1;
         } else {
-            assert_eq!(without.status, example.status, "{example:?} {without:?}");
+            assert_eq!(unauthorized.status, example.status, "{example:?} {unauthorized:?}");
         }
     }
-    assert!(refused > 0);
+    assert!(writes > 0);
 }
 
 #[test]
-fn another_token_is_refused_before_the_body_is_read() {
+fn wrong_token_is_rejected_before_the_body_is_parsed() {
     let app = App::with_token("secret");
     for authorization in ["Bearer Secret", "Bearer secre", "Basic secret", "Bearer"] {
         let headers = [JSON, ("Authorization", authorization)];
@@ -43,7 +44,7 @@ fn another_token_is_refused_before_the_body_is_read() {
 }
 
 #[test]
-fn the_token_is_not_logged() {
+fn token_is_not_logged() {
     let app = App::with_token("a-secret-to-keep");
     let headers = [JSON, ("Authorization", "Bearer a-secret-to-keep")];
     app.request(Method::POST, "/api/v1/newentry", &headers, "{}").problem(422);

@@ -1,12 +1,12 @@
-//! One line per request, for operators.
+//! The request log: one JSON line per request.
 
 use http::Method;
 use serde_json::{Value, json};
 
-use crate::readme::table;
+use crate::documentation::table;
 use crate::support::{App, JSON, cluster};
 
-/// The lines so far, each a JSON object.
+/// Waits for at least `count` log lines and parses all of them.
 fn lines(app: &App, count: usize) -> Vec<Value> {
     app.wait_for_log("{", count)
         .iter()
@@ -15,7 +15,7 @@ fn lines(app: &App, count: usize) -> Vec<Value> {
 }
 
 #[test]
-fn a_line_says_what_was_asked_and_how_it_went() {
+fn line_has_component_method_route_status_and_duration() {
     let app = App::start();
     app.get("/api/v1/look/private");
     let [line] = lines(&app, 1).try_into().expect("one line");
@@ -24,19 +24,18 @@ fn a_line_says_what_was_asked_and_how_it_went() {
     assert_eq!(line["route"], "/api/v1/look/{word}");
     assert_eq!(line["status"], 404);
     assert!(line["ms"].as_f64().is_some_and(|ms| ms > 0.0));
-    assert!(!line.to_string().contains("private"), "what people look up is theirs");
+    assert!(!line.to_string().contains("private"), "the path is not logged");
 }
 
-/// The fields of a line as `docs/OPERATIONS.md` has them, in their order: name, type, and what has
-/// to be given for it to be there.
-fn documented() -> Vec<[String; 3]> {
+/// Returns the fields documented in `docs/OPERATIONS.md`, in order: name, type, and condition.
+fn documented_fields() -> Vec<[String; 3]> {
     let fields = table("docs/OPERATIONS.md", "Logs");
     assert!(!fields.is_empty());
     fields
 }
 
-/// A line's fields in their order: name and type.
-fn written(line: &str) -> Vec<[String; 2]> {
+/// Returns the fields of a log line in order: name and type.
+fn logged_fields(line: &str) -> Vec<[String; 2]> {
     let Value::Object(fields) = serde_json::from_str(line).expect(line) else { panic!("{line}") };
     let mut names: Vec<_> = fields.keys().cloned().collect();
     names.sort_by_key(|name| line.find(&format!("\"{name}\":")));
@@ -50,24 +49,29 @@ fn written(line: &str) -> Vec<[String; 2]> {
 }
 
 #[test]
-fn a_line_has_the_fields_that_are_documented() {
+fn line_has_exactly_the_documented_fields() {
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let away = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
-    let well = App::start();
-    for (app, headers, status, given) in [
-        (&well, &[][..], 404, vec!["always"]),
-        (&well, &[("traceparent", traceparent)], 404, vec!["always", "a trace"]),
-        (&away, &[], 503, vec!["always", "a failure"]),
-        (&away, &[("traceparent", traceparent)], 503, vec!["always", "a trace", "a failure"]),
+    let unavailable = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
+    let available = App::start();
+    for (app, headers, status, conditions) in [
+        (&available, &[][..], 404, vec!["always"]),
+        (&available, &[("traceparent", traceparent)], 404, vec!["always", "a trace"]),
+        (&unavailable, &[], 503, vec!["always", "a failure"]),
+        (
+            &unavailable,
+            &[("traceparent", traceparent)],
+            503,
+            vec!["always", "a trace", "a failure"],
+        ),
     ] {
-        let seen = lines(app, 0).len();
+        let before = lines(app, 0).len();
         app.request(Method::GET, "/api/v1/look/Apple", headers, "").problem(status);
-        let line = app.wait_for_log("{", seen + 1).remove(seen);
-        let mut fields = documented();
-        fields.retain(|[_, _, there]| given.contains(&there.as_str()));
-        let written = written(&line);
-        assert_eq!(written.len(), fields.len(), "{line}");
-        for ([name, kind], [field, kinds, _]) in written.iter().zip(&fields) {
+        let line = app.wait_for_log("{", before + 1).remove(before);
+        let mut fields = documented_fields();
+        fields.retain(|[_, _, condition]| conditions.contains(&condition.as_str()));
+        let logged = logged_fields(&line);
+        assert_eq!(logged.len(), fields.len(), "{line}");
+        for ([name, kind], [field, kinds, _]) in logged.iter().zip(&fields) {
             assert_eq!(name, field, "{line}");
             assert!(kinds.split(" or ").any(|documented| documented == kind), "{name}: {line}");
         }
@@ -75,7 +79,7 @@ fn a_line_has_the_fields_that_are_documented() {
 }
 
 #[test]
-fn a_line_carries_the_trace() {
+fn line_has_the_trace_id_of_a_single_valid_traceparent() {
     let app = App::start();
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traceparent = format!("00-{id}-00f067aa0ba902b7-01");
@@ -85,19 +89,19 @@ fn a_line_carries_the_trace() {
     app.request(Method::GET, "/health", &[traced, traced], "");
     let [traced, forged, twice] = lines(&app, 3).try_into().expect("three lines");
     assert_eq!(traced["trace_id"], id);
-    assert_eq!(twice["trace_id"], Value::Null, "only one can be the caller's");
+    assert_eq!(twice["trace_id"], Value::Null, "duplicate traceparent headers are ignored");
     assert_eq!((&forged["trace_id"], &forged["status"]), (&Value::Null, &json!(200)));
 }
 
 #[test]
-fn a_path_that_belongs_to_nobody_has_no_route() {
+fn unmatched_path_is_logged_without_a_route() {
     let app = App::start();
     app.get("/nothing");
     assert_eq!(lines(&app, 1)[0]["route"], Value::Null);
 }
 
 #[test]
-fn a_failure_is_logged_once_with_its_cause_and_without_secrets() {
+fn failure_is_logged_once_with_its_cause_and_without_secrets() {
     let password = "s3cr3t";
     let app = App::with(cluster(), "postgres", &format!("postgres://u:{password}@127.0.0.1:1/x"));
     let body = json!({"word": "Apple", "definition": "confidential"}).to_string();
@@ -112,7 +116,7 @@ fn a_failure_is_logged_once_with_its_cause_and_without_secrets() {
 }
 
 #[test]
-fn nothing_is_warned_of() {
+fn requests_log_no_host_warnings() {
     let app = App::start();
     app.put("/api/v2/entries/Apple", &json!({"definition": "A fruit"}));
     app.get("/api/v2/entries/Apple");

@@ -1,11 +1,11 @@
-//! Whether two systems give the same answers: otherwise their speed cannot be compared.
+//! Checks that two systems return the same responses, so that their performance can be compared.
 
 use anyhow::ensure;
 use serde_json::Value;
 
 use crate::requests::ENTRY;
 
-/// Calls that leave nothing behind when they are all made, in this order.
+/// Calls to compare. In this order they leave no data behind.
 const CALLS: [(&str, &str, &str); 15] = [
     ("GET", "/health", ""),
     ("GET", "/db-check", ""),
@@ -24,13 +24,13 @@ const CALLS: [(&str, &str, &str); 15] = [
     ("POST", "/api/v1/nth-char", r#"{"words":["yoda","best","has"]}"#),
 ];
 
-/// Fails when one of the calls has another status or another JSON body at `peer` than at `ours`.
-pub fn compare(ours: &str, peer: &str) -> anyhow::Result<()> {
-    let answers = |base| CALLS.map(|(method, path, body)| call(base, method, path, body));
-    for (call, (expected, answer)) in CALLS.iter().zip(answers(ours).into_iter().zip(answers(peer)))
-    {
-        let (expected, answer) = (expected?, answer?);
-        ensure!(answer == expected, "{call:?}: {answer:?} where ours is {expected:?}");
+/// Fails if `peer` returns a different status or JSON body than `reference` for one of the calls.
+pub fn compare(reference: &str, peer: &str) -> anyhow::Result<()> {
+    let responses = |base| CALLS.map(|(method, path, body)| call(base, method, path, body));
+    let pairs = responses(reference).into_iter().zip(responses(peer));
+    for (call, (expected, actual)) in CALLS.iter().zip(pairs) {
+        let (expected, actual) = (expected?, actual?);
+        ensure!(actual == expected, "{call:?}: expected {expected:?}, got {actual:?}");
     }
     Ok(())
 }
@@ -38,12 +38,12 @@ pub fn compare(ours: &str, peer: &str) -> anyhow::Result<()> {
 /// The paths of the floor's components.
 const FLOOR: [&str; 4] = ["/hello", "/open", "/select", "/ladder/8/api/v1/look/abacus"];
 
-/// Fails unless every component of the floor answers 200 with the same entry.
+/// Fails unless every component of the floor returns 200 with the same entry.
 pub fn check_floor(base: &str) -> anyhow::Result<()> {
     let entry: Value = serde_json::from_str(ENTRY)?;
     for path in FLOOR {
-        let answer = call(base, "POST", path, ENTRY)?;
-        ensure!(answer == (200, entry.clone()), "{path}: {answer:?}");
+        let response = call(base, "POST", path, ENTRY)?;
+        ensure!(response == (200, entry.clone()), "{path}: {response:?}");
     }
     Ok(())
 }
@@ -69,23 +69,23 @@ mod tests {
     use tokio::net::TcpListener;
 
     use super::*;
+    use crate::fixture::Fixture;
     use crate::paths::root;
-    use crate::stage::Stage;
 
     #[tokio::test(flavor = "multi_thread")]
-    async fn the_native_peer_answers_as_the_components_do() {
-        let stage = Stage::prepare(200).await.unwrap();
-        let ours = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    async fn axum_peer_returns_the_same_responses_as_the_components() {
+        let fixture = Fixture::prepare(200).await.unwrap();
+        let reference = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());
-        let (our_base, peer_base) = (base(&ours), base(&peer));
-        let variables = stage.variables();
+        let (reference_base, peer_base) = (base(&reference), base(&peer));
+        let variables = fixture.variables();
         let app = Arc::new(App::load(&root().join("spin.toml")).unwrap());
         let config = Config { variables, log: Arc::new(|_| ()) };
-        let server = Server::start(app, ours, config).unwrap();
-        let (url, schema) = (stage.url(), stage.schema);
+        let server = Server::start(app, reference, config).unwrap();
+        let (url, schema) = (fixture.url(), fixture.schema);
         let peer = tokio::spawn(async move { axum_peer::serve(peer, &url, 4, schema).await });
-        let compared = tokio::task::spawn_blocking(move || compare(&our_base, &peer_base));
+        let compared = tokio::task::spawn_blocking(move || compare(&reference_base, &peer_base));
         compared.await.unwrap().unwrap();
         peer.abort();
         server.stop().await;

@@ -1,7 +1,7 @@
-//! The WebAssembly instructions of each route, compared with a recorded budget.
+//! Compares the WebAssembly instructions of each call with a recorded budget.
 //!
-//! Unlike time, the number of instructions is the same on every machine, but for less than 1 % by ids and
-//! timestamps. It depends on the compiler, which `rust-toolchain.toml` pins.
+//! Unlike time, instruction counts do not depend on the machine. Ids and timestamps change them by
+//! less than 1 %, and the compiler is pinned by `rust-toolchain.toml`.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -10,20 +10,21 @@ use katas_host::manifest::Example;
 
 use crate::support::{App, app, is_spin, root};
 
-/// How many percent a call may exceed its budget.
+/// The percentage by which a call may exceed its budget.
 const TOLERANCE: u64 = 25;
 
 const TOKEN: &str = "secret";
 
-/// Instructions, by component and call.
+/// Instruction counts by component and call.
 type Budgets = BTreeMap<String, BTreeMap<String, u64>>;
 
-fn file() -> PathBuf {
-    root().join("tests/instructions.toml")
+fn budget_file() -> PathBuf {
+    root().join("tests/instruction_budgets.toml")
 }
 
-/// Calls that fail, beside the manifest's, which do not. What is 401 is sent without the token.
-fn failures() -> Vec<(&'static str, Example)> {
+/// Returns calls that fail, in addition to the successful ones of the manifest. Calls with status 401
+/// are sent without the token.
+fn failing_calls() -> Vec<(&'static str, Example)> {
     let calls = [
         ("datasets", "GET", "/api/v1/datasets/0", "", 404),
         ("datasets", "POST", "/api/v1/datasets", "{}", 422),
@@ -52,98 +53,98 @@ fn failures() -> Vec<(&'static str, Example)> {
     calls.map(example).into()
 }
 
-/// What every call costs that the manifest shows, and every failure.
+/// Counts the instructions of every example call of the manifest and every failing call.
 fn measure() -> Budgets {
-    let (manifest, failures) = (&app().manifest, failures());
-    let examples = manifest.component.iter().flat_map(|(component, it)| {
-        it.examples().iter().map(move |example| (component.as_str(), example))
+    let (manifest, failures) = (&app().manifest, failing_calls());
+    let examples = manifest.component.iter().flat_map(|(component, settings)| {
+        settings.examples().iter().map(move |example| (component.as_str(), example))
     });
     let failures = failures.iter().map(|(component, example)| (*component, example));
     let (app, authorization) = (App::metered_with_token(TOKEN), format!("Bearer {TOKEN}"));
-    let mut costs = Budgets::new();
+    let mut counts = Budgets::new();
     for (component, example) in examples.chain(failures) {
         let headers = [("Authorization", authorization.as_str())];
         let headers = if example.status == 401 { &[] } else { &headers[..] };
         let response = app.call_with(example, headers);
         assert_eq!(response.status, example.status, "{example:?} {response:?}");
-        let cost = app.instructions(component).expect("it is metered");
+        let count = app.instructions(component).expect("the component is metered");
         let call = format!("{} {} {}", example.method, example.path, example.status);
-        let former = costs.entry(component.to_owned()).or_default().insert(call, cost);
-        assert_eq!(former, None, "called twice: {example:?}");
+        let previous = counts.entry(component.to_owned()).or_default().insert(call, count);
+        assert_eq!(previous, None, "duplicate call: {example:?}");
     }
-    costs
+    counts
 }
 
-fn is_within(cost: u64, budget: u64) -> bool {
-    cost * 100 <= budget * (100 + TOLERANCE)
+fn is_within(count: u64, budget: u64) -> bool {
+    count * 100 <= budget * (100 + TOLERANCE)
 }
 
-/// The calls that exceed their budget or have none, and the budgets without a call.
-fn violations(costs: &Budgets, budgets: &Budgets) -> Vec<String> {
+/// Describes calls that exceed their budget or have none, and budgets without a call.
+fn violations(counts: &Budgets, budgets: &Budgets) -> Vec<String> {
     let mut violations = Vec::new();
-    for (component, call, cost) in each(costs) {
+    for (component, call, count) in calls(counts) {
         match budgets.get(component).and_then(|calls| calls.get(call)) {
-            Some(&budget) if is_within(cost, budget) => {}
+            Some(&budget) if is_within(count, budget) => {}
             Some(budget) => {
-                violations.push(format!("{component}: {call}: {cost}, budget {budget}"))
+                violations.push(format!("{component}: {call}: {count}, budget {budget}"))
             }
-            None => violations.push(format!("{component}: {call}: {cost}, no budget")),
+            None => violations.push(format!("{component}: {call}: {count}, no budget")),
         }
     }
-    for (component, call, _) in each(budgets) {
-        if costs.get(component).is_none_or(|calls| !calls.contains_key(call)) {
+    for (component, call, _) in calls(budgets) {
+        if counts.get(component).is_none_or(|calls| !calls.contains_key(call)) {
             violations.push(format!("{component}: {call}: not called"));
         }
     }
     violations
 }
 
-fn each(budgets: &Budgets) -> impl Iterator<Item = (&str, &str, u64)> {
+fn calls(budgets: &Budgets) -> impl Iterator<Item = (&str, &str, u64)> {
     budgets.iter().flat_map(|(component, calls)| {
         calls.iter().map(|(call, &count)| (component.as_str(), call.as_str(), count))
     })
 }
 
-/// The file with these budgets.
-fn written(costs: &Budgets) -> String {
+/// Renders the budget file.
+fn to_toml(counts: &Budgets) -> String {
     let mut text = String::from(
-        "# WebAssembly instructions of one request, by component and call, where a token is set.\n\
-         # `RENEW=1 cargo test -p e2e instructions` writes this file; tests/instructions.rs reads it.\n",
+        "# WebAssembly instructions per request, by component and call, with an API token configured.\n\
+         # Generated by `RENEW=1 cargo test -p e2e instruction_budgets`; checked by tests/instruction_budgets.rs.\n",
     );
-    for (component, calls) in costs {
+    for (component, calls) in counts {
         text += &format!("\n[{component}]\n");
-        for (call, cost) in calls {
-            text += &format!("{call:?} = {cost}\n");
+        for (call, count) in calls {
+            text += &format!("{call:?} = {count}\n");
         }
     }
     text
 }
 
 #[test]
-fn every_route_is_within_its_budget_of_instructions() {
+fn every_call_is_within_its_instruction_budget() {
     if is_spin() {
-        return; // It does not count.
+        return; // Spin does not count instructions.
     }
-    let text = std::fs::read_to_string(file()).expect("it is there");
-    let (costs, budgets) = (measure(), toml::from_str(&text).expect("budgets"));
+    let text = std::fs::read_to_string(budget_file()).expect("the budget file exists");
+    let (counts, budgets) = (measure(), toml::from_str(&text).expect("valid TOML"));
     if std::env::var_os("RENEW").is_some() {
-        std::fs::write(file(), written(&costs)).expect("it can be written");
+        std::fs::write(budget_file(), to_toml(&counts)).expect("the budget file is writable");
         return;
     }
-    let violations = violations(&costs, &budgets);
-    let help = "to record new budgets: RENEW=1 cargo test -p e2e instructions";
+    let violations = violations(&counts, &budgets);
+    let help = "to record new budgets: RENEW=1 cargo test -p e2e instruction_budgets";
     assert!(violations.is_empty(), "{violations:#?}\n{help}");
 }
 
-fn of_health(calls: &[(&str, u64)]) -> Budgets {
+fn health_budgets(calls: &[(&str, u64)]) -> Budgets {
     let calls = calls.iter().map(|&(call, count)| (call.to_owned(), count)).collect();
     Budgets::from([("health".to_owned(), calls)])
 }
 
 #[test]
-fn only_an_excess_of_more_than_25_percent_violates_a_budget() {
-    let budgets = of_health(&[("GET /status 200", 1000)]);
-    let violations = |call, cost| violations(&of_health(&[(call, cost)]), &budgets);
+fn only_counts_above_125_percent_violate_a_budget() {
+    let budgets = health_budgets(&[("GET /status 200", 1000)]);
+    let violations = |call, count| violations(&health_budgets(&[(call, count)]), &budgets);
     for within in [1, 1000, 1250] {
         assert_eq!(violations("GET /status 200", within), [""; 0]);
     }

@@ -1,4 +1,4 @@
-//! Requests that mean no good.
+//! Untrusted input: oversized and truncated bodies, forged headers, SQL injection, invalid HTTP.
 
 use std::io::{Read, Write};
 
@@ -9,14 +9,14 @@ use crate::support::{App, JSON};
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// A JSON object of exactly so many bytes, that would be an entry if it were shorter.
+/// Returns an entry as a JSON object of exactly `length` bytes.
 fn body(length: usize) -> String {
     let frame = r#"{"word":"a","definition":"","padding":""}"#;
     frame.replace("padding\":\"", &format!("padding\":\"{}", "x".repeat(length - frame.len())))
 }
 
 #[test]
-fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
+fn body_larger_than_one_mebibyte_returns_413() {
     let app = App::start();
     let send = |length| app.request(Method::POST, "/api/v1/newentry", &[JSON], body(length));
     assert_eq!(send(MEBIBYTE).status, 201);
@@ -25,7 +25,7 @@ fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
 }
 
 #[test]
-fn a_client_that_is_still_sending_gets_its_answer_and_keeps_its_connection() {
+fn early_response_is_sent_before_the_body_ends_and_keeps_the_connection() {
     let app = App::start();
     for (path, status) in [("/api/v1/newentry", 413), ("/nothing", 404), ("/health", 405)] {
         let body = body(MEBIBYTE + 1);
@@ -38,18 +38,18 @@ fn a_client_that_is_still_sending_gets_its_answer_and_keeps_its_connection() {
         );
         connection.write_all(first.as_bytes()).expect("the server reads");
         let mut line = [0; 12];
-        connection.read_exact(&mut line).expect("the server answers");
+        connection.read_exact(&mut line).expect("the server responds");
         assert_eq!(String::from_utf8_lossy(&line), format!("HTTP/1.1 {status}"));
         let second = "GET /status HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         connection.write_all([unsent, second].concat().as_bytes()).expect("the server reads on");
         let mut rest = String::new();
-        connection.read_to_string(&mut rest).expect("the server closes after the second answer");
+        connection.read_to_string(&mut rest).expect("the server closes after the second response");
         assert!(rest.contains("HTTP/1.1 200 "), "{path}: {rest}");
     }
 }
 
 #[test]
-fn a_body_that_does_not_say_how_long_it_is_is_counted() {
+fn chunked_body_larger_than_one_mebibyte_returns_413() {
     let app = App::start();
     let head = "POST /api/v1/newentry HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
                 Content-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
@@ -59,7 +59,7 @@ fn a_body_that_does_not_say_how_long_it_is_is_counted() {
 }
 
 #[test]
-fn a_body_that_is_announced_too_long_is_refused_before_it_is_sent() {
+fn content_length_larger_than_one_mebibyte_returns_413_before_the_body_is_sent() {
     let app = App::start();
     let request = "POST /api/v1/newentry HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
                    Content-Type: application/json\r\nContent-Length: 1000000000\r\n\r\n";
@@ -67,7 +67,7 @@ fn a_body_that_is_announced_too_long_is_refused_before_it_is_sent() {
 }
 
 #[test]
-fn forged_spin_headers_change_nothing() {
+fn forged_spin_headers_are_ignored() {
     let app = App::start();
     app.put("/api/v2/entries/Apple", &json!({"definition": "A fruit"}));
     for name in [
@@ -88,9 +88,9 @@ fn forged_spin_headers_change_nothing() {
 }
 
 #[test]
-fn sql_in_a_value_stays_a_value() {
+fn sql_in_a_value_is_stored_as_text() {
     let app = App::start();
-    for attempt in [
+    for sql in [
         "'; DROP TABLE katas.entry; --",
         "' OR '1'='1",
         "$1",
@@ -98,15 +98,15 @@ fn sql_in_a_value_stays_a_value() {
         "a') RETURNING (SELECT passwd FROM pg_shadow LIMIT 1) --",
         "{{ database_url }}",
     ] {
-        let entry = json!({"word": attempt, "definition": attempt});
+        let entry = json!({"word": sql, "definition": sql});
         app.post("/api/v1/newentry", &entry).is(201, &entry);
-        let encoded: String = attempt.bytes().map(|byte| format!("%{byte:02X}")).collect();
+        let encoded: String = sql.bytes().map(|byte| format!("%{byte:02X}")).collect();
         app.get(&format!("/api/v1/look/{encoded}")).is(200, &entry);
         let page = app.get(&format!("/api/v2/entries?prefix={encoded}")).json();
-        assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{attempt}");
+        assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{sql}");
         app.get(&format!("/api/v1/entries?skip={encoded}")).problem(400);
         app.get(&format!("/api/v2/entries?after={encoded}")).problem(400);
-        let tag = format!("\"{attempt}\"");
+        let tag = format!("\"{sql}\"");
         let put = [JSON, ("If-Match", tag.as_str())];
         app.request(Method::PUT, "/api/v2/entries/x", &put, r#"{"definition":""}"#).problem(412);
     }
@@ -114,17 +114,17 @@ fn sql_in_a_value_stays_a_value() {
 }
 
 #[test]
-fn a_client_learns_nothing_of_what_is_inside() {
+fn database_error_is_logged_but_not_returned() {
     let app = App::start();
     app.sql("ALTER TABLE katas.entry ALTER COLUMN word TYPE varchar(3)");
-    let refused = app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "secret"}));
-    refused.is_problem(500, "internal error; the cause has been logged");
-    let logged = app.wait_for_log("{", 1).join("\n");
-    assert!(logged.contains("value too long for type character varying(3)"), "{logged}");
+    let response = app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "secret"}));
+    response.is_problem(500, "internal error; the cause has been logged");
+    let log = app.wait_for_log("{", 1).join("\n");
+    assert!(log.contains("value too long for type character varying(3)"), "{log}");
 }
 
 #[test]
-fn what_is_not_http_is_closed_without_an_answer() {
+fn invalid_http_closes_the_connection_without_a_response() {
     let app = App::start();
     for request in [
         "GET /health HTTP/1.0\r\n\r\n",
@@ -138,7 +138,7 @@ fn what_is_not_http_is_closed_without_an_answer() {
 }
 
 #[test]
-fn a_body_that_breaks_off_changes_nothing() {
+fn truncated_body_stores_nothing() {
     let app = App::start();
     let request = "POST /api/v1/newentry HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
                    Content-Length: 100\r\n\r\n{\"word\":\"Apple\",\"definition\":\"";

@@ -1,58 +1,68 @@
-//! How long a component works without calling the host, on the largest input that each route takes.
+//! Limits the instructions that a component runs between two host calls, on the largest input that
+//! each route accepts.
 //!
-//! Spin does not interrupt a guest: as many of them in a loop as there are threads stop everything
-//! else. Counted in instructions, because time depends on the machine.
+//! Spin does not preempt components: one busy component per worker thread blocks all other requests.
+//! The limit is in instructions because time depends on the machine.
 
 use http::Method;
 use serde_json::{Map, Value, json};
 
 use crate::support::{App, JSON};
 
-/// The maximum number of instructions between two calls of the host, for 10 ms of one core: on Spin, an
-/// order of 10,000 items, which hashes most, has 62 million and takes 6.8 ms.
+/// The maximum number of instructions between two host calls, about 10 ms of one core. On Spin, an
+/// order of 10,000 items, which does the most hashing, has 62 million and takes 6.8 ms.
 const MAX: u64 = 90_000_000;
 
-/// The maximum for parsing JSON, whose instructions are faster: a mebibyte of escaped line feeds has 122
+/// The maximum for parsing JSON, whose instructions run faster: 1 MiB of escaped line feeds has 122
 /// million and takes 9.3 ms.
 const MAX_PARSING: u64 = 130_000_000;
 
 const MEBIBYTE: usize = 1 << 20;
 
-/// Sends a request, and checks the work of its component.
+/// Sends a request, checks it against [`MAX`], and returns the status.
 #[track_caller]
-fn costs_little(app: &App, component: &str, method: Method, path: &str, body: &str) -> u16 {
-    costs(app, component, method, path, body, MAX)
+fn check(app: &App, component: &str, method: Method, path: &str, body: &str) -> u16 {
+    check_with_max(app, component, method, path, body, MAX)
 }
 
+/// Sends a request, checks it against `max`, and returns the status.
 #[track_caller]
-fn costs(app: &App, component: &str, method: Method, path: &str, body: &str, max: u64) -> u16 {
+fn check_with_max(
+    app: &App,
+    component: &str,
+    method: Method,
+    path: &str,
+    body: &str,
+    max: u64,
+) -> u16 {
     let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
     let response = app.request(method.clone(), path, headers, body);
-    let work = app.work(component).unwrap_or_default();
+    let count = app.work(component).unwrap_or_default();
     let status = response.status;
-    assert!(work < max, "{component}, {method} {path}, {status}: {work} instructions");
+    assert!(count < max, "{component}, {method} {path}, {status}: {count} instructions");
     status
 }
 
-/// Checks the work of a component since the last check. Spin does not count it.
+/// Checks the instructions since the last check. Spin does not count them.
 #[track_caller]
-fn within(app: &App, component: &str, what: &str) {
-    let work = app.work(component).unwrap_or_default();
-    assert!(work < MAX, "{component}, {what}: {work} instructions");
+fn check_last(app: &App, component: &str, call: &str) {
+    let count = app.work(component).unwrap_or_default();
+    assert!(count < MAX, "{component}, {call}: {count} instructions");
 }
 
-/// JSON of a mebibyte: `before`, the element as often as it fits, `after`.
+/// Returns 1 MiB of JSON: `before`, as many copies of `element` as fit, and `after`.
 fn filled(before: &str, element: &str, after: &str) -> String {
-    let room = MEBIBYTE - before.len() - after.len();
-    let elements = format!("{element},").repeat(room / (element.len() + 1));
+    let length = MEBIBYTE - before.len() - after.len();
+    let elements = format!("{element},").repeat(length / (element.len() + 1));
     [before, elements.trim_end_matches(','), after].concat()
 }
 
-/// Bodies of a mebibyte that are as hard to read as JSON can be.
-fn hard_to_read() -> Vec<String> {
+/// Returns JSON bodies of 1 MiB that are expensive to parse.
+fn expensive_json() -> Vec<String> {
     let deep = ["[".repeat(60), "]".repeat(60)].concat();
     let elements = ["0", "\"\"", "\"\\n\"", "{}", "[]", "-1.5e-7", "true", deep.as_str()];
-    let mut bodies: Vec<_> = elements.iter().map(|it| filled("{\"words\":[", it, "]}")).collect();
+    let mut bodies: Vec<_> =
+        elements.iter().map(|element| filled("{\"words\":[", element, "]}")).collect();
     bodies.push(filled("{\"words\":[{", "\"\":1", "}]}"));
     bodies.push(filled("{", "\"\":1", "}"));
     bodies.push(format!("{{\"words\":[\"{}\"]}}", "\\n".repeat(MEBIBYTE / 2 - 10)));
@@ -62,9 +72,9 @@ fn hard_to_read() -> Vec<String> {
 }
 
 #[test]
-fn json_that_is_hard_to_read() {
+fn expensive_json_stays_within_the_parsing_limit() {
     let app = App::metered();
-    for body in hard_to_read() {
+    for body in expensive_json() {
         for (component, method, path) in [
             ("dictionary", Method::POST, "/api/v1/newentry"),
             ("dictionary", Method::PUT, "/api/v2/entries/Apple"),
@@ -75,53 +85,53 @@ fn json_that_is_hard_to_read() {
             ("users", Method::POST, "/api/v2/users"),
             ("users", Method::PUT, "/api/v2/users/1"),
         ] {
-            costs(&app, component, method, path, &body, MAX_PARSING);
+            check_with_max(&app, component, method, path, &body, MAX_PARSING);
         }
     }
 }
 
 #[test]
-fn ten_thousand_words() {
+fn nth_char_of_10000_words_stays_within_the_limit() {
     let app = App::metered();
-    // The longer a word, the further its character is.
+    // Finding the n-th character takes longer in longer words.
     let words: Vec<_> = (0..1_400).map(|n| "x".repeat(n + 1)).collect();
     let short = vec!["x".repeat(90); 10_000];
     for words in [words, short] {
         let body = json!({"words": words}).to_string();
-        assert_eq!(costs_little(&app, "nth-char", Method::POST, "/api/v1/nth-char", &body), 200);
+        assert_eq!(check(&app, "nth-char", Method::POST, "/api/v1/nth-char", &body), 200);
     }
 }
 
 #[test]
-fn ten_thousand_prices_and_items() {
+fn orders_of_10000_prices_and_items_stay_within_the_limit() {
     let app = App::metered();
-    // Names that begin alike take longest to compare.
+    // Names with a common prefix take longest to compare.
     let name = |n: usize| format!("{}{n}", "i".repeat(26));
     let costs: Map<String, Value> =
         (0..10_000).map(|n| (name(n), json!(n as f64 / 100.0))).collect();
     let items: Vec<_> = (0..10_000).map(|n| name(n * 7919 % 10_000)).collect();
     let order = json!({"costs": costs, "items": items, "tax": 0.09}).to_string();
-    let others: Vec<_> = (0..10_000).map(|n| name(n + 10_000)).collect();
-    let ignored = json!({"costs": costs, "items": others, "tax": 0.09}).to_string();
+    let unpriced: Vec<_> = (0..10_000).map(|n| name(n + 10_000)).collect();
+    let ignored = json!({"costs": costs, "items": unpriced, "tax": 0.09}).to_string();
     let list = "/api/v1/price-lists/shop";
     let prices = json!({"costs": costs}).to_string();
-    assert_eq!(costs_little(&app, "price-lists", Method::PUT, list, &prices), 201);
-    assert_eq!(costs_little(&app, "price-lists", Method::GET, list, ""), 200);
+    assert_eq!(check(&app, "price-lists", Method::PUT, list, &prices), 201);
+    assert_eq!(check(&app, "price-lists", Method::GET, list, ""), 200);
     let named = json!({"price_list": "shop", "items": items, "tax": 0.09}).to_string();
     for body in [order, ignored, named] {
         for (component, path, status) in
             [("spending", "/api/v1/spending", 200), ("receipts", "/api/v1/receipts", 201)]
         {
-            assert_eq!(costs_little(&app, component, Method::POST, path, &body), status);
+            assert_eq!(check(&app, component, Method::POST, path, &body), status);
         }
     }
     let list = app.get("/api/v1/receipts?limit=1").json();
     let receipt = format!("/api/v1/receipts/{}", list["items"][0]["id"].as_str().expect("an id"));
-    assert_eq!(costs_little(&app, "receipts", Method::GET, &receipt, ""), 200);
+    assert_eq!(check(&app, "receipts", Method::GET, &receipt, ""), 200);
 }
 
 #[test]
-fn files_that_are_hard_to_read() {
+fn expensive_csv_files_stay_within_the_limit() {
     let app = App::metered();
     let datasets = "/api/v1/datasets";
     let row = 64 << 10;
@@ -137,20 +147,20 @@ fn files_that_are_hard_to_read() {
             format!("{}\n", cells("x", 1000)).repeat(500)
         }),
     ] {
-        let shown: String = file.chars().take(20).collect();
+        let excerpt: String = file.chars().take(20).collect();
         let headers = [("Content-Type", "text/csv")];
         let loaded = app.request(Method::POST, &format!("{datasets}?name=x"), &headers, &file);
-        assert_eq!(loaded.status, 201, "{shown:?}: {loaded:?}");
-        within(&app, "datasets", &format!("load {shown:?}"));
+        assert_eq!(loaded.status, 201, "{excerpt:?}: {loaded:?}");
+        check_last(&app, "datasets", &format!("load {excerpt:?}"));
         let path = loaded.header("location").to_owned();
         app.get(&format!("{path}/rows?limit=1000"));
-        within(&app, "datasets", &format!("page {shown:?}"));
+        check_last(&app, "datasets", &format!("page {excerpt:?}"));
         app.request(Method::GET, &format!("{path}/rows"), &[("Accept", "text/csv")], "");
-        within(&app, "datasets", &format!("file {shown:?}"));
+        check_last(&app, "datasets", &format!("file {excerpt:?}"));
         let column = if file.starts_with('a') { "a" } else { "0" };
         app.put("/api/v1/price-lists/shop", &json!({"costs": {"x": 1}}));
         app.post(&format!("{path}/runs"), &json!({"kata": "nth-char", "column": column}));
-        within(&app, "runs", &format!("nth-char {shown:?}"));
+        check_last(&app, "runs", &format!("nth-char {excerpt:?}"));
         let run = json!({
             "kata": "spending",
             "item_column": column,
@@ -159,9 +169,9 @@ fn files_that_are_hard_to_read() {
             "tax": 0.09,
         });
         app.post(&format!("{path}/runs"), &run);
-        within(&app, "runs", &format!("spending {shown:?}"));
+        check_last(&app, "runs", &format!("spending {excerpt:?}"));
         app.get(&format!("{path}/runs?limit=1000"));
-        within(&app, "runs", "list");
+        check_last(&app, "runs", "list");
     }
     for (before, element, after) in [
         ("{\"name\":\"x\",\"columns\":[\"a\"],\"rows\":[", "[\"x\"]", "]}"),
@@ -170,12 +180,12 @@ fn files_that_are_hard_to_read() {
         ("{\"name\":\"x\",\"rows\":[],\"columns\":[", "\"\"", "]}"),
     ] {
         let body = filled(before, element, after);
-        costs_little(&app, "datasets", Method::POST, datasets, &body);
+        check(&app, "datasets", Method::POST, datasets, &body);
     }
 }
 
 #[test]
-fn the_longest_lists() {
+fn longest_lists_stay_within_the_limit() {
     let app = App::metered();
     app.sql(
         "INSERT INTO katas.entry (word, definition) \
@@ -195,16 +205,16 @@ fn the_longest_lists() {
         ("users", "/api/v2/users?limit=1000"),
         ("price-lists", "/api/v1/price-lists?limit=1000"),
         ("receipts", "/api/v1/receipts?limit=1000"),
-        // Kept compressed, and asked for plain.
+        // Stored compressed, requested without compression.
         ("docs", "/openapi.json"),
         ("docs", "/docs/x/swagger-ui-bundle.js"),
     ] {
-        assert_eq!(costs_little(&app, component, Method::GET, path, ""), 200);
+        assert_eq!(check(&app, component, Method::GET, path, ""), 200);
     }
 }
 
 #[test]
-fn the_longest_heads() {
+fn longest_request_heads_stay_within_the_limit() {
     let app = App::metered();
     let text = "%41".repeat(5_000);
     let tags = "\"a\", ".repeat(3_000);
@@ -220,6 +230,6 @@ fn the_longest_heads() {
             ("traceparent", &"0-".repeat(5_000)),
         ];
         app.request(Method::GET, &path, &headers, "");
-        within(&app, component, "a long head");
+        check_last(&app, component, "a long request head");
     }
 }

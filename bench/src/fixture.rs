@@ -1,4 +1,4 @@
-//! What all systems share: one PostgreSQL, migrated and full of words.
+//! The database that all systems share: one PostgreSQL server, migrated and seeded.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,45 +11,45 @@ use migrate::{Database, Password, Project, SeedOptions, UpOptions};
 use tokio_postgres::{Client, NoTls};
 
 use crate::application::Application;
-use crate::paths::folder;
+use crate::paths::output_directory;
 
 /// The role that the systems log in as.
 const ROLE: &str = "katas_app";
-/// Enough for all systems at once: each of them keeps its pools.
-pub const CONNECTIONS: u32 = 1000;
+/// The value of `max_connections`: enough for the pools of all systems at once.
+pub const MAX_CONNECTIONS: u32 = 1000;
 
-/// A database for all systems.
-pub struct Stage {
+/// The shared database and the manifest of the product.
+pub struct Fixture {
     /// The server.
     pub postgres: Postgres,
-    /// The manifest of what is measured; its components are built.
+    /// The manifest of the product, whose components are built.
     pub manifest: Manifest,
-    /// Words that have an entry.
+    /// The words of all entries, shuffled.
     pub words: Vec<String>,
-    /// How many users there are, with ids from 1.
+    /// The number of users; their ids start at 1.
     pub users: u64,
-    /// The newest migration.
+    /// The version of the newest migration.
     pub schema: i64,
-    /// The greatest id of an entry that was there from the start.
+    /// The highest id of a seeded entry.
     last_entry: i64,
     password: String,
 }
 
-impl Stage {
-    /// Builds the components, and starts an empty server with `rows` words and as many users.
-    pub async fn prepare(rows: u64) -> anyhow::Result<Stage> {
+impl Fixture {
+    /// Builds the components and starts a server with `rows` words and `rows` users.
+    pub async fn prepare(rows: u64) -> anyhow::Result<Fixture> {
         let manifest = Manifest::read(&Application::Product.manifest())?;
         build::components(&manifest, &|_, _| ()).await?;
         let floor = Manifest::read(&Application::Floor.manifest())?;
         build::components(&floor, &|_, _| ()).await?;
-        let folder = folder().join("postgres");
-        fs::create_dir_all(&folder)?;
-        // With fsync, as in production: what is written has to be on the disk.
-        let postgres = Postgres::start_empty(&folder, Source::Any, false).await?;
+        let directory = output_directory().join("postgres");
+        fs::create_dir_all(&directory)?;
+        // With fsync, as in production.
+        let postgres = Postgres::start_empty(&directory, Source::Any, false).await?;
         let password = postgres::password()?;
         let project = Project::built_in();
         let schema = project.migrations.last().context("there are no migrations")?.version;
-        let mut stage = Stage {
+        let mut fixture = Fixture {
             postgres,
             manifest,
             words: vec![],
@@ -58,19 +58,21 @@ impl Stage {
             last_entry: 0,
             password,
         };
-        stage.raise_limits().await?;
-        stage.fill(&project, rows).await?;
-        Ok(stage)
+        fixture.raise_limits().await?;
+        fixture.seed(&project, rows).await?;
+        Ok(fixture)
     }
 
     async fn raise_limits(&mut self) -> anyhow::Result<()> {
         let client = self.administrator().await?;
-        client.execute(&format!("ALTER SYSTEM SET max_connections = {CONNECTIONS}"), &[]).await?;
+        client
+            .execute(&format!("ALTER SYSTEM SET max_connections = {MAX_CONNECTIONS}"), &[])
+            .await?;
         drop(client);
         self.postgres.restart().await
     }
 
-    async fn fill(&mut self, project: &Project, rows: u64) -> anyhow::Result<()> {
+    async fn seed(&mut self, project: &Project, rows: u64) -> anyhow::Result<()> {
         let migrator = postgres::password()?;
         let passwords = [
             Password { role: ROLE, password: &self.password },
@@ -95,17 +97,17 @@ impl Stage {
         Ok(())
     }
 
-    /// The connection string of the systems.
+    /// Returns the connection string of the systems.
     pub fn url(&self) -> String {
         self.postgres.url(ROLE, &self.password, postgres::DATABASE)
     }
 
-    /// host:port of the server.
+    /// Returns `host:port` of the server.
     pub fn host(&self) -> String {
         format!("127.0.0.1:{}", self.postgres.port())
     }
 
-    /// The variables of the applications that have no usable default.
+    /// Returns the application variables without a usable default.
     pub fn variables(&self) -> BTreeMap<String, String> {
         BTreeMap::from([
             ("database_url".to_owned(), self.url()),
@@ -113,7 +115,7 @@ impl Stage {
         ])
     }
 
-    /// A connection as the server's administrator, until it is dropped.
+    /// Opens a connection as administrator.
     pub async fn administrator(&self) -> anyhow::Result<Client> {
         let url = self.postgres.administrator(postgres::DATABASE);
         let (client, connection) = tokio_postgres::connect(&url, NoTls).await?;
@@ -121,15 +123,15 @@ impl Stage {
         Ok(client)
     }
 
-    /// How many connections the systems may have together; `None` for as many as there are.
-    pub async fn limit_connections(&self, most: Option<u32>) -> anyhow::Result<()> {
-        let most = most.map_or(-1, i64::from);
+    /// Sets the connection limit of the systems' role; `None` for no limit.
+    pub async fn limit_connections(&self, limit: Option<u32>) -> anyhow::Result<()> {
+        let limit = limit.map_or(-1, i64::from);
         let client = self.administrator().await?;
-        client.execute(&format!("ALTER ROLE {ROLE} CONNECTION LIMIT {most}"), &[]).await?;
+        client.execute(&format!("ALTER ROLE {ROLE} CONNECTION LIMIT {limit}"), &[]).await?;
         Ok(())
     }
 
-    /// Removes the words that a measurement has added, so that the next one begins alike.
+    /// Deletes the entries that a measurement has added, so that all start from the same state.
     pub async fn clean(&self) -> anyhow::Result<()> {
         let client = self.administrator().await?;
         client.execute("DELETE FROM katas.entry WHERE id > $1", &[&self.last_entry]).await?;

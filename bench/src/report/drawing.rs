@@ -1,4 +1,4 @@
-//! Bars and lines, on white, in colours that everybody can tell apart.
+//! Bar and line charts in SVG, with a color-blind safe palette.
 
 use anyhow::anyhow;
 use plotters::coord::Shift;
@@ -8,7 +8,7 @@ use plotters::style::text_anchor::{HPos, Pos, VPos};
 use crate::statistics::Spread;
 use crate::systems::System;
 
-/// A part of a picture.
+/// A part of a drawing.
 pub type Area<'a> = DrawingArea<SVGBackend<'a>, Shift>;
 
 const TITLE: i32 = 18;
@@ -16,60 +16,56 @@ const TEXT: i32 = 14;
 const INK: RGBColor = RGBColor(34, 34, 34);
 const FAINT: RGBColor = RGBColor(221, 221, 221);
 
-/// One bar.
+/// A bar.
 pub struct Bar {
-    /// Whose it is.
+    /// The system that it belongs to.
     pub system: System,
-    /// How long it is, with the ends of its whisker.
+    /// The length (median) and the ends of the whisker (minimum and maximum).
     pub value: Spread,
-    /// What stands behind it.
+    /// The label after the bar.
     pub label: String,
 }
 
-/// Bars that belong together.
+/// A titled group of bars with a common scale.
 pub struct Group {
-    /// What they show.
+    /// The title; may be empty.
     pub title: String,
-    /// In their order.
+    /// The bars from top to bottom.
     pub bars: Vec<Bar>,
 }
 
-/// One line.
+/// A line.
 pub struct Line {
-    /// Whose it is.
+    /// The system that it belongs to.
     pub system: System,
-    /// From left to right.
+    /// The points from left to right.
     pub points: Vec<(f64, f64)>,
 }
 
-/// The axes of [`lines`]: what stands at them, and their ends.
+/// The title and axes of a line chart.
 pub struct Axes<'a> {
-    /// Above.
+    /// The title of the chart.
     pub title: &'a str,
-    /// Below.
+    /// The description of the x axis.
     pub x: &'a str,
-    /// At the side.
+    /// The description of the y axis.
     pub y: &'a str,
-    /// Where labels of `x` stand, from the least to the greatest.
+    /// The positions and labels of the x axis in ascending order.
     pub ticks: &'a [(f64, &'a str)],
-    /// The least and the greatest `y`, neither 0: the scale is logarithmic.
+    /// The range of the y axis, which is logarithmic; both ends are positive.
     pub range: (f64, f64),
 }
 
-/// The powers of ten around all values that are not 0.
+/// Returns the powers of ten that enclose all positive values.
 pub fn decades(lines: &[Line]) -> (f64, f64) {
     let values = lines.iter().flat_map(|line| line.points.iter().map(|(_, y)| *y));
     let logs: Vec<_> = values.filter(|y| *y > 0.0).map(f64::log10).collect();
-    let least = logs.iter().copied().fold(f64::INFINITY, f64::min).floor();
-    let most = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).ceil();
-    if logs.is_empty() {
-        (1.0, 10.0)
-    } else {
-        (10_f64.powf(least), 10_f64.powf(most.max(least + 1.0)))
-    }
+    let min = logs.iter().copied().fold(f64::INFINITY, f64::min).floor();
+    let max = logs.iter().copied().fold(f64::NEG_INFINITY, f64::max).ceil();
+    if logs.is_empty() { (1.0, 10.0) } else { (10_f64.powf(min), 10_f64.powf(max.max(min + 1.0))) }
 }
 
-/// Okabe and Ito's colours, which people who do not see all colours can tell apart.
+/// Returns the color of a system, from the color-blind safe palette of Okabe and Ito.
 fn color(system: System) -> RGBColor {
     match system {
         System::Katas => RGBColor(0, 114, 178),
@@ -81,8 +77,8 @@ fn color(system: System) -> RGBColor {
     }
 }
 
-/// A picture of this size in pixels, drawn by `draw`.
-pub fn picture(
+/// Returns an SVG image of `size` in pixels, drawn by `draw`.
+pub fn svg(
     size: (u32, u32),
     draw: impl FnOnce(&Area) -> anyhow::Result<()>,
 ) -> anyhow::Result<String> {
@@ -93,43 +89,48 @@ pub fn picture(
         draw(&area)?;
         area.present().map_err(failed)?;
     }
-    // Readers get the machine's own letters, whichever these are.
     Ok(text.trim_end().to_owned() + "\n")
 }
 
 fn failed(error: impl std::fmt::Display) -> anyhow::Error {
-    anyhow!("the chart cannot be drawn: {error}")
+    anyhow!("cannot draw the chart: {error}")
 }
 
-fn write(area: &Area, text: &str, at: (i32, i32), size: i32, to: HPos) -> anyhow::Result<()> {
-    let style = ("sans-serif", size).into_font().color(&INK).pos(Pos::new(to, VPos::Center));
-    area.draw_text(text, &style, at).map_err(failed)
+fn draw_text(
+    area: &Area,
+    text: &str,
+    position: (i32, i32),
+    size: i32,
+    anchor: HPos,
+) -> anyhow::Result<()> {
+    let style = ("sans-serif", size).into_font().color(&INK).pos(Pos::new(anchor, VPos::Center));
+    area.draw_text(text, &style, position).map_err(failed)
 }
 
-/// Horizontal bars with whiskers from the least to the most of all rounds.
+/// Draws horizontal bars of medians with whiskers from minimum to maximum.
 pub fn bars(area: &Area, title: &str, groups: &[Group]) -> anyhow::Result<()> {
     const LEFT: i32 = 190;
     const RIGHT: i32 = 140;
     const ROW: i32 = 20;
     let width = i32::try_from(area.dim_in_pixel().0)? - LEFT - RIGHT;
-    write(area, title, (12, 18), TITLE, HPos::Left)?;
+    draw_text(area, title, (12, 18), TITLE, HPos::Left)?;
     let mut y = 44;
     for group in groups {
-        // Each group has a scale of its own: only its bars are compared.
-        let most = group.bars.iter().map(|bar| bar.value.most).fold(0.0, f64::max);
-        let x = |value: f64| LEFT + (f64::from(width) * value / most.max(f64::MIN_POSITIVE)) as i32;
+        // Only the bars of a group are compared, so each group has its own scale.
+        let max = group.bars.iter().map(|bar| bar.value.max).fold(0.0, f64::max);
+        let x = |value: f64| LEFT + (f64::from(width) * value / max.max(f64::MIN_POSITIVE)) as i32;
         if !group.title.is_empty() {
-            write(area, &group.title, (12, y), TEXT + 1, HPos::Left)?;
+            draw_text(area, &group.title, (12, y), TEXT + 1, HPos::Left)?;
             y += ROW;
         }
         for bar in &group.bars {
-            let Spread { median, least, most } = bar.value;
-            write(area, bar.system.label(), (LEFT - 8, y), TEXT, HPos::Right)?;
+            let Spread { median, min, max } = bar.value;
+            draw_text(area, bar.system.label(), (LEFT - 8, y), TEXT, HPos::Right)?;
             let shape = [(LEFT, y - 7), (x(median), y + 7)];
             area.draw(&Rectangle::new(shape, color(bar.system).filled())).map_err(failed)?;
-            let whisker = [(x(least), y), (x(most), y)];
+            let whisker = [(x(min), y), (x(max), y)];
             area.draw(&PathElement::new(whisker, INK.stroke_width(2))).map_err(failed)?;
-            write(area, &bar.label, (x(most) + 6, y), TEXT, HPos::Left)?;
+            draw_text(area, &bar.label, (x(max) + 6, y), TEXT, HPos::Left)?;
             y += ROW;
         }
         y += 10;
@@ -137,14 +138,14 @@ pub fn bars(area: &Area, title: &str, groups: &[Group]) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// How high [`bars`] gets.
+/// Returns the height of a bar chart in pixels.
 pub fn height(groups: &[Group]) -> u32 {
     let rows = |group: &Group| group.bars.len() + usize::from(!group.title.is_empty());
     let rows: usize = groups.iter().map(rows).sum();
     u32::try_from(54 + 20 * rows + 10 * groups.len()).unwrap_or(u32::MAX)
 }
 
-/// Lines over a logarithmic scale.
+/// Draws lines over a logarithmic y axis.
 pub fn lines(area: &Area, axes: &Axes, lines: &[Line]) -> anyhow::Result<()> {
     let (Some(first), Some(last)) = (axes.ticks.first(), axes.ticks.last()) else {
         return Ok(());
@@ -175,26 +176,27 @@ pub fn lines(area: &Area, axes: &Axes, lines: &[Line]) -> anyhow::Result<()> {
     for (x, label) in axes.ticks {
         let (column, row) = chart.backend_coord(&(*x, axes.range.0));
         let (left, top) = area.get_base_pixel();
-        write(area, label, (column - left, row - top + 9), TEXT - 1, HPos::Center)?;
+        draw_text(area, label, (column - left, row - top + 9), TEXT - 1, HPos::Center)?;
     }
     for line in lines {
-        let (least, most) = axes.range;
-        let points: Vec<_> = line.points.iter().map(|&(x, y)| (x, y.clamp(least, most))).collect();
+        let (min, max) = axes.range;
+        let points: Vec<_> = line.points.iter().map(|&(x, y)| (x, y.clamp(min, max))).collect();
         let style = color(line.system).stroke_width(2);
         chart.draw_series(LineSeries::new(points.clone(), style)).map_err(failed)?;
-        let dots = points.into_iter().map(|at| Circle::new(at, 3, color(line.system).filled()));
+        let dots =
+            points.into_iter().map(|point| Circle::new(point, 3, color(line.system).filled()));
         chart.draw_series(dots).map_err(failed)?;
     }
     Ok(())
 }
 
-/// A row of colours and whose they are.
+/// Draws a legend with the color of each system.
 pub fn legend(area: &Area, systems: &[System]) -> anyhow::Result<()> {
     let mut x = 20;
     for system in systems {
         let square = Rectangle::new([(x, 8), (x + 14, 22)], color(*system).filled());
         area.draw(&square).map_err(failed)?;
-        write(area, system.label(), (x + 20, 15), TEXT, HPos::Left)?;
+        draw_text(area, system.label(), (x + 20, 15), TEXT, HPos::Left)?;
         x += 44 + 7 * i32::try_from(system.label().chars().count())?;
     }
     Ok(())

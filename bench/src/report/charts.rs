@@ -1,24 +1,22 @@
 //! The chart of each suite.
 
-use super::chart::{Area, Axes, Bar, Group, Line, bars, decades, height, legend, lines, picture};
+use super::drawing::{Area, Axes, Bar, Group, Line, bars, decades, height, legend, lines, svg};
 use super::tables::number;
 use crate::results::{Metric, Results};
 use crate::statistics::Spread;
 use crate::suite::Suite;
-use crate::suites::{LOADS, PROBES, SHARES, STEPS};
+use crate::suites::{LOADS, PROBES, QUANTILES, STEPS};
 use crate::systems::System;
 
 const WIDTH: u32 = 860;
 
-/// The chart of a suite.
-pub fn of(results: &Results) -> anyhow::Result<String> {
+/// Returns the chart of a suite as SVG.
+pub fn render(results: &Results) -> anyhow::Result<String> {
     match results.suite {
         Suite::Reads => reads(results),
         Suite::Ladder => ladder(results),
-        Suite::Writes => capacities(results, "Words added per second", &[("", "add")]),
-        Suite::Mixed => {
-            capacities(results, "Requests per second, all kinds at once", &[("", "all")])
-        }
+        Suite::Writes => capacities(results, "Inserts per second", &[("", "add")]),
+        Suite::Mixed => capacities(results, "Requests per second, mixed load", &[("", "all")]),
         Suite::Probes => probes(results),
         Suite::Cold => cold(results),
         Suite::Scale => scale(results),
@@ -28,14 +26,14 @@ pub fn of(results: &Results) -> anyhow::Result<String> {
 
 fn reads(results: &Results) -> anyhow::Result<String> {
     let groups = [
-        ("a word by its name", "look"),
-        ("a user by their id", "user"),
-        ("a page of 100 words", "list"),
-        ("the total of an order, without the database", "spend"),
-        ("the floor: one plain statement", "select"),
-        ("the floor: a constant response", "hello"),
+        ("lookup of a word", "look"),
+        ("user by id", "user"),
+        ("page of 100 entries", "list"),
+        ("spending, without the database", "spend"),
+        ("floor: one plain statement", "select"),
+        ("floor: constant response", "hello"),
     ];
-    capacities(results, "Answers per second at saturation", &groups)
+    capacities(results, "Requests per second at saturation", &groups)
 }
 
 fn ladder(results: &Results) -> anyhow::Result<String> {
@@ -44,14 +42,15 @@ fn ladder(results: &Results) -> anyhow::Result<String> {
         group(results, &format!("{name}: {adds}"), cpu, |value| format!("{} µs", number(value)))
     };
     let groups: Vec<_> = STEPS.iter().map(step).collect();
-    let title = "CPU time of the service per request, each step with all before it";
-    picture((WIDTH, height(&groups)), |area| bars(area, title, &groups))
+    let title = "Service CPU time per request; each step includes the previous steps";
+    svg((WIDTH, height(&groups)), |area| bars(area, title, &groups))
 }
 
-/// Bars of what each system can do, with how many times that is what gunicorn does.
+/// Returns bars of the capacity of each system, labeled with its ratio to gunicorn.
 fn capacities(results: &Results, title: &str, groups: &[(&str, &str)]) -> anyhow::Result<String> {
-    let measured =
-        |scenario| results.systems().iter().any(|it| results.capacity(*it, scenario).is_some());
+    let measured = |scenario| {
+        results.systems().iter().any(|system| results.capacity(*system, scenario).is_some())
+    };
     let groups: Vec<_> = groups
         .iter()
         .filter(|(_, scenario)| measured(scenario))
@@ -69,11 +68,11 @@ fn capacities(results: &Results, title: &str, groups: &[(&str, &str)]) -> anyhow
         })
         .collect();
     let title = match results.systems().contains(&System::Gunicorn) {
-        true => format!("{title}, and how many times gunicorn's"),
+        true => format!("{title} (ratio to gunicorn)"),
         false => title.to_owned(),
     };
     let size = (WIDTH, height(&groups));
-    picture(size, |area| bars(area, &title, &groups))
+    svg(size, |area| bars(area, &title, &groups))
 }
 
 fn group(
@@ -89,10 +88,10 @@ fn group(
     Group { title: title.to_owned(), bars: results.systems().into_iter().filter_map(bar).collect() }
 }
 
-/// A grid: a row for each load, a column for each probe, latency over the share of probes.
+/// Returns a grid of latency distributions with a row for each load and a column for each probe.
 fn probes(results: &Results) -> anyhow::Result<String> {
     let systems = results.systems();
-    picture((WIDTH, 30 + 210 * 4), |area| {
+    svg((WIDTH, 30 + 210 * 4), |area| {
         let (head, body) = area.split_vertically(30);
         legend(&head, &systems)?;
         let cells = body.split_evenly((LOADS.len(), PROBES.len()));
@@ -104,24 +103,33 @@ fn probes(results: &Results) -> anyhow::Result<String> {
     })
 }
 
+fn probe_title(probe: &str) -> &str {
+    match probe {
+        "live" => "liveness",
+        "ready" => "readiness",
+        _ => "/health",
+    }
+}
+
 fn distribution(area: &Area, results: &Results, load: &str, probe: &str) -> anyhow::Result<()> {
     const LABELS: [&str; 7] = ["50", "75", "90", "95", "99", "99.9", "max"];
     let ticks: Vec<_> = (0_u8..).map(f64::from).zip(LABELS).collect();
     let scenario = format!("{load}/{probe}");
-    let of = |system| {
-        let latency = |metric| results.get(system, &scenario, 0, metric).map(|it| it.median);
-        let points = ticks.iter().zip(SHARES);
+    let line = |system| {
+        let latency =
+            |metric| results.get(system, &scenario, 0, metric).map(|spread| spread.median);
+        let points = ticks.iter().zip(QUANTILES);
         let points = points.filter_map(|(tick, (_, metric))| Some((tick.0, latency(metric)?)));
         Line { system, points: points.collect() }
     };
     let axes = Axes {
-        title: &format!("{load}: {probe}"),
-        x: "% of probes",
+        title: &format!("{load}: {}", probe_title(probe)),
+        x: "percentile",
         y: "ms",
         ticks: &ticks,
         range: (0.1, 1000.0),
     };
-    lines(area, &axes, &results.systems().into_iter().map(of).collect::<Vec<_>>())
+    lines(area, &axes, &results.systems().into_iter().map(line).collect::<Vec<_>>())
 }
 
 fn cold(results: &Results) -> anyhow::Result<String> {
@@ -130,26 +138,11 @@ fn cold(results: &Results) -> anyhow::Result<String> {
     let get =
         |scenario: &'static str, metric| move |system| results.get(system, scenario, 0, metric);
     let groups = [
-        group(
-            results,
-            "from the start to the first answer",
-            get("ready", Metric::Time),
-            milliseconds,
-        ),
-        group(
-            results,
-            "memory after the first answers",
-            get("memory/idle", Metric::Bytes),
-            mebibytes,
-        ),
-        group(
-            results,
-            "the most memory under load",
-            get("memory/loaded", Metric::Bytes),
-            mebibytes,
-        ),
+        group(results, "startup to the first response", get("ready", Metric::Time), milliseconds),
+        group(results, "idle memory", get("memory/idle", Metric::Bytes), mebibytes),
+        group(results, "peak memory under load", get("memory/loaded", Metric::Bytes), mebibytes),
     ];
-    picture((WIDTH, height(&groups)), |area| bars(area, "Starting, and being there", &groups))
+    svg((WIDTH, height(&groups)), |area| bars(area, "Startup time and memory", &groups))
 }
 
 fn scale(results: &Results) -> anyhow::Result<String> {
@@ -169,12 +162,12 @@ fn scale(results: &Results) -> anyhow::Result<String> {
         let range = decades(&drawn);
         lines(area, &Axes { title, x: "connections", y, ticks: &ticks, range }, &drawn)
     };
-    picture((WIDTH, 350), |area| {
+    svg((WIDTH, 350), |area| {
         let (head, body) = area.split_vertically(30);
         legend(&head, &systems)?;
         let (left, right) = body.split_horizontally(WIDTH / 2);
-        draw(&left, "words looked up per second", "per second", Metric::Rate)?;
-        draw(&right, "latency, 99 %", "ms", Metric::P99)
+        draw(&left, "Lookups per second", "per second", Metric::Rate)?;
+        draw(&right, "p99 latency", "ms", Metric::P99)
     })
 }
 
@@ -183,10 +176,10 @@ fn ingest(results: &Results) -> anyhow::Result<String> {
         .parameters("load")
         .into_iter()
         .map(|rows| {
-            let title = format!("a file of {rows} rows");
+            let title = format!("{rows} rows");
             let rate = |system| results.get(system, "load", rows, Metric::Rows);
             group(results, &title, rate, number)
         })
         .collect();
-    picture((WIDTH, height(&groups)), |area| bars(area, "Rows loaded from CSV per second", &groups))
+    svg((WIDTH, height(&groups)), |area| bars(area, "CSV rows loaded per second", &groups))
 }
