@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use katas_host::local::postgres::{DATABASE, Source};
+use katas_host::local::postgres::{DATABASE, PostgresInstall};
 use serde_json::json;
 
 use crate::support::{App, Cluster, RUNTIME};
@@ -22,7 +22,7 @@ fn eventually(app: &App, path: &str, status: u16) {
 }
 
 /// Everything that is promised of an application whose database is stopped by `stop`.
-fn survives(source: Source, stop: fn(&mut Cluster)) {
+fn survives(source: PostgresInstall, stop: fn(&mut Cluster)) {
     let mut cluster = RUNTIME.block_on(Cluster::start(source, false)).expect("a cluster starts");
     let app = App::with(&cluster, DATABASE, &cluster.app(DATABASE));
     let apple = json!({"word": "Apple", "definition": "A fruit"});
@@ -46,17 +46,17 @@ fn survives(source: Source, stop: fn(&mut Cluster)) {
 
 #[test]
 fn a_database_that_is_stopped_is_503_and_then_200_without_a_restart() {
-    survives(Source::Any, |cluster| cluster.postgres.stop());
+    survives(PostgresInstall::Any, |cluster| cluster.postgres.stop());
 }
 
 #[test]
 fn a_database_that_crashes_is_503_and_then_200_without_a_restart() {
-    survives(Source::Any, |cluster| cluster.postgres.crash());
+    survives(PostgresInstall::Any, |cluster| cluster.postgres.crash());
 }
 
 #[test]
 fn the_postgresql_that_comes_with_katas_serves_as_well() {
-    survives(Source::Bundled, |cluster| cluster.postgres.stop());
+    survives(PostgresInstall::Bundled, |cluster| cluster.postgres.stop());
 }
 
 #[test]

@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use katas_host::local::build;
-use katas_host::local::postgres::{self, Postgres, Source};
+use katas_host::local::postgres::{self, Postgres, PostgresInstall};
 use katas_host::local::spin::Spin;
 use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Log, Server};
@@ -47,7 +47,7 @@ struct Shared {
 impl Shared {
     fn new() -> anyhow::Result<Shared> {
         let app = build("spin.toml")?;
-        let cluster = RUNTIME.block_on(Cluster::start(Source::Any, true))?;
+        let cluster = RUNTIME.block_on(Cluster::start(PostgresInstall::Any, true))?;
         Ok(Shared { app, cluster })
     }
 }
@@ -80,7 +80,7 @@ pub(crate) struct Cluster {
 
 impl Cluster {
     /// `ephemeral` when nobody minds what a crash would lose.
-    pub(crate) async fn start(source: Source, ephemeral: bool) -> anyhow::Result<Cluster> {
+    pub(crate) async fn start(source: PostgresInstall, ephemeral: bool) -> anyhow::Result<Cluster> {
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let cluster = Cluster {
             postgres: Postgres::start_empty(temporary, source, ephemeral).await?,

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use katas_host::local::postgres::{Postgres, Source};
+use katas_host::local::postgres::{Postgres, PostgresInstall};
 use migrate::{Difference, Project, Verified};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
@@ -14,10 +14,10 @@ use sqlx::{Connection, PgConnection};
 use crate::support::{RUNTIME, sql};
 
 /// What is installed, and the PostgreSQL 17 that comes with us. They end with this process.
-static INSTALLED: LazyLock<Postgres> = LazyLock::new(|| server(Source::Any));
-static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| server(Source::Bundled));
+static INSTALLED: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::Any));
+static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::Bundled));
 
-fn server(source: Source) -> Postgres {
+fn server(source: PostgresInstall) -> Postgres {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     RUNTIME.block_on(Postgres::start_empty(folder, source, true)).expect("a server starts")
 }
@@ -541,7 +541,7 @@ const ROLE_DRIFTS: [(&str, &str, &[&str]); 18] = [
 /// Roles belong to the server: this test has one of its own.
 #[test]
 fn every_drift_of_the_roles_is_found_and_named() {
-    static SERVER: LazyLock<Postgres> = LazyLock::new(|| server(Source::Any));
+    static SERVER: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::Any));
     let database = Database::migrated(&SERVER);
     // Each by itself: a database is not made in a transaction.
     let run =

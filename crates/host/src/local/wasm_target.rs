@@ -43,6 +43,6 @@ async fn is_installed(folder: &Path) -> anyhow::Result<bool> {
         .current_dir(folder)
         .output()
         .await
-        .context("rustc was not found; install Rust from https://rustup.rs")?;
+        .context("cannot run rustc; install Rust from https://rustup.rs")?;
     Ok(Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }
