@@ -66,7 +66,7 @@ fn measure() -> Budgets {
         let headers = if example.status == 401 { &[] } else { &headers[..] };
         let response = app.call_with(example, headers);
         assert_eq!(response.status, example.status, "{example:?} {response:?}");
-        let cost = app.instructions(component).expect("it is metered");
+        let cost = app.take_instructions(component).expect("it is metered");
         let call = format!("{} {} {}", example.method, example.path, example.status);
         let former = costs.entry(component.to_owned()).or_default().insert(call, cost);
         assert_eq!(former, None, "called twice: {example:?}");

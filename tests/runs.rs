@@ -194,7 +194,7 @@ fn a_million_rows_are_run_over() {
     assert_eq!(groups.len(), 1000);
     // Every thousandth row is the same item.
     assert_eq!(groups[0], json!({"key": "customer 0", "total": 5450}));
-    if let Some(memory) = app.memory("runs") {
+    if let Some(memory) = app.peak_memory("runs") {
         assert!(memory < 4 << 20, "{memory}");
     }
 }

@@ -28,7 +28,7 @@ fn costs_little(app: &App, component: &str, method: Method, path: &str, body: &s
 fn costs(app: &App, component: &str, method: Method, path: &str, body: &str, max: u64) -> u16 {
     let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
     let response = app.request(method.clone(), path, headers, body);
-    let work = app.work(component).unwrap_or_default();
+    let work = app.take_longest_run(component).unwrap_or_default();
     let status = response.status;
     assert!(work < max, "{component}, {method} {path}, {status}: {work} instructions");
     status
@@ -37,7 +37,7 @@ fn costs(app: &App, component: &str, method: Method, path: &str, body: &str, max
 /// Checks the work of a component since the last check. Spin does not count it.
 #[track_caller]
 fn within(app: &App, component: &str, what: &str) {
-    let work = app.work(component).unwrap_or_default();
+    let work = app.take_longest_run(component).unwrap_or_default();
     assert!(work < MAX, "{component}, {what}: {work} instructions");
 }
 
