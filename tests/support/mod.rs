@@ -1,4 +1,4 @@
-//! Test support: each test runs an application of its own on a PostgreSQL that all tests share.
+//! Test support: a separate application for each test, on a PostgreSQL that all tests share.
 
 mod collector;
 mod response;
