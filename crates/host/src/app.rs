@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Cache, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -59,8 +59,9 @@ impl App {
         link(&mut linker)?;
         let components = manifest.component.iter().map(|(id, component)| {
             let path = manifest.root.join(component.source());
-            let wasm = std::fs::read(&path).with_context(|| {
-                format!("cannot read component {id} at {}; is it built?", path.display())
+            let wasm = std::fs::read(&path).map_err(|error| {
+                let path = path.display();
+                anyhow!("cannot read component {id} from {path}: {error}; run `katas build`")
             })?;
             let compiled = Component::new(&engine, wasm)
                 .and_then(|component| ProxyPre::new(linker.instantiate_pre(&component)?))

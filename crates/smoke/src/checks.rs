@@ -28,7 +28,7 @@ const fn check(
 /// Its name is part of the names of its test data.
 pub(crate) const CHECKS: &[Check] = &[
     check("reachable", "the deployment responds", reachable),
-    check("engine", "Spin's own paths are open inside the cluster and closed outside", engine),
+    check("engine", "Spin's built-in paths are open inside the cluster and closed outside", engine),
     check("health", "the health endpoints respond", health),
     check("db-check", "the database is reachable and its schema is recent enough", db_check),
     check("docs", "the OpenAPI document and the pages are served", docs),

@@ -16,13 +16,13 @@ use crate::{Options, run};
 
 const MANUAL: &str = "\
 Test data:
-  The names of all test data begin with smoke- and eight hexadecimal digits that differ on every run;
-  the last line of output prints this prefix. The data is deleted at the end even if a check fails.
-  No receipt is created, because receipts cannot be deleted.
+  The names of all test data begin with smoke- and eight random hexadecimal digits, which the summary
+  shows. The data is deleted at the end even if a check fails. No receipt is created, because receipts
+  cannot be deleted.
 
 Requests:
   Each request opens a new connection, so that requests reach all pods. All requests share a trace
-  id, which the last line of output prints and the log lines of the services contain.
+  id, which the summary shows and the log lines of the services contain.
 
 Token:
   If the deployment sets api_token, pass the token with --token-file or API_TOKEN. A further check
@@ -63,9 +63,9 @@ pub struct Arguments {
     #[arg(long, env = "API_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// Expect Spin's own paths to be open, because no gateway is in between
+    /// Expect /.well-known/spin/ to be reachable, because there is no gateway
     ///
-    /// By default, they must be closed. For a loopback address, they may be either.
+    /// By default it must be unreachable, except through a loopback address, where both pass.
     #[arg(long)]
     inside: bool,
 

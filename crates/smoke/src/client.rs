@@ -52,7 +52,7 @@ pub(crate) struct Client<'a> {
     agent: Agent,
     base: String,
     token: Option<String>,
-    /// The expected state of Spin's own paths.
+    /// The expected state of Spin's built-in paths.
     pub(crate) engine_paths: EnginePaths,
     timeout: Duration,
     stop: &'a AtomicUsize,
@@ -74,7 +74,7 @@ pub(crate) struct Client<'a> {
     evidence: Option<Evidence>,
 }
 
-/// The expected state of Spin's own paths, `/.well-known/spin/…`.
+/// The expected state of Spin's built-in paths, `/.well-known/spin/…`.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum EnginePaths {
     Open,

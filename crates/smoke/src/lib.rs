@@ -33,7 +33,7 @@ pub struct Options {
     pub url: Uri,
     /// The API token of a deployment that requires one for writes.
     pub token: Option<String>,
-    /// Whether the URL bypasses the gateway, so that Spin's paths must be reachable.
+    /// Whether the URL bypasses the gateway, so that Spin's built-in paths must be reachable.
     pub inside: bool,
     /// The maximum time to wait for the deployment to become ready.
     pub wait: Duration,

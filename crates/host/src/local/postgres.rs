@@ -16,7 +16,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, test_kill_process};
 use tokio_postgres::NoTls;
 
@@ -90,8 +90,9 @@ impl Postgres {
         let existing = existing_version(folder)?;
         let (programs, account) = Programs::find(&options, existing)?;
         let password = match existing {
-            Some(_) => fs::read_to_string(folder.join("password"))
-                .context("cannot read the superuser password; delete the data with --fresh")?,
+            Some(_) => fs::read_to_string(folder.join("password")).map_err(|error| {
+                anyhow!("cannot read the superuser password: {error}; delete the data with --fresh")
+            })?,
             None => initialize(&options, &programs, account)?,
         };
         let mut postgres =

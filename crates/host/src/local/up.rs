@@ -229,9 +229,12 @@ async fn prepare_existing(
     let database = Database::new(migrate_url.unwrap_or(url))?.allow_superuser(true);
     report("Database", &database.address());
     let project = Project::built_in();
-    let status = migrate::status(&project, &database, &|_| ()).await.with_context(
-        || "cannot use the database; start it, or omit --database-url to use a local one",
-    )?;
+    let status = migrate::status(&project, &database, &|_| ()).await.map_err(|error| {
+        let error = anyhow::Error::from(error);
+        anyhow!(
+            "cannot use the database: {error:#}; start it, or omit --database-url to use a local one"
+        )
+    })?;
     if status.pending > 0 {
         if !migrate::has_role(&database, "katas_owner").await? {
             migrate::bootstrap(&project, &database, &[], false, &|_| ()).await?;

@@ -7,7 +7,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
@@ -83,7 +83,9 @@ fn archive(target: &str) -> anyhow::Result<PathBuf> {
         .args(["--filter-platform", target])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
         .output()
-        .context("cannot run cargo; install Rust from https://rustup.rs")?;
+        .map_err(|error| {
+            anyhow!("cannot run cargo: {error}; install Rust from https://rustup.rs")
+        })?;
     let metadata: Metadata = serde_json::from_slice(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
     let name = format!("pglite-rs-lib-{target}");

@@ -69,9 +69,9 @@ impl Programs {
                  delete the data with --fresh",
                 options.folder.display()
             ),
-            (Err(error), None) => Err(error.context(
-                "no PostgreSQL found; install version 15 or newer or pass --database-url",
-            )),
+            (Err(error), None) => bail!(
+                "no PostgreSQL found: {error:#}; install version 15 or newer or pass --database-url"
+            ),
             (Ok(_), None) => bail!("no suitable PostgreSQL found"),
         }
     }
