@@ -106,7 +106,7 @@ fn well_known_paths_and_static_responses_run_no_guest() {
 #[test]
 fn failed_guest_returns_empty_500() {
     let app = App::probe();
-    for path in ["/do/trap", "/do/no-answer"] {
+    for path in ["/do/trap", "/do/no-response"] {
         let failed = app.get(path);
         assert_eq!((failed.status, failed.body.as_str()), (500, ""), "{path}");
     }

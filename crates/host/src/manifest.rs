@@ -357,10 +357,10 @@ mod tests {
         let line = r#"curl -s -X PUT 'http://h/a?b=c&d' -H 'Content-Type: application/json' -d '{"a":"it'\''s"}'"#;
         let put = example("PUT", "/a?b=c&d", Some(r#"{"a":"it's"}"#));
         assert_eq!(put.curl("http://h"), line);
-        let kept = Example { keep: Some("a".into()), ..example("POST", "/as", None) };
+        let stored = Example { keep: Some("a".into()), ..example("POST", "/as", None) };
         let line =
             r#"a=$(curl -s -X POST http://h/as | sed 's/.*"id":"\([^"]*\)".*/\1/'); echo $a"#;
-        assert_eq!(kept.curl("http://h"), line);
+        assert_eq!(stored.curl("http://h"), line);
         assert_eq!(example("GET", "/as/$a", None).curl("http://h"), "curl -s http://h/as/$a");
         let query = example("GET", "/as/$a?b=1", None);
         assert_eq!(query.curl("http://h"), r#"curl -s "http://h/as/$a?b=1""#);

@@ -28,7 +28,7 @@ impl Guest for Probe {
         match path.strip_prefix("/do/").unwrap_or("headers") {
             "headers" => respond(out, &headers(&request)),
             "trap" => panic!("requested trap"),
-            "no-answer" => drop(out),
+            "no-response" => drop(out),
             "late-trap" => late_trap(out),
             "head-first" => head_first(out),
             "compute" => compute(out, query.parse().expect("a number")),
