@@ -219,8 +219,8 @@ impl App {
         App::migrated(app(), token, &[])
     }
 
-    /// Starts the application with a migrated database and exports spans to the collector. Only Spin
-    /// exports any.
+    /// Starts the application with a migrated database and exports spans to the collector. Only
+    /// Spin exports any.
     pub(crate) fn traced(collector: &Collector) -> App {
         App::migrated(app(), "", &collector.environment())
     }
@@ -345,8 +345,8 @@ impl App {
         }
     }
 
-    /// Waits until `count` lines with this prefix have been logged, and returns them. A log line may
-    /// follow its response.
+    /// Waits until `count` lines with this prefix have been logged, and returns them. A log line
+    /// may follow its response.
     pub(crate) fn wait_for_log(&self, prefix: &str, count: usize) -> Vec<String> {
         let start = Instant::now();
         loop {

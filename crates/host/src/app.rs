@@ -44,8 +44,8 @@ impl App {
         App::load_with(manifest, false)
     }
 
-    /// Like [`App::load`], but counts the instructions of the components, which slows them down. See
-    /// [`Server::take_longest_run`](crate::Server::take_longest_run) and
+    /// Like [`App::load`], but counts the instructions of the components, which slows them down.
+    /// See [`Server::take_longest_run`](crate::Server::take_longest_run) and
     /// [`Server::take_instructions`](crate::Server::take_instructions).
     pub fn load_metered(manifest: &Path) -> anyhow::Result<App> {
         App::load_with(manifest, true)

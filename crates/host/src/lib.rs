@@ -19,8 +19,8 @@
 //! - The [`Log`] warns of what causes trouble under Spin: a second database connection in one
 //!   request, a transaction left open, a query without rows, a response head sent before its body.
 //!
-//! Start with [`App`], which compiles the components of a [`manifest`], and [`Server`], which serves
-//! it. [`local`] implements `katas up`: it builds the components and runs PostgreSQL.
+//! Start with [`App`], which compiles the components of a [`manifest`], and [`Server`], which
+//! serves it. [`local`] implements `katas up`: it builds the components and runs PostgreSQL.
 
 mod app;
 mod bindings;

@@ -54,7 +54,8 @@ struct Up {
     #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
 
-    /// Use an existing database instead of the local one: postgres://user:password@host:port/database
+    /// Use an existing database instead of the local one:
+    /// postgres://user:password@host:port/database
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
 

@@ -84,7 +84,8 @@ fn pool(address: &str) -> anyhow::Result<Pool> {
 }
 
 /// Returns a TLS connector that always verifies the server's certificate and host name against the
-/// authorities this machine trusts, as Spin does: `sslmode=prefer` with any other certificate fails.
+/// authorities this machine trusts, as Spin does: `sslmode=prefer` with any other certificate
+/// fails.
 fn tls() -> anyhow::Result<MakeRustlsConnect> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);

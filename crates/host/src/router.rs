@@ -31,8 +31,8 @@ pub(crate) struct RouteMatch<'r> {
 }
 
 impl Router {
-    /// Creates a router for the manifest's routes. Rejects a duplicate route; under Spin, the last one
-    /// would silently win.
+    /// Creates a router for the manifest's routes. Rejects a duplicate route; under Spin, the last
+    /// one would silently win.
     pub(crate) fn new(manifest: &Manifest) -> anyhow::Result<Router> {
         let mut routes = routefinder::Router::new();
         let mut seen = std::collections::HashSet::new();

@@ -80,8 +80,8 @@ impl Server {
     }
 
     /// Returns the most WebAssembly instructions that the component ran between two host calls, and
-    /// resets the count. Spin never interrupts a guest between two host calls. Returns `None` unless
-    /// the application is metered.
+    /// resets the count. Spin never interrupts a guest between two host calls. Returns `None`
+    /// unless the application is metered.
     pub fn take_longest_run(&self, component: &str) -> Option<u64> {
         let config = self.service.components.get(component)?;
         self.service.app.metered.then(|| config.longest_run.swap(0, Ordering::Relaxed))
@@ -182,8 +182,8 @@ impl Service {
         }
     }
 
-    /// Runs a fresh instance of the component. The guest may continue after its response, and is not
-    /// stopped when the client disconnects.
+    /// Runs a fresh instance of the component. The guest may continue after its response, and is
+    /// not stopped when the client disconnects.
     async fn run(
         &self,
         id: &str,
@@ -254,8 +254,8 @@ fn meter(store: &mut Store<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Makes the request's URI absolute, with the authority of its target or its `Host` header. Fails if
-/// both are missing or differ; Spin closes the connection then.
+/// Makes the request's URI absolute, with the authority of its target or its `Host` header. Fails
+/// if both are missing or differ; Spin closes the connection then.
 fn make_absolute(request: &mut Request<Incoming>) -> anyhow::Result<()> {
     let host = request.headers().get(header::HOST);
     let host = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
@@ -301,7 +301,8 @@ fn full(bytes: impl Into<Bytes>) -> Body {
 }
 
 /// Polls the first frame of the body when the guest sets its response, and logs a warning if there
-/// is none yet: under Spin, a head sent before the body stalls every keep-alive connection for 40 ms.
+/// is none yet: under Spin, a head sent before the body stalls every keep-alive connection for
+/// 40 ms.
 fn peek(mut body: HyperOutgoingBody, component: &ComponentConfig) -> Body {
     let mut context = TaskContext::from_waker(Waker::noop());
     let first = match Pin::new(&mut body).poll_frame(&mut context) {

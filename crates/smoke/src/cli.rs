@@ -16,9 +16,9 @@ use crate::{Options, run};
 
 const MANUAL: &str = "\
 Test data:
-  The names of all test data begin with smoke- and eight random hexadecimal digits, which the summary
-  shows. The data is deleted at the end even if a check fails. No receipt is created, because receipts
-  cannot be deleted.
+  The names of all test data begin with smoke- and eight random hexadecimal digits, which the
+  summary shows. The data is deleted at the end even if a check fails. No receipt is created,
+  because receipts cannot be deleted.
 
 Requests:
   Each request opens a new connection, so that requests reach all pods. All requests share a trace
@@ -31,8 +31,8 @@ Token:
 Evidence:
   calls.jsonl    every request with its response
   report.json    the output of --format json
-  <name>.yaml    the pods, services, SpinApps, HTTPRoutes, Ingresses, Jobs and events of the namespace,
-                 if kubectl reaches a cluster
+  <name>.yaml    the pods, services, SpinApps, HTTPRoutes, Ingresses, Jobs and events of the
+                 namespace, if kubectl reaches a cluster
   The token is redacted, and Secrets are not read.
 
 Exit codes:

@@ -93,7 +93,8 @@ impl<'a> Client<'a> {
             .max_redirects(0)
             .timeout_global(Some(options.timeout))
             .user_agent(concat!("katas-smoke/", env!("CARGO_PKG_VERSION")))
-            // One connection per request: a Service balances connections over the pods, not requests.
+            // One connection per request: a Service balances connections over the pods, not
+            // requests.
             .max_idle_connections(0);
         if options.url.scheme_str() == Some("https") {
             config = config.tls_config(tls::config(options.ca_file.as_deref())?);

@@ -68,8 +68,8 @@ impl Options {
 
 /// Runs all checks and passes each outcome to `on_outcome`.
 ///
-/// `stop` is 0, or the number of a signal received in the meantime. After a signal, the only requests
-/// are those that delete test data.
+/// `stop` is 0, or the number of a signal received in the meantime. After a signal, the only
+/// requests are those that delete test data.
 ///
 /// # Errors
 ///

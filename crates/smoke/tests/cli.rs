@@ -63,8 +63,8 @@ fn server(
     (address, heads)
 }
 
-/// Reads the head of a request and sends the response. Bodies are not read: they are short enough to
-/// arrive with the head.
+/// Reads the head of a request and sends the response. Bodies are not read: they are short enough
+/// to arrive with the head.
 fn exchange(mut stream: impl Read + Write, response: &str) -> std::io::Result<String> {
     let mut reader = BufReader::new(&mut stream);
     let mut head = String::new();

@@ -14,15 +14,15 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts the child. It receives `death_signal` when this process dies. Also returns its standard
-    /// error if the command pipes it.
+    /// Starts the child. It receives `death_signal` when this process dies. Also returns its
+    /// standard error if the command pipes it.
     pub fn spawn(
         mut command: Command,
         death_signal: Signal,
     ) -> io::Result<(Child, Option<ChildStderr>)> {
         die_with_parent(&mut command, death_signal);
-        // The death signal is sent when the spawning thread ends, so the thread must live as long as
-        // the child.
+        // The death signal is sent when the spawning thread ends, so the thread must live as long
+        // as the child.
         let (started, start) = mpsc::channel();
         let waiting = std::thread::spawn(move || {
             let mut child = match command.spawn() {

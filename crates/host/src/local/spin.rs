@@ -34,8 +34,8 @@ pub fn ensure_installed() -> anyhow::Result<()> {
 impl Spin {
     /// Starts `spin up` with [`runtime_config`] and waits until it accepts connections.
     ///
-    /// `state` is the directory of the runtime configuration. `environment` is set for Spin, not for
-    /// the guests. `log` receives the output of both.
+    /// `state` is the directory of the runtime configuration. `environment` is set for Spin, not
+    /// for the guests. `log` receives the output of both.
     pub async fn start(
         manifest: &Path,
         state: &Path,

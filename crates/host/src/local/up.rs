@@ -139,7 +139,8 @@ enum Running {
 }
 
 impl Running {
-    /// Waits until the runtime exits by itself, which only Spin can do. Returns the error to report.
+    /// Waits until the runtime exits by itself, which only Spin can do. Returns the error to
+    /// report.
     async fn failed(&self) -> anyhow::Error {
         loop {
             tokio::time::sleep(Duration::from_millis(200)).await;
@@ -232,7 +233,7 @@ async fn prepare_existing(
     let status = migrate::status(&project, &database, &|_| ()).await.map_err(|error| {
         let error = anyhow::Error::from(error);
         anyhow!(
-            "cannot use the database: {error:#}; start it, or omit --database-url to use a local one"
+            "cannot use the database: {error:#}; start it, or omit --database-url for a local one"
         )
     })?;
     if status.pending > 0 {

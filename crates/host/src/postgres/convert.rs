@@ -1,7 +1,7 @@
 //! Conversion of values between PostgreSQL and WIT, as in Spin 3.6
 //! (`factor-outbound-pg/src/types.rs`), including its limitations: it cannot read `timestamptz`,
-//! returns the raw bytes of every type it does not know, and requires parameters of exactly the type
-//! that the server expects.
+//! returns the raw bytes of every type it does not know, and requires parameters of exactly the
+//! type that the server expects.
 
 use anyhow::{Context, anyhow};
 use bytes::{BufMut, BytesMut};

@@ -40,8 +40,8 @@ pub(super) enum Account {
 }
 
 impl Programs {
-    /// Returns programs that can run the data of major version `existing`, or a new cluster, and the
-    /// account to run them as.
+    /// Returns programs that can run the data of major version `existing`, or a new cluster, and
+    /// the account to run them as.
     pub(super) fn find(
         options: &Options,
         existing: Option<u32>,
