@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use katas_host::local::postgres::{DATABASE, Source};
+use katas_host::local::postgres::{DATABASE, PostgresInstall};
 use serde_json::json;
 
 use crate::support::{App, Cluster, RUNTIME};
@@ -22,7 +22,7 @@ fn wait_for_status(app: &App, path: &str, status: u16) {
 }
 
 /// Checks that requests fail with 503 after `stop` and succeed once PostgreSQL is restarted.
-fn assert_recovers(source: Source, stop: fn(&mut Cluster)) {
+fn assert_recovers(source: PostgresInstall, stop: fn(&mut Cluster)) {
     let mut cluster = RUNTIME.block_on(Cluster::start(source, false)).expect("the cluster starts");
     let app = App::with(&cluster, DATABASE, &cluster.app(DATABASE));
     let apple = json!({"word": "Apple", "definition": "A fruit"});
@@ -46,17 +46,17 @@ fn assert_recovers(source: Source, stop: fn(&mut Cluster)) {
 
 #[test]
 fn stopped_database_returns_503_and_recovers_without_application_restart() {
-    assert_recovers(Source::Any, |cluster| cluster.postgres.stop());
+    assert_recovers(PostgresInstall::Any, |cluster| cluster.postgres.stop());
 }
 
 #[test]
 fn crashed_database_returns_503_and_recovers_without_application_restart() {
-    assert_recovers(Source::Any, |cluster| cluster.postgres.crash());
+    assert_recovers(PostgresInstall::Any, |cluster| cluster.postgres.crash());
 }
 
 #[test]
 fn bundled_postgresql_recovers_like_an_installed_one() {
-    assert_recovers(Source::Bundled, |cluster| cluster.postgres.stop());
+    assert_recovers(PostgresInstall::Bundled, |cluster| cluster.postgres.stop());
 }
 
 #[test]

@@ -67,7 +67,7 @@ fn measure() -> Budgets {
         let headers = if example.status == 401 { &[] } else { &headers[..] };
         let response = app.call_with(example, headers);
         assert_eq!(response.status, example.status, "{example:?} {response:?}");
-        let count = app.instructions(component).expect("the component is metered");
+        let count = app.take_instructions(component).expect("the component is metered");
         let call = format!("{} {} {}", example.method, example.path, example.status);
         let previous = counts.entry(component.to_owned()).or_default().insert(call, count);
         assert_eq!(previous, None, "duplicate call: {example:?}");

@@ -37,7 +37,7 @@ fn check_with_max(
 ) -> u16 {
     let headers: &[_] = if body.is_empty() { &[] } else { &[JSON] };
     let response = app.request(method.clone(), path, headers, body);
-    let count = app.work(component).unwrap_or_default();
+    let count = app.take_longest_run(component).unwrap_or_default();
     let status = response.status;
     assert!(count < max, "{component}, {method} {path}, {status}: {count} instructions");
     status
@@ -46,7 +46,7 @@ fn check_with_max(
 /// Checks the instructions since the last check. Spin does not count them.
 #[track_caller]
 fn check_last(app: &App, component: &str, call: &str) {
-    let count = app.work(component).unwrap_or_default();
+    let count = app.take_longest_run(component).unwrap_or_default();
     assert!(count < MAX, "{component}, {call}: {count} instructions");
 }
 

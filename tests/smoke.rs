@@ -1,5 +1,5 @@
-//! The test of a deployment, tested: it passes where all is well, names what is not, and leaves
-//! nothing behind.
+//! The smoke test, run against the application: it passes on a healthy deployment, reports faults,
+//! and deletes its test data.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -23,34 +23,34 @@ fn with_token(app: &App, token: &str) -> Options {
 }
 
 fn smoke(options: &Options) -> Report {
-    ::smoke::run(options, &AtomicUsize::new(0), &mut |_| ()).expect("it begins")
+    ::smoke::run(options, &AtomicUsize::new(0), &mut |_| ()).expect("the smoke test starts")
 }
 
-/// The checks that ended like this.
+/// Returns the names of the checks with this status.
 fn names(report: &Report, status: Status) -> Vec<&str> {
     let checks = report.checks.iter().filter(|check| check.status == status);
     checks.map(|check| check.name).collect()
 }
 
-/// What the check tells.
+/// Returns the detail of a check.
 fn detail<'a>(report: &'a Report, name: &str) -> &'a str {
     let check = report.checks.iter().find(|check| check.name == name).expect(name);
     check.detail.as_deref().unwrap_or_default()
 }
 
 #[track_caller]
-fn passed(report: &Report) {
+fn assert_passed(report: &Report) {
     assert_eq!(names(report, Status::Failed), [""; 0], "{report:#?}");
     assert_eq!((report.passed, report.exit_code, &report.left[..]), (true, 0, &[][..]));
 }
 
 #[track_caller]
-fn failed(report: &Report, expected: &[&str]) {
+fn assert_failed(report: &Report, expected: &[&str]) {
     assert_eq!(names(report, Status::Failed), expected, "{report:#?}");
     assert_eq!((report.passed, report.exit_code), (false, 1));
 }
 
-/// All rows of all tables.
+/// Returns all rows by table.
 fn contents(app: &App) -> BTreeMap<String, String> {
     const TABLES: &str =
         "SELECT string_agg(tablename, ' ') FROM pg_tables WHERE schemaname = 'katas'";
@@ -65,7 +65,7 @@ fn contents(app: &App) -> BTreeMap<String, String> {
     contents
 }
 
-/// One of each, that a smoke test must not touch.
+/// Creates one resource of each kind, which the smoke test must not change.
 fn populate(app: &App) {
     app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "A fruit"}));
     app.post("/api/v2/users", &json!({"username": "Ada", "email": "ada@example.com"}));
@@ -75,97 +75,98 @@ fn populate(app: &App) {
     assert_eq!(app.post("/api/v1/receipts", &order).status, 201);
 }
 
-/// What writes, and is refused where a token is missing.
-const WRITING: [&str; 7] =
+/// The checks that write, and fail without a valid token if the deployment requires one.
+const WRITING_CHECKS: [&str; 7] =
     ["dictionary-v1", "dictionary-v2", "users", "price-lists", "receipts", "datasets", "runs"];
 
 #[test]
-fn all_is_well_and_the_database_is_as_it_was() {
+fn smoke_test_passes_and_leaves_the_database_unchanged() {
     let app = App::start();
     populate(&app);
     let before = contents(&app);
     let report = smoke(&options(&app));
-    passed(&report);
+    assert_passed(&report);
     assert_eq!(names(&report, Status::Skipped), ["token"]);
     assert_eq!(contents(&app), before);
 }
 
 #[test]
-fn every_component_is_called() {
+fn smoke_test_calls_every_component() {
     let app = App::start();
     let report = smoke(&options(&app));
     let called = || -> BTreeSet<String> {
         let lines = app.log();
         let lines = lines.iter().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        let ours = lines.filter(|line| line["trace_id"] == report.trace_id.as_str());
-        ours.filter_map(|line| Some(line["component"].as_str()?.to_owned())).collect()
+        let traced = lines.filter(|line| line["trace_id"] == report.trace_id.as_str());
+        traced.filter_map(|line| Some(line["component"].as_str()?.to_owned())).collect()
     };
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
-    // The last lines come after the last answer.
+    // A log line may follow its response.
     app.wait_for_log("{\"component\":\"runs\"", 4);
     assert_eq!(called(), manifest.component.into_keys().collect());
 }
 
 #[test]
-fn a_deployment_with_a_token_is_tested_with_it() {
+fn smoke_test_with_the_token_passes() {
     let app = App::with_token("secret");
     let before = contents(&app);
     let report = smoke(&with_token(&app, "secret"));
-    passed(&report);
+    assert_passed(&report);
     assert_eq!(names(&report, Status::Skipped), [""; 0]);
     assert_eq!(contents(&app), before);
 }
 
 #[test]
-fn what_needs_the_token_fails_without_it_and_with_another() {
+fn writing_checks_without_the_token_or_with_another_fail() {
     let app = App::with_token("secret");
     for (options, reason) in [
         (options(&app), "authorization required; send Authorization: Bearer <token>"),
         (with_token(&app, "other"), "invalid token"),
     ] {
         let report = smoke(&options);
-        failed(&report, &WRITING);
-        for check in WRITING {
+        assert_failed(&report, &WRITING_CHECKS);
+        for check in WRITING_CHECKS {
             let detail = detail(&report, check);
-            assert!(detail.contains(": 401 in place of ") && detail.ends_with(reason), "{detail}");
+            assert!(detail.contains(": status 401, expected "), "{detail}");
+            assert!(detail.ends_with(reason), "{detail}");
         }
         assert_eq!(report.left, [""; 0]);
     }
 }
 
 #[test]
-fn a_deployment_that_does_not_ask_for_the_token_is_open_to_everybody() {
+fn deployment_without_token_fails_the_token_check() {
     let app = App::start();
     let before = contents(&app);
     let report = smoke(&with_token(&app, "secret"));
-    failed(&report, &["token"]);
-    let expected = "POST /api/v1/newentry: 422 in place of 401: ";
+    assert_failed(&report, &["token"]);
+    let expected = "POST /api/v1/newentry: status 422, expected 401: ";
     assert!(detail(&report, "token").starts_with(expected), "{report:#?}");
     assert_eq!(contents(&app), before);
 }
 
 #[test]
-fn a_database_that_is_away_is_named() {
+fn unreachable_database_fails_db_check_and_writing_checks() {
     let app = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
     let report = smoke(&options(&app));
-    let failing = [&["db-check", "spending"][..], &WRITING].concat();
-    failed(&report, &failing);
-    let expected = "GET /db-check: 503 in place of 200: the database does not respond";
+    let failing = [&["db-check", "spending"][..], &WRITING_CHECKS].concat();
+    assert_failed(&report, &failing);
+    let expected = "GET /db-check: status 503, expected 200: the database does not respond";
     assert_eq!(detail(&report, "db-check"), expected);
     assert_eq!(report.left, [""; 0]);
 }
 
 #[test]
-fn a_schema_that_is_not_there_is_named() {
+fn missing_schema_fails_db_check() {
     let app = App::on(&cluster().create_database(false));
     let report = smoke(&options(&app));
     assert_eq!(report.exit_code, 1);
-    let expected = "GET /db-check: 503 in place of 200: the schema does not exist yet";
+    let expected = "GET /db-check: status 503, expected 200: the schema does not exist yet";
     assert_eq!(detail(&report, "db-check"), expected);
 }
 
 #[test]
-fn a_component_that_is_not_there_is_named() {
+fn missing_component_fails_its_checks() {
     for (component, checks) in [
         ("datasets", &["datasets", "runs"][..]),
         ("dictionary", &["dictionary-v1", "dictionary-v2"]),
@@ -175,16 +176,16 @@ fn a_component_that_is_not_there_is_named() {
         let app = App::without(component);
         let before = contents(&app);
         let report = smoke(&options(&app));
-        failed(&report, checks);
-        assert!(detail(&report, checks[0]).contains("404 in place of 20"), "{report:#?}");
+        assert_failed(&report, checks);
+        assert!(detail(&report, checks[0]).contains("status 404, expected 20"), "{report:#?}");
         assert_eq!(contents(&app), before, "{component}");
     }
 }
 
-/// Makes a statement on the words fail, or wait.
+/// Runs PL/pgSQL before a statement on the entries, to make it fail or wait.
 fn obstruct(app: &App, statement: &str, body: &str) {
     app.sql(&format!(
-        "CREATE SEQUENCE times;
+        "CREATE SEQUENCE attempts;
          CREATE FUNCTION obstruct() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS
              $$ BEGIN {body}; IF TG_OP = 'DELETE' THEN RETURN OLD; END IF; RETURN NEW; END $$;
          CREATE TRIGGER obstruct BEFORE {statement} ON katas.entry
@@ -193,25 +194,27 @@ fn obstruct(app: &App, statement: &str, body: &str) {
 }
 
 #[test]
-fn what_was_made_is_removed_when_a_check_fails_in_the_middle() {
+fn test_data_of_failed_check_is_deleted() {
     let app = App::start();
     obstruct(&app, "UPDATE", "RAISE EXCEPTION 'no'");
     let before = contents(&app);
     let report = smoke(&options(&app));
-    failed(&report, &["dictionary-v2"]);
-    assert!(detail(&report, "dictionary-v2").contains("500 in place of 200"), "{report:#?}");
+    assert_failed(&report, &["dictionary-v2"]);
+    let detail = detail(&report, "dictionary-v2");
+    assert!(detail.contains("status 500, expected 200"), "{report:#?}");
     assert_eq!(contents(&app), before);
 }
 
 #[test]
-fn what_cannot_be_removed_is_told() {
+fn undeletable_test_data_is_reported() {
     let app = App::start();
     obstruct(&app, "DELETE", "RAISE EXCEPTION 'no'");
     let report = smoke(&options(&app));
-    failed(&report, &["dictionary-v1", "dictionary-v2", "cleanup"]);
+    assert_failed(&report, &["dictionary-v1", "dictionary-v2", "cleanup"]);
     let left = |version: &str| {
         let name = &report.name;
-        format!("DELETE /api/{version}/entries/{name}-dictionary-{version}: 500 in place of 204: ")
+        let path = format!("/api/{version}/entries/{name}-dictionary-{version}");
+        format!("DELETE {path}: status 500, expected 204: ")
     };
     assert!(report.left[0].starts_with(&left("v1")), "{:?}", report.left);
     assert!(report.left[1].starts_with(&left("v2")), "{:?}", report.left);
@@ -219,7 +222,7 @@ fn what_cannot_be_removed_is_told() {
 }
 
 #[test]
-fn an_interrupted_one_removes_what_it_has_made() {
+fn interrupted_smoke_test_deletes_its_test_data() {
     let app = App::start();
     obstruct(&app, "UPDATE", "PERFORM pg_advisory_xact_lock(1)");
     let lock = app.hold("SELECT pg_advisory_xact_lock(1)");
@@ -232,7 +235,7 @@ fn an_interrupted_one_removes_what_it_has_made() {
         app.wait_for_value(waiting, "1");
         stop.store(15, Ordering::Relaxed);
         drop(lock);
-        running.join().expect("no panic").expect("it begins")
+        running.join().expect("no panic").expect("the smoke test starts")
     });
     assert_eq!((report.exit_code, report.passed), (143, false));
     assert_eq!(names(&report, Status::Failed), ["dictionary-v2"], "{report:#?}");
@@ -242,28 +245,28 @@ fn an_interrupted_one_removes_what_it_has_made() {
 }
 
 #[test]
-fn a_failure_that_does_not_last_is_seen_unless_retries_are_wanted() {
+fn transient_failure_passes_with_retries() {
     let app = App::start();
     obstruct(
         &app,
         "UPDATE",
-        "IF nextval('public.times') % 2 = 1 THEN RAISE EXCEPTION 'no'; END IF",
+        "IF nextval('public.attempts') % 2 = 1 THEN RAISE EXCEPTION 'no'; END IF",
     );
-    failed(&smoke(&options(&app)), &["dictionary-v2"]);
-    app.sql("ALTER SEQUENCE times RESTART");
+    assert_failed(&smoke(&options(&app)), &["dictionary-v2"]);
+    app.sql("ALTER SEQUENCE attempts RESTART");
     let report = smoke(&Options { retries: 1, ..options(&app) });
-    passed(&report);
+    assert_passed(&report);
     let attempts: Vec<_> = report
         .checks
         .iter()
-        .filter(|it| it.attempts > 1)
-        .map(|it| (it.name, it.attempts))
+        .filter(|check| check.attempts > 1)
+        .map(|check| (check.name, check.attempts))
         .collect();
     assert_eq!(attempts, [("dictionary-v2", 2)]);
 }
 
 #[test]
-fn a_deployment_that_is_still_coming_up_is_waited_for() {
+fn smoke_test_waits_for_the_migration() {
     let name = cluster().create_database(false);
     let app = App::on(&name);
     let options = Options { wait: Duration::from_secs(60), ..options(&app) };
@@ -273,48 +276,49 @@ fn a_deployment_that_is_still_coming_up_is_waited_for() {
         let migrator = Database::new(&cluster().migrator(&name)).expect("a URL");
         let project = Project::built_in();
         let up = migrate::up(&project, &migrator, UpOptions::default(), &|_| ());
-        RUNTIME.block_on(up).expect("it is migrated");
+        RUNTIME.block_on(up).expect("the migration succeeds");
         running.join().expect("no panic")
     });
-    passed(&report);
+    assert_passed(&report);
     assert!(report.waited_ms > 0 && report.waited_ms < 60_000, "{report:#?}");
 }
 
 #[test]
-fn inside_is_where_the_engines_paths_are_open() {
+fn smoke_test_inside_expects_open_engine_paths() {
     let app = App::start();
     let report = smoke(&Options { inside: true, ..options(&app) });
-    passed(&report);
+    assert_passed(&report);
     assert_eq!(detail(&report, "engine"), "open");
 }
 
 #[test]
-fn the_evidence_has_every_call_and_no_token() {
+fn evidence_records_every_request_without_the_token() {
     const TOKEN: &str = "a-\"secret\"-to-keep";
     let app = App::with_token(TOKEN);
-    let folder = tempfile::tempdir().expect("a folder");
-    let evidence = Some(folder.path().join("of/this"));
+    let temporary = tempfile::tempdir().expect("a directory");
+    let folder = temporary.path().join("missing/parents");
+    let evidence = Some(folder.clone());
     let report = smoke(&Options { evidence, ..with_token(&app, TOKEN) });
-    passed(&report);
+    assert_passed(&report);
 
-    let read = |name: &str| fs::read_to_string(folder.path().join("of/this").join(name));
-    let calls = read("calls.jsonl").expect("the calls are written");
+    let read = |name: &str| fs::read_to_string(folder.join(name)).expect(name);
+    let calls = read("calls.jsonl");
     let lines = calls.lines().map(|line| serde_json::from_str(line).expect("a line is JSON"));
     let lines: Vec<Value> = lines.collect();
-    assert_eq!(lines.len(), usize::try_from(report.calls).expect("it is small"));
-    let added = lines.iter().find(|line| line["check"] == "dictionary-v1");
-    let added = added.expect("a word was added");
-    assert_eq!(added["request"]["headers"]["authorization"], "Bearer <redacted>");
-    assert_eq!(added["response"]["status"], 201);
-    assert!(added["response"]["body"].as_str().is_some_and(|it| it.contains(&report.name)));
+    assert_eq!(lines.len(), usize::try_from(report.calls).expect("a small number"));
+    let created = lines.iter().find(|line| line["check"] == "dictionary-v1");
+    let created = created.expect("an entry was created");
+    assert_eq!(created["request"]["headers"]["authorization"], "Bearer <redacted>");
+    assert_eq!(created["response"]["status"], 201);
+    let body = created["response"]["body"].as_str().unwrap_or_default();
+    assert!(body.contains(&report.name), "{body}");
 
-    let written: Value =
-        serde_json::from_str(&read("report.json").expect("so is the report")).expect("JSON");
+    let written: Value = serde_json::from_str(&read("report.json")).expect("JSON");
     assert_eq!(written, serde_json::to_value(&report).expect("JSON"));
     assert_eq!((&written["format"], &written["exit_code"]), (&json!(1), &json!(0)));
-    for entry in fs::read_dir(folder.path().join("of/this")).expect("a folder") {
+    for entry in fs::read_dir(&folder).expect("a directory") {
         let path = entry.expect("a file").path();
-        let text = fs::read_to_string(&path).expect("text");
+        let text = fs::read_to_string(&path).expect("UTF-8");
         assert!(!text.contains("secret"), "{}", path.display());
     }
 }

@@ -142,7 +142,7 @@ fn truncated_body_stores_nothing() {
     let app = App::start();
     let request = "POST /api/v1/newentry HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
                    Content-Length: 100\r\n\r\n{\"word\":\"Apple\",\"definition\":\"";
-    app.raw_half(request.as_bytes());
+    app.send_and_disconnect(request.as_bytes());
     assert_eq!(app.get("/health").status, 200);
     assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
 }

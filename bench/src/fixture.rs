@@ -5,7 +5,7 @@ use std::fs;
 
 use anyhow::Context;
 use katas_host::local::build;
-use katas_host::local::postgres::{self, Postgres, Source};
+use katas_host::local::postgres::{self, Postgres, PostgresInstall};
 use katas_host::manifest::Manifest;
 use migrate::{Database, Password, Project, SeedOptions, UpOptions};
 use tokio_postgres::{Client, NoTls};
@@ -45,7 +45,7 @@ impl Fixture {
         let directory = output_directory().join("postgres");
         fs::create_dir_all(&directory)?;
         // With fsync, as in production.
-        let postgres = Postgres::start_empty(&directory, Source::Any, false).await?;
+        let postgres = Postgres::start_empty(&directory, PostgresInstall::Any, false).await?;
         let password = postgres::password()?;
         let project = Project::built_in();
         let schema = project.migrations.last().context("there are no migrations")?.version;

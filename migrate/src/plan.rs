@@ -305,7 +305,7 @@ impl fmt::Display for Size {
 
 #[cfg(test)]
 mod tests {
-    use katas_host::local::postgres::{Postgres, Source};
+    use katas_host::local::postgres::{Postgres, PostgresInstall};
     use sqlx::AssertSqlSafe;
 
     use super::*;
@@ -342,7 +342,7 @@ mod tests {
     #[tokio::test]
     async fn a_plan_knows_what_is_there_and_what_will_be() {
         let folder = tempfile::tempdir().expect("a folder");
-        let server = Postgres::start_empty(folder.path(), Source::Any, true).await;
+        let server = Postgres::start_empty(folder.path(), PostgresInstall::Any, true).await;
         let server = server.expect("a server");
         let mut administrator =
             PgConnection::connect(&server.administrator("postgres")).await.expect("connected");

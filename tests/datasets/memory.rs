@@ -23,7 +23,7 @@ fn sixty_megabytes_need_no_more_memory_than_one() {
         let path = loaded(&app, csv_bytes(length));
         let exported = export(&app, &path);
         assert_eq!(app.get(&path).json()["bytes"], exported.body.len());
-        app.memory("datasets")
+        app.peak_memory("datasets")
     };
     let Some(one) = load_and_read(1_000_000) else { return };
     let sixty = load_and_read(60_000_000).expect("the host reports memory");

@@ -1,12 +1,12 @@
-//! Requests, responses, variables and output.
+//! Requests, responses, variables and guest output.
 
 use http::Method;
 use serde_json::json;
 
 use crate::support::App;
 
-/// What the guest saw, without what differs every time.
-fn seen(app: &App, path: &str, headers: &[(&str, &str)]) -> String {
+/// Returns the headers that the guest receives, with placeholders for the values that vary.
+fn received_headers(app: &App, path: &str, headers: &[(&str, &str)]) -> String {
     let headers = [&[("user-agent", "test")], headers].concat();
     let response = app.request(Method::GET, path, &headers, "");
     assert_eq!(response.status, 200, "{response:?}");
@@ -21,7 +21,7 @@ fn seen(app: &App, path: &str, headers: &[(&str, &str)]) -> String {
 }
 
 #[test]
-fn a_guest_sees_the_clients_headers_and_those_of_spin() {
+fn guest_receives_headers_of_client_and_spin() {
     let app = App::probe();
     let expected = "\
 http <host>
@@ -34,11 +34,11 @@ spin-matched-route: /do/...
 spin-base-path: /
 spin-raw-component-route: /do/...
 spin-component-route: /do";
-    assert_eq!(seen(&app, "/do/headers?a=%20", &[]), expected);
+    assert_eq!(received_headers(&app, "/do/headers?a=%20", &[]), expected);
 }
 
 #[test]
-fn a_guest_sees_the_named_parts_of_the_path_as_they_were_sent() {
+fn guest_receives_path_parameters_percent_encoded() {
     let app = App::probe();
     let expected = "\
 http <host>
@@ -52,11 +52,11 @@ spin-base-path: /
 spin-raw-component-route: /named/:some_name/...
 spin-component-route: /named/:some_name
 spin-client-addr: <client>";
-    assert_eq!(seen(&app, "/named/A%20b/rest/", &[]), expected);
+    assert_eq!(received_headers(&app, "/named/A%20b/rest/", &[]), expected);
 }
 
 #[test]
-fn a_guest_sees_a_forged_header_before_that_of_spin() {
+fn forged_spin_header_precedes_the_genuine_one() {
     let app = App::probe();
     let forged = [("spin-path-info", "/evil"), ("x-a", "1"), ("X-A", "2")];
     let expected = "\
@@ -73,11 +73,11 @@ spin-matched-route: /do/...
 spin-base-path: /
 spin-raw-component-route: /do/...
 spin-component-route: /do";
-    assert_eq!(seen(&app, "/do/headers", &forged), expected);
+    assert_eq!(received_headers(&app, "/do/headers", &forged), expected);
 }
 
 #[test]
-fn without_a_host_or_with_two_there_is_no_answer() {
+fn missing_or_conflicting_host_closes_the_connection() {
     let app = App::probe();
     assert_eq!(app.raw(b"GET /do/headers HTTP/1.0\r\n\r\n"), "");
     assert_eq!(app.raw(b"GET http://a/do/headers HTTP/1.1\r\nHost: b\r\n\r\n"), "");
@@ -86,7 +86,7 @@ fn without_a_host_or_with_two_there_is_no_answer() {
 }
 
 #[test]
-fn what_spin_answers_needs_no_guest() {
+fn well_known_paths_and_static_responses_run_no_guest() {
     let app = App::probe();
     let health = app.get("/.well-known/spin/health");
     assert_eq!((health.status, health.body.as_str()), (200, "OK"));
@@ -104,40 +104,43 @@ fn what_spin_answers_needs_no_guest() {
 }
 
 #[test]
-fn a_guest_that_fails_is_500_without_a_word() {
+fn failed_guest_returns_empty_500() {
     let app = App::probe();
-    for path in ["/do/trap", "/do/no-answer"] {
+    for path in ["/do/trap", "/do/no-response"] {
         let failed = app.get(path);
         assert_eq!((failed.status, failed.body.as_str()), (500, ""), "{path}");
     }
-    // The next request has an instance of its own.
+    // The next request runs in a new instance.
     assert_eq!(app.get("/do/headers").status, 200);
 }
 
 #[test]
-fn a_guest_that_fails_late_seems_to_have_answered() {
+fn guest_that_traps_after_the_head_returns_truncated_200() {
     let app = App::probe();
-    let answer = app.raw(b"GET /do/late-trap HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
-    assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
-    // The end of a chunked body: nobody can tell that half of it is missing.
-    assert!(answer.ends_with("half of the answ\r\n0\r\n\r\n"), "{answer}");
+    let response = app.raw(b"GET /do/late-trap HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 200 "), "{response}");
+    // The chunked body is terminated properly, so clients cannot detect the truncation.
+    assert!(response.ends_with("half of the answ\r\n0\r\n\r\n"), "{response}");
 }
 
 #[test]
-fn a_guest_reads_what_the_manifest_gives_it_and_nothing_else() {
+fn guest_reads_only_its_own_variables_and_environment() {
     let app = App::probe();
     assert_eq!(app.get("/do/environment").body, r#"[("FROM_MANIFEST", "yes")]"#);
     let greeting = app.get("/do/variable?greeting").body;
     assert!(greeting.starts_with("Ok(\"hello 127.0.0.1:"), "{greeting}");
-    // A variable of the application is not one of the component.
-    let foreign = app.get("/do/variable?database_host").body;
-    assert_eq!(foreign, r#"Err(Error::Undefined("no variable for \"probe\".\"database_host\""))"#);
+    // The application declares this variable, but the component does not.
+    let undeclared = app.get("/do/variable?database_host").body;
+    assert_eq!(
+        undeclared,
+        r#"Err(Error::Undefined("no variable for \"probe\".\"database_host\""))"#
+    );
     let invalid = app.get("/do/variable?Bad").body;
     assert!(invalid.starts_with("Err(Error::InvalidName("), "{invalid}");
 }
 
 #[test]
-fn what_a_guest_prints_arrives_line_by_line() {
+fn guest_output_is_logged_line_by_line() {
     let app = App::probe();
     assert_eq!(app.get("/do/print").body, "printed");
     for line in ["one line", "half a line", "to standard error"] {

@@ -1,4 +1,4 @@
-//! PostgreSQL: connections, values in both directions, errors, the pool.
+//! PostgreSQL: connections, conversion of values, errors and the pool.
 
 use std::thread;
 
@@ -19,7 +19,7 @@ fn open(app: &App, url: &str) -> String {
 }
 
 #[test]
-fn values_are_read_as_spin_reads_them() {
+fn values_convert_as_in_spin() {
     let app = App::probe();
     for (value, expected) in [
         ("true", "Boolean: Boolean(true)"),
@@ -44,10 +44,10 @@ fn values_are_read_as_spin_reads_them() {
             "'00000000-0000-0000-0000-000000000001'::uuid",
             r#"Uuid: Uuid("00000000-0000-0000-0000-000000000001")"#,
         ),
-        // Numbers in jsonb lose their last zeros.
+        // Numbers in jsonb lose their trailing zeros.
         (r"'[1.10]'::jsonb", "Jsonb: Jsonb([91, 49, 46, 49, 93])"),
         ("1.10::numeric", r#"Decimal: Decimal("1.10")"#),
-        // Digits behind the twenty-eighth are lost.
+        // Digits after the 28th decimal place are lost.
         ("1e-32::numeric", r#"Decimal: Decimal("0.0000000000000000000000000000")"#),
         (
             "int4range(1, 5)",
@@ -61,7 +61,7 @@ fn values_are_read_as_spin_reads_them() {
             "numrange(1.5, 2.50, '(]')",
             r#"RangeDecimal: RangeDecimal((Some(("1.5", RangeBoundKind::Exclusive)), Some(("2.50", RangeBoundKind::Inclusive))))"#,
         ),
-        // An empty range cannot be told from one without ends.
+        // An empty range is indistinguishable from an unbounded one.
         ("'empty'::int4range", "RangeInt32: RangeInt32((None, None))"),
         ("ARRAY[1, NULL]", "ArrayInt32: ArrayInt32([Some(1), None])"),
         ("ARRAY[1, NULL]::int8[]", "ArrayInt64: ArrayInt64([Some(1), None])"),
@@ -84,7 +84,7 @@ fn values_are_read_as_spin_reads_them() {
 }
 
 #[test]
-fn values_that_spin_does_not_know_are_bytes() {
+fn values_of_unknown_type_are_returned_as_bytes() {
     let app = App::probe();
     for (value, kind, bytes) in [
         ("'a'::name", "name", "97"),
@@ -104,7 +104,7 @@ fn values_that_spin_does_not_know_are_bytes() {
 }
 
 #[test]
-fn values_that_spin_cannot_read_are_errors() {
+fn values_that_spin_cannot_convert_are_errors() {
     let app = App::probe();
     for (value, reason) in [
         (
@@ -127,7 +127,7 @@ fn values_that_spin_cannot_read_are_errors() {
 }
 
 #[test]
-fn parameters_are_sent_as_spin_sends_them() {
+fn parameters_convert_as_in_spin() {
     let app = App::probe();
     let expected = r#"boolean: DbValue::Str("true")
 int8: DbValue::Str("A")
@@ -164,9 +164,10 @@ str for uuid: query-failed QueryError:
 }
 
 #[test]
-fn a_result_without_rows_has_no_columns() {
+fn result_without_rows_has_no_columns() {
     let app = App::probe();
-    // Spin 4.0 never answers this, which is why our statements always return a row.
+    // Spin 4.0 never returns from such a query; this is why the services' statements always return
+    // a row.
     if !is_spin_version("4.0") {
         assert_eq!(query(&app, "SELECT 1 AS it WHERE false"), "");
     }
@@ -174,12 +175,12 @@ fn a_result_without_rows_has_no_columns() {
 }
 
 #[test]
-fn only_a_query_that_fails_while_it_runs_hides_the_sqlstate() {
+fn sqlstate_is_lost_only_if_a_query_fails_at_run_time() {
     let app = App::probe();
-    let twice = "INSERT INTO katas.entry (word, definition) VALUES ('a', ''), ('a', '')";
-    let queried = query(&app, twice);
+    let duplicate = "INSERT INTO katas.entry (word, definition) VALUES ('a', ''), ('a', '')";
+    let queried = query(&app, duplicate);
     if is_spin_version("4.0") {
-        // `crates/pg` finds the two in there.
+        // `crates/pg` extracts these two.
         for part in [r#"code: \"23505\""#, r#"(\"constraint\", \"entry_word_key\")"#] {
             assert!(queried.starts_with("query-failed QueryError::Text("), "{queried}");
             assert!(queried.contains(part), "{queried}");
@@ -190,7 +191,7 @@ fn only_a_query_that_fails_while_it_runs_hides_the_sqlstate() {
             r#"query-failed QueryError::Text("db error: ERROR: duplicate key value violates unique constraint \"entry_word_key\"\nDETAIL: Key (word)=(a) already exists.\n\nCaused by:\n    ERROR: duplicate key value violates unique constraint \"entry_word_key\"\n    DETAIL: Key (word)=(a) already exists.")"#
         );
     }
-    let executed = execute(&app, twice);
+    let executed = execute(&app, duplicate);
     for part in [
         r#"QueryError::DbError(DbError { as-text: "Error { kind: Db, cause: Some(DbError {"#,
         r#", severity: "ERROR", code: "23505", message: "duplicate key"#,
@@ -201,8 +202,8 @@ fn only_a_query_that_fails_while_it_runs_hides_the_sqlstate() {
     for (sql, code) in
         [("SELEC", "42601"), ("SELECT nope", "42703"), ("SELECT 1; SELECT 2", "42601")]
     {
-        for told in [query(&app, sql), execute(&app, sql)] {
-            assert!(told.contains(&format!(r#"code: "{code}""#)), "{told}");
+        for error in [query(&app, sql), execute(&app, sql)] {
+            assert!(error.contains(&format!(r#"code: "{code}""#)), "{error}");
         }
     }
     let wrong_number = r#"QueryError::Text("Error { kind: Parameters(0, 1), cause: None }")"#;
@@ -210,7 +211,7 @@ fn only_a_query_that_fails_while_it_runs_hides_the_sqlstate() {
 }
 
 #[test]
-fn a_connection_that_breaks_is_replaced() {
+fn broken_connection_is_replaced() {
     let app = App::probe();
     let broken = query(&app, "SELECT pg_terminate_backend(pg_backend_pid())");
     assert!(broken.contains("terminating connection"), "{broken}");
@@ -218,13 +219,13 @@ fn a_connection_that_breaks_is_replaced() {
 }
 
 #[test]
-fn a_component_connects_to_where_it_may() {
+fn connection_to_disallowed_address_is_rejected() {
     let app = App::probe();
-    let here = format!("127.0.0.1:{}", cluster().postgres.port());
+    let allowed = format!("127.0.0.1:{}", cluster().postgres.port());
     for (url, reason) in [
         ("nonsense".to_owned(), "invalid connection string: unexpected EOF"),
         ("postgres://h/x".to_owned(), "address postgres://h:5432 is not permitted"),
-        (format!("postgres://u:p@{here},h:1/x"), "address postgres://h:1 is not permitted"),
+        (format!("postgres://u:p@{allowed},h:1/x"), "address postgres://h:1 is not permitted"),
         ("postgres://u:p@%2Ftmp/x".to_owned(), "Unix sockets are not supported on WebAssembly"),
     ] {
         assert_eq!(open(&app, &url), format!("Err(Error::ConnectionFailed({reason:?}))"));
@@ -232,19 +233,19 @@ fn a_component_connects_to_where_it_may() {
 }
 
 #[test]
-fn a_connection_that_fails_says_why() {
+fn failed_connection_returns_the_cause() {
     let app = App::probe();
-    let here = format!("127.0.0.1:{}", cluster().postgres.port());
+    let address = format!("127.0.0.1:{}", cluster().postgres.port());
     for (url, reason) in [
         (
-            format!("postgres://u:p@{here}/x?sslmode=disable"),
+            format!("postgres://u:p@{address}/x?sslmode=disable"),
             r#"db error: FATAL: password authentication failed for user "u""#,
         ),
         (
-            format!("postgres://u:p@{here}/x?sslmode=require"),
+            format!("postgres://u:p@{address}/x?sslmode=require"),
             "error performing TLS handshake: server does not support TLS",
         ),
-        (format!("postgres://u@{here}/x"), "invalid configuration: password missing"),
+        (format!("postgres://u@{address}/x"), "invalid configuration: password missing"),
     ] {
         let cause = reason.split_once(": ").map_or("", |(_, cause)| cause);
         let text = format!(
@@ -255,14 +256,14 @@ fn a_connection_that_fails_says_why() {
 }
 
 #[test]
-fn a_used_connection_is_as_good_as_new() {
+fn reused_connection_has_default_settings() {
     let app = App::probe();
     assert_eq!(execute(&app, "SET lock_timeout = '7ms'"), "Ok(0)");
     assert!(!query(&app, "SHOW lock_timeout").contains("7ms"));
 }
 
 #[test]
-fn a_used_connection_has_its_open_transaction_still() {
+fn transaction_left_open_continues_in_the_next_request() {
     let app = App::probe();
     app.get("/do/leave-open");
     assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
@@ -300,16 +301,16 @@ fn statement_is_closed_after_use() {
     let app = App::probe();
     // Sequential requests reuse one connection.
     for number in 0..3 {
-        let answer = query(&app, &format!("SELECT {number} AS it"));
-        assert_eq!(answer, format!("it DbDataType::Int32\n[DbValue::Int32({number})]"));
+        let result = query(&app, &format!("SELECT {number} AS it"));
+        assert_eq!(result, format!("it DbDataType::Int32\n[DbValue::Int32({number})]"));
     }
-    // Only the counting statement itself is left.
+    // Only the statement that counts remains.
     let open = "SELECT count(*) AS it FROM pg_prepared_statements";
     assert_eq!(query(&app, open), "it DbDataType::Int64\n[DbValue::Int64(1)]");
 }
 
 #[test]
-fn a_pool_has_64_connections() {
+fn pool_is_limited_to_64_connections() {
     let app = App::probe();
     let lock = app.hold("SELECT pg_advisory_xact_lock(1)");
     thread::scope(|scope| {
@@ -321,9 +322,9 @@ fn a_pool_has_64_connections() {
             "64",
         );
         drop(lock);
-        for answer in waiting {
-            let answer = answer.join().expect("a request does not panic");
-            assert!(answer.starts_with("it DbDataType::Str"), "{answer}");
+        for request in waiting {
+            let result = request.join().expect("no panic");
+            assert!(result.starts_with("it DbDataType::Str"), "{result}");
         }
     });
     let backends = "SELECT count(*)::text FROM pg_stat_activity

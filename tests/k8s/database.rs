@@ -1,7 +1,7 @@
 //! The database: what CloudNativePG is told to make is enough for the Jobs, without a superuser, and
 //! for what it measures itself.
 
-use katas_host::local::postgres::{self, Postgres, Source};
+use katas_host::local::postgres::{self, Postgres, PostgresInstall};
 use migrate::{Database, Password, Project, UpOptions};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -22,8 +22,9 @@ fn the_jobs_need_no_superuser() {
     let init = list(cluster, "/spec/bootstrap/initdb/postInitSQL").iter();
     RUNTIME.block_on(async {
         let temporary = env!("CARGO_TARGET_TMPDIR").as_ref();
-        let server =
-            Postgres::start_empty(temporary, Source::Bundled, true).await.expect("it starts");
+        let server = Postgres::start_empty(temporary, PostgresInstall::Bundled, true)
+            .await
+            .expect("it starts");
         let password = postgres::password().expect("random");
         // As CloudNativePG does it, in this order.
         let mut superuser =

@@ -1,4 +1,4 @@
-//! A collector of spans: what an engine sends OTLP to.
+//! An OTLP collector that stores the spans it receives.
 
 use std::sync::{Arc, Condvar, Mutex};
 use std::time::Duration;
@@ -15,89 +15,88 @@ use tokio::net::TcpListener;
 
 use crate::support::RUNTIME;
 
-/// Keeps every span that it is sent.
+/// A collector that stores every span it receives.
 pub(crate) struct Collector {
     endpoint: String,
-    kept: Arc<Kept>,
+    store: Arc<SpanStore>,
 }
 
 #[derive(Default)]
-struct Kept {
+struct SpanStore {
     spans: Mutex<Vec<Span>>,
-    more: Condvar,
+    added: Condvar,
 }
 
-/// What the tests look at in a span. Ids are in hexadecimal digits.
+/// The fields of a span that tests need. Ids are in hexadecimal.
 #[derive(Clone, Debug)]
 pub(crate) struct Span {
     pub(crate) name: String,
     pub(crate) trace_id: String,
     pub(crate) parent_id: String,
-    /// The texts among the attributes of its events.
+    /// The string attributes of all events.
     pub(crate) events: Vec<String>,
 }
 
 impl Collector {
-    /// On a port of its own, for as long as the tests run.
+    /// Starts a collector on a free port. It runs until the test process ends.
     pub(crate) fn start() -> Collector {
-        let bound = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0"));
-        let listener = bound.expect("a port is free");
-        let address = listener.local_addr().expect("it is bound");
-        let kept: Arc<Kept> = Arc::default();
-        RUNTIME.spawn(accept(listener, kept.clone()));
-        Collector { endpoint: format!("http://{address}/v1/traces"), kept }
+        let listener = RUNTIME.block_on(TcpListener::bind("127.0.0.1:0")).expect("a free port");
+        let address = listener.local_addr().expect("an address");
+        let store: Arc<SpanStore> = Arc::default();
+        RUNTIME.spawn(accept(listener, store.clone()));
+        Collector { endpoint: format!("http://{address}/v1/traces"), store }
     }
 
-    /// What tells an engine to send its spans here, and soon.
+    /// Returns the environment variables that make Spin export its spans here without delay.
     pub(crate) fn environment(&self) -> [(&'static str, &str); 2] {
         [("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", &self.endpoint), ("OTEL_BSP_SCHEDULE_DELAY", "10")]
     }
 
-    /// All spans so far, once there is one of each of these names.
+    /// Waits until spans with all of these names have arrived, and returns all spans.
     pub(crate) fn wait_for(&self, names: &[&str]) -> Vec<Span> {
         let is_missing = |name, spans: &[Span]| spans.iter().all(|span| span.name != name);
-        let spans = self.kept.spans.lock().expect("no panic");
-        let limit = Duration::from_secs(30);
-        let waited = self.kept.more.wait_timeout_while(spans, limit, |spans| {
+        let spans = self.store.spans.lock().expect("no panic");
+        let timeout = Duration::from_secs(30);
+        let result = self.store.added.wait_timeout_while(spans, timeout, |spans| {
             names.iter().any(|&name| is_missing(name, spans))
         });
-        let (spans, timeout) = waited.expect("no panic");
-        assert!(!timeout.timed_out(), "{names:?} in {spans:?}");
+        let (spans, result) = result.expect("no panic");
+        assert!(!result.timed_out(), "expected {names:?} in {spans:?}");
         spans.clone()
     }
 }
 
-async fn accept(listener: TcpListener, kept: Arc<Kept>) {
+async fn accept(listener: TcpListener, store: Arc<SpanStore>) {
     while let Ok((stream, _)) = listener.accept().await {
-        let kept = kept.clone();
+        let store = store.clone();
         tokio::spawn(async move {
-            let service = service_fn(move |request| keep(request, kept.clone()));
+            let service = service_fn(move |request| receive(request, store.clone()));
             let builder = Builder::new(TokioExecutor::new());
-            // The engine's end ends it.
+            // Fails when the engine exits.
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         });
     }
 }
 
-async fn keep(
+async fn receive(
     request: Request<Incoming>,
-    kept: Arc<Kept>,
+    store: Arc<SpanStore>,
 ) -> anyhow::Result<Response<Empty<Bytes>>> {
     let body = request.into_body().collect().await?.to_bytes();
     // ExportTraceServiceRequest: resource_spans, scope_spans, spans.
     let spans = values(&body, &[1, 2, 2]).into_iter().map(|span| Span {
-        name: texts(&span, &[5]).concat(),
-        trace_id: digits(&span, &[1]),
-        parent_id: digits(&span, &[4]),
-        events: texts(&span, &[11, 3, 2, 1]), // events, attributes, value, string_value
+        name: strings(&span, &[5]).concat(),
+        trace_id: hex(&span, &[1]),
+        parent_id: hex(&span, &[4]),
+        events: strings(&span, &[11, 3, 2, 1]), // events, attributes, value, string_value
     });
-    kept.spans.lock().expect("no panic").extend(spans);
-    kept.more.notify_all();
+    store.spans.lock().expect("no panic").extend(spans);
+    store.added.notify_all();
     Ok(Response::default())
 }
 
-/// What stands in a message under these numbers of fields, one inside of the other. The numbers are
-/// those of `opentelemetry/proto/trace/v1/trace.proto`, which are stable.
+/// Returns the values of a nested field, whose path consists of field numbers. The numbers are from
+/// `opentelemetry/proto/trace/v1/trace.proto`, where they are stable.
 fn values(message: &[u8], path: &[u32]) -> Vec<Vec<u8>> {
     let Some((&field, rest)) = path.split_first() else { return vec![message.to_owned()] };
     let mut input = CodedInputStream::from_bytes(message);
@@ -113,12 +112,12 @@ fn values(message: &[u8], path: &[u32]) -> Vec<Vec<u8>> {
     found
 }
 
-fn texts(message: &[u8], path: &[u32]) -> Vec<String> {
-    let text = |value| String::from_utf8(value).expect("UTF-8");
-    values(message, path).into_iter().map(text).collect()
+fn strings(message: &[u8], path: &[u32]) -> Vec<String> {
+    let string = |value| String::from_utf8(value).expect("UTF-8");
+    values(message, path).into_iter().map(string).collect()
 }
 
-fn digits(message: &[u8], path: &[u32]) -> String {
+fn hex(message: &[u8], path: &[u32]) -> String {
     let bytes = values(message, path).concat();
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }

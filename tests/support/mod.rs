@@ -1,4 +1,4 @@
-//! An application for each test, on one PostgreSQL for all of them.
+//! Test support: a separate application for each test, on a PostgreSQL that all tests share.
 
 mod collector;
 mod response;
@@ -14,7 +14,7 @@ use std::time::{Duration, Instant};
 
 use http::Method;
 use katas_host::local::build;
-use katas_host::local::postgres::{self, Postgres, Source};
+use katas_host::local::postgres::{self, Postgres, PostgresInstall};
 use katas_host::local::spin::Spin;
 use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Log, Server};
@@ -27,17 +27,18 @@ use tokio::runtime::Runtime;
 pub(crate) use collector::{Collector, Span};
 pub(crate) use response::Response;
 
-/// The project's folder.
+/// Returns the root directory of the repository.
 pub(crate) fn root() -> &'static Path {
-    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in a folder of the project")
+    Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the crate is in a subdirectory")
 }
 
-/// What all tests share, made by the first that needs it.
-static SHARED: LazyLock<Shared> = LazyLock::new(|| Shared::new().expect("the tests cannot begin"));
+/// The state that all tests share, created on first use.
+static SHARED: LazyLock<Shared> =
+    LazyLock::new(|| Shared::new().expect("the application builds and PostgreSQL starts"));
 
-/// Where everything runs that is not a test.
+/// The runtime of servers and database connections. Tests themselves are synchronous.
 pub(crate) static RUNTIME: LazyLock<Runtime> =
-    LazyLock::new(|| Runtime::new().expect("a runtime can be made"));
+    LazyLock::new(|| Runtime::new().expect("the runtime starts"));
 
 struct Shared {
     app: Arc<katas_host::App>,
@@ -47,31 +48,31 @@ struct Shared {
 impl Shared {
     fn new() -> anyhow::Result<Shared> {
         let app = build("spin.toml")?;
-        let cluster = RUNTIME.block_on(Cluster::start(Source::Any, true))?;
+        let cluster = RUNTIME.block_on(Cluster::start(PostgresInstall::Any, true))?;
         Ok(Shared { app, cluster })
     }
 }
 
-/// The application of a manifest, from its source.
+/// Builds and loads the application of a manifest.
 fn build(manifest: &str) -> anyhow::Result<Arc<katas_host::App>> {
     let manifest = root().join(manifest);
     RUNTIME.block_on(build::components(&Manifest::read(&manifest)?, &|_, _| ()))?;
     Ok(Arc::new(katas_host::App::load(&manifest)?))
 }
 
-/// The compiled application.
+/// Returns the compiled application.
 pub(crate) fn app() -> Arc<katas_host::App> {
     SHARED.app.clone()
 }
 
-/// The PostgreSQL that all tests share.
+/// Returns the PostgreSQL that all tests share.
 pub(crate) fn cluster() -> &'static Cluster {
     &SHARED.cluster
 }
 
-/// A PostgreSQL with the application's roles, and a migrated database that others are copied from.
+/// A PostgreSQL with the application's roles and a migrated template database.
 ///
-/// It ends with the test process, by the parent-death signal if not by itself.
+/// The shared one is never dropped: a parent-death signal stops it when the test process ends.
 pub(crate) struct Cluster {
     pub(crate) postgres: Postgres,
     pub(crate) app_password: String,
@@ -79,11 +80,14 @@ pub(crate) struct Cluster {
 }
 
 impl Cluster {
-    /// `ephemeral` when nobody minds what a crash would lose.
-    pub(crate) async fn start(source: Source, ephemeral: bool) -> anyhow::Result<Cluster> {
+    /// Starts a server. If it is `ephemeral`, a crash may lose data.
+    pub(crate) async fn start(
+        install: PostgresInstall,
+        ephemeral: bool,
+    ) -> anyhow::Result<Cluster> {
         let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let cluster = Cluster {
-            postgres: Postgres::start_empty(temporary, source, ephemeral).await?,
+            postgres: Postgres::start_empty(temporary, install, ephemeral).await?,
             app_password: postgres::password()?,
             migrator_password: postgres::password()?,
         };
@@ -99,17 +103,17 @@ impl Cluster {
         Ok(cluster)
     }
 
-    /// A connection string for the components.
+    /// Returns a connection string for the components.
     pub(crate) fn app(&self, database: &str) -> String {
         self.postgres.url("katas_app", &self.app_password, database)
     }
 
-    /// A connection string for the migrations.
+    /// Returns a connection string for migrations.
     pub(crate) fn migrator(&self, database: &str) -> String {
         self.postgres.url("katas_migrator", &self.migrator_password, database)
     }
 
-    /// A new database: migrated, or empty.
+    /// Creates a migrated or an empty database and returns its name.
     pub(crate) fn create_database(&self, migrated: bool) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
@@ -132,8 +136,8 @@ async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// What runs the components: this project's host or, with `E2E_ENGINE=spin`, the real Spin, which
-/// has to be installed. What passes on one has to pass on the other.
+/// The runtime of the components: the local host or, with `E2E_ENGINE=spin`, an installed Spin. The
+/// tests must pass on both.
 enum Engine {
     Katas(Server),
     Spin { _spin: Spin, _state: TempDir },
@@ -163,21 +167,21 @@ impl Engine {
     }
 }
 
-/// Whether the real Spin is asked for.
+/// Returns whether the tests run on Spin.
 pub(crate) fn is_spin() -> bool {
     std::env::var("E2E_ENGINE").is_ok_and(|engine| engine == "spin")
 }
 
-/// Whether the real Spin is asked for, and is of this version, `4.0`.
+/// Returns whether the tests run on this version of Spin, such as `4.0`.
 pub(crate) fn is_spin_version(version: &str) -> bool {
     static VERSION: LazyLock<String> = LazyLock::new(|| {
         let output = Command::new("spin").arg("--version").output().expect("spin is installed");
-        String::from_utf8(output.stdout).expect("a version is UTF-8")
+        String::from_utf8(output.stdout).expect("UTF-8")
     });
     is_spin() && VERSION.starts_with(&format!("spin {version}."))
 }
 
-/// The application, serving on a port of its own, with a database of its own.
+/// A running application with its own port and database. The database is dropped with it.
 pub(crate) struct App {
     engine: Option<Engine>,
     base: String,
@@ -186,17 +190,17 @@ pub(crate) struct App {
     migrator: String,
     database: Option<String>,
     log: Arc<Mutex<Vec<String>>>,
-    /// The ids that the manifest's calls have kept.
-    kept: Mutex<BTreeMap<String, String>>,
+    /// The ids that earlier manifest examples have stored, by name.
+    example_ids: Mutex<BTreeMap<String, String>>,
 }
 
 impl App {
-    /// With a migrated database.
+    /// Starts the application with a migrated database.
     pub(crate) fn start() -> App {
         App::on(&cluster().create_database(true))
     }
 
-    /// With this database of the shared cluster.
+    /// Starts the application with this database of the shared cluster.
     pub(crate) fn on(database: &str) -> App {
         let cluster = cluster();
         let url = cluster.app(database);
@@ -205,72 +209,73 @@ impl App {
         app
     }
 
-    /// With this database, which the components reach by `url`.
+    /// Starts the application with this database. The components connect to `url`.
     pub(crate) fn with(cluster: &Cluster, database: &str, url: &str) -> App {
         App::serve(app(), cluster, database, url, "", &[])
     }
 
-    /// With a migrated database, and this token to be sent by whoever changes something.
+    /// Starts the application with a migrated database. Writes require this token.
     pub(crate) fn with_token(token: &str) -> App {
         App::migrated(app(), token, &[])
     }
 
-    /// With a migrated database, on an engine that sends its spans there. Only Spin has any.
+    /// Starts the application with a migrated database and exports spans to the collector. Only
+    /// Spin exports any.
     pub(crate) fn traced(collector: &Collector) -> App {
         App::migrated(app(), "", &collector.environment())
     }
 
-    /// With a migrated database, and one component out of service: its routes are answered as all
-    /// that belong to nobody.
+    /// Starts the application with a migrated database but without one component. The requests to
+    /// its routes go to `health`, which returns 404.
     pub(crate) fn without(component: &str) -> App {
-        let text = std::fs::read_to_string(root().join("spin.toml")).expect("it is there");
+        let text = std::fs::read_to_string(root().join("spin.toml")).expect("the manifest exists");
         let text = text
             .replace(&format!("\ncomponent = \"{component}\""), "\ncomponent = \"health\"")
             .replace("source = \"", &format!("source = \"{}/", root().display()));
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("without-{component}"));
-        std::fs::create_dir_all(&folder).expect("a folder");
-        std::fs::write(folder.join("spin.toml"), text).expect("it can be written");
-        // Its components have been built by whoever has made the cluster.
+        std::fs::create_dir_all(&folder).expect("a directory");
+        std::fs::write(folder.join("spin.toml"), text).expect("the file is writable");
+        // Creating the shared state builds the components.
         cluster();
-        let app = katas_host::App::load(&folder.join("spin.toml")).expect("it is built");
+        let app = katas_host::App::load(&folder.join("spin.toml")).expect("the components load");
         App::migrated(Arc::new(app), "", &[])
     }
 
-    /// Not the application, but the guest in `tests/probe`, with a migrated database.
+    /// Starts the guest in `tests/probe` instead of the application, with a migrated database.
     pub(crate) fn probe() -> App {
         static PROBE: LazyLock<Arc<katas_host::App>> =
-            LazyLock::new(|| build("tests/probe/spin.toml").expect("the probe can be built"));
+            LazyLock::new(|| build("tests/probe/spin.toml").expect("the probe builds"));
         App::migrated(PROBE.clone(), "", &[])
     }
 
-    /// With a migrated database, on a host that counts the components' work.
+    /// Starts the application with a migrated database on a host that counts instructions.
     pub(crate) fn metered() -> App {
         App::metered_with_token("")
     }
 
-    /// The same, and this token to be sent by whoever changes something.
+    /// Like [`App::metered`], but writes require this token.
     pub(crate) fn metered_with_token(token: &str) -> App {
         static METERED: LazyLock<Arc<katas_host::App>> = LazyLock::new(|| {
             let manifest = &app().manifest.root.join("spin.toml");
-            Arc::new(katas_host::App::load_metered(manifest).expect("it is built"))
+            Arc::new(katas_host::App::load_metered(manifest).expect("the components load"))
         });
         App::migrated(METERED.clone(), token, &[])
     }
 
-    /// The most instructions that the component has run between two calls of the host, `None` on
-    /// the real Spin, which does not count.
-    pub(crate) fn work(&self, component: &str) -> Option<u64> {
+    /// Returns the most instructions that the component ran between two host calls since the last
+    /// call of this function, or `None` on Spin.
+    pub(crate) fn take_longest_run(&self, component: &str) -> Option<u64> {
         match self.engine.as_ref()? {
-            Engine::Katas(server) => server.work(component),
+            Engine::Katas(server) => server.take_longest_run(component),
             Engine::Spin { .. } => None,
         }
     }
 
-    /// The instructions that the component has run since this was last asked, `None` on the real
-    /// Spin.
-    pub(crate) fn instructions(&self, component: &str) -> Option<u64> {
+    /// Returns the instructions that the component ran since the last call of this function, or
+    /// `None` on Spin.
+    pub(crate) fn take_instructions(&self, component: &str) -> Option<u64> {
         match self.engine.as_ref()? {
-            Engine::Katas(server) => RUNTIME.block_on(server.instructions(component)),
+            Engine::Katas(server) => RUNTIME.block_on(server.take_instructions(component)),
             Engine::Spin { .. } => None,
         }
     }
@@ -303,7 +308,7 @@ impl App {
             variables.insert("api_token".to_owned(), token.to_owned());
         }
         let (engine, address) =
-            Engine::start(app, variables, sink, environment).expect("the application serves");
+            Engine::start(app, variables, sink, environment).expect("the application starts");
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)
@@ -317,45 +322,46 @@ impl App {
             migrator: cluster.migrator(database),
             database: None,
             log,
-            kept: Mutex::default(),
+            example_ids: Mutex::default(),
         }
     }
 
-    /// Where it is: scheme, address and port.
+    /// Returns the base URL: scheme, address and port.
     pub(crate) fn base(&self) -> &str {
         &self.base
     }
 
-    /// The address and port that it listens on.
+    /// Returns the address and port of the server.
     pub(crate) fn authority(&self) -> &str {
         self.base.trim_start_matches("http://")
     }
 
-    /// The most memory that one instance of the component has had so far, in bytes. Spin does not
-    /// tell.
-    pub(crate) fn memory(&self, component: &str) -> Option<usize> {
+    /// Returns the largest memory of any instance of the component so far in bytes, or `None` on
+    /// Spin.
+    pub(crate) fn peak_memory(&self, component: &str) -> Option<usize> {
         match self.engine.as_ref()? {
-            Engine::Katas(server) => server.memory(component),
+            Engine::Katas(server) => server.peak_memory(component),
             Engine::Spin { .. } => None,
         }
     }
 
-    /// The lines that begin like this, once this many have been logged: a line is written after
-    /// the answer has been sent.
-    pub(crate) fn wait_for_log(&self, beginning: &str, count: usize) -> Vec<String> {
+    /// Waits until `count` lines with this prefix have been logged, and returns them. A log line
+    /// may follow its response.
+    pub(crate) fn wait_for_log(&self, prefix: &str, count: usize) -> Vec<String> {
         let start = Instant::now();
         loop {
             let mut lines = self.log();
-            lines.retain(|line| line.starts_with(beginning));
+            lines.retain(|line| line.starts_with(prefix));
             if lines.len() >= count {
                 return lines;
             }
-            assert!(start.elapsed() < Duration::from_secs(10), "{count} lines of {lines:?}");
+            let timed_out = start.elapsed() >= Duration::from_secs(10);
+            assert!(!timed_out, "expected {count} lines with prefix {prefix:?}: {lines:?}");
             std::thread::yield_now();
         }
     }
 
-    /// The lines that have been logged so far.
+    /// Returns the lines logged so far.
     pub(crate) fn log(&self) -> Vec<String> {
         self.log.lock().expect("no panic").clone()
     }
@@ -376,18 +382,18 @@ impl App {
         self.request(Method::PUT, path, &[JSON], json.to_string())
     }
 
-    /// A call that the manifest shows.
+    /// Sends the request of a manifest example.
     pub(crate) fn call(&self, example: &Example) -> Response {
         self.call_with(example, &[])
     }
 
-    /// A call that the manifest shows, with these headers too.
+    /// Sends the request of a manifest example with additional headers.
     pub(crate) fn call_with(&self, example: &Example, headers: &[(&str, &str)]) -> Response {
-        let method = example.method.parse().expect("a method");
+        let method = example.method.parse().expect("a valid method");
         let body = example.body.as_deref().unwrap_or_default();
         let json: &[_] = if body.is_empty() { &[] } else { &[JSON] };
         let mut path = example.path.clone();
-        for (name, id) in self.kept.lock().expect("no panic").iter() {
+        for (name, id) in self.example_ids.lock().expect("no panic").iter() {
             path = path.replace(&format!("${name}"), id);
         }
         let response = self.request(method, &path, &[json, headers].concat(), body);
@@ -395,12 +401,12 @@ impl App {
             && response.status == example.status
         {
             let id = response.json()["id"].as_str().expect("an id").to_owned();
-            self.kept.lock().expect("no panic").insert(name.clone(), id);
+            self.example_ids.lock().expect("no panic").insert(name.clone(), id);
         }
         response
     }
 
-    /// Any request. `path` is sent as it is.
+    /// Sends a request. `path` is sent unchanged.
     pub(crate) fn request(
         &self,
         method: Method,
@@ -414,61 +420,62 @@ impl App {
             request = request.header(*name, *value);
         }
         let body = body.as_ref();
-        let sent = match body {
+        let result = match body {
             [] => self.agent.run(request.body(()).expect("the request is valid")),
             _ => self.agent.run(request.body(body).expect("the request is valid")),
         };
-        Response::read(sent.unwrap_or_else(|error| panic!("{path}: {error}")))
+        Response::read(result.unwrap_or_else(|error| panic!("{path}: {error}")))
     }
 
-    /// What is sent to those who take it compressed.
+    /// Sends a GET request that accepts gzip. The body is returned undecoded.
     pub(crate) fn compressed(&self, path: &str) -> http::Response<Vec<u8>> {
         let request = http::Request::get(format!("{}{path}", self.base))
             .header("Accept-Encoding", "gzip")
             .body(())
             .expect("the request is valid");
-        let (head, mut body) = self.agent.run(request).expect("it is answered").into_parts();
+        let (head, mut body) = self.agent.run(request).expect("a response").into_parts();
         http::Response::from_parts(head, body.read_to_vec().expect("the body is complete"))
     }
 
-    /// A connection that gives up after ten seconds of silence.
+    /// Opens a TCP connection with a read timeout of ten seconds.
     pub(crate) fn connect(&self) -> TcpStream {
         let stream = TcpStream::connect(self.authority()).expect("the server accepts");
         stream.set_read_timeout(Some(Duration::from_secs(10))).expect("the timeout is not zero");
         stream
     }
 
-    /// What the server answers to these very bytes, until it closes the connection.
+    /// Sends these bytes and returns everything that the server sends before it closes the
+    /// connection.
     pub(crate) fn raw(&self, bytes: &[u8]) -> String {
         let mut stream = self.connect();
         stream.write_all(bytes).expect("the server reads");
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer).expect("the server closes");
-        String::from_utf8_lossy(&answer).into_owned()
+        let mut response = Vec::new();
+        stream.read_to_end(&mut response).expect("the server closes the connection");
+        String::from_utf8_lossy(&response).into_owned()
     }
 
-    /// Sends these very bytes and goes away without waiting for an answer.
-    pub(crate) fn raw_half(&self, bytes: &[u8]) {
+    /// Sends these bytes and closes the connection without reading the response.
+    pub(crate) fn send_and_disconnect(&self, bytes: &[u8]) {
         self.connect().write_all(bytes).expect("the server reads");
     }
 
-    /// Runs SQL in a transaction that stays open for as long as what is returned lives.
+    /// Runs SQL in a transaction that stays open until the returned connection is dropped.
     pub(crate) fn hold(&self, sql: &str) -> PgConnection {
-        let held = RUNTIME.block_on(async {
+        let connection = RUNTIME.block_on(async {
             let mut connection = PgConnection::connect(&self.administrator).await?;
             let sql = format!("BEGIN; {sql}");
             sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
             anyhow::Ok(connection)
         });
-        held.expect(sql)
+        connection.expect(sql)
     }
 
-    /// Runs SQL as the administrator.
+    /// Runs SQL as the superuser.
     pub(crate) fn sql(&self, sql: &str) {
         RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
     }
 
-    /// Loads these seeds, as `migrate seed` does.
+    /// Loads these seeds like `migrate seed`.
     pub(crate) fn seed(&self, names: &[&str]) {
         let only = names.iter().map(|&name| name.to_owned()).collect();
         let options = SeedOptions { scale: None, only };
@@ -478,10 +485,10 @@ impl App {
             let migrator = Database::new(&self.migrator)?;
             migrate::seed(&Project::built_in(), &migrator, &options, &|_| (), &|_| ()).await
         });
-        seeded.expect("it is seeded");
+        seeded.expect("the seeds load");
     }
 
-    /// Waits until this is the one value that SQL returns.
+    /// Waits until the SQL query returns this value.
     pub(crate) fn wait_for_value(&self, sql: &str, expected: &str) {
         let start = Instant::now();
         loop {
@@ -489,11 +496,12 @@ impl App {
             if value == expected {
                 return;
             }
-            assert!(start.elapsed() < Duration::from_secs(10), "{sql} stays {value}");
+            let timed_out = start.elapsed() >= Duration::from_secs(10);
+            assert!(!timed_out, "{sql} returns {value}, expected {expected}");
         }
     }
 
-    /// The names of the types that PostgreSQL infers for the parameters of a statement.
+    /// Returns the names of the types that PostgreSQL infers for the parameters of a statement.
     pub(crate) fn parameter_types(&self, sql: &str) -> Vec<String> {
         let types = RUNTIME.block_on(async {
             let mut connection = PgConnection::connect(&self.administrator).await?;
@@ -505,7 +513,7 @@ impl App {
         types.expect(sql)
     }
 
-    /// The one value that SQL returns, as text.
+    /// Returns the single value of an SQL query, which must be text.
     pub(crate) fn value(&self, sql: &str) -> String {
         let value = RUNTIME.block_on(async {
             let mut connection = PgConnection::connect(&self.administrator).await?;

@@ -1,4 +1,4 @@
-//! A response, and what tests ask of it.
+//! A response and assertions about it.
 
 use http::HeaderMap;
 use serde_json::Value;
@@ -18,31 +18,31 @@ impl Response {
         Response { status: head.status.as_u16(), headers: head.headers, body }
     }
 
-    /// The header's value, empty when there is none.
+    /// Returns the value of a header, or an empty string.
     pub(crate) fn header(&self, name: &str) -> &str {
         self.headers.get(name).map_or("", |value| value.to_str().expect("headers are ASCII"))
     }
 
-    /// The body, as JSON.
+    /// Parses the body as JSON.
     pub(crate) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
 
-    /// Is this status with this JSON.
+    /// Asserts a status code and a JSON body.
     #[track_caller]
     pub(crate) fn is(&self, status: u16, json: &Value) {
         assert_eq!((self.status, &self.json()), (status, json), "{self:?}");
         assert_eq!(self.header("content-type"), "application/json");
     }
 
-    /// Is a problem of this status with this detail.
+    /// Asserts an RFC 9457 problem with this status code and detail.
     #[track_caller]
     pub(crate) fn is_problem(&self, status: u16, detail: &str) {
         let json = self.problem(status);
         assert_eq!(json["detail"], detail, "{self:?}");
     }
 
-    /// Is a problem of this status; its envelope.
+    /// Asserts an RFC 9457 problem with this status code, and returns its body.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16) -> Value {
         assert_eq!(self.status, status, "{self:?}");
@@ -55,14 +55,15 @@ impl Response {
         json
     }
 
-    /// Is 422, and names these pointers with these details.
+    /// Asserts a 422 problem with exactly these errors, as pointer and detail.
     #[track_caller]
     pub(crate) fn is_invalid(&self, errors: &[(&str, &str)]) {
         let problem = self.problem(422);
-        let told: Vec<_> = problem["errors"].as_array().into_iter().flatten().collect();
-        let told: Vec<_> =
-            told.iter().map(|e| (e["pointer"].as_str(), e["detail"].as_str())).collect();
-        let expected: Vec<_> = errors.iter().map(|&(p, d)| (Some(p), Some(d))).collect();
-        assert_eq!(told, expected, "{self:?}");
+        let actual = problem["errors"].as_array().into_iter().flatten();
+        let actual: Vec<_> =
+            actual.map(|error| (error["pointer"].as_str(), error["detail"].as_str())).collect();
+        let expected: Vec<_> =
+            errors.iter().map(|&(pointer, detail)| (Some(pointer), Some(detail))).collect();
+        assert_eq!(actual, expected, "{self:?}");
     }
 }

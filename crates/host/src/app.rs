@@ -1,55 +1,57 @@
-//! An application: its manifest, and its components compiled.
+//! An application: its manifest and its compiled components.
 
 use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Cache, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
-
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
 
 use crate::manifest::Manifest;
 use crate::router::Router;
 use crate::state::{State, link};
 
-/// How often a computing guest lets others run. Spin ticks as often, but never interrupts: there,
-/// as many guests in a loop as there are threads stop everything.
-pub(crate) const TICK: Duration = Duration::from_millis(10);
+/// How often a guest that computes yields to others. Spin increments its epoch as often but never
+/// yields: there, as many looping guests as worker threads block every request.
+const EPOCH_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The most requests at a time (`SPIN_MAX_INSTANCE_COUNT` in Spin). One more is answered with 500.
-const INSTANCES: u32 = 1000;
+/// The most concurrent instances (`SPIN_MAX_INSTANCE_COUNT` in Spin). Beyond it, requests get a 500
+/// response.
+const MAX_INSTANCES: u32 = 1000;
 
-/// An application, ready to be served, by several servers if need be.
+/// A compiled application. Several servers can share it.
 pub struct App {
-    /// What `spin.toml` says.
+    /// The manifest.
     pub manifest: Manifest,
     pub(crate) router: Router,
     pub(crate) engine: Engine,
-    /// By component id: everything about instantiation that is the same for all requests.
+    /// The components by id, linked and ready to instantiate.
     pub(crate) components: BTreeMap<String, ProxyPre<State>>,
-    /// Whether the work of the components is counted.
+    /// Whether instructions are counted.
     pub(crate) metered: bool,
 }
 
 impl App {
-    /// Reads a manifest and compiles its components. What they import must be what `wit/` names.
+    /// Reads a manifest and compiles its components. A component that imports an interface outside
+    /// `wit/world.wit` is an error.
     ///
-    /// Compiled code is cached per user, so that only a component that has changed is compiled.
+    /// Compiled code is cached per user, so only changed components are compiled.
     pub fn load(manifest: &Path) -> anyhow::Result<App> {
-        App::load_as(manifest, false)
+        App::load_with(manifest, false)
     }
 
-    /// The same, with a count of the components' work, which slows them down:
-    /// [`Server::work`](crate::Server::work), [`Server::instructions`](crate::Server::instructions).
+    /// Like [`App::load`], but counts the instructions of the components, which slows them down.
+    /// See [`Server::take_longest_run`](crate::Server::take_longest_run) and
+    /// [`Server::take_instructions`](crate::Server::take_instructions).
     pub fn load_metered(manifest: &Path) -> anyhow::Result<App> {
-        App::load_as(manifest, true)
+        App::load_with(manifest, true)
     }
 
-    fn load_as(manifest: &Path, metered: bool) -> anyhow::Result<App> {
+    fn load_with(manifest: &Path, metered: bool) -> anyhow::Result<App> {
         let manifest = Manifest::read(manifest)?;
         let router = Router::new(&manifest)?;
         let engine = engine(metered)?;
@@ -57,22 +59,24 @@ impl App {
         link(&mut linker)?;
         let components = manifest.component.iter().map(|(id, component)| {
             let path = manifest.root.join(component.source());
-            let wasm = std::fs::read(&path)
-                .with_context(|| format!("the component {id} is not built ({})", path.display()))?;
+            let wasm = std::fs::read(&path).map_err(|error| {
+                let path = path.display();
+                anyhow!("cannot read component {id} from {path}: {error}; run `katas build`")
+            })?;
             let compiled = Component::new(&engine, wasm)
                 .and_then(|component| ProxyPre::new(linker.instantiate_pre(&component)?))
                 .map_err(anyhow::Error::from)
                 .with_context(|| {
-                    format!("the component {id} needs more than wit/world.wit names")
+                    format!("component {id} does not fit the world in wit/world.wit")
                 })?;
             Ok((id.clone(), compiled))
         });
         let components = components.collect::<anyhow::Result<_>>()?;
-        tick(engine.weak());
+        increment_epoch(engine.weak());
         Ok(App { manifest, router, engine, components, metered })
     }
 
-    /// What a component imports and exports, `package:name/interface@version` each.
+    /// Returns the imports and exports of a component, as `package:name/interface@version`.
     pub fn interfaces(&self, id: &str) -> Option<Vec<String>> {
         let component = self.components.get(id)?.instance_pre().component();
         let interfaces = component.component_type();
@@ -82,19 +86,19 @@ impl App {
     }
 }
 
-/// Spin's engine: fresh instances from a pool of memory that is reserved once.
+/// Creates an engine with Spin's configuration: fresh instances in a preallocated memory pool.
 fn engine(metered: bool) -> anyhow::Result<Engine> {
     let mut config = Config::new();
     config.consume_fuel(metered);
     config.epoch_interruption(true);
-    // Without a home there is no cache, and every start compiles.
+    // Without a home directory there is no cache, and every start compiles.
     config.cache(Cache::from_file(None).ok());
     let mut pool = PoolingAllocationConfig::default();
-    pool.total_component_instances(INSTANCES)
-        .total_core_instances(4 * INSTANCES)
-        .total_memories(INSTANCES)
-        .total_tables(2 * INSTANCES)
-        .total_stacks(INSTANCES)
+    pool.total_component_instances(MAX_INSTANCES)
+        .total_core_instances(4 * MAX_INSTANCES)
+        .total_memories(MAX_INSTANCES)
+        .total_tables(2 * MAX_INSTANCES)
+        .total_stacks(MAX_INSTANCES)
         .table_elements(100_000)
         .max_component_instance_size(10 << 20)
         .max_core_instance_size(10 << 20)
@@ -108,18 +112,20 @@ fn engine(metered: bool) -> anyhow::Result<Engine> {
         .table_keep_resident(1 << 19);
     config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool));
     Engine::new(&config).or_else(|_| {
-        // The pool reserves 6 TB of addresses, which not every machine allows. Spin does the same.
+        // The pool reserves 6 TB of address space, which not every machine allows. Spin falls back
+        // in the same way.
         config.allocation_strategy(InstanceAllocationStrategy::OnDemand);
         Engine::new(&config).map_err(anyhow::Error::from)
     })
 }
 
-fn tick(engine: EngineWeak) {
+/// Increments the epoch periodically until the engine is dropped.
+fn increment_epoch(engine: EngineWeak) {
     std::thread::spawn(move || {
         while let Some(engine) = engine.upgrade() {
             engine.increment_epoch();
             drop(engine);
-            std::thread::sleep(TICK);
+            std::thread::sleep(EPOCH_INTERVAL);
         }
     });
 }

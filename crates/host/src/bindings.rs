@@ -1,4 +1,4 @@
-//! Spin's interfaces, generated from `wit/`. Those of WASI come with wasmtime's crates.
+//! Bindings for Spin's interfaces, generated from `wit/`. Wasmtime's crates provide those for WASI.
 
 wasmtime::component::bindgen!({
     path: "../../wit",
@@ -12,5 +12,5 @@ wasmtime::component::bindgen!({
     ",
     world: "katas:host/host",
     imports: { default: async | trappable },
-    with: { "spin:postgres/postgres.connection": crate::postgres::Connection },
+    with: { "spin:postgres/postgres.connection": crate::pool::Connection },
 });

@@ -1,4 +1,4 @@
-//! The headers that a guest sees: the client's, then Spin's.
+//! The request headers that a guest receives: the client's, followed by Spin's.
 
 use std::net::SocketAddr;
 
@@ -6,16 +6,16 @@ use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 
 use crate::router::RouteMatch;
 
-/// Whether a guest can be told all of them: Spin reads them as UTF-8.
-pub(crate) fn are_text(headers: &HeaderMap) -> bool {
+/// Returns whether all values are UTF-8, which Spin requires.
+pub(crate) fn are_utf8(headers: &HeaderMap) -> bool {
     headers.values().all(|value| std::str::from_utf8(value.as_bytes()).is_ok())
 }
 
-/// Adds what Spin tells about the request (`trigger-http/src/headers.rs`, 3.6). It is appended, so
-/// a client's own `spin-…` header comes first: nothing can be built on them.
+/// Appends Spin's headers about the request (`trigger-http/src/headers.rs`, 3.6). A `spin-…` header
+/// sent by the client comes first, so guests cannot trust these headers.
 ///
-/// `uri` is absolute.
-pub(crate) fn complete(
+/// `uri` must be absolute.
+pub(crate) fn append_spin_headers(
     headers: &mut HeaderMap,
     uri: &Uri,
     route: &RouteMatch,
@@ -26,7 +26,7 @@ pub(crate) fn complete(
     let target = uri.path_and_query().map_or("/", |target| target.as_str());
     let scheme = uri.scheme_str().unwrap_or("http");
     let component_route = route.raw_route.strip_suffix("/...").unwrap_or(route.raw_route);
-    let facts = [
+    let headers_and_values = [
         ("spin-path-info", route.path_info.clone()),
         ("spin-full-url", format!("{scheme}://{host}{target}")),
         ("spin-matched-route", route.based_route.to_owned()),
@@ -35,7 +35,7 @@ pub(crate) fn complete(
         ("spin-component-route", component_route.to_owned()),
         ("spin-client-addr", client.to_string()),
     ];
-    for (name, value) in facts {
+    for (name, value) in headers_and_values {
         headers.append(name, HeaderValue::try_from(value)?);
     }
     for (name, value) in &route.named {

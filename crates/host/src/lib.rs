@@ -1,30 +1,36 @@
-//! Runs a Spin application on a laptop as Spin 3.6 would run it on a cluster, with nothing else
-//! installed, and gives it a PostgreSQL of its own.
+//! Runs a Spin application on a laptop as Spin 3.6 runs it on a cluster, together with a local
+//! PostgreSQL. Neither Spin nor PostgreSQL needs to be installed.
 //!
-//! Faithful before convenient: what passes here is meant to pass on SpinKube. The manifest is the
-//! real `spin.toml`, and a key that is not implemented is an error; routes are matched by the crate
-//! that Spin uses; each request gets a fresh instance; the interfaces that are linked are those in
-//! `wit/` and no others; PostgreSQL's values are mapped as Spin maps them, those that it cannot read
-//! included.
+//! The host is as strict as Spin, so that an application that works here also works on SpinKube:
 //!
-//! It differs from Spin in five ways, on purpose:
+//! - It reads `spin.toml`, and rejects keys that it does not implement.
+//! - It matches routes with the crate that Spin uses.
+//! - Each request runs in a fresh instance.
+//! - It links exactly the interfaces in `wit/`.
+//! - It maps PostgreSQL values as Spin does, including those that Spin cannot read.
+//!
+//! It deliberately differs from Spin as follows:
 //!
 //! - Connections have TCP_NODELAY.
 //! - SIGTERM lets requests in progress finish.
-//! - A guest that computes without end does not block other requests.
+//! - A guest in an endless loop does not block other requests.
+//! - A request with a header that is not UTF-8 gets a 400 response, not an empty 500.
 //! - `hostaddr` in a connection string is rejected; Spin lets it bypass `allowed_outbound_hosts`.
 //! - The [`Log`] warns of what causes trouble under Spin: a second database connection in one
 //!   request, a transaction left open, a query without rows, a response head sent before its body.
 //!
-//! - [`manifest`], [`App`], [`Server`]: `spin.toml`, compiled, answering requests
-//! - [`local`]: what `katas up` needs beside that: the build and the PostgreSQL
+//! Start with [`App`], which compiles the components of a [`manifest`], and [`Server`], which
+//! serves it. [`local`] implements `katas up`: it builds the components and runs PostgreSQL.
 
 mod app;
 mod bindings;
+mod component;
+mod driver_error;
 mod headers;
 pub mod local;
 pub mod manifest;
 mod outbound;
+mod pool;
 mod postgres;
 mod router;
 mod server;
@@ -37,5 +43,5 @@ use std::sync::Arc;
 pub use app::App;
 pub use server::{Config, Server};
 
-/// Where lines go: what guests write, and what the host has to say about them.
+/// Receives the guests' output and the host's messages, one line at a time.
 pub type Log = Arc<dyn Fn(&str) + Send + Sync>;

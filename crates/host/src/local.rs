@@ -1,5 +1,4 @@
-//! What `katas up` needs beside the server: the components' build, a PostgreSQL, and both ended
-//! with it.
+//! The parts of `katas up` beside the server: building the components, running PostgreSQL and Spin.
 
 pub mod build;
 pub mod postgres;
@@ -8,5 +7,5 @@ pub mod spin;
 pub mod up;
 mod wasm_target;
 
-/// Where progress is told, a step at a time: what is done, and to what.
+/// Reports the progress of a step: a verb and its object.
 pub type Report<'a> = &'a (dyn Fn(&str, &str) + Sync);

@@ -1,4 +1,4 @@
-//! `katas`: the laptop's command line.
+//! `katas`: the command-line tool for local development.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -7,14 +7,26 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use katas_host::local::build;
-use katas_host::local::postgres::Source;
+use katas_host::local::postgres::PostgresInstall;
 use katas_host::local::up::{self, Engine};
 use katas_host::manifest::Manifest;
 use tokio::task::block_in_place;
 
-/// Runs the application on this machine, with nothing else installed.
+const EXAMPLES: &str = "\
+Examples:
+  katas up
+  katas build
+  katas smoke http://127.0.0.1:3000";
+
+const UP_EXAMPLES: &str = "\
+Examples:
+  katas up
+  katas up --listen 127.0.0.1:8080 --fresh --seed
+  katas up --database-url postgres://ada:secret@localhost/katas";
+
+/// Run the application on this machine
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES)]
 struct Cli {
     #[command(subcommand)]
     command: Command,
@@ -22,65 +34,68 @@ struct Cli {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Build the components, start a PostgreSQL, migrate it, and serve, until Ctrl-C
+    /// Build the components, start and migrate PostgreSQL, and serve until Ctrl-C
     Up(Up),
-    /// Build the components and do no more
+    /// Build the components
+    #[command(after_help = "Example:\n  katas build --from ../other/spin.toml")]
     Build {
-        /// The manifest [default: spin.toml here or in a folder above]
+        /// Application manifest [default: spin.toml in this directory or the nearest parent]
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
-    /// Call every service of a deployment once, and remove what that made
+    /// Check a deployment by calling every service, then delete the test data
     Smoke(smoke::Arguments),
 }
 
 #[derive(Args)]
+#[command(after_help = UP_EXAMPLES)]
 struct Up {
-    /// Where to listen; port 0 takes any that is free
+    /// Listen address; port 0 selects a free port
     #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS:PORT")]
     listen: SocketAddr,
 
-    /// Use this database, postgres://user:password@host:port/database, and start none
+    /// Use an existing database instead of the local one:
+    /// postgres://user:password@host:port/database
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     database_url: Option<String>,
 
-    /// Migrate that database as somebody else, who has the rights for it
+    /// Connection string for the migrations [default: the one of --database-url]
     #[arg(long, env = "MIGRATE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
     migrate_database_url: Option<String>,
 
-    /// Delete the database of our own and begin with an empty one
+    /// Delete the local database and start with an empty one
     #[arg(long, conflicts_with = "database_url")]
     fresh: bool,
 
-    /// Load data for trying things out into the database of our own, once
+    /// Load sample data into the local database, unless it is already loaded
     #[arg(long, conflicts_with = "database_url")]
     seed: bool,
 
-    /// What runs the components
+    /// Runtime for the components
     #[arg(long, value_enum, default_value_t = Engine::Katas)]
     engine: Engine,
 
-    /// Use the PostgreSQL that comes with katas, whatever is installed
+    /// Use the bundled PostgreSQL even if one is installed
     #[arg(long)]
     bundled_postgres: bool,
 
-    /// Where the database of our own is kept [default: .katas beside the manifest]
-    #[arg(long, value_name = "FOLDER")]
+    /// Directory of the local database [default: .katas next to the manifest]
+    #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
-    /// The manifest [default: spin.toml here or in a folder above]
+    /// Application manifest [default: spin.toml in this directory or the nearest parent]
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let done = match Cli::parse().command {
+    let result = match Cli::parse().command {
         Command::Up(arguments) => run_up(arguments).await,
         Command::Build { from } => run_build(from).await,
         Command::Smoke(arguments) => return block_in_place(|| smoke::main(arguments)),
     };
-    match done {
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("error: {error:#}");
@@ -90,27 +105,30 @@ async fn main() -> ExitCode {
 }
 
 async fn run_up(arguments: Up) -> anyhow::Result<()> {
-    let manifest = manifest(arguments.from)?;
-    let beside = manifest.parent().context("the manifest is in no folder")?.join(".katas");
+    let manifest = manifest_path(arguments.from)?;
+    let default = manifest.parent().context("the manifest has no parent directory")?.join(".katas");
     let options = up::Options {
-        state: std::path::absolute(arguments.state.unwrap_or(beside))?,
+        state: std::path::absolute(arguments.state.unwrap_or(default))?,
         manifest,
         listen: arguments.listen,
         database_url: arguments.database_url,
         migrate_url: arguments.migrate_database_url,
         fresh: arguments.fresh,
         seed: arguments.seed,
-        source: if arguments.bundled_postgres { Source::Bundled } else { Source::Any },
+        install: match arguments.bundled_postgres {
+            true => PostgresInstall::Bundled,
+            false => PostgresInstall::Any,
+        },
         engine: arguments.engine,
     };
     up::run(options, &report).await
 }
 
 async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
-    build::components(&Manifest::read(&manifest(from)?)?, &report).await
+    build::components(&Manifest::read(&manifest_path(from)?)?, &report).await
 }
 
-fn manifest(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {
+fn manifest_path(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let path = match from {
         Some(path) => path,
         None => up::find_manifest(&std::env::current_dir()?)?,
@@ -118,7 +136,7 @@ fn manifest(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     Ok(std::path::absolute(path)?)
 }
 
-/// A step, as cargo tells its own.
-fn report(what: &str, which: &str) {
-    eprintln!("{what:>12} {which}");
+/// Prints a step in the format of cargo.
+fn report(verb: &str, object: &str) {
+    eprintln!("{verb:>12} {object}");
 }

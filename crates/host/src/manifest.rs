@@ -1,7 +1,7 @@
-//! `spin.toml`: the part of Spin's manifest (version 2) that this host implements.
+//! The application manifest `spin.toml`, version 2, as far as this host implements it.
 //!
-//! A key that is not implemented is an error rather than ignored: an application that depends on it
-//! would behave differently here than under Spin.
+//! An unimplemented key is an error: an application that depends on it would behave differently
+//! under Spin.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,22 +9,22 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail, ensure};
 use serde::Deserialize;
 
-/// A whole manifest.
+/// An application manifest.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
     spin_manifest_version: u32,
     /// `[application]`
     pub application: Application,
-    /// `[variables]`, by name.
+    /// `[variables]`: the application's variables by name.
     #[serde(default)]
     pub variables: BTreeMap<String, Variable>,
     /// `[[trigger.http]]`
     pub trigger: Triggers,
-    /// `[component.<id>]`, by id.
+    /// `[component.<id>]`: the components by id.
     #[serde(default)]
     pub component: BTreeMap<String, Component>,
-    /// The folder that the manifest is in: paths in it are relative to here.
+    /// The directory of the manifest. Paths in the manifest are relative to it.
     #[serde(skip)]
     pub root: PathBuf,
 }
@@ -35,7 +35,7 @@ pub struct Manifest {
 pub struct Application {
     /// The application's name.
     pub name: String,
-    /// Its version, empty when not given.
+    /// The application's version, or an empty string.
     #[serde(default)]
     pub version: String,
     #[serde(default, rename = "description")]
@@ -50,7 +50,7 @@ pub struct Application {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Variable {
-    /// The value when nothing else gives one.
+    /// The default value. `None` for a required variable.
     pub default: Option<String>,
     #[serde(default)]
     required: bool,
@@ -68,30 +68,30 @@ pub struct Triggers {
     pub http: Vec<HttpTrigger>,
 }
 
-/// A route and what answers it: a component or a fixed response.
+/// A route with its component or static response.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HttpTrigger {
     #[serde(default, rename = "id")]
     _id: String,
-    /// The pattern.
+    /// The route.
     pub route: Route,
-    /// The component's id.
+    /// The id of the component.
     pub component: Option<String>,
-    /// What is answered without a component.
+    /// The response, for a route without a component.
     pub static_response: Option<StaticResponse>,
     executor: Option<Executor>,
 }
 
-/// A route pattern, or none at all.
+/// The route of a trigger.
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 pub enum Route {
-    /// `"/exact"`, `"/prefix/..."`, `"/with/:parameter"`
+    /// A pattern: `"/exact"`, `"/prefix/..."` or `"/with/:parameter"`.
     Pattern(String),
-    /// `{ private = true }`: only reachable from other components, which is not implemented here.
+    /// `{ private = true }`: no public route. Calls from other components are not implemented.
     Private {
-        /// Always true.
+        /// Always `true`.
         private: bool,
     },
 }
@@ -102,36 +102,36 @@ struct Executor {
     r#type: String,
 }
 
-/// What a route answers without a component.
+/// The response of a route without a component.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct StaticResponse {
-    /// The status, 200 when not given.
+    /// The status code; the default is 200.
     pub status_code: Option<u16>,
-    /// The headers.
+    /// The response headers.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The body, empty when not given.
+    /// The body; the default is empty.
     pub body: Option<String>,
 }
 
-/// A component: where its wasm is and what it may reach.
+/// `[component.<id>]`
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Component {
     source: String,
     #[serde(default, rename = "description")]
     _description: String,
-    /// Its variables: templates over those of the application.
+    /// The component's variables, as templates that refer to the application's.
     #[serde(default)]
     pub variables: BTreeMap<String, String>,
-    /// Its environment.
+    /// The component's environment variables.
     #[serde(default)]
     pub environment: BTreeMap<String, String>,
-    /// `scheme://host:port` of what it may connect to: templates too.
+    /// The addresses it may connect to, as templates of the form `scheme://host:port`.
     #[serde(default)]
     pub allowed_outbound_hosts: Vec<String>,
-    /// How it is built.
+    /// The build commands.
     pub build: Option<Build>,
     #[serde(default)]
     tool: Tool,
@@ -142,7 +142,7 @@ pub struct Component {
 #[serde(deny_unknown_fields)]
 pub struct Build {
     command: Commands,
-    /// Where the commands run, relative to the manifest.
+    /// The working directory of the commands, relative to the manifest.
     pub workdir: Option<String>,
     #[serde(default, rename = "watch")]
     _watch: Vec<String>,
@@ -151,21 +151,21 @@ pub struct Build {
 #[derive(Debug, Deserialize)]
 #[serde(untagged)]
 enum Commands {
-    One(String),
-    Several(Vec<String>),
+    Single(String),
+    List(Vec<String>),
 }
 
 impl Build {
-    /// The commands, in order.
+    /// Returns the commands in execution order.
     pub fn commands(&self) -> &[String] {
         match &self.command {
-            Commands::One(command) => std::slice::from_ref(command),
-            Commands::Several(commands) => commands,
+            Commands::Single(command) => std::slice::from_ref(command),
+            Commands::List(commands) => commands,
         }
     }
 }
 
-/// `[component.<id>.tool]`, which Spin ignores: other tools' tables are not ours to check.
+/// `[component.<id>.tool]`, which Spin ignores. Tables of other tools are accepted unchecked.
 #[derive(Debug, Default, Deserialize)]
 struct Tool {
     #[serde(default)]
@@ -179,65 +179,66 @@ struct Katas {
     examples: Vec<Example>,
 }
 
-/// A call to try.
+/// An example request.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Example {
-    /// The method.
+    /// The request method.
     pub method: String,
-    /// Path and query. `$name` stands for an id that another call has kept.
+    /// Path and query. `$name` stands for an id stored by an earlier example.
     pub path: String,
-    /// A JSON body.
+    /// The JSON body.
     pub body: Option<String>,
-    /// The status it is answered with when all examples are called in their order.
+    /// The expected status code when all examples run in order.
     pub status: u16,
-    /// The name under which the `id` in the answer is kept for other calls.
+    /// The name under which later examples refer to the `id` in the response.
     pub keep: Option<String>,
 }
 
 impl Example {
-    /// The call as a line for a shell.
+    /// Returns the request as a `curl` command line.
     pub fn curl(&self, base: &str) -> String {
         let method = match self.method.as_str() {
             "GET" => String::new(),
             method => format!(" -X {method}"),
         };
         let body = match &self.body {
-            Some(body) => format!(" -H 'Content-Type: application/json' -d {}", quoted(body)),
+            Some(body) => format!(" -H 'Content-Type: application/json' -d {}", quote(body)),
             None => String::new(),
         };
-        let call = format!("curl -s{method} {}{body}", expanded(&format!("{base}{}", self.path)));
+        let url = quote_url(&format!("{base}{}", self.path));
+        let command = format!("curl -s{method} {url}{body}");
         match &self.keep {
             Some(name) => {
-                format!(r#"{name}=$({call} | sed 's/.*"id":"\([^"]*\)".*/\1/'); echo ${name}"#)
+                format!(r#"{name}=$({command} | sed 's/.*"id":"\([^"]*\)".*/\1/'); echo ${name}"#)
             }
-            None => call,
+            None => command,
         }
     }
 }
 
-/// One word for a shell, in which `$name` stands for a value.
-fn expanded(text: &str) -> String {
+/// Quotes a URL for a shell if necessary, so that `$name` is still expanded.
+fn quote_url(url: &str) -> String {
     let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:%$".contains(c);
-    match text.chars().all(plain) {
-        true => text.to_owned(),
-        false if text.contains('$') => format!("\"{text}\""),
-        false => quoted(text),
+    match url.chars().all(plain) {
+        true => url.to_owned(),
+        false if url.contains('$') => format!("\"{url}\""),
+        false => quote(url),
     }
 }
 
-/// One word for a shell, whatever is in it.
-fn quoted(text: &str) -> String {
+/// Quotes text for a shell, without expansion.
+fn quote(text: &str) -> String {
     format!("'{}'", text.replace('\'', r"'\''"))
 }
 
 impl Component {
-    /// Its wasm, relative to the manifest.
+    /// Returns the path of the wasm file, relative to the manifest.
     pub fn source(&self) -> &Path {
         Path::new(&self.source)
     }
 
-    /// Calls to try.
+    /// Returns the example requests.
     pub fn examples(&self) -> &[Example] {
         &self.tool.katas.examples
     }
@@ -247,10 +248,10 @@ impl Manifest {
     /// Reads a manifest and checks that this host can run it as Spin would.
     pub fn read(path: &Path) -> anyhow::Result<Manifest> {
         let text = std::fs::read_to_string(path)
-            .with_context(|| format!("{} cannot be read", path.display()))?;
+            .with_context(|| format!("cannot read {}", path.display()))?;
         let root = path.parent().unwrap_or(Path::new(".")).to_owned();
         Manifest::parse(&text, root)
-            .with_context(|| format!("{} is not one this host can run", path.display()))
+            .with_context(|| format!("invalid or unsupported manifest {}", path.display()))
     }
 
     fn parse(text: &str, root: PathBuf) -> anyhow::Result<Manifest> {
@@ -259,7 +260,7 @@ impl Manifest {
         for (name, variable) in &manifest.variables {
             ensure!(
                 variable.required != variable.default.is_some(),
-                "the variable {name} needs either a default or required = true"
+                "variable {name} needs either a default or required = true"
             );
         }
         for trigger in &manifest.trigger.http {
@@ -272,24 +273,21 @@ impl Manifest {
         let route = match &trigger.route {
             Route::Pattern(pattern) => pattern.as_str(),
             Route::Private { private } => {
-                ensure!(*private, "a route is a pattern or {{ private = true }}");
+                ensure!(*private, "a route must be a pattern or {{ private = true }}");
                 "(private)"
             }
         };
         match (&trigger.component, &trigger.static_response) {
             (Some(id), None) => ensure!(
                 self.component.contains_key(id),
-                "the route {route} names the component {id}, which is not there"
+                "route {route} refers to unknown component {id}"
             ),
             (None, Some(_)) => {}
-            _ => bail!("the route {route} needs either a component or a static_response"),
+            _ => bail!("route {route} needs either a component or a static_response"),
         }
         if let Some(executor) = &trigger.executor {
             let kind = &executor.r#type;
-            ensure!(
-                kind == "http",
-                "the route {route} has an executor, {kind}, that is not run here"
-            );
+            ensure!(kind == "http", "route {route} has unsupported executor {kind}");
         }
         Ok(())
     }
@@ -310,13 +308,13 @@ mod tests {
         source = "c.wasm"
     "#;
 
-    fn refusal(text: &str) -> String {
+    fn parse_error(text: &str) -> String {
         format!("{:#}", Manifest::parse(text, PathBuf::new()).unwrap_err())
     }
 
     #[test]
-    fn a_key_that_is_not_implemented_is_an_error() {
-        Manifest::parse(MINIMAL, PathBuf::new()).expect("the minimal manifest is fine");
+    fn unimplemented_key_is_rejected() {
+        Manifest::parse(MINIMAL, PathBuf::new()).expect("the minimal manifest is valid");
         for (key, table) in [
             ("targets = []", "[application]"),
             ("key_value_stores = [\"default\"]", "[component.c]"),
@@ -324,30 +322,30 @@ mod tests {
         ] {
             let text = MINIMAL.replace(table, &format!("{table}\n{key}"));
             let name = key.split(' ').next().unwrap();
-            assert!(refusal(&text).contains(&format!("unknown field `{name}`")), "{key}");
+            assert!(parse_error(&text).contains(&format!("unknown field `{name}`")), "{key}");
         }
     }
 
     #[test]
-    fn a_route_leads_somewhere() {
-        let nowhere = MINIMAL.replace("component = \"c\"", "component = \"d\"");
-        assert!(refusal(&nowhere).contains("component d, which is not there"));
+    fn route_without_valid_target_is_rejected() {
+        let unknown = MINIMAL.replace("component = \"c\"", "component = \"d\"");
+        assert!(parse_error(&unknown).contains("unknown component d"));
         let both = MINIMAL.replace("component = \"c\"", "component = \"c\"\nstatic_response = {}");
-        assert!(refusal(&both).contains("either a component or a static_response"));
+        assert!(parse_error(&both).contains("either a component or a static_response"));
         let wagi = MINIMAL.replace("\"/...\"", "\"/...\"\nexecutor = { type = \"wagi\" }");
-        assert!(refusal(&wagi).contains("not run here"));
+        assert!(parse_error(&wagi).contains("unsupported executor wagi"));
     }
 
     #[test]
-    fn a_variable_has_a_default_or_is_required() {
-        for bad in ["{}", "{ required = true, default = \"x\" }"] {
-            let text = format!("{MINIMAL}\n[variables]\nx = {bad}");
-            assert!(refusal(&text).contains("variable x"), "{bad}");
+    fn variable_must_be_required_or_have_a_default() {
+        for variable in ["{}", "{ required = true, default = \"x\" }"] {
+            let text = format!("{MINIMAL}\n[variables]\nx = {variable}");
+            assert!(parse_error(&text).contains("variable x"), "{variable}");
         }
     }
 
     #[test]
-    fn an_example_is_a_line_for_a_shell() {
+    fn example_is_printed_as_curl_command() {
         let example = |method: &str, path: &str, body: Option<&str>| Example {
             method: method.into(),
             path: path.into(),
@@ -359,10 +357,10 @@ mod tests {
         let line = r#"curl -s -X PUT 'http://h/a?b=c&d' -H 'Content-Type: application/json' -d '{"a":"it'\''s"}'"#;
         let put = example("PUT", "/a?b=c&d", Some(r#"{"a":"it's"}"#));
         assert_eq!(put.curl("http://h"), line);
-        let kept = Example { keep: Some("a".into()), ..example("POST", "/as", None) };
+        let stored = Example { keep: Some("a".into()), ..example("POST", "/as", None) };
         let line =
             r#"a=$(curl -s -X POST http://h/as | sed 's/.*"id":"\([^"]*\)".*/\1/'); echo $a"#;
-        assert_eq!(kept.curl("http://h"), line);
+        assert_eq!(stored.curl("http://h"), line);
         assert_eq!(example("GET", "/as/$a", None).curl("http://h"), "curl -s http://h/as/$a");
         let query = example("GET", "/as/$a?b=1", None);
         assert_eq!(query.curl("http://h"), r#"curl -s "http://h/as/$a?b=1""#);

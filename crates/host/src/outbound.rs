@@ -1,79 +1,76 @@
-//! `allowed_outbound_hosts`: what a component may connect to.
+//! `allowed_outbound_hosts`: the addresses that a component may connect to.
 
 use std::ops::RangeInclusive;
 
 use anyhow::{Context, bail, ensure};
 
-/// What one component may connect to.
+/// The addresses that a component may connect to.
 #[derive(Debug)]
-pub(crate) struct AllowedHosts(Vec<Allowed>);
+pub(crate) struct AllowedHosts(Vec<AllowedHost>);
 
 #[derive(Debug)]
-struct Allowed {
-    /// `None` for any.
+struct AllowedHost {
+    /// `None` for any scheme.
     scheme: Option<String>,
     host: Host,
-    /// `None` for any.
+    /// `None` for any port.
     ports: Option<RangeInclusive<u16>>,
 }
 
 #[derive(Debug)]
 enum Host {
     Any,
-    /// `*.example.com`, kept as `.example.com`.
-    Under(String),
-    Exactly(String),
+    /// `*.example.com`, stored as `.example.com`.
+    Subdomains(String),
+    Exact(String),
 }
 
 impl AllowedHosts {
     /// Parses `scheme://host[:port]` entries (`outbound-networking-config`, 3.6).
     pub(crate) fn parse(entries: &[String]) -> anyhow::Result<AllowedHosts> {
         let parsed = entries.iter().map(|entry| {
-            Allowed::parse(entry).with_context(|| format!("allowed_outbound_hosts: {entry:?}"))
+            AllowedHost::parse(entry).with_context(|| format!("allowed_outbound_hosts: {entry:?}"))
         });
         Ok(AllowedHosts(parsed.collect::<anyhow::Result<_>>()?))
     }
 
-    /// Whether a connection is permitted.
+    /// Returns whether a connection is allowed.
     pub(crate) fn allow(&self, scheme: &str, host: &str, port: u16) -> bool {
         self.0.iter().any(|allowed| {
-            allowed.scheme.as_deref().is_none_or(|it| it == scheme)
+            allowed.scheme.as_deref().is_none_or(|allowed| allowed == scheme)
                 && allowed.ports.as_ref().is_none_or(|ports| ports.contains(&port))
                 && match &allowed.host {
                     Host::Any => true,
-                    Host::Under(domain) => host.to_lowercase().ends_with(domain),
-                    Host::Exactly(name) => host.eq_ignore_ascii_case(name),
+                    Host::Subdomains(domain) => host.to_lowercase().ends_with(domain),
+                    Host::Exact(name) => host.eq_ignore_ascii_case(name),
                 }
         })
     }
 }
 
-impl Allowed {
-    fn parse(entry: &str) -> anyhow::Result<Allowed> {
-        let (scheme, rest) = entry.split_once("://").context("there is no scheme://")?;
-        // The port follows the last colon, unless that is inside of an IPv6 address.
+impl AllowedHost {
+    fn parse(entry: &str) -> anyhow::Result<AllowedHost> {
+        let (scheme, rest) = entry.split_once("://").context("missing scheme://")?;
+        // The port follows the last colon, unless that is part of an IPv6 address.
         let (host, port) = match rest.rsplit_once(':') {
             Some((host, port)) if !port.contains(']') => (host, port.trim_end_matches('/')),
             _ => (rest.trim_end_matches('/'), ""),
         };
-        ensure!(
-            !host.contains('/') && !port.contains('/'),
-            "a path or a network is not understood"
-        );
+        ensure!(!host.contains('/') && !port.contains('/'), "paths and networks are not supported");
         let host = match host {
             "*" => Host::Any,
-            "self" | "self.alt" | "" => bail!("the host {host:?} is not understood"),
+            "self" | "self.alt" | "" => bail!("host {host:?} is not supported"),
             _ => match host.strip_prefix("*.") {
-                Some(domain) => Host::Under(format!(".{}", domain.to_lowercase())),
-                None => Host::Exactly(host.trim_matches(['[', ']']).to_owned()),
+                Some(domain) => Host::Subdomains(format!(".{}", domain.to_lowercase())),
+                None => Host::Exact(host.trim_matches(['[', ']']).to_owned()),
             },
         };
         let wildcards = match &host {
             Host::Any => 0,
-            Host::Under(name) | Host::Exactly(name) => name.matches('*').count(),
+            Host::Subdomains(name) | Host::Exact(name) => name.matches('*').count(),
         };
-        ensure!(wildcards == 0, "* stands for a whole host or for all subdomains");
-        Ok(Allowed {
+        ensure!(wildcards == 0, "unsupported wildcard; use * or *.example.com");
+        Ok(AllowedHost {
             scheme: (scheme != "*").then(|| scheme.to_owned()),
             host,
             ports: ports(scheme, port)?,
@@ -82,16 +79,14 @@ impl Allowed {
 }
 
 fn ports(scheme: &str, text: &str) -> anyhow::Result<Option<RangeInclusive<u16>>> {
-    let number = |text: &str| {
-        text.parse::<u16>().with_context(|| format!("the port {text:?} is not a number"))
-    };
+    let number = |text: &str| text.parse::<u16>().with_context(|| format!("invalid port {text:?}"));
     Ok(match (text, text.split_once("..")) {
         ("*", _) => None,
         ("", _) if scheme == "postgres" => Some(5432..=5432),
-        ("", _) => bail!("there is no port"),
-        // As in Spin, the range ends before its second number.
+        ("", _) => bail!("missing port"),
+        // As in Spin, the range excludes its second number.
         (_, Some((from, to))) => Some(number(from)?..=number(to)?.saturating_sub(1)),
-        (one, None) => Some(number(one)?..=number(one)?),
+        (port, None) => Some(number(port)?..=number(port)?),
     })
 }
 
@@ -104,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_allows_what_it_says() {
+    fn matching_address_is_allowed() {
         assert!(allow("postgres://db:5432", "db", 5432));
         assert!(allow("postgres://db", "DB", 5432));
         assert!(allow("*://*:*", "anything", 1));
@@ -113,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_allows_nothing_else() {
+    fn other_address_is_not_allowed() {
         assert!(!allow("postgres://db:5432", "db", 5433));
         assert!(!allow("postgres://db:5432", "db2", 5432));
         assert!(!allow("redis://db:5432", "db", 5432));
@@ -123,8 +118,8 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_is_refused() {
-        for bad in [
+    fn unsupported_entry_is_rejected() {
+        for entry in [
             "db:5432",
             "postgres://db/path",
             "postgres://10.0.0.0/8:5432",
@@ -134,7 +129,7 @@ mod tests {
             "http://self",
             "postgres://u:p@db:x/y",
         ] {
-            assert!(AllowedHosts::parse(&[bad.to_owned()]).is_err(), "{bad}");
+            assert!(AllowedHosts::parse(&[entry.to_owned()]).is_err(), "{entry}");
         }
     }
 }

@@ -1,15 +1,14 @@
-//! `spin:postgres@4.0.0` over the driver and the pool that Spin uses, with its limits: 64
-//! connections per connection string, recycled without a ROLLBACK, results of up to 128 MiB.
+//! Implements `spin:postgres@4.0.0` with the driver and the pool that Spin uses, and with its
+//! limits: 64 connections per connection string, reused without a ROLLBACK, and results of up to
+//! 128 MiB.
 //!
-//! Where Spin's answer is hard to understand, the log explains it.
+//! The log explains errors that are hard to understand under Spin.
 
 #![expect(clippy::result_large_err, reason = "the error is generated from wit/")]
 
 mod convert;
 mod error;
-mod pool;
 
-use deadpool_postgres::Object;
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::config::Host as ServerHost;
 use tokio_postgres::{Config, Row};
@@ -18,23 +17,12 @@ use wasmtime::component::Resource;
 use crate::bindings::spin::postgres::postgres::{
     Column, Error, Host, HostConnection, ParameterValue, QueryError, RowSet,
 };
+use crate::driver_error::{self, DriverError};
+use crate::pool::Connection;
 use crate::state::State;
 
-pub(crate) use pool::Pools;
-
-/// The most bytes one result may have (`MAX_HOST_BUFFERED_BYTES` in Spin).
+/// The maximum size of a result in bytes (`MAX_HOST_BUFFERED_BYTES` in Spin).
 const RESULT_LIMIT: usize = 128 << 20;
-
-/// A pooled connection, opened by a request and returned to its pool when dropped, at the latest at
-/// the end of the request.
-///
-/// As under Spin, the pool resets it on the next `open`, and each statement is prepared, executed
-/// and closed: nothing is cached.
-pub struct Connection {
-    client: Object,
-    /// Whether a transaction is open, judged by the first words of the statements so far.
-    in_transaction: bool,
-}
 
 impl Host for State {}
 
@@ -43,14 +31,14 @@ impl HostConnection for State {
         &mut self,
         address: String,
     ) -> wasmtime::Result<Result<Resource<Connection>, Error>> {
-        if let Err(error) = self.permit(&address) {
+        if let Err(error) = self.check_allowed(&address) {
             return Ok(Err(error));
         }
-        self.opened += 1;
-        if self.opened == 2 {
+        self.opened_connections += 1;
+        if self.opened_connections == 2 {
             self.warn(
-                "a second database connection in one request: with 64 such requests at once, Spin \
-                 waits for ever",
+                "a second database connection in one request: 64 such requests at once deadlock \
+                 under Spin",
             );
         }
         match self.component.pools.get(&address).await {
@@ -69,7 +57,7 @@ impl HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<RowSet, Error>> {
         let connection = self.table.get_mut(&connection)?;
-        connection.follow_transaction(&statement);
+        connection.track_transaction(&statement);
         let result = connection.query(&statement, &parameters).await;
         match &result {
             Err(Error::QueryFailed(QueryError::Text(text)))
@@ -92,7 +80,7 @@ impl HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
         let connection = self.table.get_mut(&connection)?;
-        connection.follow_transaction(&statement);
+        connection.track_transaction(&statement);
         Ok(connection.execute(&statement, &parameters).await)
     }
 
@@ -100,8 +88,8 @@ impl HostConnection for State {
         let connection = self.table.delete(connection)?;
         if connection.in_transaction {
             self.warn(
-                "a transaction was left open: under Spin the next request continues it, and may \
-                 commit it",
+                "a transaction was left open: under Spin, the next request on this connection \
+                 continues it and may commit it",
             );
         }
         Ok(())
@@ -109,25 +97,25 @@ impl HostConnection for State {
 }
 
 impl State {
-    /// Checks every server that the connection string names. Spin (3.6 to 4.1) forgets to look at
-    /// `hostaddr`, which would lead around the check: here it is refused.
-    fn permit(&self, address: &str) -> Result<(), Error> {
-        let refuse = |reason: String| Err(Error::ConnectionFailed(reason));
+    /// Checks every server in the connection string against `allowed_outbound_hosts`. `hostaddr` is
+    /// rejected because it would bypass the check, as it does in Spin 3.6 to 4.1.
+    fn check_allowed(&self, address: &str) -> Result<(), Error> {
+        let reject = |reason: String| Err(Error::ConnectionFailed(reason));
         let config: Config = match address.parse() {
             Ok(config) => config,
-            Err(error) => return refuse(error::flat(&error)),
+            Err(error) => return reject(driver_error::message(&error)),
         };
         if !config.get_hostaddrs().is_empty() {
-            return refuse("hostaddr is not supported".to_owned());
+            return reject("hostaddr is not supported".to_owned());
         }
         let ports = config.get_ports();
         for (index, host) in config.get_hosts().iter().enumerate() {
             let ServerHost::Tcp(host) = host else {
-                return refuse("Unix sockets are not supported on WebAssembly".to_owned());
+                return reject("Unix sockets are not supported on WebAssembly".to_owned());
             };
             let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
             if !self.component.allowed_hosts.allow("postgres", host, port) {
-                return refuse(format!("address postgres://{host}:{port} is not permitted"));
+                return reject(format!("address postgres://{host}:{port} is not permitted"));
             }
         }
         Ok(())
@@ -143,8 +131,8 @@ impl Connection {
         let mut set = RowSet { columns: Vec::new(), rows: Vec::new() };
         let mut size = size_of::<RowSet>();
         while let Some(row) = rows.next().await {
-            // What fails while the statement runs has no SQLSTATE under Spin.
-            let row = row.map_err(|error| error::text(error::Flat(error).into()))?;
+            // Under Spin, an error while the statement runs carries no SQLSTATE.
+            let row = row.map_err(|error| error::text(DriverError(error).into()))?;
             if set.rows.is_empty() {
                 set.columns = columns(&row);
             }
@@ -162,23 +150,8 @@ impl Connection {
     async fn execute(&self, statement: &str, parameters: &[ParameterValue]) -> Result<u64, Error> {
         let parameters = convert::parameters(parameters)
             .map_err(|error| Error::ValueConversionFailed(error::debug(&error)))?;
-        let parameters: Vec<_> = parameters.iter().map(|it| &**it as _).collect();
+        let parameters: Vec<_> = parameters.iter().map(|parameter| &**parameter as _).collect();
         self.client.execute(statement, &parameters).await.map_err(error::structured)
-    }
-
-    /// Updates `in_transaction` for a statement that is about to run.
-    fn follow_transaction(&mut self, statement: &str) {
-        let mut words =
-            statement.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty());
-        let mut word = || words.next().unwrap_or_default().to_ascii_uppercase();
-        match word().as_str() {
-            "BEGIN" => self.in_transaction = true,
-            "START" if word() == "TRANSACTION" => self.in_transaction = true,
-            "COMMIT" | "END" | "ABORT" => self.in_transaction = false,
-            // ROLLBACK TO a savepoint stays inside.
-            "ROLLBACK" if word() != "TO" => self.in_transaction = false,
-            _ => {}
-        }
     }
 }
 

@@ -1,4 +1,4 @@
-//! From a path to a trigger, by the crate and the rules that Spin uses (spin-routes, 3.6).
+//! Matches paths to triggers with the crate and the rules that Spin uses (spin-routes, 3.6).
 
 use anyhow::{anyhow, ensure};
 
@@ -12,51 +12,52 @@ pub(crate) struct Router {
 struct Handler {
     /// The index of the trigger in the manifest.
     trigger: usize,
-    /// As it is written in the manifest.
+    /// The route as written in the manifest.
     raw: String,
-    /// With a slash in front and none at the end.
+    /// The route with a leading slash and without a trailing one.
     based: String,
 }
 
-/// The trigger that a path belongs to, and what Spin tells the guest about the match.
+/// The trigger that matches a path, and what Spin's headers say about the match.
 #[derive(Debug)]
 pub(crate) struct RouteMatch<'r> {
     pub(crate) trigger: usize,
     pub(crate) raw_route: &'r str,
     pub(crate) based_route: &'r str,
-    /// What the wildcard at the end has matched.
+    /// The part of the path that the trailing wildcard matches.
     pub(crate) path_info: String,
-    /// What the `:name` segments have matched, still percent-encoded.
+    /// Names and values of the `:name` segments, still percent-encoded.
     pub(crate) named: Vec<(String, String)>,
 }
 
 impl Router {
-    /// The manifest's routes. A route that is there twice is refused: under Spin, the last would
-    /// silently win.
+    /// Creates a router for the manifest's routes. Rejects a duplicate route; under Spin, the last
+    /// one would silently win.
     pub(crate) fn new(manifest: &Manifest) -> anyhow::Result<Router> {
         let mut routes = routefinder::Router::new();
         let mut seen = std::collections::HashSet::new();
         for (trigger, http) in manifest.trigger.http.iter().enumerate() {
             let Route::Pattern(raw) = &http.route else { continue };
             let based = based(raw);
-            ensure!(seen.insert(based.clone()), "the route {raw} is there twice");
+            ensure!(seen.insert(based.clone()), "duplicate route {raw}");
             let spec = match based.strip_suffix("/...") {
                 Some(prefix) => format!("{prefix}/*"),
                 None => based.clone(),
             };
             let handler = Handler { trigger, raw: raw.clone(), based };
-            routes.add(spec, handler).map_err(|error| anyhow!("the route {raw}: {error}"))?;
+            routes.add(spec, handler).map_err(|error| anyhow!("invalid route {raw}: {error}"))?;
         }
         Ok(Router { routes })
     }
 
-    /// The best match: exact segments before parameters before wildcards, the longest prefix first.
+    /// Returns the best match. Exact segments precede parameters, parameters precede wildcards, and
+    /// longer prefixes precede shorter ones.
     pub(crate) fn find(&self, path: &str) -> Option<RouteMatch<'_>> {
         let found = self.routes.best_match(path)?;
         let captures = found.captures();
         let path_info = match captures.wildcard() {
             None => String::new(),
-            // Spin keeps a slash at the end, which the crate drops.
+            // Spin preserves a trailing slash, which the crate drops.
             Some("") if path.ends_with('/') => "/".to_owned(),
             Some("") => String::new(),
             Some(rest) if path.ends_with('/') => format!("/{rest}/"),
@@ -100,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_goes_before_parameter_before_wildcard_and_longer_before_shorter() {
+    fn exact_segment_precedes_parameter_precedes_wildcard() {
         let routes = ["/...", "/a/...", "/a/:id", "/a/b", "/a/b/..."];
         let router = router(&routes).unwrap();
         for (path, route, path_info) in [
@@ -121,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slash_around_a_route_makes_no_difference() {
+    fn leading_and_trailing_slash_of_route_are_ignored() {
         let router = router(&["a/"]).unwrap();
         assert_eq!(router.find("/a").unwrap().based_route, "/a");
         assert!(router.find("/a/").is_some());
@@ -129,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_route_that_is_there_twice_is_refused() {
+    fn duplicate_route_is_rejected() {
         assert!(router(&["/a", "/a/"]).is_err());
     }
 }

@@ -1,11 +1,11 @@
-//! Answering requests: one instance each, as Spin's HTTP trigger does it.
+//! The HTTP server. Each request runs in a fresh instance, as under Spin's HTTP trigger.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, Waker};
 use std::time::Duration;
 
@@ -29,32 +29,33 @@ use wasmtime_wasi_http::WasiHttpView;
 use wasmtime_wasi_http::p2::bindings::http::types;
 use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
-use crate::manifest::{Component, StaticResponse};
-use crate::outbound::AllowedHosts;
-use crate::postgres::Pools;
+use crate::app::App;
+use crate::component::ComponentConfig;
+use crate::manifest::StaticResponse;
+use crate::pool::Pools;
 use crate::router::RouteMatch;
 use crate::state::State;
 use crate::variables::Variables;
-use crate::{App, Log, headers};
+use crate::{Log, headers};
 
-/// How long requests may take to finish once the server has been told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long [`Server::stop`] waits for requests in progress.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What one server runs an application with.
+/// The configuration of a [`Server`].
 pub struct Config {
     /// Values for the manifest's variables. They take precedence over `SPIN_VARIABLE_<NAME>` in
     /// the environment, in `.env`, and over the manifest's defaults, in this order.
     pub variables: BTreeMap<String, String>,
-    /// Where lines go.
+    /// Receives the guests' output and the host's messages.
     pub log: Log,
 }
 
-/// An application that is being served.
+/// A running HTTP server for an [`App`].
 pub struct Server {
     service: Arc<Service>,
     address: SocketAddr,
     stop: watch::Sender<()>,
-    accepting: JoinHandle<()>,
+    accept_task: JoinHandle<()>,
 }
 
 impl Server {
@@ -63,91 +64,44 @@ impl Server {
         let address = listener.local_addr()?;
         let service = Arc::new(Service::new(app, config)?);
         let (stop, stopped) = watch::channel(());
-        let accepting = tokio::spawn(accept(service.clone(), listener, stopped));
-        Ok(Server { service, address, stop, accepting })
+        let accept_task = tokio::spawn(accept(service.clone(), listener, stopped));
+        Ok(Server { service, address, stop, accept_task })
     }
 
-    /// Where it listens.
+    /// Returns the address that the server listens on.
     pub fn address(&self) -> SocketAddr {
         self.address
     }
 
-    /// The most memory that one instance of the component has had so far, in bytes.
-    pub fn memory(&self, component: &str) -> Option<usize> {
+    /// Returns the largest memory of any instance of the component so far, in bytes.
+    pub fn peak_memory(&self, component: &str) -> Option<usize> {
         let config = self.service.components.get(component)?;
-        Some(config.memory.load(Ordering::Relaxed))
+        Some(config.peak_memory.load(Ordering::Relaxed))
     }
 
-    /// The most that the component has done between two calls of the host since this was last asked, in WebAssembly
-    /// instructions: under Spin nothing interrupts it there. `None` unless the application is
-    /// metered.
-    pub fn work(&self, component: &str) -> Option<u64> {
+    /// Returns the most WebAssembly instructions that the component ran between two host calls, and
+    /// resets the count. Spin never interrupts a guest between two host calls. Returns `None`
+    /// unless the application is metered.
+    pub fn take_longest_run(&self, component: &str) -> Option<u64> {
         let config = self.service.components.get(component)?;
-        self.service.app.metered.then(|| config.work.swap(0, Ordering::Relaxed))
+        self.service.app.metered.then(|| config.longest_run.swap(0, Ordering::Relaxed))
     }
 
-    /// The WebAssembly instructions of all the component's requests since this was last asked. Waits
-    /// until no request is under way: a guest may go on after it has answered. `None` unless the
-    /// application is metered.
-    pub async fn instructions(&self, component: &str) -> Option<u64> {
+    /// Returns the WebAssembly instructions of all requests to the component, and resets the count.
+    /// Waits until no guest is running, because a guest may continue after its response. Returns
+    /// `None` unless the application is metered.
+    pub async fn take_instructions(&self, component: &str) -> Option<u64> {
         let config = self.service.components.get(component)?;
         self.service.running.closed().await;
         self.service.app.metered.then(|| config.instructions.swap(0, Ordering::Relaxed))
     }
 
-    /// Accepts no more, lets the requests that are under way finish, and ends. Spin does not wait.
+    /// Stops accepting connections and waits up to ten seconds for requests in progress. Spin does
+    /// not wait.
     pub async fn stop(self) {
-        // An error would be that it has ended already.
+        // An error means that the task has already ended.
         let _ = self.stop.send(());
-        let _ = self.accepting.await;
-    }
-}
-
-/// What a component is given, the same for all its requests.
-pub(crate) struct ComponentConfig {
-    pub(crate) id: String,
-    pub(crate) variables: BTreeMap<String, String>,
-    pub(crate) environment: BTreeMap<String, String>,
-    pub(crate) allowed_hosts: AllowedHosts,
-    pub(crate) pools: Arc<Pools>,
-    pub(crate) log: Log,
-    /// The most memory that one instance has had so far, in bytes.
-    pub(crate) memory: AtomicUsize,
-    /// The most instructions between two calls of the host so far.
-    work: AtomicU64,
-    /// The instructions of all requests so far.
-    instructions: AtomicU64,
-}
-
-impl ComponentConfig {
-    fn new(
-        id: &str,
-        component: &Component,
-        variables: &Variables,
-        pools: Arc<Pools>,
-        log: Log,
-    ) -> anyhow::Result<ComponentConfig> {
-        let mut own = BTreeMap::new();
-        for (name, template) in &component.variables {
-            own.insert(name.clone(), variables.expand(template)?);
-        }
-        let hosts = component.allowed_outbound_hosts.iter().map(|host| variables.expand(host));
-        Ok(ComponentConfig {
-            id: id.to_owned(),
-            variables: own,
-            environment: component.environment.clone(),
-            allowed_hosts: AllowedHosts::parse(&hosts.collect::<anyhow::Result<Vec<_>>>()?)?,
-            pools,
-            log,
-            memory: AtomicUsize::new(0),
-            work: AtomicU64::new(0),
-            instructions: AtomicU64::new(0),
-        })
-    }
-
-    /// Tells what would hurt this component under Spin.
-    pub(crate) fn warn(&self, text: &str) {
-        (self.log)(&format!("warning: {}: {text}", self.id));
+        let _ = self.accept_task.await;
     }
 }
 
@@ -155,7 +109,7 @@ struct Service {
     app: Arc<App>,
     components: BTreeMap<String, Arc<ComponentConfig>>,
     log: Log,
-    /// Held by every guest that runs: when all are gone, so are the guests.
+    /// Closed when no guest is running: each running guest holds a receiver.
     running: watch::Sender<()>,
 }
 
@@ -168,15 +122,15 @@ impl Service {
         let components = app.manifest.component.iter().map(|(id, component)| {
             let log = config.log.clone();
             let config = ComponentConfig::new(id, component, &variables, pools.clone(), log)
-                .with_context(|| format!("the component {id}"))?;
+                .with_context(|| format!("component {id}"))?;
             Ok((id.clone(), Arc::new(config)))
         });
         let components = components.collect::<anyhow::Result<_>>()?;
         Ok(Service { app, components, log: config.log, running: watch::Sender::new(()) })
     }
 
-    /// Answers a request. An error closes the connection without an answer, as Spin does.
-    async fn answer(
+    /// Handles a request. An error closes the connection without a response, as in Spin.
+    async fn handle(
         &self,
         mut request: Request<Incoming>,
         client: SocketAddr,
@@ -190,11 +144,11 @@ impl Service {
         };
         make_absolute(&mut request)?;
         let trigger = &self.app.manifest.trigger.http[route.trigger];
-        if let Some(fixed) = &trigger.static_response {
-            return respond_fixed(fixed);
+        if let Some(response) = &trigger.static_response {
+            return static_response(response);
         }
-        if !headers::are_text(request.headers()) {
-            return odd_header();
+        if !headers::are_utf8(request.headers()) {
+            return non_utf8_header();
         }
         let component = trigger.component.as_deref().unwrap_or_default();
         match self.run(component, request, &route, client).await {
@@ -206,7 +160,7 @@ impl Service {
         }
     }
 
-    /// What Spin answers by itself: nothing of it can be routed to a component.
+    /// Handles a path under `/.well-known/spin/`, which Spin never routes to a component.
     fn well_known(&self, name: &str) -> anyhow::Result<Response<Body>> {
         #[derive(Serialize)]
         struct Info<'a> {
@@ -228,8 +182,8 @@ impl Service {
         }
     }
 
-    /// Runs a fresh instance of the component. It may go on after it has answered, and is not
-    /// stopped when the client goes away.
+    /// Runs a fresh instance of the component. The guest may continue after its response, and is
+    /// not stopped when the client disconnects.
     async fn run(
         &self,
         id: &str,
@@ -238,7 +192,7 @@ impl Service {
         client: SocketAddr,
     ) -> anyhow::Result<Response<Body>> {
         let uri = request.uri().clone();
-        headers::complete(request.headers_mut(), &uri, route, client)?;
+        headers::append_spin_headers(request.headers_mut(), &uri, route, client)?;
         let pre = self.app.components.get(id).context("no such component")?;
         let config = &self.components[id];
         let mut store = Store::new(&self.app.engine, State::new(config.clone()));
@@ -249,69 +203,69 @@ impl Service {
             meter(&mut store)?;
         }
         let proxy = pre.instantiate_async(&mut store).await?;
-        // A component sees plain HTTP, whatever stands before the server.
+        // The scheme is always http, even behind a proxy that terminates TLS.
         let incoming =
             store.data_mut().http().new_incoming_request(types::Scheme::Http, request)?;
-        let (answer, answered) = oneshot::channel();
-        let warn = config.clone();
+        let (sender, receiver) = oneshot::channel();
+        let component = config.clone();
         let out = store.data_mut().http().new_response_outparam_from_callback(move |response| {
-            let response = response.map(|response| response.map(|body| first_frame(body, &warn)));
-            // Nobody waits for the answer any more when the client has gone.
-            let _ = answer.send(response);
+            let response = response.map(|response| response.map(|body| peek(body, &component)));
+            // The receiver is dropped when the client has disconnected.
+            let _ = sender.send(response);
         })?;
         let running = self.running.subscribe();
         let guest = tokio::spawn(async move {
             let _running = running;
             proxy.wasi_http_incoming_handler().call_handle(&mut store, incoming, out).await
         });
-        match answered.await {
+        match receiver.await {
             Ok(response) => {
-                let log = config.clone();
+                let component = config.clone();
                 tokio::spawn(async move {
                     if let Ok(Err(error)) = guest.await {
-                        log.warn(&format!("failed after it had begun to answer: {error:?}"));
+                        component.warn(&format!("failed after setting its response: {error:?}"));
                     }
                 });
-                response.map_err(|code| anyhow!("the guest answered with an error: {code:?}"))
+                response.map_err(|code| anyhow!("the guest set an error as response: {code:?}"))
             }
             Err(_) => {
-                guest.await.context("the guest panicked the host")??;
-                Err(anyhow!("the guest returned without an answer"))
+                guest.await.context("the host panicked while running the guest")??;
+                Err(anyhow!("the guest returned without setting a response"))
             }
         }
     }
 }
 
-/// Counts the instructions of the instance, between each two calls of the host and in all.
+/// Counts the instructions of the instance: in total, and the most between two host calls.
 fn meter(store: &mut Store<State>) -> wasmtime::Result<()> {
     store.set_fuel(u64::MAX)?;
-    let mut left = u64::MAX;
+    let mut fuel_at_entry = u64::MAX;
     store.call_hook(move |store, hook| {
-        let now = store.get_fuel()?;
+        let fuel = store.get_fuel()?;
         if hook.exiting_host() {
-            left = now;
+            fuel_at_entry = fuel;
         } else {
-            let done = left.saturating_sub(now);
-            store.data().component.work.fetch_max(done, Ordering::Relaxed);
-            store.data().component.instructions.fetch_add(done, Ordering::Relaxed);
+            let consumed = fuel_at_entry.saturating_sub(fuel);
+            store.data().component.longest_run.fetch_max(consumed, Ordering::Relaxed);
+            store.data().component.instructions.fetch_add(consumed, Ordering::Relaxed);
         }
         Ok(())
     });
     Ok(())
 }
 
-/// The authority of the request, from its target or its `Host`. Without one, or with two that
-/// differ, Spin closes the connection.
+/// Makes the request's URI absolute, with the authority of its target or its `Host` header. Fails
+/// if both are missing or differ; Spin closes the connection then.
 fn make_absolute(request: &mut Request<Incoming>) -> anyhow::Result<()> {
     let host = request.headers().get(header::HOST);
     let host = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
     let mut parts = request.uri().clone().into_parts();
     let authority = match (host, parts.authority.take()) {
         (Some(host), Some(target)) if host != target => {
-            return Err(anyhow!("the Host differs from the authority in the target"));
+            return Err(anyhow!("the Host header differs from the authority in the target"));
         }
         (Some(authority), _) | (None, Some(authority)) => authority,
-        (None, None) => return Err(anyhow!("there is no Host")),
+        (None, None) => return Err(anyhow!("missing Host header")),
     };
     parts.scheme = Some(Scheme::HTTP);
     parts.authority = Some(authority);
@@ -319,16 +273,16 @@ fn make_absolute(request: &mut Request<Incoming>) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn respond_fixed(fixed: &StaticResponse) -> anyhow::Result<Response<Body>> {
-    let mut response = Response::builder().status(fixed.status_code.unwrap_or(200));
-    for (name, value) in &fixed.headers {
+fn static_response(config: &StaticResponse) -> anyhow::Result<Response<Body>> {
+    let mut response = Response::builder().status(config.status_code.unwrap_or(200));
+    for (name, value) in &config.headers {
         response = response.header(name, value);
     }
-    Ok(response.body(full(fixed.body.clone().unwrap_or_default()))?)
+    Ok(response.body(full(config.body.clone().unwrap_or_default()))?)
 }
 
-/// Kinder than Spin, which answers with an empty 500: it is the client's mistake.
-fn odd_header() -> anyhow::Result<Response<Body>> {
+/// Returns a 400 response for a header that is not UTF-8. Spin returns an empty 500.
+fn non_utf8_header() -> anyhow::Result<Response<Body>> {
     const PROBLEM: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"a header is not UTF-8"}"#;
     Ok(Response::builder()
         .status(StatusCode::BAD_REQUEST)
@@ -346,27 +300,28 @@ fn full(bytes: impl Into<Bytes>) -> Body {
     Full::new(bytes.into()).map_err(|never: Infallible| match never {}).boxed_unsync()
 }
 
-/// Looks, at the moment at which a guest sets its response, whether the body has begun: under Spin,
-/// a head that is sent before it waits 40 ms for the body on every kept connection.
-fn first_frame(mut body: HyperOutgoingBody, component: &ComponentConfig) -> Body {
+/// Polls the first frame of the body when the guest sets its response, and logs a warning if there
+/// is none yet: under Spin, a head sent before the body stalls every keep-alive connection for
+/// 40 ms.
+fn peek(mut body: HyperOutgoingBody, component: &ComponentConfig) -> Body {
     let mut context = TaskContext::from_waker(Waker::noop());
     let first = match Pin::new(&mut body).poll_frame(&mut context) {
         Poll::Ready(first) => Some(first),
         Poll::Pending => {
-            component.warn("the head was sent before the body: Spin would stall it for 40 ms");
+            component.warn("the head was sent before the body: Spin stalls it for 40 ms");
             None
         }
     };
-    Begun { first, rest: body }.boxed_unsync()
+    PeekedBody { first, rest: body }.boxed_unsync()
 }
 
-/// A body whose first frame has been taken already.
-struct Begun {
+/// A body whose first frame has already been polled.
+struct PeekedBody {
     first: Option<Option<Result<Frame<Bytes>, wasmtime_wasi_http::Error>>>,
     rest: HyperOutgoingBody,
 }
 
-impl hyper::body::Body for Begun {
+impl hyper::body::Body for PeekedBody {
     type Data = Bytes;
     type Error = wasmtime_wasi_http::Error;
 
@@ -376,7 +331,7 @@ impl hyper::body::Body for Begun {
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
         match self.first.take() {
             Some(None) => {
-                // The end stays the end.
+                // Later polls must return the end of the body too.
                 self.first = Some(None);
                 Poll::Ready(None)
             }
@@ -393,8 +348,8 @@ async fn accept(service: Arc<Service>, listener: TcpListener, mut stopped: watch
             accepted = listener.accept() => match accepted {
                 Ok((stream, client)) => serve(service.clone(), &connections, stream, client),
                 Err(error) => {
-                    // Too many open files, say: it passes, and ending would help nobody.
-                    (service.log)(&format!("warning: a connection was not accepted: {error}"));
+                    // Errors such as "too many open files" are transient.
+                    (service.log)(&format!("warning: cannot accept a connection: {error}"));
                     tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
@@ -406,8 +361,8 @@ async fn accept(service: Arc<Service>, listener: TcpListener, mut stopped: watch
         connections.shutdown().await;
         service.running.closed().await;
     };
-    if tokio::time::timeout(DRAIN, finished).await.is_err() {
-        (service.log)("warning: some requests did not finish in time");
+    if tokio::time::timeout(DRAIN_TIMEOUT, finished).await.is_err() {
+        (service.log)("warning: requests were still in progress 10 s after the shutdown began");
     }
 }
 
@@ -417,22 +372,22 @@ fn serve(
     stream: TcpStream,
     client: SocketAddr,
 ) {
-    // Kinder than Spin: a small answer does not wait for the acknowledgement of the one before.
+    // Unlike Spin: a small response does not wait for the acknowledgment of the previous one.
     let _ = stream.set_nodelay(true);
     let log = service.log.clone();
     let service = service_fn(move |request| {
         let service = service.clone();
-        async move { service.answer(request, client).await }
+        async move { service.handle(request, client).await }
     });
     let builder = Builder::new(TokioExecutor::new());
     let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
     let connection = connections.watch(connection);
     tokio::spawn(async move {
         if let Err(error) = connection.await {
-            // A client that goes away is no news.
-            let ours = error.downcast_ref::<hyper::Error>().is_none_or(hyper::Error::is_user);
-            if ours {
-                log(&format!("warning: a connection was closed without an answer: {error}"));
+            // Errors caused by a client that disconnects are not logged.
+            let from_host = error.downcast_ref::<hyper::Error>().is_none_or(hyper::Error::is_user);
+            if from_host {
+                log(&format!("warning: a connection was closed without a response: {error}"));
             }
         }
     });

@@ -1,4 +1,4 @@
-//! What a store holds: one request's view of the host.
+//! The per-request state of the host, which is the data of the Wasmtime store.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -9,16 +9,16 @@ use wasmtime_wasi::{WasiCtx, WasiCtxView, WasiView};
 use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpHooks, WasiHttpView};
 
 use crate::bindings::{fermyon, spin};
-use crate::server::ComponentConfig;
-use crate::stdio::Lines;
-use crate::variables::check_name;
+use crate::component::ComponentConfig;
+use crate::stdio::LineStream;
+use crate::variables::validate_name;
 
-/// One request's view of the host.
+/// The host's state for one request.
 pub(crate) struct State {
     pub(crate) component: Arc<ComponentConfig>,
     pub(crate) table: ResourceTable,
-    /// Database connections that this request has opened so far.
-    pub(crate) opened: u32,
+    /// The number of database connections that this request has opened.
+    pub(crate) opened_connections: u32,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoOutboundHttp,
@@ -27,29 +27,29 @@ pub(crate) struct State {
 impl State {
     pub(crate) fn new(component: Arc<ComponentConfig>) -> State {
         let mut wasi = WasiCtx::builder();
-        wasi.stdout(Lines::new(component.log.clone()));
-        wasi.stderr(Lines::new(component.log.clone()));
+        wasi.stdout(LineStream::new(component.log.clone()));
+        wasi.stderr(LineStream::new(component.log.clone()));
         for (name, value) in &component.environment {
             wasi.env(name, value);
         }
         State {
             component,
             table: ResourceTable::new(),
-            opened: 0,
+            opened_connections: 0,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             hooks: NoOutboundHttp,
         }
     }
 
-    /// Tells what would hurt this component under Spin.
+    /// Logs a warning about behavior that causes trouble under Spin.
     pub(crate) fn warn(&self, text: &str) {
         self.component.warn(text);
     }
 }
 
-/// Links what `wit/world.wit` names, and nothing else: a component that starts here starts on every
-/// version of Spin from 3.6 on.
+/// Links exactly the interfaces in `wit/world.wit`, so a component that starts here starts on every
+/// version of Spin since 3.6.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     use wasmtime_wasi::cli::{WasiCli, WasiCliView};
     use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
@@ -83,7 +83,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Nothing is limited, as under Spin by default; what is used is noted.
+/// Records the peak memory of the component. Nothing is limited, as under Spin by default.
 impl ResourceLimiter for State {
     fn memory_growing(
         &mut self,
@@ -91,7 +91,7 @@ impl ResourceLimiter for State {
         desired: usize,
         _maximum: Option<usize>,
     ) -> wasmtime::Result<bool> {
-        self.component.memory.fetch_max(desired, Ordering::Relaxed);
+        self.component.peak_memory.fetch_max(desired, Ordering::Relaxed);
         Ok(true)
     }
 
@@ -129,7 +129,7 @@ impl fermyon::spin::variables::Host for State {
         name: String,
     ) -> wasmtime::Result<Result<String, fermyon::spin::variables::Error>> {
         use fermyon::spin::variables::Error;
-        if let Err(error) = check_name(&name) {
+        if let Err(error) = validate_name(&name) {
             return Ok(Err(Error::InvalidName(error.to_string())));
         }
         let value = self.component.variables.get(&name).cloned();
@@ -138,7 +138,7 @@ impl fermyon::spin::variables::Host for State {
     }
 }
 
-/// No component here makes HTTP requests: the interface for it is not even linked.
+/// Denies outbound HTTP requests. The interface for them is not linked.
 struct NoOutboundHttp;
 
 impl WasiHttpHooks for NoOutboundHttp {

@@ -1,4 +1,4 @@
-//! What guests write to standard output and error: passed on line by line.
+//! Forwards the guests' standard output and standard error to the log, line by line.
 
 use std::io;
 use std::mem;
@@ -14,54 +14,53 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 use crate::Log;
 
-/// One guest's stream. Its lines arrive whole, however they are written, and its last one does even
-/// without an end.
+/// An output stream that logs complete lines. The last line is logged even without a line break.
 #[derive(Clone)]
-pub(crate) struct Lines(Arc<Mutex<Partial>>);
+pub(crate) struct LineStream(Arc<Mutex<LineBuffer>>);
 
-struct Partial {
+struct LineBuffer {
     log: Log,
     line: Vec<u8>,
 }
 
-impl Lines {
-    pub(crate) fn new(log: Log) -> Lines {
-        Lines(Arc::new(Mutex::new(Partial { log, line: Vec::new() })))
+impl LineStream {
+    pub(crate) fn new(log: Log) -> LineStream {
+        LineStream(Arc::new(Mutex::new(LineBuffer { log, line: Vec::new() })))
     }
 
     fn push(&self, bytes: &[u8]) {
-        let mut partial = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut buffer = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            partial.line.extend_from_slice(piece);
-            if partial.line.ends_with(b"\n") {
-                partial.line.pop();
-                partial.tell();
+            buffer.line.extend_from_slice(piece);
+            if buffer.line.ends_with(b"\n") {
+                buffer.line.pop();
+                buffer.log_line();
             }
         }
     }
 }
 
-impl Partial {
-    fn tell(&mut self) {
+impl LineBuffer {
+    fn log_line(&mut self) {
         (self.log)(&String::from_utf8_lossy(&mem::take(&mut self.line)));
     }
 }
 
-impl Drop for Partial {
+impl Drop for LineBuffer {
     fn drop(&mut self) {
         if !self.line.is_empty() {
-            self.tell();
+            self.log_line();
         }
     }
 }
 
-impl IsTerminal for Lines {
+impl IsTerminal for LineStream {
     fn is_terminal(&self) -> bool {
         false
     }
 }
 
-impl StdoutStream for Lines {
+impl StdoutStream for LineStream {
     fn p2_stream(&self) -> Box<dyn OutputStream> {
         Box::new(self.clone())
     }
@@ -71,7 +70,7 @@ impl StdoutStream for Lines {
     }
 }
 
-impl OutputStream for Lines {
+impl OutputStream for LineStream {
     fn write(&mut self, bytes: Bytes) -> StreamResult<()> {
         self.push(&bytes);
         Ok(())
@@ -87,11 +86,11 @@ impl OutputStream for Lines {
 }
 
 #[async_trait]
-impl Pollable for Lines {
+impl Pollable for LineStream {
     async fn ready(&mut self) {}
 }
 
-impl AsyncWrite for Lines {
+impl AsyncWrite for LineStream {
     fn poll_write(self: Pin<&mut Self>, _: &mut Context, bytes: &[u8]) -> Poll<io::Result<usize>> {
         self.push(bytes);
         Poll::Ready(Ok(bytes.len()))
@@ -111,15 +110,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_arrive_whole() {
-        let told = Arc::new(Mutex::new(Vec::new()));
-        let into = told.clone();
-        let log: Log = Arc::new(move |line: &str| into.lock().unwrap().push(line.to_owned()));
-        let lines = Lines::new(log);
-        lines.push(b"a");
-        lines.push(b"b\n\nc");
-        assert_eq!(*told.lock().unwrap(), ["ab", ""]);
-        drop(lines);
-        assert_eq!(*told.lock().unwrap(), ["ab", "", "c"]);
+    fn partial_writes_are_logged_as_complete_lines() {
+        let logged = Arc::new(Mutex::new(Vec::new()));
+        let sink = logged.clone();
+        let log: Log = Arc::new(move |line: &str| sink.lock().unwrap().push(line.to_owned()));
+        let stream = LineStream::new(log);
+        stream.push(b"a");
+        stream.push(b"b\n\nc");
+        assert_eq!(*logged.lock().unwrap(), ["ab", ""]);
+        drop(stream);
+        assert_eq!(*logged.lock().unwrap(), ["ab", "", "c"]);
     }
 }

@@ -1,4 +1,4 @@
-//! The application's variables and the components' templates over them.
+//! The application's variables, and the components' templates that refer to them.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -12,52 +12,54 @@ use crate::manifest::Manifest;
 pub(crate) struct Variables(BTreeMap<String, String>);
 
 impl Variables {
-    /// Resolves every variable of the manifest in Spin's order: the given value,
-    /// `SPIN_VARIABLE_<NAME>` in the environment, the same in the file `.env` of the working
+    /// Resolves every variable of the manifest in Spin's order: `overrides`,
+    /// `SPIN_VARIABLE_<NAME>` in the environment, the same name in the file `.env` of the working
     /// directory, the default.
     pub(crate) fn resolve(
         manifest: &Manifest,
-        given: &BTreeMap<String, String>,
+        overrides: &BTreeMap<String, String>,
     ) -> anyhow::Result<Variables> {
-        Variables::resolve_with(manifest, given, environment(Path::new(".env"))?)
+        Variables::resolve_with(manifest, overrides, environment(Path::new(".env"))?)
     }
 
     fn resolve_with(
         manifest: &Manifest,
-        given: &BTreeMap<String, String>,
+        overrides: &BTreeMap<String, String>,
         environment: impl Fn(&str) -> Option<String>,
     ) -> anyhow::Result<Variables> {
-        if let Some(unknown) = given.keys().find(|name| !manifest.variables.contains_key(*name)) {
-            bail!("the manifest has no variable {unknown}");
+        let undeclared = overrides.keys().find(|name| !manifest.variables.contains_key(*name));
+        if let Some(name) = undeclared {
+            bail!("the manifest declares no variable {name}");
         }
         let values = manifest.variables.iter().map(|(name, variable)| {
-            check_name(name)?;
+            validate_name(name)?;
             let key = format!("SPIN_VARIABLE_{}", name.to_uppercase());
-            let value = given.get(name).cloned().or_else(|| environment(&key));
+            let value = overrides.get(name).cloned().or_else(|| environment(&key));
             let value = value.or_else(|| variable.default.clone());
             Ok((
                 name.clone(),
-                value.ok_or_else(|| anyhow!("the variable {name} is required; set {key}"))?,
+                value.ok_or_else(|| anyhow!("variable {name} has no value; set {key}"))?,
             ))
         });
         Ok(Variables(values.collect::<anyhow::Result<_>>()?))
     }
 
-    /// Returns the names and their values.
+    /// Returns an iterator over names and values.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (&String, &String)> {
         self.0.iter()
     }
 
-    /// The text with every `{{ name }}` replaced.
+    /// Replaces every `{{ name }}` in the template with the variable's value.
     pub(crate) fn expand(&self, template: &str) -> anyhow::Result<String> {
         let mut text = String::new();
         let mut rest = template;
         while let Some((literal, expression)) = rest.split_once("{{") {
             let (name, after) = expression
                 .split_once("}}")
-                .with_context(|| format!("a {{{{ without its }}}} in {template:?}"))?;
+                .with_context(|| format!("missing }}}} in template {template:?}"))?;
             let name = name.trim();
-            let value = self.0.get(name).with_context(|| format!("no variable {name:?}"))?;
+            let value = self.0.get(name);
+            let value = value.with_context(|| format!("undeclared variable {name:?}"))?;
             text += literal;
             text += value;
             rest = after;
@@ -66,14 +68,14 @@ impl Variables {
     }
 }
 
-/// Returns a lookup in the environment and then in a file of `NAME=value` lines, which need not exist.
+/// Returns a lookup function that searches the environment, then a file of `NAME=value` lines. The
+/// file may be missing.
 fn environment(dotenv: &Path) -> anyhow::Result<impl Fn(&str) -> Option<String>> {
     let file: BTreeMap<String, String> = match dotenvy::from_path_iter(dotenv) {
         // The cause would quote the line, which may contain a secret.
-        Ok(lines) => lines
-            .collect::<Result<_, _>>()
-            .ok()
-            .with_context(|| format!("cannot parse {}; use lines NAME=value", dotenv.display()))?,
+        Ok(lines) => lines.collect::<Result<_, _>>().ok().with_context(|| {
+            format!("cannot parse {}; write lines NAME=value", dotenv.display())
+        })?,
         Err(error) if error.not_found() => BTreeMap::new(),
         Err(error) => {
             return Err(error).with_context(|| format!("cannot read {}", dotenv.display()));
@@ -82,13 +84,13 @@ fn environment(dotenv: &Path) -> anyhow::Result<impl Fn(&str) -> Option<String>>
     Ok(move |key: &str| std::env::var(key).ok().or_else(|| file.get(key).cloned()))
 }
 
-/// Spin's rule: lower-case words joined by single underscores.
-pub(crate) fn check_name(name: &str) -> anyhow::Result<()> {
+/// Checks that a name is valid in Spin: lower-case words joined by single underscores.
+pub(crate) fn validate_name(name: &str) -> anyhow::Result<()> {
     let word = |word: &str| {
         !word.is_empty() && word.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit())
     };
     let valid = name.split('_').all(word) && name.starts_with(|c: char| c.is_ascii_lowercase());
-    ensure!(valid, "{name:?} is not a variable's name: use lower_snake_case");
+    ensure!(valid, "invalid variable name {name:?}; use lower_snake_case");
     Ok(())
 }
 
@@ -114,35 +116,35 @@ mod tests {
         Manifest::read(&path).unwrap()
     }
 
-    fn given(values: &[(&str, &str)]) -> BTreeMap<String, String> {
+    fn overrides(values: &[(&str, &str)]) -> BTreeMap<String, String> {
         values.iter().map(|&(name, value)| (name.to_owned(), value.to_owned())).collect()
     }
 
     #[test]
-    fn given_goes_before_environment_before_default() {
+    fn override_precedes_environment_and_default() {
         let environment = |key: &str| (key == "SPIN_VARIABLE_URL").then(|| "env".to_owned());
         let expand = |variables: Variables| variables.expand("{{url}}@{{ host }}!").unwrap();
         let resolve =
-            |values| Variables::resolve_with(&manifest(), &given(values), environment).unwrap();
+            |values| Variables::resolve_with(&manifest(), &overrides(values), environment).unwrap();
         assert_eq!(expand(resolve(&[])), "env@localhost!");
-        assert_eq!(expand(resolve(&[("url", "given"), ("host", "h")])), "given@h!");
+        assert_eq!(expand(resolve(&[("url", "override"), ("host", "h")])), "override@h!");
     }
 
     #[test]
-    fn what_cannot_be_resolved_is_named() {
-        let refused = Variables::resolve_with(&manifest(), &given(&[]), |_| None).unwrap_err();
-        assert!(refused.to_string().contains("SPIN_VARIABLE_URL"));
-        let unknown = given(&[("url", "x"), ("ulr", "y")]);
-        let refused = Variables::resolve_with(&manifest(), &unknown, |_| None).unwrap_err();
-        assert!(refused.to_string().contains("ulr"));
-        let given = given(&[("url", "x")]);
-        let variables = Variables::resolve_with(&manifest(), &given, |_| None).unwrap();
+    fn unresolved_and_undeclared_variables_are_errors() {
+        let error = Variables::resolve_with(&manifest(), &overrides(&[]), |_| None).unwrap_err();
+        assert!(error.to_string().contains("SPIN_VARIABLE_URL"));
+        let undeclared = overrides(&[("url", "x"), ("ulr", "y")]);
+        let error = Variables::resolve_with(&manifest(), &undeclared, |_| None).unwrap_err();
+        assert!(error.to_string().contains("ulr"));
+        let overrides = overrides(&[("url", "x")]);
+        let variables = Variables::resolve_with(&manifest(), &overrides, |_| None).unwrap();
         assert!(variables.expand("{{ other }}").is_err());
         assert!(variables.expand("{{ url").is_err());
     }
 
     #[test]
-    fn dotenv_file_supplies_what_the_environment_lacks() {
+    fn environment_precedes_dotenv_file() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join(".env");
         assert_eq!(environment(&path).unwrap()("SPIN_VARIABLE_URL"), None);
@@ -162,12 +164,12 @@ mod tests {
     }
 
     #[test]
-    fn names_are_lower_snake_case() {
-        for good in ["a", "a_b2", "a1"] {
-            check_name(good).expect(good);
+    fn variable_name_must_be_lower_snake_case() {
+        for valid in ["a", "a_b2", "a1"] {
+            validate_name(valid).expect(valid);
         }
-        for bad in ["", "A", "1a", "_a", "a_", "a__b", "a-b"] {
-            assert!(check_name(bad).is_err(), "{bad}");
+        for invalid in ["", "A", "1a", "_a", "a_", "a__b", "a-b"] {
+            assert!(validate_name(invalid).is_err(), "{invalid}");
         }
     }
 }

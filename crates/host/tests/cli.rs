@@ -1,6 +1,5 @@
-//! `katas`, as people run it: from nothing to an answer, and what is left when it ends.
-// What is left is found out by what Linux alone has: file descriptors of processes, signals of dead
-// parents.
+//! The `katas` command: what it serves, how it fails, and that it leaves no process behind.
+// The tests need Linux: they use file descriptors of processes and parent-death signals.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -11,7 +10,7 @@ use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-use katas_host::local::postgres::{DATABASE, Postgres, Source};
+use katas_host::local::postgres::{DATABASE, Postgres, PostgresInstall};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
 use tempfile::TempDir;
@@ -23,11 +22,11 @@ fn root() -> &'static Path {
         .expect("the crate is two folders below the root")
 }
 
-/// A folder that everybody may enter, for a server that runs as somebody else.
+/// Creates a state directory that every account can search, for a server that runs as another one.
 fn state() -> TempDir {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    tempfile::Builder::new().permissions(permissions).tempdir_in(folder).expect("a folder")
+    tempfile::Builder::new().permissions(permissions).tempdir_in(folder).expect("a directory")
 }
 
 fn katas(arguments: &[&str]) -> Command {
@@ -39,42 +38,42 @@ fn katas(arguments: &[&str]) -> Command {
     command
 }
 
-/// A `katas up` that serves.
+/// A running `katas up`.
 struct Up {
     child: Child,
     base: String,
-    told: Arc<Mutex<String>>,
+    stderr: Arc<Mutex<String>>,
     reader: JoinHandle<()>,
 }
 
 impl Up {
-    /// With its state in this folder, and these arguments.
+    /// Starts `katas up` and waits until it serves.
     fn start(state: &Path, arguments: &[&str]) -> Up {
         let mut command = katas(&["up", "--listen", "127.0.0.1:0", "--state"]);
         command.arg(state).args(arguments);
-        Up::until(command, "Serving ")
+        Up::wait_for(command, "Serving ")
     }
 
-    /// A command that has told this.
-    fn until(mut command: Command, expected: &str) -> Up {
+    /// Starts a command and waits until its standard error contains `expected`.
+    fn wait_for(mut command: Command, expected: &str) -> Up {
         let mut child =
-            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("it runs");
-        let mut stderr = BufReader::new(child.stderr.take().expect("it is piped"));
-        let mut told = String::new();
-        while !told.contains(expected) {
-            let length = stderr.read_line(&mut told).expect("it is text");
-            assert!(length > 0, "it ended after: {told}");
+            command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().expect("katas starts");
+        let mut pipe = BufReader::new(child.stderr.take().expect("stderr is piped"));
+        let mut stderr = String::new();
+        while !stderr.contains(expected) {
+            let length = pipe.read_line(&mut stderr).expect("stderr is UTF-8");
+            assert!(length > 0, "katas exited: {stderr}");
         }
-        let base = told.split_once("http://").map_or("", |(_, rest)| rest);
+        let base = stderr.split_once("http://").map_or("", |(_, rest)| rest);
         let base = format!("http://{}", base.split(',').next().unwrap_or_default());
-        let told = Arc::new(Mutex::new(told));
-        let into = told.clone();
+        let stderr = Arc::new(Mutex::new(stderr));
+        let sink = stderr.clone();
         let reader = std::thread::spawn(move || {
-            for line in stderr.lines() {
-                *into.lock().expect("no panic") += &(line.expect("it is text") + "\n");
+            for line in pipe.lines() {
+                *sink.lock().expect("no panic") += &(line.expect("stderr is UTF-8") + "\n");
             }
         });
-        Up { child, base, told, reader }
+        Up { child, base, stderr, reader }
     }
 
     fn call(&self, method: &str, path: &str, body: &str) -> (u16, String) {
@@ -85,57 +84,57 @@ impl Up {
         let agent: ureq::Agent =
             ureq::Agent::config_builder().http_status_as_error(false).build().into();
         let request = request.body(body.to_owned()).expect("the request is valid");
-        let mut response = agent.run(request).expect("it answers");
-        let body = response.body_mut().read_to_string().expect("the body is text");
+        let mut response = agent.run(request).expect("a response");
+        let body = response.body_mut().read_to_string().expect("the body is UTF-8");
         (response.status().as_u16(), body)
     }
 
-    /// Sends the signal and waits until it has ended: how, and all that it told.
+    /// Sends a signal and waits for the process to end. Returns its status, stdout and stderr.
     fn end(mut self, signal: Signal) -> (ExitStatus, String, String) {
         let pid = Pid::from_child(&self.child);
-        kill_process(pid, signal).expect("it runs");
+        kill_process(pid, signal).expect("the process is running");
         let mut stdout = String::new();
-        let mut pipe = self.child.stdout.take().expect("it is piped");
-        std::io::Read::read_to_string(&mut pipe, &mut stdout).expect("it is text");
-        let status = self.child.wait().expect("it ends");
+        let mut pipe = self.child.stdout.take().expect("stdout is piped");
+        std::io::Read::read_to_string(&mut pipe, &mut stdout).expect("stdout is UTF-8");
+        let status = self.child.wait().expect("the process ends");
         self.reader.join().expect("no panic");
-        let told = self.told.lock().expect("no panic").clone();
-        (status, stdout, told)
+        let stderr = self.stderr.lock().expect("no panic").clone();
+        (status, stdout, stderr)
     }
 }
 
-/// The server's process.
+/// Returns the process id of the PostgreSQL server.
 fn server(state: &Path) -> Pid {
     let file = state.join("postgres/data/postmaster.pid");
-    let text = fs::read_to_string(file).expect("the server runs");
-    let pid = text.lines().next().and_then(|pid| pid.parse().ok()).expect("a number");
+    let text = fs::read_to_string(file).expect("the server is running");
+    let pid = text.lines().next().and_then(|pid| pid.parse().ok()).expect("a process id");
     Pid::from_raw(pid).expect("not 0")
 }
 
-/// A process that can be waited for, though it is not a child.
+/// A process that need not be a child.
 struct Process(rustix::fd::OwnedFd);
 
 impl Process {
     fn new(pid: Pid) -> Process {
-        Process(pidfd_open(pid, PidfdFlags::empty()).expect("it runs"))
+        Process(pidfd_open(pid, PidfdFlags::empty()).expect("the process is running"))
     }
 
-    /// Whether it has ended, or does within so many seconds.
+    /// Returns whether the process ends within `seconds`.
     fn ends_within(&self, seconds: i64) -> bool {
         let timeout = Timespec { tv_sec: seconds, tv_nsec: 0 };
-        let mut waited = [PollFd::new(&self.0, PollFlags::IN)];
-        poll(&mut waited, Some(&timeout)).expect("it can be waited for") == 1
+        let mut fds = [PollFd::new(&self.0, PollFlags::IN)];
+        poll(&mut fds, Some(&timeout)).expect("poll succeeds") == 1
     }
 }
 
-/// Ended with an error that says this, in one line.
+/// Asserts that the process failed with an error that contains `text`, in the last line of stderr.
 #[track_caller]
-fn assert_refused(output: &Output, text: &str) {
-    let told = String::from_utf8_lossy(&output.stderr);
-    assert_eq!(output.status.code(), Some(1), "{told}");
-    let errors: Vec<_> = told.lines().filter(|line| line.starts_with("error: ")).collect();
-    let [error] = errors[..] else { panic!("{told}") };
-    assert!(told.ends_with(&format!("{error}\n")), "{told}");
+fn assert_error(output: &Output, text: &str) {
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(1), "{stderr}");
+    let errors: Vec<_> = stderr.lines().filter(|line| line.starts_with("error: ")).collect();
+    let [error] = errors[..] else { panic!("{stderr}") };
+    assert!(stderr.ends_with(&format!("{error}\n")), "{stderr}");
     assert!(error.contains(text), "{error}");
 }
 
@@ -143,162 +142,165 @@ const APPLE: &str = "/api/v2/entries/Apple";
 const FRUIT: &str = r#"{"definition":"A fruit"}"#;
 
 #[test]
-fn up_serves_and_the_next_one_finds_the_data() {
+fn up_preserves_data_between_runs_unless_fresh() {
     let state = state();
     let first = Up::start(state.path(), &[]);
     assert_eq!(first.call("PUT", APPLE, FRUIT).0, 201);
     assert_eq!(first.call("GET", "/db-check", "").0, 200);
     let server_of_first = Process::new(server(state.path()));
     let base = first.base.clone();
-    let (status, routes, told) = first.end(Signal::INT);
-    assert!(status.success(), "{told}");
-    assert!(server_of_first.ends_within(0), "PostgreSQL is left");
+    let (status, routes, stderr) = first.end(Signal::INT);
+    assert!(status.success(), "{stderr}");
+    assert!(server_of_first.ends_within(0), "PostgreSQL is still running");
     for step in ["Building the components", "Database PostgreSQL ", "Schema version ", "Stopping "]
     {
-        assert!(told.contains(step), "{step}: {told}");
+        assert!(stderr.contains(step), "{step}: {stderr}");
     }
     assert!(routes.contains(&format!("curl -s {base}/health\n")), "{routes}");
 
     let second = Up::start(state.path(), &[]);
     assert!(second.call("GET", APPLE, "").1.contains("A fruit"));
     let third = katas(&["up", "--listen", "127.0.0.1:0", "--state"]).arg(state.path()).output();
-    assert_refused(&third.expect("it runs"), "is in use by process ");
-    let (status, _, told) = second.end(Signal::TERM);
-    assert!(status.success(), "{told}");
+    assert_error(&third.expect("katas starts"), "is in use by process ");
+    let (status, _, stderr) = second.end(Signal::TERM);
+    assert!(status.success(), "{stderr}");
 
     let fresh = Up::start(state.path(), &["--fresh"]);
     assert_eq!(fresh.call("GET", APPLE, "").0, 404);
     let server_of_fresh = Process::new(server(state.path()));
     fresh.end(Signal::HUP);
-    assert!(server_of_fresh.ends_within(0), "PostgreSQL is left");
+    assert!(server_of_fresh.ends_within(0), "PostgreSQL is still running");
 }
 
 #[test]
-#[cfg(target_os = "linux")]
-fn a_killed_one_takes_its_server_along_and_loses_nothing() {
+fn killed_up_stops_its_server_and_loses_no_data() {
     let state = state();
     let killed = Up::start(state.path(), &[]);
     assert_eq!(killed.call("PUT", APPLE, FRUIT).0, 201);
     let server = Process::new(server(state.path()));
     killed.end(Signal::KILL);
-    assert!(server.ends_within(20), "PostgreSQL is left");
+    assert!(server.ends_within(20), "PostgreSQL is still running");
     let next = Up::start(state.path(), &[]);
     assert!(next.call("GET", APPLE, "").1.contains("A fruit"));
     next.end(Signal::TERM);
 }
 
 #[test]
-fn the_postgresql_that_comes_along_needs_no_other() {
+fn up_with_bundled_postgres_serves() {
     let state = state();
     let up = Up::start(state.path(), &["--bundled-postgres"]);
     assert_eq!(up.call("PUT", APPLE, FRUIT).0, 201);
-    let (status, _, told) = up.end(Signal::TERM);
-    assert!(status.success() && told.contains("which comes with katas"), "{told}");
+    let (status, _, stderr) = up.end(Signal::TERM);
+    assert!(status.success() && stderr.contains("bundled with katas"), "{stderr}");
 }
 
 #[test]
-fn a_given_database_is_prepared_and_used() {
+fn up_with_database_url_migrates_that_database_and_uses_it() {
     let state = state();
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
-    let server = runtime.block_on(Postgres::start_empty(folder, Source::Any, true));
-    let server = server.expect("a server starts");
+    let server = runtime.block_on(Postgres::start_empty(folder, PostgresInstall::Any, true));
+    let server = server.expect("the server starts");
     let url = server.administrator(DATABASE);
-    for applied in [true, false] {
+    for first in [true, false] {
         let up = Up::start(state.path(), &["--database-url", &url]);
-        assert_eq!(up.call("PUT", APPLE, FRUIT).0, if applied { 201 } else { 200 });
-        let (status, _, told) = up.end(Signal::TERM);
-        assert!(status.success(), "{told}");
-        assert_eq!(told.contains("applied 0001_schema"), applied, "{told}");
-        assert!(!told.contains(&url), "{told}");
+        assert_eq!(up.call("PUT", APPLE, FRUIT).0, if first { 201 } else { 200 });
+        let (status, _, stderr) = up.end(Signal::TERM);
+        assert!(status.success(), "{stderr}");
+        assert_eq!(stderr.contains("applied 0001_schema"), first, "{stderr}");
+        assert!(!stderr.contains(&url), "{stderr}");
     }
-    assert!(!state.path().join("postgres").exists(), "a server of our own was made as well");
-    // As the environment says, and by somebody who may not migrate: there is nothing to migrate.
+    assert!(!state.path().join("postgres").exists(), "a local server was started as well");
+    // DATABASE_URL works too. A role without the right to migrate suffices when nothing is pending.
     runtime.block_on(async {
         let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
-        let (client, connection) = connected.expect("it answers");
+        let (client, connection) = connected.expect("the server accepts the connection");
         tokio::spawn(connection);
-        client.batch_execute("ALTER ROLE katas_app PASSWORD 'p'").await.expect("it may");
+        let alter = client.batch_execute("ALTER ROLE katas_app PASSWORD 'p'").await;
+        alter.expect("a superuser may set passwords");
     });
     let mut command = katas(&["up", "--listen", "127.0.0.1:0"]);
     command.env("DATABASE_URL", server.url("katas_app", "p", DATABASE));
-    let up = Up::until(command, "Serving ");
+    let up = Up::wait_for(command, "Serving ");
     assert!(up.call("GET", APPLE, "").1.contains("A fruit"));
     up.end(Signal::TERM);
 }
 
 #[test]
-fn what_stands_in_the_way_is_told_in_one_line() {
-    let taken = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let taken = taken.local_addr().expect("it has one").to_string();
-    let nowhere = tempfile::tempdir().expect("a folder");
+fn up_that_cannot_start_prints_one_error_line() {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let in_use = listener.local_addr().expect("an address").to_string();
+    let empty = tempfile::tempdir().expect("a directory");
     let up = |arguments: &[&str]| katas(&[&["up"], arguments].concat());
     let without_path = |arguments: &[&str]| {
         let mut command = up(arguments);
-        command.env("PATH", nowhere.path());
+        command.env("PATH", empty.path());
         command
     };
     for (mut command, text) in [
-        (up(&["--listen", &taken]), "is in use: stop what listens there, or choose another"),
+        (up(&["--listen", &in_use]), "address in use; choose another one with --listen"),
         (up(&["--listen", "192.0.2.1:80"]), "cannot listen on 192.0.2.1:80: "),
         (
             up(&["--listen=127.0.0.1:0", "--database-url=postgres://u:secret@127.0.0.1:1/x"]),
             "127.0.0.1:1/x: Connection refused",
         ),
-        (up(&["--listen=127.0.0.1:0", "--database-url=mysql://h/x"]), "--database-url: "),
+        (up(&["--listen=127.0.0.1:0", "--database-url=mysql://h/x"]), "invalid --database-url; "),
         (without_path(&["--listen=127.0.0.1:0"]), "install Rust from https://rustup.rs"),
         (without_path(&["--engine=spin"]), "install it from https://spinframework.dev"),
         (up(&["--from=/nowhere/spin.toml"]), "/nowhere/spin.toml"),
     ] {
-        let output = command.output().expect("it runs");
-        assert_refused(&output, text);
+        let output = command.output().expect("katas starts");
+        assert_error(&output, text);
         assert!(!String::from_utf8_lossy(&output.stderr).contains("secret"));
     }
-    let mut elsewhere = up(&[]);
-    elsewhere.current_dir(nowhere.path());
-    assert_refused(&elsewhere.output().expect("it runs"), "there is no spin.toml here");
+    let mut without_manifest = up(&[]);
+    without_manifest.current_dir(empty.path());
+    assert_error(
+        &without_manifest.output().expect("katas starts"),
+        "no spin.toml in this directory",
+    );
 }
 
 #[test]
 fn build_without_wasm_target_names_the_command_that_installs_it() {
-    let programs = tempfile::tempdir().expect("a folder");
+    let programs = tempfile::tempdir().expect("a directory");
     for (name, script) in [
         ("rustc", "echo /nowhere/lib"),
         ("rustup", "echo 'info: downloading' >&2; echo 'error: no network' >&2; exit 1"),
     ] {
         let file = programs.path().join(name);
-        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("written");
+        fs::write(&file, format!("#!/bin/sh\n{script}\n")).expect("the file is writable");
         let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-        fs::set_permissions(&file, executable).expect("they can be set");
+        fs::set_permissions(&file, executable).expect("the test owns the file");
     }
-    let output = katas(&["build"]).env("PATH", programs.path()).output().expect("it runs");
-    assert_refused(&output, "no network; run `rustup target add wasm32-wasip2` in ");
+    let output = katas(&["build"]).env("PATH", programs.path()).output().expect("katas starts");
+    assert_error(&output, "no network; run `rustup target add wasm32-wasip2` in ");
 }
 
 #[test]
-fn a_build_that_fails_is_told() {
-    let (folder, output) = build("false", |command| command.output().expect("it runs"));
+fn failed_build_command_is_reported() {
+    let (folder, output) = build("false", |command| command.output().expect("katas starts"));
     drop(folder);
-    assert_refused(&output, "the component only was not built: `false` failed");
+    assert_error(&output, "cannot build component only: `false` failed");
 }
 
 #[test]
-fn a_build_under_way_ends_with_katas() {
+fn running_build_ends_with_katas() {
     for signal in [Signal::TERM, Signal::INT, Signal::KILL] {
         let (folder, up) = build("echo $$ > pid; echo begun >&2; exec sleep 1000", |command| {
-            Up::until(std::mem::replace(command, Command::new("true")), "begun")
+            Up::wait_for(std::mem::replace(command, Command::new("true")), "begun")
         });
-        let pid = fs::read_to_string(folder.path().join("pid")).expect("it has begun");
+        let pid = fs::read_to_string(folder.path().join("pid")).expect("the build has begun");
         let pid = Pid::from_raw(pid.trim().parse().expect("a number")).expect("not 0");
-        let building = Process::new(pid);
+        let build = Process::new(pid);
         up.end(signal);
-        assert!(building.ends_within(20), "{signal:?} leaves the build");
+        assert!(build.ends_within(20), "the build survives {signal:?}");
     }
 }
 
-/// `katas up` of an application whose only component is built by this.
+/// Runs `katas up` for an application whose only component has the build command `shell`.
 fn build<T>(shell: &str, run: impl FnOnce(&mut Command) -> T) -> (TempDir, T) {
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a directory");
     let manifest = folder.path().join("spin.toml");
     let text = format!(
         "spin_manifest_version = 2\n\
@@ -307,7 +309,7 @@ fn build<T>(shell: &str, run: impl FnOnce(&mut Command) -> T) -> (TempDir, T) {
          [component.only]\nsource = \"only.wasm\"\n\
          [component.only.build]\ncommand = {shell:?}\n"
     );
-    fs::write(&manifest, text).expect("written");
+    fs::write(&manifest, text).expect("the file is writable");
     let mut command = katas(&["up", "--listen", "127.0.0.1:0"]);
     command.current_dir(folder.path());
     let result = run(&mut command);
@@ -315,17 +317,17 @@ fn build<T>(shell: &str, run: impl FnOnce(&mut Command) -> T) -> (TempDir, T) {
 }
 
 #[test]
-fn help_says_what_the_options_do() {
-    let output = katas(&["up", "--help"]).output().expect("it runs");
-    let help = String::from_utf8(output.stdout).expect("it is text");
+fn help_of_up_lists_the_options() {
+    let output = katas(&["up", "--help"]).output().expect("katas starts");
+    let help = String::from_utf8(output.stdout).expect("UTF-8");
     for option in ["--listen", "--database-url", "DATABASE_URL", "--fresh", "--engine", "--state"] {
         assert!(help.contains(option), "{option}: {help}");
     }
 }
 
 #[test]
-fn build_builds_the_components() {
-    let output = katas(&["build"]).output().expect("it runs");
+fn build_creates_the_wasm_files() {
+    let output = katas(&["build"]).output().expect("katas starts");
     assert!(output.status.success(), "{output:?}");
     let built: Vec<PathBuf> = ["dictionary", "health"]
         .map(|id| root().join(format!("target/wasm32-wasip2/release/{id}.wasm")))

@@ -1,4 +1,4 @@
-//! The command line, of `smoke` and of `katas smoke`.
+//! The command line of `smoke` and `katas smoke`.
 
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,94 +15,106 @@ use signal_hook::flag;
 use crate::{Options, run};
 
 const MANUAL: &str = "\
-What it does:
-  Calls every service once, as docs/API.md promises it, and removes what it made, whatever fails. All
-  of that has a name that begins with smoke- and the same eight digits, which are told at the end. No
-  receipt is made: it could not be removed. Each call is a connection of its own, so that all pods
-  get some, and the services' log lines have the trace id that is told at the end.
+Test data:
+  The names of all test data begin with smoke- and eight random hexadecimal digits, which the
+  summary shows. The data is deleted at the end even if a check fails. No receipt is created,
+  because receipts cannot be deleted.
 
-The token:
-  Where the deployment has an api_token, give it by --token-file or in API_TOKEN. Then it is also
-  tested that nothing can be changed without it. An empty one is none.
+Requests:
+  Each request opens a new connection, so that requests reach all pods. All requests share a trace
+  id, which the summary shows and the log lines of the services contain.
 
-The evidence:
-  calls.jsonl has every call with its answer, report.json what --format json prints, and, where there
-  is a kubectl that reaches a cluster, one YAML file each has the pods, services, SpinApps,
-  HTTPRoutes, Ingresses, Jobs and events of the namespace. The token is in none of them; Secrets are
-  not read.
+Token:
+  If the deployment sets api_token, pass the token with --token-file or API_TOKEN. A further check
+  then verifies that writes without it are rejected. An empty token counts as none.
+
+Evidence:
+  calls.jsonl    every request with its response
+  report.json    the output of --format json
+  <name>.yaml    the pods, services, SpinApps, HTTPRoutes, Ingresses, Jobs and events of the
+                 namespace, if kubectl reaches a cluster
+  The token is redacted, and Secrets are not read.
 
 Exit codes:
   0    all checks passed
   1    a check failed
-  2    a mistake in the command line, or in a file that it names
-  75   nothing answered in time: try again
-  130  interrupted (SIGINT), 143 told to end (SIGTERM): what was made is removed before";
+  2    invalid command line, or a file in it cannot be read or written
+  75   the deployment is unreachable; try again later
+  130  interrupted by SIGINT, after the test data was deleted
+  143  terminated by SIGTERM, after the test data was deleted
 
-/// Calls every service of a deployment once, and removes what it made
+Examples:
+  smoke http://127.0.0.1:3000
+  smoke https://katas.example --token-file token --wait 60
+  smoke http://katas.katas.svc --inside --format json --evidence evidence";
+
+/// Check a deployment by calling every service, then delete the test data
 #[derive(Args, Debug)]
-#[command(after_long_help = MANUAL, after_help = "`--help` says more, exit codes included.")]
+#[command(
+    after_long_help = MANUAL,
+    after_help = "Example:\n  smoke http://127.0.0.1:3000\n\nUse --help for details and exit codes."
+)]
 pub struct Arguments {
-    /// Where the deployment is: http:// or https://, host and port
+    /// URL of the deployment: http(s)://HOST[:PORT]
     #[arg(value_parser = origin)]
     url: Uri,
 
-    /// A file with the token in its first line [or, without a file: API_TOKEN]
+    /// File with the token in its first line [default: the token in API_TOKEN]
     #[arg(long, env = "API_TOKEN_FILE", value_name = "FILE")]
     token_file: Option<PathBuf>,
 
-    /// Expect the engine's own paths to be open: there is no gateway in between
+    /// Expect /.well-known/spin/ to be reachable, because there is no gateway
     ///
-    /// Without it they have to be closed, unless the address is a loopback one, where either will
-    /// do.
+    /// By default it must be unreachable, except through a loopback address, where both pass.
     #[arg(long)]
     inside: bool,
 
-    /// How long to wait until the deployment is ready, before the first check
+    /// Maximum time to wait for the deployment to become ready
     #[arg(long, default_value = "0", value_parser = seconds, value_name = "SECONDS")]
     wait: Duration,
 
-    /// How long a call may take
+    /// Timeout of a request
     #[arg(long, default_value = "10", value_parser = seconds, value_name = "SECONDS")]
     timeout: Duration,
 
-    /// How often a check that failed is run again
+    /// Number of retries of a failed check
     #[arg(long, default_value_t = 0, value_name = "COUNT")]
     retries: u32,
 
-    /// Certificate authorities to trust beside those of the machine, as PEM
+    /// PEM file of certificate authorities to trust in addition to the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// What standard output is for
+    /// Output format
     #[arg(long, value_enum, default_value_t = Format::Human)]
     format: Format,
 
-    /// Write what was called and answered, and the state of the cluster, into this folder
-    #[arg(long, value_name = "FOLDER")]
+    /// Record all requests, the report, and the state of the cluster in this directory
+    #[arg(long, value_name = "DIR")]
     evidence: Option<PathBuf>,
 
-    /// The namespace whose state is part of the evidence
+    /// Namespace of the recorded cluster state
     #[arg(long, default_value = "katas", requires = "evidence")]
     namespace: String,
 }
 
-/// For whom output is.
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 enum Format {
-    /// People
+    /// One line per check and a summary
     Human,
-    /// Programs
+    /// One JSON object
     Json,
 }
 
-/// Runs what the command line says.
+/// Runs the smoke test with the arguments of the command line.
 pub fn main(arguments: Arguments) -> ExitCode {
     let format = arguments.format;
     let print = |line: &dyn std::fmt::Display| {
-        // Nobody may be reading any more: then it is not needed.
+        // A closed standard output is no reason to stop.
         let _ = writeln!(std::io::stdout().lock(), "{line}");
     };
-    let result = listen().and_then(|stop| {
+    let result = register_signals().and_then(|stop| {
         run(&arguments.options()?, &stop, &mut |outcome| {
             if format == Format::Human {
                 print(outcome);
@@ -114,7 +126,7 @@ pub fn main(arguments: Arguments) -> ExitCode {
             match format {
                 Format::Human => print(&report),
                 Format::Json => {
-                    print(&serde_json::to_string(&report).expect("its keys are strings"))
+                    print(&serde_json::to_string(&report).expect("the keys are strings"))
                 }
             }
             ExitCode::from(report.exit_code)
@@ -126,15 +138,16 @@ pub fn main(arguments: Arguments) -> ExitCode {
     }
 }
 
-/// What becomes the number of the first signal to end; a second one ends this process at once.
-fn listen() -> Result<Arc<AtomicUsize>, String> {
-    let (stop, told) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
+/// Returns a variable that the first SIGINT or SIGTERM sets to its number. A second signal ends the
+/// process immediately.
+fn register_signals() -> Result<Arc<AtomicUsize>, String> {
+    let (stop, signaled) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)));
     for signal in [SIGINT, SIGTERM] {
         let number = usize::try_from(signal).expect("signals have small numbers");
-        flag::register_conditional_shutdown(signal, 128 + signal, told.clone())
-            .and_then(|_| flag::register(signal, told.clone()))
+        flag::register_conditional_shutdown(signal, 128 + signal, signaled.clone())
+            .and_then(|_| flag::register(signal, signaled.clone()))
             .and_then(|_| flag::register_usize(signal, stop.clone(), number))
-            .map_err(|error| format!("signals are not heard: {error}"))?;
+            .map_err(|error| format!("cannot register signal handlers: {error}"))?;
     }
     Ok(stop)
 }
@@ -143,7 +156,7 @@ impl Arguments {
     fn options(self) -> Result<Options, String> {
         let token = match &self.token_file {
             Some(file) => std::fs::read_to_string(file).map_err(|error| {
-                format!("the token cannot be read from {}: {error}", file.display())
+                format!("cannot read the token from {}: {error}", file.display())
             })?,
             None => std::env::var("API_TOKEN").unwrap_or_default(),
         };
@@ -162,7 +175,7 @@ impl Arguments {
     }
 }
 
-/// An address without a path: what the services answer with is absolute.
+/// Parses a URL without a path. The paths in responses, such as `Location`, are absolute.
 fn origin(text: &str) -> Result<Uri, String> {
     let uri: Uri = text.parse().map_err(|error| format!("{error}"))?;
     let authority = uri.authority().ok_or("expected http://HOST:PORT or https://HOST:PORT")?;
@@ -171,10 +184,10 @@ fn origin(text: &str) -> Result<Uri, String> {
         _ => return Err("expected http:// or https://".to_owned()),
     }
     if authority.as_str().contains('@') {
-        return Err("no user and password here: they would be told to everybody".to_owned());
+        return Err("credentials are not allowed in the URL; use --token-file".to_owned());
     }
     if uri.path() != "/" || uri.query().is_some() {
-        return Err("no path and no query: the services answer at the root".to_owned());
+        return Err("path and query are not allowed; the services are at the root".to_owned());
     }
     Ok(uri)
 }
@@ -189,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_is_a_scheme_a_host_and_perhaps_a_port() {
+    fn url_with_path_credentials_or_other_scheme_is_rejected() {
         for text in ["http://127.0.0.1:3000", "https://katas.example/", "http://[::1]:80"] {
             assert!(origin(text).is_ok(), "{text}");
         }

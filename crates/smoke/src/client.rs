@@ -1,4 +1,4 @@
-//! The calls: who makes them, what they leave to be removed, and what is noted of them.
+//! The HTTP client. It authorizes requests, tracks the test data to delete, and records evidence.
 
 use std::io::ErrorKind;
 use std::net::IpAddr;
@@ -9,51 +9,51 @@ use http::{Method, Request, StatusCode};
 use serde_json::{Value, json};
 use ureq::{Agent, Error, Timeout};
 
-use crate::answer::Answer;
-use crate::evidence::{Evidence, Recorded};
+use crate::evidence::{CallRecord, Evidence};
 use crate::report::Report;
+use crate::response::Response;
 use crate::{Options, tls};
 
-/// As long as any answer that is asked for here.
-const LONGEST_BODY: u64 = 4 << 20;
+/// The maximum size of a response body, in bytes. No response is larger.
+const BODY_LIMIT: u64 = 4 << 20;
 
-/// Who makes a call that changes something.
+/// The authorization of a request.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Caller {
-    /// With the token, if there is one.
-    Owner,
-    /// Without.
-    Nobody,
-    /// With a token of the wrong kind.
-    Stranger,
+pub(crate) enum Auth {
+    /// The configured token, if there is one.
+    Token,
+    /// No token.
+    None,
+    /// An invalid token.
+    WrongToken,
 }
 
-/// Under which path something that is made can be removed.
+/// The path under which a created resource can be deleted.
 #[derive(Clone, Copy, Debug)]
-pub(crate) enum Place {
-    /// The path of the call.
-    Here,
-    /// This collection of those that can be removed by name.
-    In(&'static str),
-    /// The path of the call, and the id in its answer.
+pub(crate) enum Location {
+    /// The path of the request.
+    RequestPath,
+    /// This collection, followed by the name of the resource.
+    InCollection(&'static str),
+    /// The path of the request, followed by the id in the response.
     ById,
 }
 
-/// What is sent beside method and path.
+/// The body of a request.
 #[derive(Clone, Copy, Debug)]
 enum Content<'a> {
-    Nothing,
+    Empty,
     Json(&'a Value),
     Text(&'a str),
 }
 
-/// A deployment, as its clients see it.
+/// A client of one deployment.
 pub(crate) struct Client<'a> {
     agent: Agent,
     base: String,
     token: Option<String>,
-    /// Whether the engine's own paths have to be open, have to be closed, or may be either.
-    pub(crate) engine: Engine,
+    /// The expected state of Spin's built-in paths.
+    pub(crate) engine_paths: EnginePaths,
     timeout: Duration,
     stop: &'a AtomicUsize,
     prefix: String,
@@ -61,21 +61,22 @@ pub(crate) struct Client<'a> {
     check: &'static str,
     note: Option<String>,
     calls: u32,
-    /// Nothing answered to the latest call.
-    away: bool,
-    /// A service may have seen the latest call.
-    sent: bool,
-    cleaning: bool,
-    /// The paths of what has been made, or may have been.
-    made: Vec<String>,
-    /// What may have been made where only the answer, which did not come, has its id.
-    lost: Vec<String>,
+    /// Whether the last request failed because the deployment is unreachable.
+    unreachable: bool,
+    /// Whether a service may have received the last request.
+    received: bool,
+    cleaning_up: bool,
+    /// The paths of resources that were created, or may have been.
+    created: Vec<String>,
+    /// Descriptions of resources that may have been created but whose id is unknown, because the
+    /// response was lost.
+    untracked: Vec<String>,
     evidence: Option<Evidence>,
 }
 
-/// Who may see the paths of the engine itself.
+/// The expected state of Spin's built-in paths, `/.well-known/spin/…`.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Engine {
+pub(crate) enum EnginePaths {
     Open,
     Closed,
     Either,
@@ -92,22 +93,23 @@ impl<'a> Client<'a> {
             .max_redirects(0)
             .timeout_global(Some(options.timeout))
             .user_agent(concat!("katas-smoke/", env!("CARGO_PKG_VERSION")))
-            // A connection for each call: a Service spreads connections over the pods, not calls.
+            // One connection per request: a Service balances connections over the pods, not
+            // requests.
             .max_idle_connections(0);
         if options.url.scheme_str() == Some("https") {
             config = config.tls_config(tls::config(options.ca_file.as_deref())?);
         }
         let host = options.url.host().unwrap_or_default();
-        let engine = match options.inside {
-            true => Engine::Open,
-            false if is_loopback(host) => Engine::Either,
-            false => Engine::Closed,
+        let engine_paths = match options.inside {
+            true => EnginePaths::Open,
+            false if is_loopback(host) => EnginePaths::Either,
+            false => EnginePaths::Closed,
         };
         Ok(Client {
             agent: config.build().into(),
             base: options.url.to_string().trim_end_matches('/').to_owned(),
             token: options.token.clone(),
-            engine,
+            engine_paths,
             timeout: options.timeout,
             stop,
             prefix: format!("smoke-{}", random::<4>()?),
@@ -115,11 +117,11 @@ impl<'a> Client<'a> {
             check: "",
             note: None,
             calls: 0,
-            away: false,
-            sent: false,
-            cleaning: false,
-            made: Vec::new(),
-            lost: Vec::new(),
+            unreachable: false,
+            received: false,
+            cleaning_up: false,
+            created: Vec::new(),
+            untracked: Vec::new(),
             evidence,
         })
     }
@@ -128,12 +130,12 @@ impl<'a> Client<'a> {
         &self.base
     }
 
-    /// How the name of all begins that is made.
+    /// Returns the prefix of the names of all test data.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix
     }
 
-    /// The trace id of all calls, which is in the services' log lines.
+    /// Returns the trace id of all requests. The services' log lines contain it.
     pub(crate) fn trace_id(&self) -> &str {
         &self.trace_id
     }
@@ -142,31 +144,31 @@ impl<'a> Client<'a> {
         self.calls
     }
 
-    pub(crate) fn is_away(&self) -> bool {
-        self.away
+    pub(crate) fn is_unreachable(&self) -> bool {
+        self.unreachable
     }
 
-    /// What answered was in the place of the deployment.
-    pub(crate) fn set_away(&mut self) {
-        self.away = true;
+    /// Marks the deployment as unreachable behind a gateway that responds.
+    pub(crate) fn set_unreachable(&mut self) {
+        self.unreachable = true;
     }
 
     pub(crate) fn stopped(&self) -> bool {
         self.stop.load(Ordering::Relaxed) != 0
     }
 
-    /// What is called from here on belongs to this check.
+    /// Starts a check. Later requests belong to it.
     pub(crate) fn begin(&mut self, check: &'static str) {
         self.check = check;
         self.note = None;
     }
 
-    /// The name of what this check makes.
-    pub(crate) fn name(&self) -> String {
+    /// Returns the name of the current check's test data.
+    pub(crate) fn resource_name(&self) -> String {
         format!("{}-{}", self.prefix, self.check)
     }
 
-    /// Tells more than that it went well.
+    /// Sets the detail to report if the current check passes.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.note = Some(note.into());
     }
@@ -175,7 +177,7 @@ impl<'a> Client<'a> {
         self.note.take()
     }
 
-    pub(crate) fn get(&mut self, path: &str) -> Result<Answer, String> {
+    pub(crate) fn get(&mut self, path: &str) -> Result<Response, String> {
         self.get_with(path, &[])
     }
 
@@ -183,13 +185,13 @@ impl<'a> Client<'a> {
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<Answer, String> {
-        self.send(Method::GET, path, headers, Content::Nothing, Caller::Nobody)
+    ) -> Result<Response, String> {
+        self.send(Method::GET, path, headers, Content::Empty, Auth::None)
     }
 
-    /// A POST that keeps nothing.
-    pub(crate) fn post(&mut self, path: &str, body: &Value) -> Result<Answer, String> {
-        self.send(Method::POST, path, &[], Content::Json(body), Caller::Owner)
+    /// Sends a POST request that creates nothing to delete.
+    pub(crate) fn post(&mut self, path: &str, body: &Value) -> Result<Response, String> {
+        self.send(Method::POST, path, &[], Content::Json(body), Auth::Token)
     }
 
     pub(crate) fn post_text(
@@ -197,100 +199,103 @@ impl<'a> Client<'a> {
         path: &str,
         kind: &str,
         body: &str,
-    ) -> Result<Answer, String> {
+    ) -> Result<Response, String> {
         let headers = [("content-type", kind)];
-        self.send(Method::POST, path, &headers, Content::Text(body), Caller::Owner)
+        self.send(Method::POST, path, &headers, Content::Text(body), Auth::Token)
     }
 
-    /// A change of what is there already.
+    /// Sends a PUT request for an existing resource.
     pub(crate) fn replace(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
         body: &Value,
-    ) -> Result<Answer, String> {
-        self.send(Method::PUT, path, headers, Content::Json(body), Caller::Owner)
+    ) -> Result<Response, String> {
+        self.send(Method::PUT, path, headers, Content::Json(body), Auth::Token)
     }
 
     pub(crate) fn delete(
         &mut self,
         path: &str,
         headers: &[(&str, &str)],
-    ) -> Result<Answer, String> {
-        let answer = self.send(Method::DELETE, path, headers, Content::Nothing, Caller::Owner)?;
-        if answer.status.is_success() || answer.status == StatusCode::NOT_FOUND {
-            self.made.retain(|made| made != path);
+    ) -> Result<Response, String> {
+        let response = self.send(Method::DELETE, path, headers, Content::Empty, Auth::Token)?;
+        if response.status.is_success() || response.status == StatusCode::NOT_FOUND {
+            self.created.retain(|created| created != path);
         }
-        Ok(answer)
+        Ok(response)
     }
 
-    /// A call that changes nothing, because its body is not what any service takes.
-    pub(crate) fn attempt(
+    /// Sends a write request that changes nothing even if it is authorized, because its body is
+    /// invalid for every route.
+    pub(crate) fn send_invalid(
         &mut self,
-        caller: Caller,
+        auth: Auth,
         method: Method,
         path: &str,
-    ) -> Result<Answer, String> {
-        let nothing = json!({});
-        self.send(method, path, &[], Content::Json(&nothing), caller)
+    ) -> Result<Response, String> {
+        let empty = json!({});
+        self.send(method, path, &[], Content::Json(&empty), auth)
     }
 
-    /// A call that makes something, which is removed at the end if it is still there.
-    pub(crate) fn make(
+    /// Sends a request that creates a resource, and tracks the resource for deletion.
+    pub(crate) fn create(
         &mut self,
         method: Method,
         path: &str,
         headers: &[(&str, &str)],
         body: &Value,
-        place: Place,
-    ) -> Result<Answer, String> {
-        let answer = self.send(method, path, headers, Content::Json(body), Caller::Owner);
-        self.keep(path, place, &answer);
-        answer
+        location: Location,
+    ) -> Result<Response, String> {
+        let response = self.send(method, path, headers, Content::Json(body), Auth::Token);
+        self.track(path, location, &response);
+        response
     }
 
-    /// The same, from CSV.
-    pub(crate) fn load(&mut self, path: &str, csv: &str) -> Result<Answer, String> {
-        let answer = self.post_text(path, "text/csv", csv);
+    /// Like [`Client::create`], for a collection that accepts CSV.
+    pub(crate) fn create_from_csv(&mut self, path: &str, csv: &str) -> Result<Response, String> {
+        let response = self.post_text(path, "text/csv", csv);
         let collection = path.split('?').next().unwrap_or_default();
-        self.keep(collection, Place::ById, &answer);
-        answer
+        self.track(collection, Location::ById, &response);
+        response
     }
 
-    /// Notes what the call has made, or may have: an answer that did not come, or that a gateway
-    /// gave in place of a service, leaves that open.
-    fn keep(&mut self, path: &str, place: Place, answer: &Result<Answer, String>) {
-        let id = match answer {
-            Ok(answer) if answer.status.is_success() => answer.id().ok(),
-            Ok(answer) if !answer.status.is_server_error() || answer.is_of_service() => return,
-            Err(_) if !self.sent => return,
+    /// Tracks a resource that was created or may have been. The latter is the case if the response
+    /// was lost or came from a gateway.
+    fn track(&mut self, path: &str, location: Location, response: &Result<Response, String>) {
+        let id = match response {
+            Ok(response) if response.status.is_success() => response.id().ok(),
+            Ok(response) if !response.status.is_server_error() || response.is_problem() => return,
+            Err(_) if !self.received => return,
             _ => None,
         };
-        match (place, id) {
-            (Place::Here, _) => self.made.push(path.to_owned()),
-            (Place::In(collection), _) => self.made.push(format!("{collection}/{}", self.name())),
-            (Place::ById, Some(id)) => self.made.push(format!("{path}/{id}")),
-            (Place::ById, None) => {
-                let name = self.name();
-                self.lost.push(format!("perhaps {name} in {path}: its id was not answered"));
+        match (location, id) {
+            (Location::RequestPath, _) => self.created.push(path.to_owned()),
+            (Location::InCollection(collection), _) => {
+                self.created.push(format!("{collection}/{}", self.resource_name()));
+            }
+            (Location::ById, Some(id)) => self.created.push(format!("{path}/{id}")),
+            (Location::ById, None) => {
+                let name = self.resource_name();
+                self.untracked.push(format!("possibly {name} in {path}: the response has no id"));
             }
         }
     }
 
-    /// Removes what is still there. What cannot be removed stays noted, for the next time, and is
-    /// returned with the reason.
-    pub(crate) fn clean(&mut self) -> Vec<String> {
-        self.cleaning = true;
-        let mut left = self.lost.clone();
-        for path in self.made.clone() {
-            let removed = self.delete(&path, &[]).and_then(|answer| match answer.status {
+    /// Deletes the tracked resources. Those that cannot be deleted remain tracked for the next call
+    /// and are returned with the reason.
+    pub(crate) fn clean_up(&mut self) -> Vec<String> {
+        self.cleaning_up = true;
+        let mut left = self.untracked.clone();
+        for path in self.created.clone() {
+            let deleted = self.delete(&path, &[]).and_then(|response| match response.status {
                 StatusCode::NOT_FOUND => Ok(()),
                 status if status.is_success() => Ok(()),
-                _ => answer.is(204).map(|_| ()),
+                _ => response.expect_status(204).map(|_| ()),
             });
-            left.extend(removed.err().map(|failure| self.redact(&failure)));
+            left.extend(deleted.err().map(|failure| self.redact(&failure)));
         }
-        self.cleaning = false;
+        self.cleaning_up = false;
         left
     }
 
@@ -300,10 +305,10 @@ impl<'a> Client<'a> {
         path: &str,
         headers: &[(&str, &str)],
         content: Content<'_>,
-        caller: Caller,
-    ) -> Result<Answer, String> {
-        self.sent = false;
-        if self.stopped() && !self.cleaning {
+        auth: Auth,
+    ) -> Result<Response, String> {
+        self.received = false;
+        if self.stopped() && !self.cleaning_up {
             return Err("interrupted".to_owned());
         }
         self.calls += 1;
@@ -316,43 +321,43 @@ impl<'a> Client<'a> {
             request = request.header(*name, *value);
         }
         let body = match content {
-            Content::Nothing => String::new(),
+            Content::Empty => String::new(),
             Content::Text(text) => text.to_owned(),
             Content::Json(json) => {
                 request = request.header("content-type", "application/json");
                 json.to_string()
             }
         };
-        request = match (caller, &self.token) {
-            (Caller::Owner, Some(token)) => request.header("authorization", bearer(token)),
-            (Caller::Stranger, _) => request.header("authorization", bearer(&self.trace_id)),
+        request = match (auth, &self.token) {
+            (Auth::Token, Some(token)) => request.header("authorization", bearer(token)),
+            (Auth::WrongToken, _) => request.header("authorization", bearer(&self.trace_id)),
             _ => request,
         };
         let request = request.body(body).map_err(|error| format!("{call}: {error}"))?;
-        let mut recorded = Recorded::of(self.check, self.calls, &request);
+        let mut record = CallRecord::new(self.check, self.calls, &request);
         let start = Instant::now();
-        let answer = self.exchange(request, &call);
-        recorded.answered(&answer, start.elapsed());
+        let response = self.exchange(request, &call);
+        record.complete(&response, start.elapsed());
         if let Some(evidence) = &mut self.evidence {
             let token = self.token.as_deref();
-            evidence.record(&recorded, &|text| redact(token, text));
+            evidence.record(&record, &|text| redact(token, text));
         }
-        answer
+        response
     }
 
-    fn exchange(&mut self, request: Request<String>, call: &str) -> Result<Answer, String> {
-        let sent = match request.body().is_empty() {
+    fn exchange(&mut self, request: Request<String>, call: &str) -> Result<Response, String> {
+        let result = match request.body().is_empty() {
             true => self.agent.run(request.map(|_| ())),
             false => self.agent.run(request),
         };
-        let read = sent.and_then(|response| {
+        let result = result.and_then(|response| {
             let (head, mut body) = response.into_parts();
-            Ok((head, body.with_config().limit(LONGEST_BODY).read_to_vec()?))
+            Ok((head, body.with_config().limit(BODY_LIMIT).read_to_vec()?))
         });
-        match read {
+        match result {
             Ok((head, body)) => {
-                (self.away, self.sent) = (false, true);
-                Ok(Answer {
+                (self.unreachable, self.received) = (false, true);
+                Ok(Response {
                     call: call.to_owned(),
                     status: head.status,
                     version: head.version,
@@ -361,24 +366,25 @@ impl<'a> Client<'a> {
                 })
             }
             Err(error) => {
-                self.away = is_away(&error);
-                self.sent = may_have_arrived(&error);
-                let what = match error {
-                    Error::Timeout(_) => format!("no answer in {:?}", self.timeout),
-                    Error::HostNotFound => "the name of the host is not known".to_owned(),
+                self.unreachable = is_unreachable(&error);
+                self.received = may_have_been_received(&error);
+                let cause = match error {
+                    Error::Timeout(_) => format!("no response within {:?}", self.timeout),
+                    Error::HostNotFound => "host not found".to_owned(),
                     error => error.to_string(),
                 };
-                Err(format!("{call}: {what}"))
+                Err(format!("{call}: {cause}"))
             }
         }
     }
 
-    /// Without the token.
+    /// Replaces the token in a text.
     pub(crate) fn redact(&self, text: &str) -> String {
         redact(self.token.as_deref(), text)
     }
 
-    /// Completes what is written, and the report with what came of it.
+    /// Writes the cluster state and the report to the evidence directory, if there is one. Adds the
+    /// result to the report.
     pub(crate) fn write_evidence(&mut self, namespace: &str, report: &mut Report) {
         if let Some(evidence) = self.evidence.take() {
             let token = self.token.as_deref();
@@ -401,15 +407,15 @@ fn redact(token: Option<&str>, text: &str) -> String {
 fn is_tls(error: &Error) -> bool {
     let inner = match error {
         Error::Tls(_) | Error::Rustls(_) | Error::Pem(_) => return true,
-        // A handshake is I/O.
+        // Errors of the handshake are wrapped in I/O errors.
         Error::Io(error) => error.get_ref(),
         _ => None,
     };
     inner.is_some_and(|inner| inner.is::<rustls::Error>())
 }
 
-/// Whether nobody has answered, of whatever kind.
-fn is_away(error: &Error) -> bool {
+/// Returns whether the error means that no server responded.
+fn is_unreachable(error: &Error) -> bool {
     match error {
         Error::HostNotFound | Error::ConnectionFailed | Error::Timeout(_) => true,
         Error::Io(_) => !is_tls(error),
@@ -417,8 +423,8 @@ fn is_away(error: &Error) -> bool {
     }
 }
 
-/// Whether the service may have seen the call, which was not answered.
-fn may_have_arrived(error: &Error) -> bool {
+/// Returns whether a service may have received the request in spite of the error.
+fn may_have_been_received(error: &Error) -> bool {
     match error {
         Error::HostNotFound | Error::ConnectionFailed => false,
         Error::Timeout(Timeout::Resolve | Timeout::Connect) => false,
@@ -427,16 +433,16 @@ fn may_have_arrived(error: &Error) -> bool {
     }
 }
 
-/// Whether it is this very machine.
+/// Returns whether a host is `localhost` or a loopback address.
 fn is_loopback(host: &str) -> bool {
     let address = host.trim_start_matches('[').trim_end_matches(']').parse::<IpAddr>();
     host == "localhost" || address.is_ok_and(|address| address.is_loopback())
 }
 
-/// So many random bytes, in hexadecimal digits.
+/// Returns random bytes in hexadecimal.
 fn random<const BYTES: usize>() -> Result<String, String> {
     let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).map_err(|error| format!("no random numbers: {error}"))?;
+    getrandom::fill(&mut bytes).map_err(|error| format!("cannot read random bytes: {error}"))?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
@@ -445,7 +451,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn this_machine_is_known_by_its_addresses() {
+    fn loopback_addresses_and_localhost_are_loopback() {
         for host in ["localhost", "127.0.0.1", "127.1.2.3", "[::1]"] {
             assert!(is_loopback(host), "{host}");
         }
@@ -455,7 +461,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_left_of_the_token() {
+    fn every_occurrence_of_token_is_redacted() {
         assert_eq!(redact(Some("abc"), "Bearer abc, abcd"), "Bearer <redacted>, <redacted>d");
         assert_eq!(redact(None, "abc"), "abc");
     }

@@ -1,4 +1,4 @@
-//! What remains as a proof: every call with its answer, and the state of the cluster.
+//! The evidence: every request with its response, the report, and the state of the cluster.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -11,13 +11,13 @@ use http::{HeaderMap, Request};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
-use crate::answer::Answer;
 use crate::report::{Report, milliseconds};
+use crate::response::Response;
 
-/// How much of a body is kept, in bytes.
-const KEPT: usize = 16 << 10;
+/// The maximum number of bytes recorded of a body.
+const BODY_LIMIT: usize = 16 << 10;
 
-/// What `kubectl get` is asked for. Secrets are not among them.
+/// The resources to get with kubectl. Secrets must not be among them.
 const RESOURCES: [&str; 7] = [
     "pods",
     "services",
@@ -28,12 +28,12 @@ const RESOURCES: [&str; 7] = [
     "events",
 ];
 
-/// A folder that is written to.
+/// The evidence directory.
 pub(crate) struct Evidence {
     folder: PathBuf,
     calls: File,
-    /// The first thing that could not be written.
-    failed: Option<io::Error>,
+    /// The first error in writing.
+    error: Option<io::Error>,
 }
 
 impl Evidence {
@@ -41,53 +41,57 @@ impl Evidence {
         let calls =
             fs::create_dir_all(folder).and_then(|()| File::create(folder.join("calls.jsonl")));
         let calls =
-            calls.map_err(|error| format!("{} cannot be written: {error}", folder.display()))?;
-        Ok(Evidence { folder: folder.to_owned(), calls, failed: None })
+            calls.map_err(|error| format!("cannot write to {}: {error}", folder.display()))?;
+        Ok(Evidence { folder: folder.to_owned(), calls, error: None })
     }
 
-    pub(crate) fn record(&mut self, call: &Recorded, redact: &dyn Fn(&str) -> String) {
-        let line = redacted(serde_json::to_value(call).unwrap_or_default(), redact);
-        let written = writeln!(self.calls, "{line}");
-        self.failed = self.failed.take().or(written.err());
+    pub(crate) fn record(&mut self, call: &CallRecord, redact: &dyn Fn(&str) -> String) {
+        let line = redact_json(serde_json::to_value(call).unwrap_or_default(), redact);
+        let result = writeln!(self.calls, "{line}");
+        self.error = self.error.take().or(result.err());
     }
 
-    /// Asks for the state of the cluster, if there is one, and writes the report beside all that.
+    /// Writes the state of the cluster, if kubectl reaches one, and the report.
     pub(crate) fn finish(
         mut self,
         namespace: &str,
         report: &mut Report,
         redact: &dyn Fn(&str) -> String,
     ) {
-        let (state, written) = match cluster(namespace, &self.folder, redact) {
-            Ok(state) => (state, Ok(())),
-            Err(error) => ("the state of the cluster is not written".to_owned(), Err(error)),
+        let (summary, error) = match write_cluster_state(namespace, &self.folder, redact) {
+            Ok(summary) => (summary, None),
+            Err(error) => ("cluster state not recorded".to_owned(), Some(error)),
         };
-        report.evidence = Some(state);
-        self.failed = self.failed.take().or(written.err());
+        report.evidence = Some(summary);
+        self.error = self.error.take().or(error);
         let json = serde_json::to_string_pretty(report).unwrap_or_default() + "\n";
-        let written = fs::write(self.folder.join("report.json"), json);
-        if let Some(error) = self.failed.or(written.err()) {
+        let result = fs::write(self.folder.join("report.json"), json);
+        if let Some(error) = self.error.or(result.err()) {
             let folder = self.folder.display();
-            report.evidence = Some(format!("{folder} cannot be written: {error}"));
+            report.evidence = Some(format!("cannot write to {folder}: {error}"));
             report.passed = false;
             report.exit_code = report.exit_code.max(1);
         }
     }
 }
 
-/// Writes a file for each resource; what came of that in words. The error is one of writing.
-fn cluster(namespace: &str, folder: &Path, redact: &dyn Fn(&str) -> String) -> io::Result<String> {
+/// Writes one file per resource, and returns a summary. Only an error in writing is an error.
+fn write_cluster_state(
+    namespace: &str,
+    folder: &Path,
+    redact: &dyn Fn(&str) -> String,
+) -> io::Result<String> {
     let kubectl = |arguments: &[&str]| {
         Command::new("kubectl").args(["--request-timeout=10s"]).args(arguments).output()
     };
-    let told = |output: &Output| {
+    let error_line = |output: &Output| {
         let text = String::from_utf8_lossy(&output.stderr);
         redact(text.trim().lines().last().unwrap_or_default())
     };
     match kubectl(&["version", "--output=json"]) {
-        Err(error) => return Ok(format!("no state of a cluster: kubectl: {error}")),
+        Err(error) => return Ok(format!("no cluster state: cannot run kubectl: {error}")),
         Ok(output) if !output.status.success() => {
-            return Ok(format!("no state of a cluster: {}", told(&output)));
+            return Ok(format!("no cluster state: {}", error_line(&output)));
         }
         Ok(_) => {}
     }
@@ -99,33 +103,33 @@ fn cluster(namespace: &str, folder: &Path, redact: &dyn Fn(&str) -> String) -> i
             let yaml = redact(&String::from_utf8_lossy(&output.stdout));
             fs::write(folder.join(format!("{name}.yaml")), yaml)?;
         } else {
-            missing.push(format!("{name} ({})", told(&output)));
+            missing.push(format!("{name} ({})", error_line(&output)));
         }
     }
     let count = RESOURCES.len() - missing.len();
-    let mut state = format!("the state of namespace {namespace}: {count} files");
+    let mut summary = format!("state of namespace {namespace}: {count} files");
     if !missing.is_empty() {
-        state += &format!("; not to be had: {}", missing.join(", "));
+        summary += &format!("; missing: {}", missing.join(", "));
     }
-    Ok(state)
+    Ok(summary)
 }
 
-/// A call and its answer.
+/// A request and its response, as recorded in `calls.jsonl`.
 #[derive(Serialize)]
-pub(crate) struct Recorded {
+pub(crate) struct CallRecord {
     call: u32,
     check: &'static str,
     at: String,
     took_ms: u64,
-    request: Sent,
+    request: RequestRecord,
     #[serde(skip_serializing_if = "Option::is_none")]
-    response: Option<Received>,
+    response: Option<ResponseRecord>,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<String>,
 }
 
 #[derive(Serialize)]
-struct Sent {
+struct RequestRecord {
     method: String,
     url: String,
     headers: Map<String, Value>,
@@ -133,41 +137,41 @@ struct Sent {
 }
 
 #[derive(Serialize)]
-struct Received {
+struct ResponseRecord {
     status: u16,
     headers: Map<String, Value>,
     body: String,
-    /// The length of the body, of which the beginning is kept.
+    /// The length of the whole body.
     bytes: usize,
 }
 
-impl Recorded {
-    pub(crate) fn of(check: &'static str, call: u32, request: &Request<String>) -> Recorded {
-        Recorded {
+impl CallRecord {
+    pub(crate) fn new(check: &'static str, call: u32, request: &Request<String>) -> CallRecord {
+        CallRecord {
             call,
             check,
             at: Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true),
             took_ms: 0,
-            request: Sent {
+            request: RequestRecord {
                 method: request.method().to_string(),
                 url: request.uri().to_string(),
                 headers: headers(request.headers()),
-                body: beginning(request.body()),
+                body: truncate(request.body()),
             },
             response: None,
             error: None,
         }
     }
 
-    pub(crate) fn answered(&mut self, answer: &Result<Answer, String>, took: Duration) {
+    pub(crate) fn complete(&mut self, response: &Result<Response, String>, took: Duration) {
         self.took_ms = milliseconds(took);
-        match answer {
-            Ok(answer) => {
-                self.response = Some(Received {
-                    status: answer.status(),
-                    headers: headers(&answer.headers),
-                    body: beginning(&answer.body),
-                    bytes: answer.body.len(),
+        match response {
+            Ok(response) => {
+                self.response = Some(ResponseRecord {
+                    status: response.status(),
+                    headers: headers(&response.headers),
+                    body: truncate(&response.body),
+                    bytes: response.body.len(),
                 });
             }
             Err(error) => self.error = Some(error.clone()),
@@ -176,28 +180,29 @@ impl Recorded {
 }
 
 fn headers(headers: &HeaderMap) -> Map<String, Value> {
-    let mut all = Map::new();
+    let mut map = Map::new();
     for name in headers.keys() {
         let values = headers.get_all(name).iter();
         let values: Vec<_> =
             values.map(|value| String::from_utf8_lossy(value.as_bytes()).into_owned()).collect();
-        all.insert(name.to_string(), values.join(", ").into());
+        map.insert(name.to_string(), values.join(", ").into());
     }
-    all
+    map
 }
 
-fn beginning(text: &str) -> String {
-    text[..text.floor_char_boundary(KEPT)].to_owned()
+fn truncate(text: &str) -> String {
+    text[..text.floor_char_boundary(BODY_LIMIT)].to_owned()
 }
 
-/// The same JSON with every text in it redacted: escaped, a token would not be found.
-fn redacted(value: Value, redact: &dyn Fn(&str) -> String) -> Value {
+/// Redacts every string in a JSON value. In serialized JSON, a token with escaped characters would
+/// not be found.
+fn redact_json(value: Value, redact: &dyn Fn(&str) -> String) -> Value {
     match value {
         Value::String(text) => redact(&text).into(),
-        Value::Array(items) => items.into_iter().map(|item| redacted(item, redact)).collect(),
+        Value::Array(items) => items.into_iter().map(|item| redact_json(item, redact)).collect(),
         Value::Object(members) => members
             .into_iter()
-            .map(|(name, value)| (redact(&name), redacted(value, redact)))
+            .map(|(name, value)| (redact(&name), redact_json(value, redact)))
             .collect(),
         other => other,
     }
@@ -210,24 +215,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secrets_are_not_asked_for() {
+    fn resources_do_not_include_secrets() {
         for resource in RESOURCES {
             assert!(!resource.contains("secret") && resource != "all", "{resource}");
         }
     }
 
     #[test]
-    fn a_token_with_a_quote_in_it_is_redacted_as_well() {
+    fn token_with_quote_is_redacted() {
         let redact = |text: &str| text.replace("a\"b", "-");
         let call = json!({"headers": {"authorization": "Bearer a\"b"}, "list": ["a\"b", 1]});
         let expected = json!({"headers": {"authorization": "Bearer -"}, "list": ["-", 1]});
-        assert_eq!(redacted(call, &redact), expected);
+        assert_eq!(redact_json(call, &redact), expected);
     }
 
     #[test]
-    fn of_a_body_the_beginning_is_kept() {
-        assert_eq!(beginning("short"), "short");
-        assert_eq!(beginning(&"é".repeat(KEPT)).len(), KEPT);
-        assert_eq!(beginning(&format!("a{}", "é".repeat(KEPT))).len(), KEPT - 1);
+    fn long_body_is_truncated_at_character_boundary() {
+        assert_eq!(truncate("short"), "short");
+        assert_eq!(truncate(&"é".repeat(BODY_LIMIT)).len(), BODY_LIMIT);
+        assert_eq!(truncate(&format!("a{}", "é".repeat(BODY_LIMIT))).len(), BODY_LIMIT - 1);
     }
 }

@@ -1,13 +1,14 @@
-//! The smoke test: every service of a deployment called once, over HTTP, as its clients call it.
+//! The smoke test. It calls every service of a deployment over HTTP, as clients do.
 //!
-//! What it makes has a name that begins with `smoke-`, and is removed again, whatever fails.
+//! The names of all test data begin with `smoke-`. The data is deleted at the end even if a check
+//! fails.
 
-mod answer;
 mod checks;
 mod cli;
 mod client;
 mod evidence;
 mod report;
+mod response;
 mod tls;
 
 use std::path::PathBuf;
@@ -25,31 +26,31 @@ use checks::{CHECKS, Check};
 use client::Client;
 use evidence::Evidence;
 
-/// What is tested, and how patiently.
+/// The options of a smoke test.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Scheme, host and port.
+    /// The URL of the deployment: scheme, host and port.
     pub url: Uri,
-    /// What a deployment with `api_token` wants from those who change something.
+    /// The API token of a deployment that requires one for writes.
     pub token: Option<String>,
-    /// Whether the address is behind the gateway, where the engine's own paths are open.
+    /// Whether the URL bypasses the gateway, so that Spin's built-in paths must be reachable.
     pub inside: bool,
-    /// How long to wait until the deployment is ready.
+    /// The maximum time to wait for the deployment to become ready.
     pub wait: Duration,
-    /// How long a call may take.
+    /// The timeout of a request.
     pub timeout: Duration,
-    /// How often a check that failed is run again.
+    /// The number of retries of a failed check.
     pub retries: u32,
-    /// Certificate authorities to trust beside those of the machine, as PEM.
+    /// A PEM file of certificate authorities to trust in addition to the system's.
     pub ca_file: Option<PathBuf>,
-    /// Where to write what was called and answered.
+    /// The directory for the recorded requests, the report and the cluster state.
     pub evidence: Option<PathBuf>,
-    /// The namespace whose state is part of the evidence.
+    /// The namespace of the recorded cluster state.
     pub namespace: String,
 }
 
 impl Options {
-    /// With the defaults of the command line.
+    /// Returns the defaults of the command line.
     pub fn new(url: Uri) -> Options {
         Options {
             url,
@@ -65,16 +66,19 @@ impl Options {
     }
 }
 
-/// Runs all checks; each is reported as it ends. `stop` becomes the number of a signal when one
-/// comes: then nothing more is called, but to remove what was made.
+/// Runs all checks and passes each outcome to `on_outcome`.
+///
+/// `stop` is 0, or the number of a signal received in the meantime. After a signal, the only
+/// requests are those that delete test data.
 ///
 /// # Errors
 ///
-/// When it cannot begin: a file that is not there, a folder that cannot be written.
+/// Returns an error if the test cannot start: the CA file cannot be read, or the evidence directory
+/// cannot be written.
 pub fn run(
     options: &Options,
     stop: &AtomicUsize,
-    report: &mut dyn FnMut(&Outcome),
+    on_outcome: &mut dyn FnMut(&Outcome),
 ) -> Result<Report, String> {
     let evidence = options.evidence.as_deref().map(Evidence::create).transpose()?;
     let mut client = Client::new(options, stop, evidence)?;
@@ -83,39 +87,39 @@ pub fn run(
 
     let waited = wait_until_ready(&mut client, options.wait);
     let mut outcomes: Vec<Outcome> = Vec::new();
-    let mut told = |outcome: Outcome| {
-        report(&outcome);
+    let mut add = |outcome: Outcome| {
+        on_outcome(&outcome);
         outcomes.push(outcome);
     };
-    let (mut unreachable, mut away) = (false, false);
+    let (mut first_failed, mut unreachable) = (false, false);
     for (index, check) in CHECKS.iter().enumerate() {
         let reason = match stop.load(Ordering::Relaxed) {
-            0 if unreachable => Some("not reachable"),
-            0 if check.needs_token && options.token.is_none() => Some("no token was given"),
+            0 if first_failed => Some("not reachable"),
+            0 if check.needs_token && options.token.is_none() => Some("no token given"),
             0 => None,
             _ => Some("interrupted"),
         };
         if let Some(reason) = reason {
-            told(Outcome::skipped(check, reason));
+            add(Outcome::skipped(check.name, check.expects, reason));
             continue;
         }
-        let outcome = perform(check, &mut client, options.retries);
-        // Without the first none of the others means anything.
+        let outcome = run_check(check, &mut client, options.retries);
+        // If the first check fails, the others would all fail for the same reason.
         if index == 0 && outcome.status == Status::Failed {
-            (unreachable, away) = (true, client.is_away());
+            (first_failed, unreachable) = (true, client.is_unreachable());
         }
-        told(outcome);
+        add(outcome);
     }
     let cleanup = Instant::now();
     client.begin("cleanup");
-    let left = client.clean();
-    told(Outcome::cleanup(&left, cleanup.elapsed()));
+    let left = client.clean_up();
+    add(Outcome::cleanup(&left, cleanup.elapsed()));
 
     let failed = outcomes.iter().any(|outcome| outcome.status == Status::Failed);
     let exit_code = match stop.load(Ordering::Relaxed) {
-        // As shells have it.
+        // The convention of shells.
         signal @ 1.. => u8::try_from(128 + signal).unwrap_or(1),
-        0 if away => 75,
+        0 if unreachable => 75,
         0 => u8::from(failed),
     };
     let mut report = Report {
@@ -137,12 +141,13 @@ pub fn run(
     Ok(report)
 }
 
-/// Polls readiness until it is given, the time is up, or a signal comes. How long that took.
+/// Polls readiness until the deployment is ready, the time is up, or a signal arrives. Returns the
+/// time spent.
 fn wait_until_ready(client: &mut Client, wait: Duration) -> Duration {
     let start = Instant::now();
     client.begin("wait");
     while start.elapsed() < wait && !client.stopped() {
-        if client.get("/db-check").is_ok_and(|answer| answer.status() == 200) {
+        if client.get("/db-check").is_ok_and(|response| response.status() == 200) {
             break;
         }
         sleep(Duration::from_millis(250).min(wait.saturating_sub(start.elapsed())));
@@ -150,18 +155,19 @@ fn wait_until_ready(client: &mut Client, wait: Duration) -> Duration {
     start.elapsed()
 }
 
-/// A check, again if it fails and that is wanted.
-fn perform(check: &'static Check, client: &mut Client, retries: u32) -> Outcome {
+/// Runs a check, with up to `retries` retries if it fails.
+fn run_check(check: &'static Check, client: &mut Client, retries: u32) -> Outcome {
     let start = Instant::now();
     let mut attempts = 0;
     loop {
         attempts += 1;
         client.begin(check.name);
         let result = (check.run)(client).map_err(|failure| client.redact(&failure));
-        // Where it went well, nothing is left by now. What cannot be removed is told at the end.
-        client.clean();
+        // A check that passes has deleted its data. Failures to delete are reported at the end.
+        client.clean_up();
         if result.is_ok() || attempts > retries || client.stopped() {
-            return Outcome::of(check, result, client.take_note(), start.elapsed(), attempts);
+            let (note, took) = (client.take_note(), start.elapsed());
+            return Outcome::new(check.name, check.expects, result, note, took, attempts);
         }
     }
 }

@@ -1,4 +1,4 @@
-//! `smoke`: the smoke test by itself, small enough for the image of `migrate`.
+//! `smoke`: the smoke test as a separate binary, small enough for the `migrate` image.
 
 use std::process::ExitCode;
 

@@ -1,81 +1,80 @@
-//! What came of it, for people and for programs.
+//! The report, as text and as JSON.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::Serialize;
 
-use crate::checks::Check;
-
-/// The version of the JSON: grows when something is taken away or changes its meaning, not when
-/// something is added.
+/// The version of the JSON format. It increases when a field is removed or changes its meaning, not
+/// when one is added.
 pub(crate) const FORMAT: u8 = 1;
 
-/// What came of all checks.
+/// The result of a smoke test.
 #[derive(Clone, Debug, Serialize)]
 pub struct Report {
-    /// The version of this form.
+    /// The version of the JSON format.
     pub format: u8,
-    /// What was tested.
+    /// The URL of the deployment.
     pub url: String,
-    /// How the name of all begins that was made.
+    /// The prefix of the names of all test data.
     pub name: String,
-    /// The trace id of all calls.
+    /// The trace id of all requests.
     pub trace_id: String,
-    /// When it began, in UTC.
+    /// The start time in UTC (RFC 3339).
     pub started_at: String,
-    /// How long it took until the deployment was ready, if that was waited for.
+    /// The time spent waiting for the deployment to become ready.
     pub waited_ms: u64,
-    /// How long all of it took.
+    /// The total duration.
     pub took_ms: u64,
-    /// How many calls there were.
+    /// The number of requests.
     pub calls: u32,
-    /// Whether no check failed.
+    /// Whether the exit code is 0.
     pub passed: bool,
-    /// What the process ends with.
+    /// The exit code of the process.
     pub exit_code: u8,
-    /// The checks, in their order.
+    /// The outcomes of the checks, in execution order.
     pub checks: Vec<Outcome>,
-    /// What was made, or may have been, and could not be removed.
+    /// The test data that could not be deleted, with the reasons.
     pub left: Vec<String>,
-    /// What there is of the cluster's state, where evidence is wanted.
+    /// A summary of the collected cluster state, if evidence was requested.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub evidence: Option<String>,
 }
 
-/// What came of a check.
+/// The outcome of a check.
 #[derive(Clone, Debug, Serialize)]
 pub struct Outcome {
-    /// Its name.
+    /// The name of the check.
     pub name: &'static str,
-    /// What is as it should be when it passes.
+    /// The condition that the check tests.
     pub expects: &'static str,
-    /// How it ended.
+    /// The status.
     pub status: Status,
-    /// How long it took, all attempts together.
+    /// The duration of all attempts.
     pub took_ms: u64,
-    /// How often it was run: more than once if it failed before, and retries are allowed.
+    /// The number of attempts.
     pub attempts: u32,
-    /// What was seen, why it failed, or why it was skipped.
+    /// Details of a passed check, or the reason why it failed or was skipped.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub detail: Option<String>,
 }
 
-/// How a check ended.
+/// The status of a check.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// As expected.
+    /// The condition holds.
     Passed,
-    /// Not as expected.
+    /// The condition does not hold.
     Failed,
-    /// It was not run.
+    /// The check did not run.
     Skipped,
 }
 
 impl Outcome {
-    pub(crate) fn of(
-        check: &Check,
+    pub(crate) fn new(
+        name: &'static str,
+        expects: &'static str,
         result: Result<(), String>,
         note: Option<String>,
         took: Duration,
@@ -85,30 +84,17 @@ impl Outcome {
             Ok(()) => (Status::Passed, note),
             Err(failure) => (Status::Failed, Some(failure)),
         };
-        let (name, expects, took_ms) = (check.name, check.expects, milliseconds(took));
-        Outcome { name, expects, status, took_ms, attempts, detail }
+        Outcome { name, expects, status, took_ms: milliseconds(took), attempts, detail }
     }
 
-    pub(crate) fn skipped(check: &Check, reason: &str) -> Outcome {
-        Outcome {
-            name: check.name,
-            expects: check.expects,
-            status: Status::Skipped,
-            took_ms: 0,
-            attempts: 0,
-            detail: Some(reason.to_owned()),
-        }
+    pub(crate) fn skipped(name: &'static str, expects: &'static str, reason: &str) -> Outcome {
+        let detail = Some(reason.to_owned());
+        Outcome { name, expects, status: Status::Skipped, took_ms: 0, attempts: 0, detail }
     }
 
     pub(crate) fn cleanup(left: &[String], took: Duration) -> Outcome {
-        let check = Check {
-            name: "cleanup",
-            expects: "nothing is left of what was made",
-            needs_token: false,
-            run: |_| Ok(()),
-        };
         let result = if left.is_empty() { Ok(()) } else { Err(left.join("; ")) };
-        Outcome::of(&check, result, None, took, 1)
+        Outcome::new("cleanup", "all test data is deleted", result, None, took, 1)
     }
 }
 
@@ -116,38 +102,38 @@ pub(crate) fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One line; a second one with the failure, if it failed.
+/// Formats the outcome as one line, followed by a second one with the reason if the check failed.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Outcome { name, expects, took_ms, attempts, .. } = self;
         let detail = self.detail.as_deref().unwrap_or_default();
-        let again = match attempts {
+        let retries = match attempts {
             2.. => format!(" [attempts: {attempts}]"),
             _ => String::new(),
         };
         match self.status {
             Status::Passed if detail.is_empty() => {
-                write!(f, "  ok  {name:<14} {took_ms:>6} ms  {expects}{again}")
+                write!(f, "  ok  {name:<14} {took_ms:>6} ms  {expects}{retries}")
             }
             Status::Passed => {
-                write!(f, "  ok  {name:<14} {took_ms:>6} ms  {expects} ({detail}){again}")
+                write!(f, "  ok  {name:<14} {took_ms:>6} ms  {expects} ({detail}){retries}")
             }
             Status::Failed => {
-                write!(f, "FAIL  {name:<14} {took_ms:>6} ms  {expects}{again}\n      {detail}")
+                write!(f, "FAIL  {name:<14} {took_ms:>6} ms  {expects}{retries}\n      {detail}")
             }
             Status::Skipped => write!(f, "skip  {name:<14} {:>6}     {detail}", "-"),
         }
     }
 }
 
-/// The last line.
+/// Formats the summary.
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let count = |status| self.checks.iter().filter(|check| check.status == status).count();
         let Report { calls, took_ms, name, trace_id, url, .. } = self;
         write!(f, "{} passed, {} failed", count(Status::Passed), count(Status::Failed))?;
-        write!(f, ", {} skipped: {calls} calls to {url}", count(Status::Skipped))?;
-        write!(f, " in {took_ms} ms, as {name}, trace {trace_id}")?;
+        write!(f, ", {} skipped: {calls} requests to {url}", count(Status::Skipped))?;
+        write!(f, " in {took_ms} ms, test data {name}, trace {trace_id}")?;
         match &self.evidence {
             Some(evidence) => write!(f, "\nevidence: {evidence}"),
             None => Ok(()),
@@ -165,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn a_check_is_a_line_and_a_failure_one_more() {
+    fn outcome_is_one_line_and_failure_two() {
         for (status, attempts, detail, expected) in [
             (Status::Passed, 1, None, "  ok  users              12 ms  it works"),
             (Status::Passed, 2, None, "  ok  users              12 ms  it works [attempts: 2]"),

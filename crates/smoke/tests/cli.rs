@@ -1,4 +1,4 @@
-//! `smoke`, as people and Jobs run it, against servers that are not the application.
+//! The `smoke` command, run against servers that are not the application.
 
 use std::fs;
 use std::io::{BufRead, BufReader, Read, Write};
@@ -16,7 +16,7 @@ use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 use serde_json::Value;
 
-/// The command; what surrounds the tests must not decide them.
+/// Returns the command without the environment variables that would influence it.
 fn smoke(arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_smoke"));
     command.args(arguments);
@@ -27,40 +27,45 @@ fn smoke(arguments: &[&str]) -> Command {
 }
 
 #[track_caller]
-fn ends(command: &mut Command, code: i32) -> Output {
-    let output = command.output().expect("it runs");
+fn run(command: &mut Command, code: i32) -> Output {
+    let output = command.output().expect("smoke starts");
     assert_eq!(output.status.code(), Some(code), "{output:?}");
     output
 }
 
 fn text(bytes: &[u8]) -> &str {
-    str::from_utf8(bytes).expect("it is UTF-8")
+    str::from_utf8(bytes).expect("UTF-8")
 }
 
-/// Answers this to every request, by TLS if it has a configuration for that, for as long as the
-/// tests run. With its address, and the head of each request.
-fn server(answer: &'static str, tls: Option<Arc<ServerConfig>>) -> (SocketAddr, Receiver<String>) {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    let address = listener.local_addr().expect("it has an address");
-    let (told, heads) = channel();
+/// Starts a server that sends this response to every request, over TLS if `tls` is set. Returns its
+/// address and a receiver of the request heads.
+fn server(
+    response: &'static str,
+    tls: Option<Arc<ServerConfig>>,
+) -> (SocketAddr, Receiver<String>) {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("an address");
+    let (sender, heads) = channel();
     thread::spawn(move || {
         for stream in listener.incoming().map_while(Result::ok) {
             let head = match &tls {
-                None => exchange(stream, answer),
+                None => exchange(stream, response),
                 Some(config) => {
                     let connection = ServerConnection::new(config.clone()).expect("a connection");
-                    exchange(StreamOwned::new(connection, stream), answer)
+                    exchange(StreamOwned::new(connection, stream), response)
                 }
             };
-            // Nobody has to listen, and a client that does not believe us goes away.
-            let _ = head.map(|head| told.send(head));
+            // The receiver may have been dropped, and a client that rejects the certificate closes
+            // the connection.
+            let _ = head.map(|head| sender.send(head));
         }
     });
     (address, heads)
 }
 
-/// Reads the head of a request and answers. Bodies are short: they come in the same packet.
-fn exchange(mut stream: impl Read + Write, answer: &str) -> std::io::Result<String> {
+/// Reads the head of a request and sends the response. Bodies are not read: they are short enough
+/// to arrive with the head.
+fn exchange(mut stream: impl Read + Write, response: &str) -> std::io::Result<String> {
     let mut reader = BufReader::new(&mut stream);
     let mut head = String::new();
     while !head.ends_with("\r\n\r\n") {
@@ -68,25 +73,25 @@ fn exchange(mut stream: impl Read + Write, answer: &str) -> std::io::Result<Stri
             break;
         }
     }
-    stream.write_all(answer.as_bytes())?;
+    stream.write_all(response.as_bytes())?;
     stream.flush()?;
     Ok(head)
 }
 
 const HEALTHY: &str = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\
     Cache-Control: no-store\r\nContent-Length: 20\r\nConnection: close\r\n\r\n{\"status\":\"healthy\"}";
-const NOBODY: &str =
+const UNAVAILABLE: &str =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
 
-/// An address where nobody listens.
-fn nowhere() -> String {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port is free");
-    format!("http://{}", listener.local_addr().expect("it has an address"))
+/// Returns the URL of a port that is not in use.
+fn unused_url() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    format!("http://{}", listener.local_addr().expect("an address"))
 }
 
-/// The last one, as JSON.
+/// Parses the report on standard output.
 fn report(output: &Output) -> Value {
-    serde_json::from_slice(&output.stdout).expect("it is JSON")
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
@@ -95,8 +100,8 @@ fn check<'a>(report: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
-fn where_nobody_listens_is_75_and_nothing_else_is_called() {
-    let output = ends(&mut smoke(&[&nowhere(), "--format", "json"]), 75);
+fn refused_connection_exits_75_after_one_request() {
+    let output = run(&mut smoke(&[&unused_url(), "--format", "json"]), 75);
     let report = report(&output);
     assert_eq!((&report["format"], &report["calls"]), (&1.into(), &1.into()), "{report}");
     assert_eq!(check(&report, "reachable")["status"], "failed");
@@ -105,31 +110,31 @@ fn where_nobody_listens_is_75_and_nothing_else_is_called() {
 }
 
 #[test]
-fn a_gateway_with_nobody_behind_it_is_75() {
-    let (address, _heads) = server(NOBODY, None);
-    let output = ends(&mut smoke(&[&format!("http://{address}")]), 75);
-    let expected = "GET /health: 503 in place of 200\n";
+fn gateway_without_backend_exits_75() {
+    let (address, _heads) = server(UNAVAILABLE, None);
+    let output = run(&mut smoke(&[&format!("http://{address}")]), 75);
+    let expected = "GET /health: status 503, expected 200\n";
     assert!(text(&output.stdout).contains(expected), "{output:?}");
 }
 
 #[test]
-fn what_is_not_http_is_1() {
+fn server_that_does_not_speak_http_exits_1() {
     let (address, _heads) = server("220 mail.example ESMTP\r\n\r\n", None);
-    let output = ends(&mut smoke(&[&format!("http://{address}")]), 1);
+    let output = run(&mut smoke(&[&format!("http://{address}")]), 1);
     assert!(text(&output.stdout).contains("FAIL  reachable "), "{output:?}");
 }
 
 #[test]
-fn somebody_else_is_1() {
+fn server_of_another_application_exits_1() {
     let (address, heads) = server(HEALTHY, None);
-    let output = ends(smoke(&[&format!("http://{address}")]).env("API_TOKEN", "secret"), 1);
-    let told = text(&output.stdout);
-    assert!(told.contains("  ok  reachable "), "{told}");
-    assert!(told.contains("FAIL  users "), "{told}");
-    let users = "GET /healthcheck: /Healthy is null, not true";
-    assert!(told.contains(users), "{told}");
-    // What he took cannot be removed by its id: he gave none.
-    assert!(told.contains("perhaps smoke-"), "{told}");
+    let output = run(smoke(&[&format!("http://{address}")]).env("API_TOKEN", "secret"), 1);
+    let stdout = text(&output.stdout);
+    assert!(stdout.contains("  ok  reachable "), "{stdout}");
+    assert!(stdout.contains("FAIL  users "), "{stdout}");
+    let failure = "GET /healthcheck: /Healthy is null, expected true";
+    assert!(stdout.contains(failure), "{stdout}");
+    // The responses have no id, so nothing can be deleted by id.
+    assert!(stdout.contains("possibly smoke-"), "{stdout}");
     let heads: Vec<_> = heads.try_iter().collect();
     let first = &heads[0];
     assert!(first.starts_with("GET /health HTTP/1.1\r\n"), "{first}");
@@ -139,52 +144,52 @@ fn somebody_else_is_1() {
 }
 
 #[test]
-fn the_engine_has_to_be_closed_off_outside() {
-    // It gets to this machine, and is no loopback address.
+fn open_engine_paths_fail_unless_inside() {
+    // 0.0.0.0 connects to this machine but is not a loopback address.
     let (address, _heads) = server(HEALTHY, None);
     let url = format!("http://0.0.0.0:{}", address.port());
-    let outside = report(&ends(&mut smoke(&[&url, "--format", "json"]), 1));
+    let outside = report(&run(&mut smoke(&[&url, "--format", "json"]), 1));
     let detail = check(&outside, "engine")["detail"].as_str().unwrap_or_default();
-    assert!(detail.contains("200 in place of 403 or 404"), "{outside}");
-    let inside = report(&ends(&mut smoke(&[&url, "--inside", "--format", "json"]), 1));
+    assert!(detail.contains("status 200, expected 403 or 404"), "{outside}");
+    let inside = report(&run(&mut smoke(&[&url, "--inside", "--format", "json"]), 1));
     assert_eq!(check(&inside, "engine")["status"], "passed");
 }
 
 #[test]
-fn certificates_of_our_own_are_believed_when_they_are_given() {
+fn self_signed_certificate_is_trusted_only_with_ca_file() {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
     let key = PrivatePkcs8KeyDer::from(signing_key.serialize_der());
     let config = ServerConfig::builder_with_provider(Arc::new(ring::default_provider()))
         .with_safe_default_protocol_versions()
-        .expect("versions")
+        .expect("supported versions")
         .with_no_client_auth()
         .with_single_cert(vec![cert.der().clone()], key.into())
-        .expect("the key fits");
+        .expect("the key matches the certificate");
     let (address, _heads) = server(HEALTHY, Some(Arc::new(config)));
     let url = format!("https://localhost:{}", address.port());
-    let folder = tempfile::tempdir().expect("a folder");
+    let folder = tempfile::tempdir().expect("a directory");
     let file = folder.path().join("ca.pem");
-    fs::write(&file, cert.pem()).expect("it can be written");
+    fs::write(&file, cert.pem()).expect("the file is writable");
     let file = file.to_str().expect("UTF-8");
 
-    let output = ends(&mut smoke(&[&url, "--format", "json", "--ca-file", file]), 1);
+    let output = run(&mut smoke(&[&url, "--format", "json", "--ca-file", file]), 1);
     assert_eq!(check(&report(&output), "reachable")["status"], "passed", "{output:?}");
 
     let other = generate_simple_self_signed(["localhost".to_owned()]).expect("a certificate");
-    fs::write(file, other.cert.pem()).expect("it can be written");
-    let output = ends(&mut smoke(&[&url, "--format", "json", "--ca-file", file]), 1);
+    fs::write(file, other.cert.pem()).expect("the file is writable");
+    let output = run(&mut smoke(&[&url, "--format", "json", "--ca-file", file]), 1);
     let report = report(&output);
     let detail = check(&report, "reachable")["detail"].as_str().unwrap_or_default();
     assert!(detail.contains("certificate"), "{report}");
 }
 
 #[test]
-fn mistakes_in_the_command_line_are_2() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn invalid_command_line_exits_2() {
+    let folder = tempfile::tempdir().expect("a directory");
     let file = |name: &str, content: &str| {
         let path = folder.path().join(name);
-        fs::write(&path, content).expect("it can be written");
+        fs::write(&path, content).expect("the file is writable");
         path.to_str().expect("UTF-8").to_owned()
     };
     let empty = file("empty.pem", "");
@@ -198,28 +203,28 @@ fn mistakes_in_the_command_line_are_2() {
         &["https://katas.example", "--namespace", "katas"],
         &[],
     ] {
-        let output = ends(&mut smoke(arguments), 2);
+        let output = run(&mut smoke(arguments), 2);
         assert!(text(&output.stderr).contains("error: "), "{arguments:?} {output:?}");
     }
 }
 
 #[test]
-fn a_signal_ends_the_waiting() {
+fn signal_interrupts_the_wait() {
     for (signal, code) in [("TERM", 143), ("INT", 130)] {
-        let (address, heads) = server(NOBODY, None);
+        let (address, heads) = server(UNAVAILABLE, None);
         let url = format!("http://{address}");
         let mut command = smoke(&[&url, "--wait", "600", "--format", "json"]);
-        let child = command.stdout(Stdio::piped()).spawn().expect("it runs");
-        assert!(heads.recv().expect("it asks").starts_with("GET /db-check "));
+        let child = command.stdout(Stdio::piped()).spawn().expect("smoke starts");
+        assert!(heads.recv().expect("a request").starts_with("GET /db-check "));
         let kill = Command::new("kill").args(["-s", signal, &child.id().to_string()]).status();
-        assert!(kill.expect("kill runs").success());
-        let output = child.wait_with_output().expect("it ends");
+        assert!(kill.expect("kill starts").success());
+        let output = child.wait_with_output().expect("smoke ends");
         assert_eq!(output.status.code(), Some(code), "{output:?}");
         assert_eq!(check(&report(&output), "reachable")["detail"], "interrupted");
     }
 }
 
-/// A `kubectl` that has a cluster, and no HTTPRoutes in it.
+/// A `kubectl` for a cluster without the HTTPRoute resource.
 const KUBECTL: &str = r#"#!/bin/sh
 case "$*" in
     *version*) echo '{}' ;;
@@ -231,19 +236,20 @@ esac
 fn evidence(path: &Path, folder: &Path) -> Value {
     let folder = folder.to_str().expect("UTF-8");
     let mut command =
-        smoke(&[&nowhere(), "--format", "json", "--evidence", folder, "--namespace", "shop"]);
-    let output = ends(command.env("PATH", path).env("API_TOKEN", "secret"), 75);
+        smoke(&[&unused_url(), "--format", "json", "--evidence", folder, "--namespace", "shop"]);
+    let output = run(command.env("PATH", path).env("API_TOKEN", "secret"), 75);
     report(&output)
 }
 
 #[test]
-fn the_state_of_the_cluster_is_part_of_the_evidence() {
-    let folder = tempfile::tempdir().expect("a folder");
+fn evidence_includes_the_cluster_state() {
+    let folder = tempfile::tempdir().expect("a directory");
     let kubectl = folder.path().join("kubectl");
-    fs::write(&kubectl, KUBECTL).expect("it can be written");
-    fs::set_permissions(&kubectl, fs::Permissions::from_mode(0o755)).expect("it is ours");
+    fs::write(&kubectl, KUBECTL).expect("the file is writable");
+    let executable = fs::Permissions::from_mode(0o755);
+    fs::set_permissions(&kubectl, executable).expect("the test owns the file");
     let evidence = evidence(folder.path(), &folder.path().join("evidence"));
-    let expected = "the state of namespace shop: 6 files; not to be had: httproutes \
+    let expected = "state of namespace shop: 6 files; missing: httproutes \
         (error: the server doesn't have a resource type)";
     assert_eq!(evidence["evidence"], expected);
     for name in ["pods", "services", "spinapps", "ingresses", "jobs", "events"] {
@@ -255,10 +261,10 @@ fn the_state_of_the_cluster_is_part_of_the_evidence() {
 }
 
 #[test]
-fn without_kubectl_there_is_less_evidence_and_no_error() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let evidence = evidence(&folder.path().join("nothing"), &folder.path().join("evidence"));
-    let told = evidence["evidence"].as_str().unwrap_or_default();
-    assert!(told.starts_with("no state of a cluster: kubectl: "), "{told}");
+fn evidence_without_kubectl_lacks_the_cluster_state() {
+    let folder = tempfile::tempdir().expect("a directory");
+    let evidence = evidence(&folder.path().join("empty"), &folder.path().join("evidence"));
+    let summary = evidence["evidence"].as_str().unwrap_or_default();
+    assert!(summary.starts_with("no cluster state: cannot run kubectl: "), "{summary}");
     assert!(folder.path().join("evidence/calls.jsonl").is_file());
 }

@@ -6,7 +6,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use katas_host::local::postgres::{Postgres, Source};
+use katas_host::local::postgres::{Postgres, PostgresInstall};
 use migrate::{Difference, Project, Verified};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
@@ -14,10 +14,10 @@ use sqlx::{Connection, PgConnection};
 use crate::support::{RUNTIME, sql};
 
 /// The installed PostgreSQL and the bundled PostgreSQL 17. Both stop with this process.
-static INSTALLED: LazyLock<Postgres> = LazyLock::new(|| server(Source::Any));
-static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| server(Source::Bundled));
+static INSTALLED: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::Any));
+static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::Bundled));
 
-fn server(source: Source) -> Postgres {
+fn server(source: PostgresInstall) -> Postgres {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     RUNTIME.block_on(Postgres::start_empty(folder, source, true)).expect("start a server")
 }
@@ -541,7 +541,7 @@ const ROLE_DRIFTS: [(&str, &str, &[&str]); 18] = [
 /// Uses a server of its own, because roles belong to the server.
 #[test]
 fn verify_reports_every_drift_of_roles() {
-    static SERVER: LazyLock<Postgres> = LazyLock::new(|| server(Source::Any));
+    static SERVER: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::Any));
     let database = Database::migrated(&SERVER);
     // One by one: CREATE DATABASE cannot run in a transaction.
     let run =

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
-use katas_host::local::postgres::{Postgres, Source};
+use katas_host::local::postgres::{Postgres, PostgresInstall};
 use migrate::{LockMode, touches};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -275,15 +275,15 @@ async fn database(server: &Postgres, name: &str) -> PgConnection {
 
 #[test]
 fn predicted_locks_match_installed_server() {
-    compare(Source::Any);
+    compare(PostgresInstall::Any);
 }
 
 #[test]
 fn predicted_locks_match_bundled_server() {
-    compare(Source::Bundled);
+    compare(PostgresInstall::Bundled);
 }
 
-fn compare(source: Source) {
+fn compare(source: PostgresInstall) {
     RUNTIME.block_on(async {
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
         let server = Postgres::start_empty(folder, source, true).await.expect("start a server");

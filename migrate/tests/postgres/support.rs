@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use katas_host::local::postgres::{Postgres, Source};
+use katas_host::local::postgres::{Postgres, PostgresInstall};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
@@ -21,20 +21,20 @@ pub static RUNTIME: LazyLock<Runtime> = LazyLock::new(|| Runtime::new().expect("
 pub static SERVER: LazyLock<Postgres> = LazyLock::new(server);
 
 /// The bundled server, for tests that run on two versions of PostgreSQL.
-pub static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| start(Source::Bundled));
+pub static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| start(PostgresInstall::Bundled));
 
 /// Starts a server for a single test.
 pub fn server() -> Postgres {
     match std::env::var("MIGRATE_TEST_POSTGRES").as_deref() {
-        Ok("bundled") => start(Source::Bundled),
-        _ => start(Source::Any),
+        Ok("bundled") => start(PostgresInstall::Bundled),
+        _ => start(PostgresInstall::Any),
     }
 }
 
 /// Starts a server with the role `tester`, which is not a superuser and owns the databases of
 /// projects. Neither `tester` nor the administrator has a password: password hashing would dominate
 /// the cost of thousands of connections.
-fn start(source: Source) -> Postgres {
+fn start(source: PostgresInstall) -> Postgres {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let server = RUNTIME.block_on(Postgres::start_empty(folder, source, true));
     let server = server.expect("start a server");

@@ -1,4 +1,4 @@
-//! The guest, on the bare interfaces.
+//! The guest, written against the generated bindings without an SDK.
 
 use std::fmt::Write as _;
 use std::io::Write as _;
@@ -26,47 +26,47 @@ impl Guest for Probe {
         let target = request.path_with_query().unwrap_or_default();
         let (path, query) = target.split_once('?').unwrap_or((&target, ""));
         match path.strip_prefix("/do/").unwrap_or("headers") {
-            "headers" => answer(out, &headers(&request)),
-            "trap" => panic!("as asked"),
-            "no-answer" => drop(out),
+            "headers" => respond(out, &headers(&request)),
+            "trap" => panic!("requested trap"),
+            "no-response" => drop(out),
             "late-trap" => late_trap(out),
             "head-first" => head_first(out),
             "compute" => compute(out, query.parse().expect("a number")),
             "print" => print(out),
-            "environment" => answer(out, &format!("{:?}", std::env::vars().collect::<Vec<_>>())),
-            "variable" => answer(out, &format!("{:?}", variables::get(query))),
-            "open" => answer(out, &format!("{:?}", Connection::open(&body(&request)).map(drop))),
+            "environment" => respond(out, &format!("{:?}", std::env::vars().collect::<Vec<_>>())),
+            "variable" => respond(out, &format!("{:?}", variables::get(query))),
+            "open" => respond(out, &format!("{:?}", Connection::open(&body(&request)).map(drop))),
             "two" => {
                 let (_a, _b) = (connect(), connect());
-                answer(out, "opened");
+                respond(out, "opened");
             }
             "leave-open" => {
                 let connection = connect();
                 run(&connection, "BEGIN");
                 run(&connection, "INSERT INTO katas.entry (word, definition) VALUES ('left', '')");
-                answer(out, "left open");
+                respond(out, "left open");
             }
             "leave-failed" => {
                 let connection = connect();
                 run(&connection, "BEGIN");
-                let refused = connection.execute("SELECT nope", &[]);
-                answer(out, &format!("{}", refused.is_err()));
+                let result = connection.execute("SELECT nope", &[]);
+                respond(out, &format!("{}", result.is_err()));
             }
             "commit" => {
                 run(&connect(), "COMMIT");
-                answer(out, "committed");
+                respond(out, "committed");
             }
-            "query" => answer(out, &queried(&connect(), &body(&request))),
-            "execute" => answer(out, &format!("{:?}", connect().execute(&body(&request), &[]))),
-            "parameters" => answer(out, &parameters(&connect())),
-            other => answer(out, &format!("nothing is called {other}")),
+            "query" => respond(out, &query_result(&connect(), &body(&request))),
+            "execute" => respond(out, &format!("{:?}", connect().execute(&body(&request), &[]))),
+            "parameters" => respond(out, &parameters(&connect())),
+            other => respond(out, &format!("unknown path /do/{other}")),
         }
     }
 }
 
 fn connect() -> Connection {
     let url = variables::get("database_url").expect("the variable is set");
-    Connection::open(&url).expect("the database answers")
+    Connection::open(&url).expect("the database accepts the connection")
 }
 
 fn run(connection: &Connection, sql: &str) {
@@ -74,14 +74,14 @@ fn run(connection: &Connection, sql: &str) {
 }
 
 fn body(request: &IncomingRequest) -> String {
-    let body = request.consume().expect("not consumed before");
-    let stream = body.stream().expect("not taken before");
+    let body = request.consume().expect("the body is taken once");
+    let stream = body.stream().expect("the stream is taken once");
     let mut bytes = Vec::new();
     while let Ok(chunk) = stream.blocking_read(1 << 16) {
         bytes.extend_from_slice(&chunk);
     }
     drop(stream);
-    String::from_utf8(bytes).expect("text")
+    String::from_utf8(bytes).expect("UTF-8")
 }
 
 fn headers(request: &IncomingRequest) -> String {
@@ -98,18 +98,19 @@ fn headers(request: &IncomingRequest) -> String {
     text
 }
 
-fn queried(connection: &Connection, sql: &str) -> String {
+fn query_result(connection: &Connection, sql: &str) -> String {
     match connection.query(sql, &[]) {
         Ok(set) => {
-            let columns = set.columns.iter().map(|it| format!("{} {:?}", it.name, it.data_type));
+            let columns = set.columns.iter();
+            let columns = columns.map(|column| format!("{} {:?}", column.name, column.data_type));
             let columns = columns.collect::<Vec<_>>().join(", ");
             set.rows.iter().fold(columns, |text, row| text + &format!("\n{row:?}"))
         }
-        Err(error) => told(&error),
+        Err(error) => error_text(&error),
     }
 }
 
-fn told(error: &Error) -> String {
+fn error_text(error: &Error) -> String {
     match error {
         Error::ConnectionFailed(text) => format!("connection-failed {text}"),
         Error::BadParameter(text) => format!("bad-parameter {text}"),
@@ -119,7 +120,7 @@ fn told(error: &Error) -> String {
     }
 }
 
-/// Every kind of parameter, and what PostgreSQL understands by it.
+/// Sends every kind of parameter and returns the text that PostgreSQL makes of each.
 fn parameters(connection: &Connection) -> String {
     let (from, to) = ((1, RangeBoundKind::Inclusive), (5, RangeBoundKind::Exclusive));
     let decimal = |text: &str, kind| Some((text.to_owned(), kind));
@@ -171,18 +172,18 @@ fn parameters(connection: &Connection) -> String {
         let sql = format!("SELECT coalesce(({expression})::text, 'null') AS it");
         let result = match connection.query(&sql, &[value]) {
             Ok(set) => format!("{:?}", set.rows[0][0]),
-            // The driver's own words differ from version to version.
-            Err(error) => told(&error).chars().take(24).collect(),
+            // The rest of the message depends on the version of the driver.
+            Err(error) => error_text(&error).chars().take(24).collect(),
         };
         let _ = writeln!(text, "{name}: {result}");
     }
     text
 }
 
-fn answer(out: ResponseOutparam, text: &str) {
+fn respond(out: ResponseOutparam, text: &str) {
     let response = OutgoingResponse::new(Fields::new());
-    let body = response.body().expect("not taken before");
-    let stream = body.write().expect("not taken before");
+    let body = response.body().expect("the body is taken once");
+    let stream = body.write().expect("the stream is taken once");
     stream.blocking_write_and_flush(text.as_bytes()).expect("up to 4096 bytes need no reader");
     drop(stream);
     OutgoingBody::finish(body, None).expect("finished once");
@@ -191,9 +192,9 @@ fn answer(out: ResponseOutparam, text: &str) {
 
 fn head_first(out: ResponseOutparam) {
     let response = OutgoingResponse::new(Fields::new());
-    let body = response.body().expect("not taken before");
+    let body = response.body().expect("the body is taken once");
     ResponseOutparam::set(out, Ok(response));
-    let stream = body.write().expect("not taken before");
+    let stream = body.write().expect("the stream is taken once");
     stream.blocking_write_and_flush(b"after the head").expect("the client reads");
     drop(stream);
     OutgoingBody::finish(body, None).expect("finished once");
@@ -201,14 +202,14 @@ fn head_first(out: ResponseOutparam) {
 
 fn late_trap(out: ResponseOutparam) {
     let response = OutgoingResponse::new(Fields::new());
-    let body = response.body().expect("not taken before");
-    let stream = body.write().expect("not taken before");
+    let body = response.body().expect("the body is taken once");
+    let stream = body.write().expect("the stream is taken once");
     ResponseOutparam::set(out, Ok(response));
     stream.blocking_write_and_flush(b"half of the answ").expect("the client reads");
     panic!("too late");
 }
 
-/// Computes for so many milliseconds without calling the host but for the time.
+/// Computes for the given number of milliseconds. Its only host calls read the clock.
 fn compute(out: ResponseOutparam, milliseconds: u128) {
     println!("computing");
     let start = std::time::Instant::now();
@@ -218,7 +219,7 @@ fn compute(out: ResponseOutparam, milliseconds: u128) {
             number = std::hint::black_box(number.wrapping_mul(6_364_136_223_846_793_005) + 1);
         }
     }
-    answer(out, &number.to_string());
+    respond(out, &number.to_string());
 }
 
 fn print(out: ResponseOutparam) {
@@ -228,5 +229,5 @@ fn print(out: ResponseOutparam) {
     let _ = stdout.write_all(b"line\n");
     let _ = stdout.flush();
     eprintln!("to standard error");
-    answer(out, "printed");
+    respond(out, "printed");
 }

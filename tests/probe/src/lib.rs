@@ -1,5 +1,5 @@
-//! A guest that does what no component should, to see what the host makes of it: each path under
-//! `/do/` is one such thing.
+//! A guest that exercises the host's interfaces and misbehaves on request. Each path under `/do/`
+//! triggers one behavior.
 
 #[cfg(target_arch = "wasm32")]
 mod guest;

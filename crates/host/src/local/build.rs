@@ -1,4 +1,4 @@
-//! Building the components, as `spin build` does it.
+//! Builds the components, as `spin build` does.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -11,8 +11,8 @@ use super::process::die_with_parent;
 use super::{Report, wasm_target};
 use crate::manifest::Manifest;
 
-/// Runs the components' build commands. cargo decides what there is to do: wasm that is older than
-/// its source does not survive this. Dropped, it stops the command under way.
+/// Runs the components' build commands, each once. cargo rebuilds whatever is out of date. Dropping
+/// the future stops the running command.
 pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Result<()> {
     wasm_target::ensure(&manifest.root, report).await?;
     report("Building", "the components");
@@ -29,21 +29,21 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
                 .args(["-c", command])
                 .current_dir(&folder)
                 .kill_on_drop(true)
-                // Where `source` in the manifest expects the wasm, whatever is set around us.
+                // `source` in the manifest expects the wasm here.
                 .env("CARGO_TARGET_DIR", workspace(&manifest.root).join("target"))
-                // Flags for the machine's own processor do not fit wasm.
+                // Flags for the native target are invalid for wasm.
                 .env_remove("RUSTFLAGS")
                 .env_remove("CARGO_ENCODED_RUSTFLAGS");
             die_with_parent(shell.as_std_mut(), Signal::KILL);
             let status =
-                shell.status().await.with_context(|| format!("{command}: sh was not found"))?;
-            ensure!(status.success(), "the component {id} was not built: `{command}` failed");
+                shell.status().await.with_context(|| format!("cannot run sh for `{command}`"))?;
+            ensure!(status.success(), "cannot build component {id}: `{command}` failed: {status}");
         }
     }
     Ok(())
 }
 
-/// The folder of the cargo workspace that the manifest is in.
+/// Returns the root of the cargo workspace that contains `folder`.
 fn workspace(folder: &Path) -> &Path {
     folder.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(folder)
 }

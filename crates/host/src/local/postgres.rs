@@ -1,8 +1,8 @@
-//! A PostgreSQL on this machine, for this project alone.
+//! A local PostgreSQL server for this project.
 //!
-//! The server's programs are those that are installed, version 15 or newer, or else those of
-//! PostgreSQL 17 that come with this crate. It listens on loopback, asks for passwords, keeps its
-//! files in one folder, and belongs to one process at a time.
+//! It uses an installed PostgreSQL 15 or newer, or the bundled PostgreSQL 17. The server listens on
+//! the loopback interface, requires passwords, and stores its files in one directory, which a lock
+//! file reserves for one process at a time.
 
 mod bundled;
 mod programs;
@@ -16,38 +16,38 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, test_kill_process};
 use tokio_postgres::NoTls;
 
 use super::process::Child;
-pub use programs::Source;
+pub use programs::PostgresInstall;
 use programs::{Account, Programs};
 
-/// The database that there is from the start.
+/// The name of the database.
 pub const DATABASE: &str = "katas";
-/// The administrator.
+/// The name of the superuser.
 pub const ADMINISTRATOR: &str = "postgres";
 
-/// The file in the folder that says which process it belongs to.
+/// The lock file in the server's directory. It contains the id of the process that holds the lock.
 const LOCK: &str = "lock";
 
-/// How a server is to be run.
+/// The options of a server.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Where its files are. Made when it is missing.
+    /// The directory of the server's files. It is created if missing.
     pub folder: PathBuf,
-    /// Where the programs that come with this crate are unpacked.
+    /// The directory into which the bundled PostgreSQL is unpacked.
     pub programs: PathBuf,
-    /// Which programs may be used.
-    pub source: Source,
-    /// Whether to delete what is there and begin with an empty server.
+    /// The PostgreSQL installation to use.
+    pub install: PostgresInstall,
+    /// Whether to delete existing data first.
     pub fresh: bool,
-    /// Whether its data need not survive a power failure: for tests.
+    /// Whether a crash may lose data, which makes tests faster.
     pub ephemeral: bool,
 }
 
-/// A server that runs until it is stopped or dropped.
+/// A PostgreSQL server. It is stopped on drop.
 pub struct Postgres {
     options: Options,
     programs: Programs,
@@ -59,38 +59,41 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    /// Starts the server, with yesterday's data if there are any.
+    /// Starts the server with its existing data, if any.
     pub async fn start(options: Options) -> anyhow::Result<Postgres> {
         let lock = lock(&options.folder)?;
         Postgres::start_locked(options, lock).await
     }
 
-    /// Starts an empty server for tests, in a folder under `parent` that no other process is using.
+    /// Starts an empty server for tests, in a directory under `parent` that no other process uses.
     pub async fn start_empty(
         parent: &Path,
-        source: Source,
+        install: PostgresInstall,
         ephemeral: bool,
     ) -> anyhow::Result<Postgres> {
         let mut folders = (0..100).map(|number| parent.join(format!("postgres-{number}")));
-        let (folder, lock) = folders
-            .find_map(|folder| lock(&folder).ok().map(|lock| (folder, lock)))
-            .with_context(|| format!("no folder in {} is free", parent.display()))?;
+        let (folder, lock) =
+            folders.find_map(|folder| lock(&folder).ok().map(|lock| (folder, lock))).with_context(
+                || format!("all server directories in {} are in use", parent.display()),
+            )?;
         let programs = parent.join("programs");
-        let options = Options { folder, programs, source, fresh: true, ephemeral };
+        let options = Options { folder, programs, install, fresh: true, ephemeral };
         Postgres::start_locked(options, lock).await
     }
 
     async fn start_locked(options: Options, lock: File) -> anyhow::Result<Postgres> {
         let folder = &options.folder;
         if options.fresh {
-            clear(folder).with_context(|| format!("{} cannot be emptied", folder.display()))?;
+            clear(folder)
+                .with_context(|| format!("cannot delete files in {}", folder.display()))?;
         }
         let existing = existing_version(folder)?;
         let (programs, account) = Programs::find(&options, existing)?;
         let password = match existing {
-            Some(_) => fs::read_to_string(folder.join("password"))
-                .context("the database's password is missing; start over with --fresh")?,
-            None => initialise(&options, &programs, account)?,
+            Some(_) => fs::read_to_string(folder.join("password")).map_err(|error| {
+                anyhow!("cannot read the superuser password: {error}; delete the data with --fresh")
+            })?,
+            None => initialize(&options, &programs, account)?,
         };
         let mut postgres =
             Postgres { options, programs, account, password, port: 0, child: None, lock };
@@ -99,46 +102,47 @@ impl Postgres {
         Ok(postgres)
     }
 
-    /// What runs: its version and where its programs are from.
+    /// Returns the version and the origin of the programs.
     pub fn description(&self) -> &str {
         &self.programs.description
     }
 
-    /// The port on loopback.
+    /// Returns the port on the loopback interface.
     pub fn port(&self) -> u16 {
         self.port
     }
 
-    /// The server's process.
+    /// Returns the process id of a running server.
     pub fn process(&self) -> Option<i32> {
         self.child.as_ref().map(Child::id)
     }
 
-    /// The file that its log goes to.
+    /// Returns the path of the server's log file.
     pub fn log(&self) -> PathBuf {
         self.options.folder.join("log")
     }
 
-    /// A connection string for the administrator.
+    /// Returns a connection string for the superuser.
     pub fn administrator(&self, database: &str) -> String {
         self.url(ADMINISTRATOR, &self.password, database)
     }
 
-    /// A connection string. Passwords that are made here need no encoding.
+    /// Returns a connection string. The password must not need percent-encoding; those of
+    /// [`password`] do not.
     pub fn url(&self, user: &str, password: &str, database: &str) -> String {
         format!("postgres://{user}:{password}@127.0.0.1:{}/{database}?sslmode=disable", self.port)
     }
 
-    /// Stops the server and waits until it has ended. Its connections are closed.
+    /// Stops the server and waits until it has ended. All connections are closed.
     pub fn stop(&mut self) {
         if let Some(child) = self.child.take() {
-            // SIGINT is PostgreSQL's fast shutdown: it disconnects everybody, and loses nothing.
+            // SIGINT requests a fast shutdown, which disconnects all clients.
             child.signal(Signal::INT);
             let _ = child.wait();
         }
     }
 
-    /// Ends the server as a crash would: the next start has to recover.
+    /// Ends the server with an immediate shutdown. The next start performs crash recovery.
     pub fn crash(&mut self) {
         if let Some(child) = self.child.take() {
             child.signal(Signal::QUIT);
@@ -146,14 +150,14 @@ impl Postgres {
         }
     }
 
-    /// Starts it again after [`Postgres::stop`], at the same port.
+    /// Stops the server if it is running, and starts it again on the same port.
     pub async fn restart(&mut self) -> anyhow::Result<()> {
         self.stop();
         self.run_at(self.port).await
     }
 
     async fn run(&mut self) -> anyhow::Result<()> {
-        // Between asking for a free port and using it, somebody else may take it.
+        // Another process may take the port between `free_port` and the start of the server.
         for _ in 0..3 {
             let port = free_port()?;
             if self.run_at(port).await.is_ok() {
@@ -175,26 +179,27 @@ impl Postgres {
             .args(["-c", "unix_socket_directories="])
             .args(["-c", "password_encryption=scram-sha-256"])
             .args(["-c", "lc_messages=C"])
-            // The lock is held by whoever has the file open: with it, the server holds it too, and
-            // whoever comes next waits for the end of a server that has lost its parent.
+            // The lock is held as long as any process has the file open. The server inherits it, so
+            // that the next process waits for a server whose parent has died.
             .stdin(self.lock.try_clone()?)
             .stdout(Stdio::null())
-            .stderr(private(&log, self.account)?);
+            .stderr(create_private(&log, self.account)?);
         if self.options.ephemeral {
             for setting in ["fsync=off", "synchronous_commit=off", "full_page_writes=off"] {
                 command.args(["-c", setting]);
             }
         }
-        // Ctrl-C in a terminal goes to the whole group: the server is stopped after the requests.
+        // Ctrl-C in a terminal signals the whole process group, but the server must outlive the
+        // requests in progress.
         command.process_group(0);
         self.port = port;
-        let (child, _) = Child::spawn(command, Signal::INT).context("postgres did not start")?;
+        let (child, _) = Child::spawn(command, Signal::INT).context("cannot start postgres")?;
         self.child = Some(child);
         self.wait_until_ready(&log).await
     }
 
     async fn wait_until_ready(&mut self, log: &Path) -> anyhow::Result<()> {
-        let patience = Duration::from_secs(60);
+        let timeout = Duration::from_secs(60);
         let start = Instant::now();
         let url = self.administrator("postgres");
         loop {
@@ -203,12 +208,12 @@ impl Postgres {
                 Err(error) => error,
             };
             let ended = self.child.as_ref().is_none_or(Child::has_ended);
-            if ended || start.elapsed() > patience {
+            if ended || start.elapsed() > timeout {
                 self.stop();
                 let log = fs::read_to_string(log).unwrap_or_default();
-                let last =
+                let fatal =
                     log.lines().rev().find(|line| line.contains("FATAL")).unwrap_or_default();
-                bail!("PostgreSQL did not start: {error:#}\n{last}");
+                bail!("PostgreSQL did not start: {error:#}\n{fatal}");
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -216,11 +221,11 @@ impl Postgres {
 
     async fn ensure_database(&self) -> anyhow::Result<()> {
         let client = connect(&self.administrator("postgres")).await?;
-        let known = client
+        let exists = client
             .query_opt("SELECT FROM pg_database WHERE datname = $1", &[&DATABASE])
             .await?
             .is_some();
-        if !known {
+        if !exists {
             client.batch_execute(&format!("CREATE DATABASE {DATABASE}")).await?;
         }
         Ok(())
@@ -235,12 +240,12 @@ impl Drop for Postgres {
 
 async fn connect(url: &str) -> anyhow::Result<tokio_postgres::Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // It ends when the client is dropped.
+    // The task ends when the client is dropped.
     tokio::spawn(connection);
     Ok(client)
 }
 
-/// Deletes all in the folder but its lock.
+/// Deletes everything in the directory except the lock file.
 fn clear(folder: &Path) -> anyhow::Result<()> {
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
@@ -253,9 +258,10 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The lock of a folder, until the file is closed everywhere. The folder is made when it is missing.
+/// Locks a directory, which is created if missing. The lock is released when all processes have
+/// closed the file.
 fn lock(folder: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(folder).with_context(|| format!("{} cannot be made", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
     let path = folder.join(LOCK);
     let mut file =
         OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
@@ -263,11 +269,11 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     while file.try_lock().is_err() {
         let mut owner = String::new();
         file.read_to_string(&mut owner)?;
-        // Its owner has been killed, and its server is on its way out.
+        // If the owner has been killed, its server is shutting down.
         let ending = !is_alive(owner.trim()) && start.elapsed() < Duration::from_secs(20);
         ensure!(
             ending,
-            "the database in {} is in use by process {}: stop that first",
+            "the database in {} is in use by process {}; stop that process first",
             folder.display(),
             owner.trim()
         );
@@ -284,29 +290,29 @@ fn is_alive(pid: &str) -> bool {
     pid.is_some_and(|pid| test_kill_process(pid).is_ok())
 }
 
-/// The version that wrote the data in the folder, if there are any.
+/// Returns the major version of the data in the directory, if there is any.
 fn existing_version(folder: &Path) -> anyhow::Result<Option<u32>> {
     match fs::read_to_string(folder.join("data/PG_VERSION")) {
         Ok(text) => Ok(Some(text.trim().parse().context("PG_VERSION is not a number")?)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(error).context("PG_VERSION cannot be read"),
+        Err(error) => Err(error).context("cannot read PG_VERSION"),
     }
 }
 
-/// Makes an empty cluster; returns the administrator's password.
-fn initialise(options: &Options, programs: &Programs, account: Account) -> anyhow::Result<String> {
+/// Creates an empty database cluster. Returns the superuser's password.
+fn initialize(options: &Options, programs: &Programs, account: Account) -> anyhow::Result<String> {
     let folder = &options.folder;
-    // Beside its place first, in case that this is interrupted.
+    // Renamed at the end, so that an interrupted run leaves no half-initialized data directory.
     let data = folder.join("data.new");
     if data.exists() {
         fs::remove_dir_all(&data)?;
     }
     fs::create_dir(&data)?;
     fs::set_permissions(&data, fs::Permissions::from_mode(0o700))?;
-    account.own(&data)?;
+    account.take_ownership(&data)?;
     let password = password()?;
     let file = folder.join("password");
-    private(&file, account)?.write_all(password.as_bytes())?;
+    create_private(&file, account)?.write_all(password.as_bytes())?;
     let mut command = programs.command("initdb", account);
     command
         .arg("-D")
@@ -316,7 +322,7 @@ fn initialise(options: &Options, programs: &Programs, account: Account) -> anyho
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    // The same order of characters on every machine.
+    // The same collation on every machine.
     if programs.major >= 17 {
         command.args(["--locale-provider=builtin", "--locale=C.UTF-8"]);
     } else {
@@ -325,29 +331,29 @@ fn initialise(options: &Options, programs: &Programs, account: Account) -> anyho
     if options.ephemeral {
         command.arg("--no-sync");
     }
-    let output = command.output().context("initdb did not start")?;
+    let output = command.output().context("cannot start initdb")?;
     ensure!(
         output.status.success(),
-        "the database was not made: {}",
+        "cannot initialize the database: {}",
         String::from_utf8_lossy(&output.stderr).trim()
     );
     fs::rename(data, folder.join("data"))?;
     Ok(password)
 }
 
-/// A new file that only its owner can read.
-fn private(path: &Path, account: Account) -> anyhow::Result<File> {
+/// Creates a file that only `account` can read.
+fn create_private(path: &Path, account: Account) -> anyhow::Result<File> {
     let mut options = File::options();
     options.write(true).create(true).truncate(true).mode(0o600);
-    let file = options.open(path).with_context(|| format!("{}", path.display()))?;
-    account.own(path)?;
+    let file = options.open(path).with_context(|| format!("cannot create {}", path.display()))?;
+    account.take_ownership(path)?;
     Ok(file)
 }
 
-/// A password nobody has to remember: 192 random bits, in digits that need no encoding.
+/// Returns a new password of 192 random bits in hexadecimal, which needs no percent-encoding.
 pub fn password() -> anyhow::Result<String> {
     let mut bytes = [0; 24];
-    getrandom::fill(&mut bytes).context("no random numbers")?;
+    getrandom::fill(&mut bytes).context("cannot read random bytes")?;
     Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 

@@ -1,4 +1,4 @@
-//! Child processes that do not outlive this one, however it ends.
+//! Child processes that end with this process, even if it is killed.
 
 use std::io;
 use std::process::{ChildStderr, Command, ExitStatus};
@@ -7,19 +7,22 @@ use std::thread::JoinHandle;
 
 use rustix::process::{Pid, Signal, kill_process};
 
-/// A child process. When this process is killed, even with SIGKILL, Linux sends the child the
-/// signal that it was started with.
+/// A child process. On Linux, it receives a signal when this process dies, even by SIGKILL.
 pub struct Child {
     pid: Pid,
     waiting: JoinHandle<io::Result<ExitStatus>>,
 }
 
 impl Child {
-    /// Starts the child. `last` is what it is sent when this process dies. Its standard error comes
-    /// back when the command says that it is piped.
-    pub fn spawn(mut command: Command, last: Signal) -> io::Result<(Child, Option<ChildStderr>)> {
-        die_with_parent(&mut command, last);
-        // A thread that lives for as long as the child does.
+    /// Starts the child. It receives `death_signal` when this process dies. Also returns its
+    /// standard error if the command pipes it.
+    pub fn spawn(
+        mut command: Command,
+        death_signal: Signal,
+    ) -> io::Result<(Child, Option<ChildStderr>)> {
+        die_with_parent(&mut command, death_signal);
+        // The death signal is sent when the spawning thread ends, so the thread must live as long
+        // as the child.
         let (started, start) = mpsc::channel();
         let waiting = std::thread::spawn(move || {
             let mut child = match command.spawn() {
@@ -37,32 +40,31 @@ impl Child {
         Ok((Child { pid, waiting }, stderr))
     }
 
-    /// The process id.
+    /// Returns the process id.
     pub fn id(&self) -> i32 {
         self.pid.as_raw_nonzero().get()
     }
 
-    /// Whether it has ended.
+    /// Returns whether the process has ended.
     pub fn has_ended(&self) -> bool {
         self.waiting.is_finished()
     }
 
-    /// Sends it a signal.
+    /// Sends a signal, unless the process has ended.
     pub fn signal(&self, signal: Signal) {
         if !self.has_ended() {
-            // An error is a child that has ended since.
+            // An error means that the child has ended since.
             let _ = kill_process(self.pid, signal);
         }
     }
 
-    /// Waits for its end.
+    /// Waits for the process to end.
     pub fn wait(self) -> io::Result<ExitStatus> {
         self.waiting.join().unwrap_or_else(|_| Err(io::ErrorKind::Other.into()))
     }
 }
 
-/// Has the command sent a signal when the thread that starts it ends, with its process at the
-/// latest.
+/// Makes the kernel send `signal` to the command's process when the thread that spawns it ends.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]
 pub fn die_with_parent(command: &mut Command, signal: Signal) {
@@ -73,7 +75,7 @@ pub fn die_with_parent(command: &mut Command, signal: Signal) {
     unsafe {
         command.pre_exec(move || {
             rustix::process::set_parent_process_death_signal(Some(signal))?;
-            // The parent may have died before it was asked for.
+            // The parent may have died before the call above.
             match rustix::process::getppid() {
                 Some(now) if now == parent => Ok(()),
                 _ => Err(io::ErrorKind::Other.into()),
@@ -82,6 +84,6 @@ pub fn die_with_parent(command: &mut Command, signal: Signal) {
     }
 }
 
-/// Elsewhere a child outlives a parent that is killed with SIGKILL, and only then.
+/// Does nothing: outside Linux, a child outlives a parent that is killed with SIGKILL.
 #[cfg(not(target_os = "linux"))]
 pub fn die_with_parent(_: &mut Command, _: Signal) {}

@@ -1,4 +1,4 @@
-//! `katas up`: everything from the source to the first answer, with one command.
+//! `katas up`: builds, migrates and serves the application with one command.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -6,73 +6,74 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 use migrate::{Database, Event, Password, Patience, Project, SeedOptions, UpOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::postgres::{self, Postgres, Source};
+use super::postgres::{self, Postgres, PostgresInstall};
 use super::spin::Spin;
 use super::{Report, build, spin};
 use crate::manifest::{Manifest, Route};
 use crate::router::Router;
 use crate::{App, Config, Log, Server};
 
-/// What to run, and how.
+/// The options of `katas up`.
 pub struct Options {
-    /// The manifest.
+    /// The path of the manifest.
     pub manifest: PathBuf,
-    /// Where to listen; port 0 for any that is free.
+    /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// A database that is there already, in place of one of our own.
+    /// The connection string of an existing database, to be used instead of the local one.
     pub database_url: Option<String>,
-    /// The same database for the migrations, as somebody with the rights for them.
+    /// The connection string for migrating the existing database, if it differs.
     pub migrate_url: Option<String>,
-    /// Where the state is kept: the database of our own, its password.
+    /// The directory of the local database and its password.
     pub state: PathBuf,
-    /// Whether to begin with an empty database.
+    /// Whether to delete the local database first.
     pub fresh: bool,
-    /// Whether to load data for trying things out into the database of our own.
+    /// Whether to load sample data into the local database.
     pub seed: bool,
-    /// Which PostgreSQL may be used.
-    pub source: Source,
-    /// What runs the components.
+    /// The PostgreSQL installation to use.
+    pub install: PostgresInstall,
+    /// The runtime for the components.
     pub engine: Engine,
 }
 
-/// What runs the components.
+/// A runtime for the components.
 #[derive(Clone, Copy, Debug, PartialEq, clap::ValueEnum)]
 pub enum Engine {
-    /// This program
+    /// The built-in host
     Katas,
-    /// The `spin` command, which has to be installed
+    /// The `spin` command, which must be installed
     Spin,
 }
 
-/// Builds, starts, migrates, serves; returns once it has been told to stop and everything has.
+/// Builds the components, prepares the database, and serves the application. Returns after a signal
+/// has stopped the server and PostgreSQL.
 pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     let manifest = Manifest::read(&options.manifest)?;
-    // First what takes no time to find out.
+    // Fail fast: the checks that take no time come first.
     if options.engine == Engine::Spin {
         spin::ensure_installed()?;
     }
     let listener = listen(options.listen).await?;
     let address = listener.local_addr()?;
-    let mut stop = Stop::new()?;
+    let mut signals = ShutdownSignals::new()?;
 
     let prepare = async {
         build::components(&manifest, report).await?;
         prepare_database(&options, report).await
     };
     let database = tokio::select! {
-        ready = prepare => ready?,
-        () = stop.requested() => return Ok(()),
+        prepared = prepare => prepared?,
+        () = signals.recv() => return Ok(()),
     };
     let mut variables = BTreeMap::from([
         ("database_url".to_owned(), database.url.clone()),
         ("database_host".to_owned(), database.host.clone()),
     ]);
-    // Other applications may not declare both.
+    // Other applications need not declare both.
     variables.retain(|name, _| manifest.variables.contains_key(name));
     let log: Log = Arc::new(|line: &str| eprintln!("{line}"));
     let running = match options.engine {
@@ -91,12 +92,12 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     print!("{}", routes(&manifest, &format!("http://{address}"))?);
 
     tokio::select! {
-        () = stop.requested() => report("Stopping", "Ctrl-C again does not wait for requests"),
-        ended = running.ended() => ended?,
+        () = signals.recv() => report("Stopping", "press Ctrl-C again to stop immediately"),
+        error = running.failed() => return Err(error),
     }
     tokio::select! {
         () = running.stop() => {}
-        () = stop.requested() => report("Stopping", "at once"),
+        () = signals.recv() => report("Stopping", "immediately"),
     }
     drop(database);
     Ok(())
@@ -104,27 +105,26 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
     TcpListener::bind(address).await.map_err(|error| match error.kind() {
-        std::io::ErrorKind::AddrInUse => anyhow::anyhow!(
-            "{address} is in use: stop what listens there, or choose another address with --listen"
-        ),
-        _ => anyhow::anyhow!("cannot listen on {address}: {error}"),
+        std::io::ErrorKind::AddrInUse => {
+            anyhow!("cannot listen on {address}: address in use; choose another one with --listen")
+        }
+        _ => anyhow!("cannot listen on {address}: {error}"),
     })
 }
 
-/// SIGINT, SIGTERM and SIGHUP, from here on ours to act on.
-struct Stop {
-    signals: [tokio::signal::unix::Signal; 3],
-}
+/// A receiver of SIGINT, SIGTERM and SIGHUP.
+struct ShutdownSignals([tokio::signal::unix::Signal; 3]);
 
-impl Stop {
-    fn new() -> anyhow::Result<Stop> {
+impl ShutdownSignals {
+    fn new() -> anyhow::Result<ShutdownSignals> {
         let kinds = [SignalKind::interrupt(), SignalKind::terminate(), SignalKind::hangup()];
         let [a, b, c] = kinds.map(signal);
-        Ok(Stop { signals: [a?, b?, c?] })
+        Ok(ShutdownSignals([a?, b?, c?]))
     }
 
-    async fn requested(&mut self) {
-        let [a, b, c] = &mut self.signals;
+    /// Waits for the next signal.
+    async fn recv(&mut self) {
+        let [a, b, c] = &mut self.0;
         tokio::select! {
             _ = a.recv() => {}
             _ = b.recv() => {}
@@ -139,14 +139,15 @@ enum Running {
 }
 
 impl Running {
-    /// Comes back only if it ends without having been asked to.
-    async fn ended(&self) -> anyhow::Result<()> {
+    /// Waits until the runtime exits by itself, which only Spin can do. Returns the error to
+    /// report.
+    async fn failed(&self) -> anyhow::Error {
         loop {
             tokio::time::sleep(Duration::from_millis(200)).await;
             if let Running::Spin(spin) = self
                 && spin.has_ended()
             {
-                bail!("spin has ended");
+                return anyhow!("spin exited unexpectedly; see its output above");
             }
         }
     }
@@ -155,41 +156,46 @@ impl Running {
         match self {
             Running::Katas(server) => server.stop().await,
             Running::Spin(spin) => {
-                // An error would be a panic in there.
+                // An error means that the closure panicked.
                 let _ = tokio::task::spawn_blocking(|| drop(spin)).await;
             }
         }
     }
 }
 
-/// A migrated database and how the components reach it.
-struct Ready {
+/// A migrated database.
+struct PreparedDatabase {
+    /// The connection string for the components.
     url: String,
-    /// host:port
+    /// `host:port` of the server.
     host: String,
+    /// Keeps the local server running.
     _postgres: Option<Postgres>,
 }
 
-async fn prepare_database(options: &Options, report: Report<'_>) -> anyhow::Result<Ready> {
+async fn prepare_database(
+    options: &Options,
+    report: Report<'_>,
+) -> anyhow::Result<PreparedDatabase> {
     match &options.database_url {
-        Some(url) => prepare_given(url, options.migrate_url.as_deref(), report).await,
-        None => prepare_own(options, report).await,
+        Some(url) => prepare_existing(url, options.migrate_url.as_deref(), report).await,
+        None => prepare_local(options, report).await,
     }
 }
 
-/// Starts a PostgreSQL of our own, with the roles that a cluster would have.
-async fn prepare_own(options: &Options, report: Report<'_>) -> anyhow::Result<Ready> {
+/// Starts the local PostgreSQL, creates the roles that a deployment has, and migrates the database.
+async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<PreparedDatabase> {
     let folder = options.state.join("postgres");
     let postgres = Postgres::start(postgres::Options {
         folder: folder.clone(),
         programs: options.state.join("programs"),
-        source: options.source,
+        install: options.install,
         fresh: options.fresh,
         ephemeral: false,
     })
     .await?;
     report("Database", &format!("{}, data in {}", postgres.description(), folder.display()));
-    // New passwords every time: nothing to store, and nobody has to know them.
+    // New passwords on every start, so that they need not be stored.
     let (app, migrator) = (postgres::password()?, postgres::password()?);
     let administrator = Database::new(&postgres.administrator(postgres::DATABASE))?;
     let passwords = [
@@ -205,35 +211,38 @@ async fn prepare_own(options: &Options, report: Report<'_>) -> anyhow::Result<Re
         seed(&project, &migrator, report).await?;
     }
     let url = postgres.url("katas_app", &app, postgres::DATABASE);
-    Ok(Ready {
+    Ok(PreparedDatabase {
         url: format!("{url}&application_name=katas&connect_timeout=3"),
         host: format!("127.0.0.1:{}", postgres.port()),
         _postgres: Some(postgres),
     })
 }
 
-/// Brings a database that somebody has given up to date. The roles are made when they are missing,
-/// and left as they are when they are not: others may be using them.
-async fn prepare_given(
+/// Migrates an existing database. Creates the roles only if they are missing, because other
+/// applications may use them.
+async fn prepare_existing(
     url: &str,
     migrate_url: Option<&str>,
     report: Report<'_>,
-) -> anyhow::Result<Ready> {
+) -> anyhow::Result<PreparedDatabase> {
     let host = host(url)?;
-    // On a laptop, who is asked for a database often has only its superuser at hand.
+    // On a laptop, the superuser is often the only role at hand.
     let database = Database::new(migrate_url.unwrap_or(url))?.allow_superuser(true);
     report("Database", &database.address());
     let project = Project::built_in();
-    let status = migrate::status(&project, &database, &|_| ()).await.with_context(
-        || "the database cannot be used; start it, or leave out --database-url for one of our own",
-    )?;
+    let status = migrate::status(&project, &database, &|_| ()).await.map_err(|error| {
+        let error = anyhow::Error::from(error);
+        anyhow!(
+            "cannot use the database: {error:#}; start it, or omit --database-url for a local one"
+        )
+    })?;
     if status.pending > 0 {
         if !migrate::has_role(&database, "katas_owner").await? {
             migrate::bootstrap(&project, &database, &[], false, &|_| ()).await?;
         }
         migrate_up(&project, &database.role("katas_owner"), report).await?;
     }
-    Ok(Ready { url: url.to_owned(), host, _postgres: None })
+    Ok(PreparedDatabase { url: url.to_owned(), host, _postgres: None })
 }
 
 async fn migrate_up(
@@ -243,12 +252,12 @@ async fn migrate_up(
 ) -> anyhow::Result<()> {
     let patience = Patience { lock: Duration::from_secs(60), ..Patience::default() };
     let options = UpOptions { patience, ..UpOptions::default() };
-    let tell = |event: &Event| match event {
-        // It is there at once, unless somebody else has it, which is told.
+    let on_event = |event: &Event| match event {
+        // Not worth a line: waiting for the lock is a separate event.
         Event::Locked { .. } => {}
         event => report("", &event.to_string()),
     };
-    let up = migrate::up(project, database, options, &tell).await?;
+    let up = migrate::up(project, database, options, &on_event).await?;
     report("Schema", &format!("version {}", up.version));
     Ok(())
 }
@@ -262,24 +271,24 @@ async fn seed(project: &Project, database: &Database, report: Report<'_>) -> any
     Ok(())
 }
 
-/// host:port of a connection string as the components' driver reads it.
+/// Returns `host:port` of a connection string, as the components' driver parses it.
 fn host(url: &str) -> anyhow::Result<String> {
     use tokio_postgres::config::Host;
 
     let config: tokio_postgres::Config = url
         .parse()
         .ok()
-        .context("--database-url: expected postgres://user:password@host:port/database")?;
+        .context("invalid --database-url; use postgres://user:password@host:port/database")?;
     match config.get_hosts() {
         [Host::Tcp(host)] => {
             let port = config.get_ports().first().copied().unwrap_or(5432);
             Ok(format!("{host}:{port}"))
         }
-        _ => bail!("--database-url: components reach one server, over TCP"),
+        _ => bail!("unsupported --database-url; components connect to a single host over TCP"),
     }
 }
 
-/// Every route with a call to try, to be copied from top to bottom.
+/// Lists every route with its example requests as `curl` commands, which work in the order listed.
 pub fn routes(manifest: &Manifest, base: &str) -> anyhow::Result<String> {
     let router = Router::new(manifest)?;
     let mut text = String::new();
@@ -298,11 +307,11 @@ pub fn routes(manifest: &Manifest, base: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// The manifest of the project that `folder` is in: here or in a folder above.
+/// Returns the path of the nearest `spin.toml` in `folder` or its ancestors.
 pub fn find_manifest(folder: &Path) -> anyhow::Result<PathBuf> {
     let candidates = folder.ancestors().map(|folder| folder.join("spin.toml"));
-    let mut found = candidates.filter(|path| path.is_file());
-    found.next().context("there is no spin.toml here, nor in a folder above; give --from")
+    let mut manifests = candidates.filter(|path| path.is_file());
+    manifests.next().context("no spin.toml in this directory or its parents; use --from")
 }
 
 #[cfg(test)]
@@ -310,13 +319,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_host_is_where_the_driver_connects_to() {
+    fn connection_string_must_name_one_tcp_host() {
         assert_eq!(host("postgres://u:p@db:5433/x").unwrap(), "db:5433");
         assert_eq!(host("postgresql://u@db/x?sslmode=disable").unwrap(), "db:5432");
-        for bad in ["postgres://u@a,b/x", "host=/run user=u", "nonsense"] {
-            assert!(host(bad).is_err(), "{bad}");
+        for url in ["postgres://u@a,b/x", "host=/run user=u", "nonsense"] {
+            assert!(host(url).is_err(), "{url}");
         }
-        let refused = host("postgres://u:secret@db:x/y").unwrap_err();
-        assert!(!format!("{refused:#}").contains("secret"));
+        let error = host("postgres://u:secret@db:x/y").unwrap_err();
+        assert!(!format!("{error:#}").contains("secret"));
     }
 }

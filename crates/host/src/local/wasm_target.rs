@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use anyhow::{Context, bail};
+use anyhow::{anyhow, bail};
 use tokio::process::Command;
 
 use super::Report;
@@ -43,6 +43,8 @@ async fn is_installed(folder: &Path) -> anyhow::Result<bool> {
         .current_dir(folder)
         .output()
         .await
-        .context("rustc was not found; install Rust from https://rustup.rs")?;
+        .map_err(|error| {
+            anyhow!("cannot run rustc: {error}; install Rust from https://rustup.rs")
+        })?;
     Ok(Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }

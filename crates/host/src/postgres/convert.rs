@@ -1,6 +1,7 @@
-//! Values between PostgreSQL and WIT, as Spin 3.6 converts them (`factor-outbound-pg/src/types.rs`),
-//! what it cannot do included: it fails to read `timestamptz`, gives the raw bytes of every type it
-//! does not know, and wants parameters of exactly the type that the server expects.
+//! Conversion of values between PostgreSQL and WIT, as in Spin 3.6
+//! (`factor-outbound-pg/src/types.rs`), including its limitations: it cannot read `timestamptz`,
+//! returns the raw bytes of every type it does not know, and requires parameters of exactly the
+//! type that the server expects.
 
 use anyhow::{Context, anyhow};
 use bytes::{BufMut, BytesMut};
@@ -14,14 +15,14 @@ use crate::bindings::spin::postgres::postgres::{
     DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind,
 };
 
-use super::error::Flat;
+use crate::driver_error::DriverError;
 
 type AnyError = Box<dyn std::error::Error + Sync + Send>;
 
-/// A parameter that is ready to be sent.
+/// A parameter in the driver's form.
 pub(super) type Parameter = Box<dyn ToSql + Send + Sync>;
 
-/// What Spin calls a column of this type.
+/// Returns Spin's name for a PostgreSQL type.
 pub(super) fn data_type(kind: &Type) -> DbDataType {
     match *kind {
         Type::BOOL => DbDataType::Boolean,
@@ -50,7 +51,7 @@ pub(super) fn data_type(kind: &Type) -> DbDataType {
     }
 }
 
-/// A row's values.
+/// Converts the values of a row.
 pub(super) fn row(row: &Row) -> anyhow::Result<Vec<DbValue>> {
     (0..row.len()).map(|index| value(row, index)).collect()
 }
@@ -66,26 +67,26 @@ fn value(row: &Row, index: usize) -> anyhow::Result<DbValue> {
         Type::INT4 => get.map(DbValue::Int32),
         Type::INT8 => get.map(DbValue::Int64),
         Type::TEXT | Type::VARCHAR | Type::BPCHAR => get.map(DbValue::Str),
-        // NaiveDateTime is read from `timestamp` alone: `timestamptz` is the error that it is in Spin.
-        Type::TIMESTAMP | Type::TIMESTAMPTZ => get.map(|it| DbValue::Datetime(datetime(it))),
-        Type::DATE => get.map(|it| DbValue::Date(date(it))),
-        Type::TIME => get.map(|it| DbValue::Time(time(it))),
-        Type::UUID => get.map(|it: uuid::Uuid| DbValue::Uuid(it.to_string())),
-        Type::JSONB => get.map(|it: serde_json::Value| DbValue::Jsonb(it.to_string().into_bytes())),
-        Type::NUMERIC => get.map(|it: Decimal| DbValue::Decimal(it.to_string())),
-        Type::INT4_RANGE => get.map(|it| DbValue::RangeInt32(range(it, |value: &i32| *value))),
-        Type::INT8_RANGE => get.map(|it| DbValue::RangeInt64(range(it, |value: &i64| *value))),
+        // NaiveDateTime converts from `timestamp` only, so `timestamptz` fails as it does in Spin.
+        Type::TIMESTAMP | Type::TIMESTAMPTZ => get.map(|v| DbValue::Datetime(datetime(v))),
+        Type::DATE => get.map(|v| DbValue::Date(date(v))),
+        Type::TIME => get.map(|v| DbValue::Time(time(v))),
+        Type::UUID => get.map(|v: uuid::Uuid| DbValue::Uuid(v.to_string())),
+        Type::JSONB => get.map(|v: serde_json::Value| DbValue::Jsonb(v.to_string().into_bytes())),
+        Type::NUMERIC => get.map(|v: Decimal| DbValue::Decimal(v.to_string())),
+        Type::INT4_RANGE => get.map(|v| DbValue::RangeInt32(range(v, |value: &i32| *value))),
+        Type::INT8_RANGE => get.map(|v| DbValue::RangeInt64(range(v, |value: &i64| *value))),
         Type::NUM_RANGE => {
-            get.map(|it| DbValue::RangeDecimal(range(it, |RangeDecimal(value)| value.to_string())))
+            get.map(|v| DbValue::RangeDecimal(range(v, |RangeDecimal(value)| value.to_string())))
         }
         Type::INT4_ARRAY => get.map(DbValue::ArrayInt32),
         Type::INT8_ARRAY => get.map(DbValue::ArrayInt64),
-        Type::NUMERIC_ARRAY => get.map(|it: Vec<Option<Decimal>>| {
-            DbValue::ArrayDecimal(it.iter().map(|it| it.map(|it| it.to_string())).collect())
+        Type::NUMERIC_ARRAY => get.map(|v: Vec<Option<Decimal>>| {
+            DbValue::ArrayDecimal(v.iter().map(|v| v.map(|v| v.to_string())).collect())
         }),
         Type::TEXT_ARRAY | Type::VARCHAR_ARRAY | Type::BPCHAR_ARRAY => get.map(DbValue::ArrayStr),
-        Type::INTERVAL => get.map(|SqlInterval(it)| DbValue::Interval(it)),
-        _ => get.map(|Raw(it)| DbValue::Unsupported(it)),
+        Type::INTERVAL => get.map(|SqlInterval(v)| DbValue::Interval(v)),
+        _ => get.map(|Raw(v)| DbValue::Unsupported(v)),
     }
 }
 
@@ -96,42 +97,42 @@ struct Get<'r> {
 
 impl<'r> Get<'r> {
     fn map<T: FromSql<'r>>(self, convert: impl FnOnce(T) -> DbValue) -> anyhow::Result<DbValue> {
-        let value: Option<T> = self.row.try_get(self.index).map_err(Flat)?;
+        let value: Option<T> = self.row.try_get(self.index).map_err(DriverError)?;
         Ok(value.map_or(DbValue::DbNull, convert))
     }
 }
 
-/// About how many bytes a value takes.
+/// Returns the approximate size of a value in bytes.
 pub(super) fn size(value: &DbValue) -> usize {
     let inside = match value {
-        DbValue::Str(it) | DbValue::Uuid(it) | DbValue::Decimal(it) => it.len(),
-        DbValue::Binary(it) | DbValue::Jsonb(it) | DbValue::Unsupported(it) => it.len(),
-        DbValue::ArrayInt32(it) => size_of_val(it.as_slice()),
-        DbValue::ArrayInt64(it) => size_of_val(it.as_slice()),
-        DbValue::ArrayStr(it) | DbValue::ArrayDecimal(it) => {
-            it.iter().flatten().map(|it| it.len() + size_of::<Option<String>>()).sum()
+        DbValue::Str(v) | DbValue::Uuid(v) | DbValue::Decimal(v) => v.len(),
+        DbValue::Binary(v) | DbValue::Jsonb(v) | DbValue::Unsupported(v) => v.len(),
+        DbValue::ArrayInt32(v) => size_of_val(v.as_slice()),
+        DbValue::ArrayInt64(v) => size_of_val(v.as_slice()),
+        DbValue::ArrayStr(v) | DbValue::ArrayDecimal(v) => {
+            v.iter().flatten().map(|v| v.len() + size_of::<Option<String>>()).sum()
         }
         _ => 0,
     };
     inside + size_of::<DbValue>()
 }
 
-/// Parameters ready to be sent.
+/// Converts parameters to the driver's form.
 pub(super) fn parameters(values: &[ParameterValue]) -> anyhow::Result<Vec<Parameter>> {
     values.iter().map(parameter).collect()
 }
 
 fn parameter(value: &ParameterValue) -> anyhow::Result<Parameter> {
     Ok(match value {
-        ParameterValue::Boolean(it) => Box::new(*it),
-        ParameterValue::Int8(it) => Box::new(*it),
-        ParameterValue::Int16(it) => Box::new(*it),
-        ParameterValue::Int32(it) => Box::new(*it),
-        ParameterValue::Int64(it) => Box::new(*it),
-        ParameterValue::Floating32(it) => Box::new(*it),
-        ParameterValue::Floating64(it) => Box::new(*it),
-        ParameterValue::Str(it) => Box::new(it.clone()),
-        ParameterValue::Binary(it) => Box::new(it.clone()),
+        ParameterValue::Boolean(v) => Box::new(*v),
+        ParameterValue::Int8(v) => Box::new(*v),
+        ParameterValue::Int16(v) => Box::new(*v),
+        ParameterValue::Int32(v) => Box::new(*v),
+        ParameterValue::Int64(v) => Box::new(*v),
+        ParameterValue::Floating32(v) => Box::new(*v),
+        ParameterValue::Floating64(v) => Box::new(*v),
+        ParameterValue::Str(v) => Box::new(v.clone()),
+        ParameterValue::Binary(v) => Box::new(v.clone()),
         ParameterValue::Date((y, m, d)) => Box::new(naive_date(*y, *m, *d)?),
         ParameterValue::Time((h, m, s, ns)) => Box::new(naive_time(*h, *m, *s, *ns)?),
         ParameterValue::Datetime((y, mo, d, h, mi, s, ns)) => {
@@ -141,32 +142,32 @@ fn parameter(value: &ParameterValue) -> anyhow::Result<Parameter> {
             DateTime::<Utc>::from_timestamp(*seconds, 0)
                 .with_context(|| format!("invalid epoch timestamp {seconds}"))?,
         ),
-        ParameterValue::Uuid(it) => {
-            Box::new(uuid::Uuid::parse_str(it).with_context(|| format!("invalid UUID {it}"))?)
+        ParameterValue::Uuid(v) => {
+            Box::new(uuid::Uuid::parse_str(v).with_context(|| format!("invalid UUID {v}"))?)
         }
-        ParameterValue::Jsonb(it) => Box::new(
-            serde_json::from_slice::<serde_json::Value>(it)
-                .with_context(|| format!("invalid JSON {}", String::from_utf8_lossy(it)))?,
+        ParameterValue::Jsonb(v) => Box::new(
+            serde_json::from_slice::<serde_json::Value>(v)
+                .with_context(|| format!("invalid JSON {}", String::from_utf8_lossy(v)))?,
         ),
-        ParameterValue::Decimal(it) => Box::new(decimal(it)?),
+        ParameterValue::Decimal(v) => Box::new(decimal(v)?),
         ParameterValue::RangeInt32((from, to)) => {
-            Box::new(Range::new(bound(from, |it| Ok(*it))?, bound(to, |it| Ok(*it))?))
+            Box::new(Range::new(bound(from, |v| Ok(*v))?, bound(to, |v| Ok(*v))?))
         }
         ParameterValue::RangeInt64((from, to)) => {
-            Box::new(Range::new(bound(from, |it| Ok(*it))?, bound(to, |it| Ok(*it))?))
+            Box::new(Range::new(bound(from, |v| Ok(*v))?, bound(to, |v| Ok(*v))?))
         }
         ParameterValue::RangeDecimal((from, to)) => {
-            let convert = |it: &String| decimal(it).map(RangeDecimal);
+            let convert = |v: &String| decimal(v).map(RangeDecimal);
             Box::new(Range::new(bound(from, convert)?, bound(to, convert)?))
         }
-        ParameterValue::ArrayInt32(it) => Box::new(it.clone()),
-        ParameterValue::ArrayInt64(it) => Box::new(it.clone()),
-        ParameterValue::ArrayDecimal(it) => {
-            let convert = |it: &Option<String>| it.as_deref().map(decimal).transpose();
-            Box::new(it.iter().map(convert).collect::<anyhow::Result<Vec<_>>>()?)
+        ParameterValue::ArrayInt32(v) => Box::new(v.clone()),
+        ParameterValue::ArrayInt64(v) => Box::new(v.clone()),
+        ParameterValue::ArrayDecimal(v) => {
+            let convert = |v: &Option<String>| v.as_deref().map(decimal).transpose();
+            Box::new(v.iter().map(convert).collect::<anyhow::Result<Vec<_>>>()?)
         }
-        ParameterValue::ArrayStr(it) => Box::new(it.clone()),
-        ParameterValue::Interval(it) => Box::new(SqlInterval(*it)),
+        ParameterValue::ArrayStr(v) => Box::new(v.clone()),
+        ParameterValue::Interval(v) => Box::new(SqlInterval(*v)),
         ParameterValue::DbNull => Box::new(Null),
     })
 }
@@ -185,17 +186,17 @@ fn decimal(text: &str) -> anyhow::Result<Decimal> {
     Decimal::from_str_exact(text).with_context(|| format!("invalid decimal {text}"))
 }
 
-// The parts of a date and of a time fit: 12 months, 31 days, 24 hours, 60 minutes, 60 seconds.
-fn date(it: NaiveDate) -> (i32, u8, u8) {
-    (it.year(), it.month() as u8, it.day() as u8)
+// The casts do not truncate: at most 12 months, 31 days, 24 hours, 60 minutes, 60 seconds.
+fn date(v: NaiveDate) -> (i32, u8, u8) {
+    (v.year(), v.month() as u8, v.day() as u8)
 }
 
-fn time(it: NaiveTime) -> (u8, u8, u8, u32) {
-    (it.hour() as u8, it.minute() as u8, it.second() as u8, it.nanosecond())
+fn time(v: NaiveTime) -> (u8, u8, u8, u32) {
+    (v.hour() as u8, v.minute() as u8, v.second() as u8, v.nanosecond())
 }
 
-fn datetime(it: NaiveDateTime) -> (i32, u8, u8, u8, u8, u8, u32) {
-    let ((year, month, day), (hour, minute, second, nanos)) = (date(it.date()), time(it.time()));
+fn datetime(v: NaiveDateTime) -> (i32, u8, u8, u8, u8, u8, u32) {
+    let ((year, month, day), (hour, minute, second, nanos)) = (date(v.date()), time(v.time()));
     (year, month, day, hour, minute, second, nanos)
 }
 
@@ -226,7 +227,7 @@ fn bound<S: BoundSided, T, U: PartialOrd>(
     Ok(Some(RangeBound::new(convert(value)?, kind)))
 }
 
-/// A decimal that can bound a range.
+/// A decimal as a range bound.
 #[derive(Debug, PartialEq, PartialOrd)]
 struct RangeDecimal(Decimal);
 
@@ -258,7 +259,7 @@ impl FromSql<'_> for RangeDecimal {
     }
 }
 
-/// An interval on the wire: 8 bytes of microseconds, 4 of days, 4 of months.
+/// An interval. On the wire: 8 bytes of microseconds, 4 of days, 4 of months.
 #[derive(Debug)]
 struct SqlInterval(Interval);
 
@@ -293,7 +294,7 @@ impl FromSql<'_> for SqlInterval {
     }
 }
 
-/// NULL of any type: `None::<T>` has one.
+/// NULL for a parameter of any type; `None::<T>` would have a fixed one.
 #[derive(Debug)]
 struct Null;
 

@@ -1,19 +1,17 @@
-//! PostgreSQL 17 for machines that have none: the runtime inside of the crates `pglite-rs-lib-…`,
-//! an ordinary server with core and plpgsql. cargo has downloaded it together with all other
-//! dependencies; nothing else is fetched. One thing is missing in it: it accepts timeouts
-//! (`statement_timeout`, `lock_timeout` and the like) and never lets them pass.
+//! The bundled PostgreSQL 17, for machines without an installed one: the runtime in the crates
+//! `pglite-rs-lib-…`, an ordinary server with plpgsql and no other extension. cargo downloads it
+//! with the other dependencies. It has one limitation: timeouts (`statement_timeout`,
+//! `lock_timeout` and the like) can be set but never fire.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use super::programs::Programs;
-
-/// The kind of this machine, and the SHA-256 of the runtime for it.
+/// The target triple of this machine and the SHA-256 of its runtime.
 const RUNTIME: Option<(&str, &str)> = {
     const X86_64: bool = cfg!(target_arch = "x86_64");
     const AARCH64: bool = cfg!(target_arch = "aarch64");
@@ -44,17 +42,19 @@ const RUNTIME: Option<(&str, &str)> = {
     }
 };
 
-/// The programs, unpacked under `folder` if they are not yet.
-pub(super) fn unpack(folder: &Path) -> anyhow::Result<Programs> {
-    let (machine, checksum) = RUNTIME.context("none comes with katas for this kind of machine")?;
+/// Unpacks the runtime into `folder` unless it is already there. Returns the directory of its
+/// programs.
+pub(super) fn unpack(folder: &Path) -> anyhow::Result<PathBuf> {
+    let (target, checksum) = RUNTIME.context("no bundled PostgreSQL for this platform")?;
     let home = folder.join(format!("postgresql-{}", &checksum[..12]));
     if !home.exists() {
-        let archive = fs::read(archive(machine)?)?;
+        let archive = fs::read(archive(target)?)?;
         ensure!(
             hex(&Sha256::digest(&archive)) == checksum,
-            "the PostgreSQL for {machine} is not what it should be"
+            "checksum mismatch in the bundled PostgreSQL for {target}"
         );
-        // Beside its place first: another process may be doing the same, and either may be killed.
+        // Unpacked elsewhere and then renamed: another process may be unpacking too, and either may
+        // be killed.
         let partial = folder.join(format!("unpacking-{}", std::process::id()));
         fs::create_dir_all(&partial)?;
         tar::Archive::new(zstd::Decoder::new(archive.as_slice())?).unpack(&partial)?;
@@ -62,12 +62,11 @@ pub(super) fn unpack(folder: &Path) -> anyhow::Result<Programs> {
             fs::remove_dir_all(&partial)?;
         }
     }
-    Programs::at(home.join("bin"), "which comes with katas")
-        .context("the PostgreSQL that comes with katas does not run on this machine")
+    Ok(home.join("bin"))
 }
 
-/// Where cargo keeps the runtime.
-fn archive(machine: &str) -> anyhow::Result<PathBuf> {
+/// Returns the path of the runtime's archive in cargo's registry.
+fn archive(target: &str) -> anyhow::Result<PathBuf> {
     #[derive(Deserialize)]
     struct Metadata {
         packages: Vec<Package>,
@@ -81,15 +80,17 @@ fn archive(machine: &str) -> anyhow::Result<PathBuf> {
 
     let output = Command::new("cargo")
         .args(["metadata", "--format-version=1", "--locked", "--offline"])
-        .args(["--filter-platform", machine])
+        .args(["--filter-platform", target])
         .args(["--manifest-path", concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml")])
         .output()
-        .context("cargo was not found; install Rust from https://rustup.rs")?;
+        .map_err(|error| {
+            anyhow!("cannot run cargo: {error}; install Rust from https://rustup.rs")
+        })?;
     let metadata: Metadata = serde_json::from_slice(&output.stdout)
         .with_context(|| String::from_utf8_lossy(&output.stderr).trim().to_owned())?;
-    let name = format!("pglite-rs-lib-{machine}");
+    let name = format!("pglite-rs-lib-{target}");
     let package = metadata.packages.into_iter().find(|package| package.name == name);
-    let Some(package) = package else { bail!("{name} is not among the dependencies") };
+    let Some(package) = package else { bail!("{name} is not a dependency") };
     let folder = package.manifest_path.parent().unwrap_or(Path::new("."));
     Ok(folder.join("lib/pglite-runtime.tar.zst"))
 }

@@ -1,4 +1,4 @@
-//! The server's programs, and the account that they run as.
+//! The server's programs and the operating system account that they run as.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, chown};
@@ -6,23 +6,23 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::bail;
+use anyhow::{Context, bail};
 
 use super::{Options, bundled};
 
-/// The oldest version whose data and SQL are those of the migrations.
-const OLDEST: u32 = 15;
+/// The oldest major version that the migrations support.
+const MIN_MAJOR: u32 = 15;
 
-/// Which programs may be used.
+/// The PostgreSQL installation to use.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub enum Source {
-    /// What is installed, or else what comes with this crate.
+pub enum PostgresInstall {
+    /// The newest installed PostgreSQL, or the bundled one if none fits.
     Any,
-    /// Only what comes with this crate.
+    /// The bundled PostgreSQL.
     Bundled,
 }
 
-/// `postgres` and `initdb` of one version.
+/// The programs `postgres` and `initdb` of one installation.
 #[derive(Debug)]
 pub(super) struct Programs {
     folder: PathBuf,
@@ -30,49 +30,54 @@ pub(super) struct Programs {
     pub(super) description: String,
 }
 
-/// Who the server runs as: another account when we are root, as PostgreSQL asks.
+/// The operating system account that the server runs as.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Account {
-    /// Who we are.
-    Ours,
-    /// An account without rights.
-    Other { user: u32, group: u32 },
+    /// The account of this process.
+    Current,
+    /// An unprivileged account, because PostgreSQL refuses to run as root.
+    Unprivileged { user: u32, group: u32 },
 }
 
 impl Programs {
-    /// Programs for the data of version `existing`, or for new ones, and the account to run as.
+    /// Returns programs that can run the data of major version `existing`, or a new cluster, and
+    /// the account to run them as.
     pub(super) fn find(
         options: &Options,
         existing: Option<u32>,
     ) -> anyhow::Result<(Programs, Account)> {
         let fits = |programs: &Programs| existing.is_none_or(|major| major == programs.major);
-        let unprivileged = unprivileged(&options.folder);
-        if options.source == Source::Any
-            && let Some(account) = unprivileged
+        let account = non_root_account(&options.folder);
+        if options.install == PostgresInstall::Any
+            && let Some(account) = account
             && let Some(programs) = installed().into_iter().find(fits)
         {
             return Ok((programs, account));
         }
-        let bundled = bundled::unpack(&options.programs);
+        let bundled = bundled::unpack(&options.programs).and_then(|folder| {
+            Programs::detect(folder, "bundled with katas")
+                .context("the bundled PostgreSQL does not run on this machine")
+        });
         match (bundled, existing) {
             (Ok(programs), _) if fits(&programs) => {
-                // These run as root as well, where nobody else gets through to the folder.
-                Ok((programs, unprivileged.unwrap_or(Account::Ours)))
+                // The bundled server also runs as root, for a directory that no other account can
+                // reach.
+                Ok((programs, account.unwrap_or(Account::Current)))
             }
             (_, Some(major)) => bail!(
-                "the data in {} are of PostgreSQL {major}, which is not installed: install it, or \
-                 start over with --fresh",
+                "the data in {} requires PostgreSQL {major}, which is not installed; install it or \
+                 delete the data with --fresh",
                 options.folder.display()
             ),
-            (Err(error), None) => {
-                Err(error
-                    .context("no PostgreSQL: install version 15 or newer, or give --database-url"))
-            }
-            (Ok(_), None) => bail!("no PostgreSQL fits"),
+            (Err(error), None) => bail!(
+                "no PostgreSQL found: {error:#}; install version 15 or newer or pass --database-url"
+            ),
+            (Ok(_), None) => bail!("no suitable PostgreSQL found"),
         }
     }
 
-    pub(super) fn at(folder: PathBuf, origin: &str) -> Option<Programs> {
+    /// Returns the programs in `folder` if it has them. `origin` becomes part of the description.
+    fn detect(folder: PathBuf, origin: &str) -> Option<Programs> {
         if !folder.join("initdb").is_file() {
             return None;
         }
@@ -85,17 +90,18 @@ impl Programs {
         Some(Programs { folder, major, description })
     }
 
-    /// A command that runs one of the programs.
+    /// Returns a command that runs one of the programs.
     pub(super) fn command(&self, program: &str, account: Account) -> Command {
         let mut command = Command::new(self.folder.join(program));
-        // Of the environment only what finds the libraries: PGDATA, PGPORT and LC_ALL would count.
+        // Only the variables that locate libraries are passed on: PGDATA, PGPORT, LC_ALL and others
+        // would change what the programs do.
         command.env_clear().env("LC_ALL", "C").current_dir("/");
         for name in ["PATH", "LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "TZ"] {
             if let Some(value) = std::env::var_os(name) {
                 command.env(name, value);
             }
         }
-        if let Account::Other { user, group } = account {
+        if let Account::Unprivileged { user, group } = account {
             command.uid(user).gid(group);
         }
         command
@@ -103,44 +109,44 @@ impl Programs {
 }
 
 impl Account {
-    /// Gives a file to the account.
-    pub(super) fn own(self, path: &Path) -> anyhow::Result<()> {
-        if let Account::Other { user, group } = self {
+    /// Makes the account the owner of a file.
+    pub(super) fn take_ownership(self, path: &Path) -> anyhow::Result<()> {
+        if let Account::Unprivileged { user, group } = self {
             chown(path, Some(user), Some(group))?;
         }
         Ok(())
     }
 }
 
-/// Who can run a server that refuses root, with its files in `folder`; `None` when nobody can.
-fn unprivileged(folder: &Path) -> Option<Account> {
+/// Returns an account other than root that can access `folder`, if there is one.
+fn non_root_account(folder: &Path) -> Option<Account> {
     if !rustix::process::geteuid().is_root() {
-        return Some(Account::Ours);
+        return Some(Account::Current);
     }
-    // Somebody else has to get through to it.
-    let passable = |folder: &Path| {
+    // The other account needs search permission on every ancestor.
+    let searchable = |folder: &Path| {
         fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
     };
     let folder = folder.canonicalize().ok()?;
-    let (user, group) = ids("postgres").or_else(|| ids("nobody"))?;
-    folder.ancestors().all(passable).then_some(Account::Other { user, group })
+    let (user, group) = user_and_group("postgres").or_else(|| user_and_group("nobody"))?;
+    folder.ancestors().all(searchable).then_some(Account::Unprivileged { user, group })
 }
 
-/// User and group of an account, from /etc/passwd.
-fn ids(name: &str) -> Option<(u32, u32)> {
+/// Returns the user id and group id of an account, from /etc/passwd.
+fn user_and_group(name: &str) -> Option<(u32, u32)> {
     let accounts = fs::read_to_string("/etc/passwd").ok()?;
     let mut fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
     let account = fields.find(|fields| fields.first() == Some(&name))?;
     Some((account.get(2)?.parse().ok()?, account.get(3)?.parse().ok()?))
 }
 
-/// What is installed on this machine, the newest first.
+/// Returns the supported installations on this machine, newest first.
 fn installed() -> Vec<Programs> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let mut folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
     for (parent, prefix) in [
         ("/usr/lib/postgresql", ""),    // Debian, Ubuntu
-        ("/usr", "pgsql-"),             // Red Hat's family
+        ("/usr", "pgsql-"),             // Red Hat and derivatives
         ("/usr/libexec", "postgresql"), // Alpine
         ("/opt/homebrew/opt", "postgresql@"),
         ("/usr/local/opt", "postgresql@"),
@@ -154,19 +160,19 @@ fn installed() -> Vec<Programs> {
             folders.extend([version.path().join("bin"), version.path()]);
         }
     }
-    // The folder that a link leads to has all of the programs.
-    let real =
+    // Links are resolved: only the directory they point to is sure to have all programs.
+    let resolve =
         |folder: PathBuf| Some(folder.join("postgres").canonicalize().ok()?.parent()?.to_owned());
-    let mut folders: Vec<_> = folders.into_iter().filter_map(real).collect();
+    let mut folders: Vec<_> = folders.into_iter().filter_map(resolve).collect();
     folders.sort();
     folders.dedup();
     let mut found: Vec<_> = folders
         .into_iter()
         .filter_map(|folder| {
             let origin = folder.display().to_string();
-            Programs::at(folder, &origin)
+            Programs::detect(folder, &origin)
         })
-        .filter(|programs| programs.major >= OLDEST)
+        .filter(|programs| programs.major >= MIN_MAJOR)
         .collect();
     found.sort_by_key(|programs| std::cmp::Reverse(programs.major));
     found

@@ -1,4 +1,4 @@
-//! Where the host is kinder than Spin, or warns of what would hurt there.
+//! Deliberate differences between the local host and Spin, and the host's warnings.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -8,53 +8,53 @@ use http::Method;
 
 use crate::support::{App, cluster, is_spin};
 
-/// The one warning that a request causes.
+/// Sends a request and returns the only warning that it causes.
 fn warning(path: &str, body: &str) -> String {
     let app = App::probe();
     assert_eq!(app.request(Method::POST, path, &[], body).status, 200);
     if is_spin() {
         return "Spin does not warn".to_owned();
     }
-    let [warning] = app.wait_for_log("warning: probe: ", 1).try_into().expect("one warning");
+    let [warning] = app.wait_for_log("warning: probe: ", 1).try_into().expect("a single warning");
     warning
 }
 
 #[test]
-fn what_hurts_under_spin_is_warned_of() {
-    for (path, body, hint) in [
+fn behavior_that_causes_trouble_under_spin_is_logged() {
+    for (path, body, expected) in [
         ("/do/two", "", "a second database connection"),
         ("/do/leave-open", "", "a transaction was left open"),
         ("/do/head-first", "", "the head was sent before the body"),
         ("/do/query", "SELECT now()", "select it as text"),
     ] {
         let warning = warning(path, body);
-        assert!(is_spin() || warning.contains(hint), "{path}: {warning}");
+        assert!(is_spin() || warning.contains(expected), "{path}: {warning}");
     }
 }
 
 #[test]
-fn query_without_rows_is_warned_of() {
-    // Spin 4.0 would never return from it.
+fn query_without_rows_is_logged() {
+    // Spin 4.0 never returns from it.
     if !is_spin() {
         assert!(warning("/do/query", "SELECT WHERE false").contains("a query without rows"));
     }
 }
 
 #[test]
-fn an_address_beside_the_host_is_refused() {
-    // Under Spin, it leads around `allowed_outbound_hosts`.
+fn connection_string_with_hostaddr_is_rejected() {
+    // Under Spin, hostaddr bypasses `allowed_outbound_hosts`.
     let app = App::probe();
     let port = cluster().postgres.port();
     let url = format!("host=127.0.0.1 hostaddr=127.0.0.2 port={port} user=u password=p");
-    let told = app.request(Method::POST, "/do/open", &[], url).body;
-    let refused = r#"Err(Error::ConnectionFailed("hostaddr is not supported"))"#;
-    assert_eq!(told == refused, !is_spin(), "{told}");
+    let result = app.request(Method::POST, "/do/open", &[], url).body;
+    let rejected = r#"Err(Error::ConnectionFailed("hostaddr is not supported"))"#;
+    assert_eq!(result == rejected, !is_spin(), "{result}");
 }
 
 #[test]
-fn guests_that_compute_do_not_keep_others_waiting() {
+fn computing_guests_do_not_block_other_requests() {
     if is_spin() {
-        return; // there they do
+        return; // Spin does not preempt guests.
     }
     let app = App::probe();
     let workers = thread::available_parallelism().map_or(2, usize::from);
@@ -64,14 +64,14 @@ fn guests_that_compute_do_not_keep_others_waiting() {
         app.wait_for_log("computing", 2 * workers);
         assert_eq!(app.get("/do/headers").status, 200);
         assert_eq!(app.get("/.well-known/spin/health").status, 200);
-        assert!(computing.iter().all(|request| !request.is_finished()), "they kept it waiting");
+        assert!(computing.iter().all(|request| !request.is_finished()), "the requests waited");
     });
 }
 
 #[test]
-fn a_request_under_way_is_finished_when_the_host_stops() {
+fn request_in_progress_finishes_during_shutdown() {
     if is_spin() {
-        return; // there it is not
+        return; // Spin aborts it.
     }
     let app = App::probe();
     let mut request = TcpStream::connect(app.authority()).expect("the server accepts");
@@ -81,20 +81,21 @@ fn a_request_under_way_is_finished_when_the_host_stops() {
     app.wait_for_log("computing", 1);
     let authority = app.authority().to_owned();
     drop(app);
-    let mut answer = String::new();
-    request.read_to_string(&mut answer).expect("the server closes");
-    assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("0\r\n\r\n"), "{answer}");
-    assert!(TcpStream::connect(authority).is_err(), "it still listens");
+    let mut response = String::new();
+    request.read_to_string(&mut response).expect("the server closes the connection");
+    let complete = response.starts_with("HTTP/1.1 200 ") && response.ends_with("0\r\n\r\n");
+    assert!(complete, "{response}");
+    assert!(TcpStream::connect(authority).is_err(), "the server still listens");
 }
 
 #[test]
-fn a_header_that_is_not_utf_8_is_400() {
+fn header_that_is_not_utf8_returns_400() {
     let app = App::probe();
-    let answer =
+    let response =
         app.raw(b"GET /do/headers HTTP/1.1\r\nHost: x\r\nConnection: close\r\nX-Odd: \xff\r\n\r\n");
-    // Spin takes it for a mistake of its own, and says nothing more.
+    // Spin returns an empty 500.
     let (status, end) =
         if is_spin() { ("500 ", "\r\n\r\n") } else { ("400 ", "\"a header is not UTF-8\"}") };
-    assert!(answer.starts_with(&format!("HTTP/1.1 {status}")), "{answer}");
-    assert!(answer.ends_with(end), "{answer}");
+    assert!(response.starts_with(&format!("HTTP/1.1 {status}")), "{response}");
+    assert!(response.ends_with(end), "{response}");
 }

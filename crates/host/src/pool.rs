@@ -1,0 +1,98 @@
+//! Connection pools, one per connection string.
+
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use anyhow::Context;
+use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use lru::LruCache;
+use rustls::{ClientConfig, RootCertStore};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::{Config, NoTls};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use crate::driver_error::DriverError;
+
+/// The size of a pool (`CONNECTION_POOL_SIZE` in Spin). When all connections are in use, requests
+/// wait without a timeout.
+const MAX_CONNECTIONS: usize = 64;
+/// The most pools. Beyond it, the least recently used pool is dropped.
+const MAX_POOLS: NonZero<usize> = NonZero::new(16).expect("16 is not 0");
+
+/// A pooled connection. It returns to its pool when it is dropped, at the latest at the end of the
+/// request.
+///
+/// As under Spin, the pool resets it on the next `open`, and each statement is prepared, executed
+/// and closed: nothing is cached.
+pub struct Connection {
+    pub(crate) client: Object,
+    /// Whether a transaction is open, inferred from the leading keywords of the statements so far.
+    pub(crate) in_transaction: bool,
+}
+
+impl Connection {
+    /// Updates `in_transaction` for a statement that is about to run.
+    pub(crate) fn track_transaction(&mut self, statement: &str) {
+        let mut words =
+            statement.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty());
+        let mut word = || words.next().unwrap_or_default().to_ascii_uppercase();
+        match word().as_str() {
+            "BEGIN" => self.in_transaction = true,
+            "START" if word() == "TRANSACTION" => self.in_transaction = true,
+            "COMMIT" | "END" | "ABORT" => self.in_transaction = false,
+            // ROLLBACK TO SAVEPOINT does not end the transaction.
+            "ROLLBACK" if word() != "TO" => self.in_transaction = false,
+            _ => {}
+        }
+    }
+}
+
+/// All pools of an application.
+pub(crate) struct Pools(Mutex<LruCache<String, Pool>>);
+
+impl Pools {
+    pub(crate) fn new() -> Pools {
+        Pools(Mutex::new(LruCache::new(MAX_POOLS)))
+    }
+
+    /// Returns a new or reused connection from the pool of exactly this connection string. A reused
+    /// one has been reset, in one round trip; a transaction left open on it is still open.
+    pub(crate) async fn get(&self, address: &str) -> anyhow::Result<Object> {
+        let pool = {
+            let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+            pools.try_get_or_insert_ref(address, || pool(address))?.clone()
+        };
+        pool.get().await.map_err(|error| match error {
+            PoolError::Backend(cause) => {
+                let cause = DriverError(cause);
+                let text = format!("Error occurred while creating a new object: {cause}");
+                anyhow::Error::new(cause).context(text)
+            }
+            other => other.into(),
+        })
+    }
+}
+
+fn pool(address: &str) -> anyhow::Result<Pool> {
+    let config: Config = address.parse().context("parsing Postgres connection string")?;
+    let manager = ManagerConfig { recycling_method: RecyclingMethod::Clean };
+    let manager = match config.get_ssl_mode() {
+        SslMode::Disable => Manager::from_config(config, NoTls, manager),
+        _ => Manager::from_config(config, tls()?, manager),
+    };
+    Pool::builder(manager).max_size(MAX_CONNECTIONS).build().context("building the connection pool")
+}
+
+/// Returns a TLS connector that always verifies the server's certificate and host name against the
+/// authorities this machine trusts, as Spin does: `sslmode=prefer` with any other certificate
+/// fails.
+fn tls() -> anyhow::Result<MakeRustlsConnect> {
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
+    let provider = Arc::new(rustls::crypto::ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()?
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    Ok(MakeRustlsConnect::new(config))
+}
