@@ -1,7 +1,8 @@
 # The components as a container image, for compose.yaml and for registries without OCI artifacts:
 # docker build -f k8s/images/app.Dockerfile --platform wasi/wasm --provenance=false .
 #
-# Otherwise prefer `spin registry push`: its layers are compiled once per node, these at every pod start.
+# Otherwise prefer `spin registry push`: its layers are compiled once per node, these at every pod
+# start.
 FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95.0-slim AS build
 SHELL ["/bin/bash", "-euo", "pipefail", "-c"]
 # Overrides rust-toolchain.toml, which adds components for development.
@@ -9,7 +10,8 @@ ENV RUSTUP_TOOLCHAIN=1.95.0
 RUN rustup target add wasm32-wasip2
 WORKDIR /katas
 COPY . .
-# Runs the build commands of spin.toml, as `spin build` does, and keeps the file paths that it names.
+# Runs the build commands of spin.toml, as `spin build` does, and keeps the file paths that it
+# names.
 RUN --mount=type=cache,target=/usr/local/cargo/registry \
     sed -n 's/^command = "\(.*\)"$/\1/p' spin.toml | bash -eu \
     && sed -n 's/^source = "\(.*\)"$/\1/p' spin.toml | xargs -I {} install -D -m 0444 {} /image/{} \

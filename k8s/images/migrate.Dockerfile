@@ -1,7 +1,7 @@
 # Static `migrate` and `smoke`: docker build -f k8s/images/migrate.Dockerfile .
 #
-# Builds for the native architecture. The release workflow builds both architectures natively and merges
-# them into a multi-platform image.
+# Builds for the native architecture. The release workflow builds both architectures natively and
+# merges them into a multi-platform image.
 FROM docker.io/library/rust:1.95.0-alpine AS build
 # Overrides rust-toolchain.toml, which adds components for development.
 ENV RUSTUP_TOOLCHAIN=1.95.0
@@ -17,8 +17,8 @@ LABEL org.opencontainers.image.title="katas-migrate" \
     org.opencontainers.image.description="The schema migrations of katas, and its smoke test" \
     org.opencontainers.image.licenses="MIT" \
     org.opencontainers.image.source="https://github.com/katas-dev/katas"
-# For a managed PostgreSQL with a certificate from a public CA, and for the gateway that the smoke test
-# calls. The binaries need nothing else from the operating system.
+# For a managed PostgreSQL with a certificate from a public CA, and for the gateway that the smoke
+# test calls. The binaries need nothing else from the operating system.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /image/ /
 # Checks that both binaries start in an empty image. Without a shell, each needs its own RUN.

@@ -1,5 +1,6 @@
--- Health of a SpinApp for Argo CD. The built-in rule waits until the condition Progressing is not True, but
--- a healthy Deployment keeps it True. `k8s/check` tests this rule on the examples in health.yaml.
+-- Health of a SpinApp for Argo CD. The built-in rule waits until the condition Progressing is not
+-- True, but a healthy Deployment keeps it True. `k8s/check` tests this rule on the examples in
+-- health.yaml.
 local health = {status = "Progressing", message = "Waiting for spin-operator"}
 local status = obj.status or {}
 local replicas = obj.spec.replicas or 1
