@@ -1,6 +1,6 @@
-"""Compares what the Helm chart renders with what kustomize does: object by object, field by field.
+"""Compares the objects rendered by the Helm chart with those rendered by kustomize, field by field.
 
-k8s/compare.py <name> <of kustomize> <of the chart>
+k8s/compare.py <name> <kustomize output> <chart output>
 """
 
 import re
@@ -8,114 +8,114 @@ import sys
 
 import yaml
 
-# What the chart says about itself.
-OWN_LABELS = {"app.kubernetes.io/managed-by", "helm.sh/chart"}
+# Labels that only the chart sets.
+CHART_LABELS = {"app.kubernetes.io/managed-by", "helm.sh/chart"}
 
-# Everything else in which the two differ, with the reason: objects that kustomize alone has.
+# Objects that only kustomize renders, with the reason.
 ONLY_KUSTOMIZE = {
     "local": {
-        "Namespace katas": "a release is in a namespace that is there",
-        "Secret katas-bootstrap": "Helm keeps the values of each release",
+        "Namespace katas": "a Helm release requires an existing namespace",
+        "Secret katas-bootstrap": "Helm stores the values of each release",
         "Secret katas-database-ca": "as above",
         "Secret katas-migrate": "as above",
         "Secret katas-postgres": "as above",
         "Secret katas-postgres-exporter": "as above",
         "Secret katas-runtime-config": "as above",
     },
-    # The Secrets of production, and with them namespace and executor, are another kustomization.
+    # A separate kustomization renders the Secrets, namespace and executor of production.
     "production": {},
 }
 ONLY_KUSTOMIZE["everything"] = ONLY_KUSTOMIZE["local"]
 ONLY_KUSTOMIZE["split"] = ONLY_KUSTOMIZE["keda"] = ONLY_KUSTOMIZE["production"]
 
-# Objects that the chart alone has.
+# Objects that only the chart renders, with the reason.
 ONLY_CHART = {
     "NetworkPolicy app-from-smoke": "kustomize has no `helm test`",
     "NetworkPolicy smoke-to-app": "as above",
 }
 
 
-# Names that end with a hash of the content, each tool's own.
+# Names that end in a hash of the content, which the two tools compute differently.
 HASHED = r"^(katas-runtime-config|katas-collector|katas-postgres-exporter)-[a-z0-9]{10}$"
 
 
-def title(thing):
-    """Kind and name, without what is unique to a release of kustomize (the newest migration), of Helm
-    (the revision), or to the content of a Secret or a ConfigMap."""
-    name = thing["metadata"]["name"]
+def title(manifest):
+    """Returns kind and name, without the suffix that is specific to a kustomize release (the newest
+    migration), to a Helm release (the revision), or to the content of a Secret or a ConfigMap."""
+    name = manifest["metadata"]["name"]
     name = re.sub(r"^(katas-migrate-\d+-\d+-\d+)-r?\d+$", r"\1", name)
     name = re.sub(HASHED, r"\1", name)
-    return f"{thing['kind']} {name}"
+    return f"{manifest['kind']} {name}"
 
 
-def objects(path):
-    """All, by title, in the order in which they are applied."""
-    found = {}
+def read_objects(path):
+    """Returns all objects by title, in the order in which they are applied."""
+    objects = {}
     with open(path, encoding="utf-8") as file:
         for document in yaml.safe_load_all(file):
-            for thing in document["items"] if document["kind"] == "List" else [document]:
-                assert title(thing) not in found, f"two of {title(thing)}"
-                found[title(thing)] = thing
-    return found
+            for manifest in document["items"] if document["kind"] == "List" else [document]:
+                assert title(manifest) not in objects, f"duplicate {title(manifest)}"
+                objects[title(manifest)] = manifest
+    return objects
 
 
-def differences(ours, charts, path=""):
-    """Where two values differ."""
-    if isinstance(ours, dict) and isinstance(charts, dict):
-        for key in sorted({*ours, *charts}):
-            if key not in ours or key not in charts:
-                yield f"{path}/{key} is only in {'the chart' if key in charts else 'kustomize'}"
+def differences(kustomize, chart, path=""):
+    """Yields the differences between two values."""
+    if isinstance(kustomize, dict) and isinstance(chart, dict):
+        for key in sorted({*kustomize, *chart}):
+            if key not in kustomize or key not in chart:
+                yield f"{path}/{key} is only in {'the chart' if key in chart else 'kustomize'}"
             else:
-                yield from differences(ours[key], charts[key], f"{path}/{key}")
-    elif isinstance(ours, list) and isinstance(charts, list) and len(ours) == len(charts):
-        for index, pair in enumerate(zip(ours, charts)):
+                yield from differences(kustomize[key], chart[key], f"{path}/{key}")
+    elif isinstance(kustomize, list) and isinstance(chart, list) and len(kustomize) == len(chart):
+        for index, pair in enumerate(zip(kustomize, chart)):
             yield from differences(*pair, f"{path}/{index}")
     elif path.endswith("/configMap/name"):
-        yield from differences(re.sub(HASHED, r"\1", ours), re.sub(HASHED, r"\1", charts), path + "#")
-    elif (type(ours), ours) != (type(charts), charts):
-        yield f"{path} is {ours!r} with kustomize and {charts!r} in the chart"
+        yield from differences(re.sub(HASHED, r"\1", kustomize), re.sub(HASHED, r"\1", chart), path + "#")
+    elif (type(kustomize), kustomize) != (type(chart), chart):
+        yield f"{path} is {kustomize!r} in kustomize and {chart!r} in the chart"
 
 
-def faults(name, ours, charts):
-    """Everything in which they differ and should not."""
+def mismatches(name, kustomize, chart):
+    """Yields all unexpected differences between two sets of objects."""
     allowed = set(ONLY_KUSTOMIZE[name])
-    missing = set(ours) - set(charts)
-    for it in sorted(missing - allowed):
-        yield f"{it} is not in the chart"
-    for it in sorted(allowed - missing):
-        yield f"{it} is said to be missing in the chart, and is not"
-    extra = set(charts) - set(ours)
-    for it in sorted(extra - set(ONLY_CHART)):
-        yield f"{it} is only in the chart"
-    for it in sorted(set(ONLY_CHART) - extra):
-        yield f"{it} is said to be only in the chart, and is not"
-    for it, chart in charts.items():
-        if it in extra:
+    missing = set(kustomize) - set(chart)
+    for key in sorted(missing - allowed):
+        yield f"{key} is not in the chart"
+    for key in sorted(allowed - missing):
+        yield f"{key} is listed in ONLY_KUSTOMIZE, but is in the chart or not in kustomize"
+    extra = set(chart) - set(kustomize)
+    for key in sorted(extra - set(ONLY_CHART)):
+        yield f"{key} is only in the chart"
+    for key in sorted(set(ONLY_CHART) - extra):
+        yield f"{key} is listed in ONLY_CHART, but is in kustomize or not in the chart"
+    for key, manifest in chart.items():
+        if key in extra:
             continue
-        labels = chart["metadata"]["labels"]
+        labels = manifest["metadata"]["labels"]
         if labels.get("helm.sh/chart") != f"katas-{labels.get('app.kubernetes.io/version')}":
-            yield f"{it}: the chart has another version than the release"
-        for label in OWN_LABELS:
+            yield f"{key}: the chart version differs from the release version"
+        for label in CHART_LABELS:
             labels.pop(label, None)
-        ours[it]["metadata"]["name"] = chart["metadata"]["name"]
-        for difference in differences(ours[it], chart):
-            yield f"{it}: {difference}"
-    # The operator refuses a SpinApp without its executor, and a pod that is older than the policy goes
-    # without. Nothing has to come after a SpinApp, but for what the alphabet puts there.
-    order = [it.split()[0] for it in charts]
+        kustomize[key]["metadata"]["name"] = manifest["metadata"]["name"]
+        for difference in differences(kustomize[key], manifest):
+            yield f"{key}: {difference}"
+    # The operator rejects a SpinApp without its executor, and the policy does not change existing
+    # pods. No object must follow a SpinApp, except for kinds that sort after it.
+    order = [key.split()[0] for key in chart]
     first = order.index("SpinApp")
     for kind in ("SpinAppExecutor", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "Job"):
         if kind in order[first:]:
             yield f"{kind} comes after the SpinApp"
 
 
-def main(name, kustomize, chart):
-    ours, charts = objects(kustomize), objects(chart)
-    wrong = list(faults(name, ours, charts))
-    for fault in wrong:
-        print(f"{name}: {fault}", file=sys.stderr)
-    print(f"{name}: {len(set(ours) & set(charts))} objects are the same")
-    sys.exit(bool(wrong))
+def main(name, kustomize_file, chart_file):
+    kustomize, chart = read_objects(kustomize_file), read_objects(chart_file)
+    errors = list(mismatches(name, kustomize, chart))
+    for error in errors:
+        print(f"{name}: {error}", file=sys.stderr)
+    print(f"{name}: {len(set(kustomize) & set(chart))} objects compared")
+    sys.exit(bool(errors))
 
 
 main(*sys.argv[1:])

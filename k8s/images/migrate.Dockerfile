@@ -1,9 +1,9 @@
-# `migrate` and `smoke`, static, and nothing else: docker build -f k8s/images/migrate.Dockerfile .
+# Static `migrate` and `smoke`: docker build -f k8s/images/migrate.Dockerfile .
 #
-# For the machine that builds it. The release workflow builds on both architectures, natively, and
-# joins the two.
+# Builds for the native architecture. The release workflow builds both architectures natively and
+# merges them into a multi-platform image.
 FROM docker.io/library/rust:1.95.0-alpine AS build
-# This one, without the components for development that rust-toolchain.toml names.
+# Overrides rust-toolchain.toml, which adds components for development.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /katas
 RUN --mount=type=bind,target=. \
@@ -17,14 +17,14 @@ LABEL org.opencontainers.image.title="katas-migrate" \
     org.opencontainers.image.description="The schema migrations of katas, and its smoke test" \
     org.opencontainers.image.licenses="MIT" \
     org.opencontainers.image.source="https://github.com/katas-dev/katas"
-# A managed PostgreSQL may have a certificate of a public authority, and so has the gateway that the
-# smoke test calls. There is nothing else that either needs from an operating system.
+# For a managed PostgreSQL with a certificate from a public CA, and for the gateway that the smoke
+# test calls. The binaries need nothing else from the operating system.
 COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 COPY --from=build /image/ /
-# They start without anything beside them; and without a shell, so one after the other.
+# Checks that both binaries start in an empty image. Without a shell, each needs its own RUN.
 RUN ["/migrate", "--version"]
 # hadolint ignore=DL3059
 RUN ["/smoke", "--version"]
-# A number, so that Kubernetes can tell that it is not root's.
+# Numeric, so that Kubernetes can verify runAsNonRoot.
 USER 65532:65532
 ENTRYPOINT ["/migrate"]

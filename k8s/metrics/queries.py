@@ -1,9 +1,9 @@
-"""Checks the queries of rules and dashboards: every metric is one that is emitted (metrics.yaml) or
-recorded, every label one that it has, and no comparison can be empty because its sides have different
-labels. Then what is said around them, by alerts and panels; that the collector makes of what Spin really
-told (spin.yaml) what they ask for; and that there are tests of each alert.
+"""Checks recording rules, alerts and dashboards: every query uses only metrics that are emitted
+(metrics.yaml) or recorded, and labels that they have, and no comparison is empty because its sides have
+different labels. Also checks annotations and panels, that the collector derives the expected labels from
+telemetry recorded from Spin (spin.yaml), and that every alert has tests.
 
-k8s/metrics/queries.py <folder of the component> <file for the rules> <file for the panels' queries>
+k8s/metrics/queries.py <folder of the component> <output file for rules> <output file for panel queries>
 """
 
 import json
@@ -15,16 +15,16 @@ import promql_parser as promql
 import yaml
 
 HERE = pathlib.Path(__file__).parent
-# What Grafana puts in their place.
+# Values that Grafana substitutes.
 VARIABLES = {"$namespace": "katas", "$__rate_interval": "5m", "$datasource": "prometheus"}
 
 
-class Fault(Exception):
-    """A query that cannot give what it is meant to."""
+class QueryError(Exception):
+    """A query that cannot return the intended result."""
 
 
 class Metrics:
-    """What there is to ask for, and which of it somebody asks for."""
+    """The known metrics with their labels, and which of them queries use."""
 
     def __init__(self, sources):
         self.emitted = {
@@ -35,236 +35,241 @@ class Metrics:
         self.recorded = {}
         self.used = set()
 
-    def labels(self, name):
-        """Those of a metric."""
+    def metric_labels(self, name):
+        """Returns the labels of a metric."""
         self.used.add(name)
-        found = self.recorded.get(name, self.emitted.get(name))
-        if found is None:
-            raise Fault(f"{name} is neither emitted nor recorded")
-        return found
+        labels = self.recorded.get(name, self.emitted.get(name))
+        if labels is None:
+            raise QueryError(f"{name} is neither emitted nor recorded")
+        return labels
 
-    def of(self, query):
-        """The labels of what a query gives; None is a number."""
-        return self.result(promql.parse(query))
+    def query_labels(self, query):
+        """Returns the labels of a query's result, or None for a scalar."""
+        return self.expression_labels(promql.parse(query))
 
-    def result(self, it):
-        """As above, of what has been parsed."""
-        kind = type(it).__name__
+    def expression_labels(self, expression):
+        """Returns the labels of a parsed expression's result, or None for a scalar."""
+        kind = type(expression).__name__
         if kind in ("NumberLiteral", "StringLiteral"):
             return None
         if kind == "VectorSelector":
-            labels = self.labels(it.name)
-            for matcher in it.matchers.matchers:
-                want(matcher.name, labels, it.name)
+            labels = self.metric_labels(expression.name)
+            for matcher in expression.matchers.matchers:
+                require_label(matcher.name, labels, expression.name)
             return set(labels)
         if kind == "MatrixSelector":
-            return self.result(it.vector_selector)
+            return self.expression_labels(expression.vector_selector)
         if kind in ("ParenExpr", "UnaryExpr", "SubqueryExpr"):
-            return self.result(it.expr)
+            return self.expression_labels(expression.expr)
         if kind == "AggregateExpr":
-            return self.aggregate(it)
+            return self.aggregation_labels(expression)
         if kind == "BinaryExpr":
-            return self.binary(it)
+            return self.binary_labels(expression)
         if kind == "Call":
-            return self.call(it)
-        raise Fault(f"{kind} is not understood")
+            return self.call_labels(expression)
+        raise QueryError(f"unsupported expression {kind}")
 
-    def aggregate(self, it):
-        """sum, max and so on."""
-        labels = self.result(it.expr)
-        named = set(it.modifier.labels) if it.modifier else set()
+    def aggregation_labels(self, aggregation):
+        """Returns the labels of sum(), max() and so on."""
+        labels = self.expression_labels(aggregation.expr)
+        named = set(aggregation.modifier.labels) if aggregation.modifier else set()
         for label in named:
-            want(label, labels, str(it.expr))
-        if it.modifier and "Without" in str(it.modifier.type):
+            require_label(label, labels, str(aggregation.expr))
+        if aggregation.modifier and "Without" in str(aggregation.modifier.type):
             return labels - named
-        return labels if str(it.op) in ("topk", "bottomk") and not named else named
+        return labels if str(aggregation.op) in ("topk", "bottomk") and not named else named
 
-    def binary(self, it):
-        """Two sides. Those that are matched need the same labels, or else nothing matches."""
-        left, right = self.result(it.lhs), self.result(it.rhs)
+    def binary_labels(self, binary):
+        """Returns the labels of a binary operation, whose sides match only if they have the same labels."""
+        left, right = self.expression_labels(binary.lhs), self.expression_labels(binary.rhs)
         if left is None or right is None:
             return right if left is None else left
-        matching = it.modifier.matching if it.modifier else None
-        if str(it.op) == "or":
+        matching = binary.modifier.matching if binary.modifier else None
+        if str(binary.op) == "or":
             return left & right
         if matching is None and left != right:
-            raise Fault(f"{sorted(left ^ right)} is on one side only of {it.op}")
+            raise QueryError(f"labels {sorted(left ^ right)} are on only one side of {binary.op}")
         if matching is not None:
-            raise Fault("on() and ignoring() are not understood")
+            raise QueryError("on() and ignoring() are not supported")
         return left
 
-    def call(self, it):
-        """Functions keep labels, but for these."""
-        inner = [self.result(arg) for arg in it.args]
-        if it.func.name == "histogram_quantile":
-            want("le", inner[1], "histogram_quantile")
-            return inner[1] - {"le"}
-        if it.func.name in ("time", "vector"):
-            return None if it.func.name == "time" else set()
-        vectors = [labels for labels in inner if labels is not None]
-        if len(vectors) != 1 or it.func.name.startswith(("absent", "label_")):
-            raise Fault(f"{it.func.name} is not understood")
+    def call_labels(self, call):
+        """Returns the labels of a function call; most functions keep those of their argument."""
+        arguments = [self.expression_labels(argument) for argument in call.args]
+        if call.func.name == "histogram_quantile":
+            require_label("le", arguments[1], "histogram_quantile")
+            return arguments[1] - {"le"}
+        if call.func.name in ("time", "vector"):
+            return None if call.func.name == "time" else set()
+        vectors = [labels for labels in arguments if labels is not None]
+        if len(vectors) != 1 or call.func.name.startswith(("absent", "label_")):
+            raise QueryError(f"unsupported function {call.func.name}")
         return vectors[0]
 
 
-def want(label, labels, of):
-    """A label that something has."""
+def require_label(label, labels, subject):
+    """Raises an error if a label is missing."""
     if label not in labels:
-        raise Fault(f"{of} has no label {label}")
+        raise QueryError(f"{subject} has no label {label}")
 
 
-def rules(metrics, groups):
-    """Recording rules, in their order, and alerts."""
+def rule_errors(metrics, groups):
+    """Checks recording rules and alerts in evaluation order."""
     for rule in (rule for group in groups for rule in group["rules"]):
         name = rule.get("record") or rule["alert"]
         try:
-            labels = metrics.of(rule["expr"]) | set(rule.get("labels", {}))
+            labels = metrics.query_labels(rule["expr"]) | set(rule.get("labels", {}))
             if "record" in rule:
                 metrics.recorded[name] = labels
                 continue
-            texts = rule["annotations"]
-            for text in texts.values():
+            annotations = rule["annotations"]
+            for text in annotations.values():
                 for label in re.findall(r"\$labels\.(\w+)", text):
-                    want(label, labels, "the alert")
-            if set(texts) != {"summary", "description", "runbook_url"}:
-                yield f"{name}: its annotations are {sorted(texts)}"
-            if not texts["runbook_url"].endswith(f"/docs/OPERATIONS.md#{name.lower()}"):
-                yield f"{name}: the runbook is another's"
+                    require_label(label, labels, "the alert")
+            if set(annotations) != {"summary", "description", "runbook_url"}:
+                yield f"{name}: unexpected annotations {sorted(annotations)}"
+            if not annotations["runbook_url"].endswith(f"/docs/OPERATIONS.md#{name.lower()}"):
+                yield f"{name}: runbook_url does not match the alert"
             if rule["labels"].get("severity") not in ("critical", "warning"):
                 yield f"{name}: no severity"
-        except (Fault, ValueError) as fault:
-            yield f"{name}: {fault}"
+        except (QueryError, ValueError) as error:
+            yield f"{name}: {error}"
 
 
-def replaced(query):
-    """A query as Grafana sends it."""
+def substitute(query):
+    """Replaces Grafana's variables in a query."""
     for variable, value in VARIABLES.items():
         query = query.replace(variable, value)
     return query
 
 
-def panels(metrics, name, dashboard, queries):
-    """Every panel says what it shows, and shows something. Its queries are added to `queries`."""
-    seen = []
+def dashboard_errors(metrics, name, dashboard, queries):
+    """Checks the panels of a dashboard and appends their queries to `queries`."""
+    ids, titles = set(), set()
     for panel in dashboard["panels"]:
-        of = f"{name}, {panel.get('title')}"
+        subject = f"{name}, {panel.get('title')}"
         if not panel.get("title") or not panel.get("description"):
-            yield f"{of}: no title or no description"
+            yield f"{subject}: no title or no description"
         if not panel["fieldConfig"]["defaults"].get("unit"):
-            yield f"{of}: no unit"
-        seen.append((panel["id"], panel["title"]))
+            yield f"{subject}: no unit"
+        ids.add(panel["id"])
+        titles.add(panel["title"])
         for target in panel["targets"]:
-            query = replaced(target["expr"])
+            query = substitute(target["expr"])
             queries.append(query)
             try:
-                labels = metrics.of(query)
+                labels = metrics.query_labels(query)
                 for label in re.findall(r"\{\{\s*(\w+)\s*\}\}", target["legendFormat"]):
-                    want(label, labels, "the query")
-            except (Fault, ValueError) as fault:
-                yield f"{of}: {fault}"
-    if len({number for number, _ in seen}) < len(seen) or len({it for _, it in seen}) < len(seen):
-        yield f"{name}: two panels are the same"
+                    require_label(label, labels, "the query")
+            except (QueryError, ValueError) as error:
+                yield f"{subject}: {error}"
+    if min(len(ids), len(titles)) < len(dashboard["panels"]):
+        yield f"{name}: two panels have the same id or title"
     for variable in dashboard["templating"]["list"]:
         if variable["type"] == "query":
             metric, label = re.fullmatch(r"label_values\((.+), (\w+)\)", variable["query"]).groups()
             queries.append(metric)
-            want(label, metrics.of(metric), metric)
+            require_label(label, metrics.query_labels(metric), metric)
 
 
-def value(path, span):
-    """What a path of the collector's language stands for."""
+def span_value(path, span):
+    """Returns the value of an OTTL path for a span."""
     attribute = re.fullmatch(r'span\.attributes\["(.+)"\]', path)
     if attribute:
         return span["attributes"].get(attribute[1])
     return {"span.kind": span["kind"], "span.name": span["name"]}[path]
 
 
-def holds(condition, span):
-    """Whether a condition does, as far as that language is used here."""
+def matches(condition, span):
+    """Evaluates an OTTL condition; supports only the syntax that the configuration uses."""
     for term in condition.split(" and "):
         match = re.fullmatch(r'IsMatch\((.+), "(.+)"\)', term)
         if match:
-            found = value(match[1], span)
-            true = found is not None and re.search(match[2], found) is not None
+            value = span_value(match[1], span)
+            result = value is not None and re.search(match[2], value) is not None
         else:
-            path, operator, other = re.fullmatch(r'(\S+) (==|!=) (.+)', term).groups()
-            other = None if other == "nil" else other.strip('"')
-            true = (value(path, span) == other) == (operator == "==")
-        if not true:
+            path, operator, operand = re.fullmatch(r'(\S+) (==|!=) (.+)', term).groups()
+            operand = None if operand == "nil" else operand.strip('"')
+            result = (span_value(path, span) == operand) == (operator == "==")
+        if not result:
             return False
     return True
 
 
-def labels_of(config, span):
-    """Those that the collector counts a span with, or None if it drops it."""
-    if any(holds(it, span) for it in config["processors"]["filter/requests"]["trace_conditions"]):
+def span_labels(config, span):
+    """Returns the labels with which the collector counts a span, or None if it drops the span."""
+    conditions = config["processors"]["filter/requests"]["trace_conditions"]
+    if any(matches(condition, span) for condition in conditions):
         return None
     span = {**span, "attributes": dict(span["attributes"])}
     for statement in config["processors"]["transform/labels"]["trace_statements"]:
         key, text, condition = re.fullmatch(
             r'set\(span\.attributes\["(.+?)"\], "(.+?)"\) where (.+)', statement
         ).groups()
-        if holds(condition, span):
+        if matches(condition, span):
             span["attributes"][key] = text
-    names = [it["name"] for it in config["connectors"]["span_metrics"]["dimensions"]]
+    names = [dimension["name"] for dimension in config["connectors"]["span_metrics"]["dimensions"]]
     return {name: span["attributes"][name] for name in names if name in span["attributes"]}
 
 
-def collected(config, spin, source):
-    """What Spin has told becomes the labels that are meant, its metrics are those that queries know, and
-    of each route of spin.toml the collector knows the component."""
+def telemetry_errors(config, spin, source):
+    """Checks that the collector derives the expected labels from Spin's spans, that Spin emits the metrics
+    that queries use, and that the collector maps every route of spin.toml to its component."""
     for span in spin["spans"]:
-        if labels_of(config, span) != span.get("labels"):
-            yield f"{span['name']}, {span['attributes']}: the collector makes {labels_of(config, span)}"
-    told = {name.replace(".", "_"): labels for name, labels in spin["metrics"].items()}
+        labels = span_labels(config, span)
+        if labels != span.get("labels"):
+            yield f"{span['name']}, {span['attributes']}: the collector derives {labels}"
+    emitted = {name.replace(".", "_"): labels for name, labels in spin["metrics"].items()}
     for metric, labels in source["metrics"].items():
-        if told.get(re.sub("_(total|sum|count)$", "", metric)) != labels:
-            yield f"{metric}: Spin does not tell it, or with other attributes"
+        if emitted.get(re.sub("_(total|sum|count)$", "", metric)) != labels:
+            yield f"{metric}: Spin does not emit it, or with other attributes"
     manifest = pathlib.Path("spin.toml").read_text(encoding="utf-8")
     for route, component in re.findall(r'route = "(.+)"\ncomponent = "(.+)"', manifest):
         span = {"kind": "SPAN_KIND_SERVER", "name": route, "attributes": {"http.route": route}}
-        said = labels_of(config, span)["component"]
-        if said != component:
-            yield f"collector-config.yaml: {route} is {component}'s, not {said}'s"
+        mapped = span_labels(config, span)["component"]
+        if mapped != component:
+            yield f"collector-config.yaml: {route} maps to {mapped}, expected {component}"
 
 
-def pipelines(config, spans):
-    """What the collector's pipelines name is there, and nothing else; what it makes of spans has the
-    labels that metrics.yaml says."""
+def pipeline_errors(config, spans):
+    """Checks that the pipelines use exactly the defined parts, and that the metrics derived from spans have
+    the labels in metrics.yaml."""
     used = {"extensions": set(config["service"]["extensions"])}
     for pipeline in config["service"]["pipelines"].values():
         for part, names in pipeline.items():
             used.setdefault(part, set()).update(names)
     connectors = set(config["connectors"])
     for part, names in used.items():
-        known = set(config[part])
-        for name in sorted((names - connectors) ^ known):
-            yield f"collector-config.yaml: {part} {name} is {'defined' if name in known else 'used'} only"
+        defined = set(config[part])
+        for name in sorted((names - connectors) ^ defined):
+            state = "defined but not used" if name in defined else "used but not defined"
+            yield f"collector-config.yaml: {part} {name} is {state}"
     for connector in sorted(connectors):
         if not {connector} <= used["receivers"] & used["exporters"]:
-            yield f"collector-config.yaml: {connector} connects nothing"
+            yield f"collector-config.yaml: {connector} does not connect two pipelines"
     settings = config["connectors"]["span_metrics"]
     default = {"service.name", "span.name", "span.kind", "status.code"} - set(settings["exclude_dimensions"])
-    labels = {name.replace(".", "_") for name in default | {it["name"] for it in settings["dimensions"]}}
-    for metric, said in spans["metrics"].items():
-        if set(said) - {"le"} != labels:
-            yield f"{metric}: the collector makes the labels {sorted(labels)}"
+    dimensions = {dimension["name"] for dimension in settings["dimensions"]}
+    labels = {name.replace(".", "_") for name in default | dimensions}
+    for metric, expected in spans["metrics"].items():
+        if set(expected) - {"le"} != labels:
+            yield f"{metric}: the collector emits the labels {sorted(labels)}"
 
 
-def tests(groups, document):
-    """Each alert fires in one of them, and does not in another."""
+def test_errors(groups, document):
+    """Checks that every alert has a test in which it fires and one in which it is silent."""
     alerts = {rule["alert"] for group in groups for rule in group["rules"] if "alert" in rule}
-    fires, silent = set(), set()
-    for test in (it for test in document["tests"] for it in test.get("alert_rule_test", [])):
-        (fires if test.get("exp_alerts") else silent).add(test["alertname"])
-    for alert in sorted(alerts - fires):
-        yield f"{alert}: no test lets it fire"
+    firing, silent = set(), set()
+    for case in (case for test in document["tests"] for case in test.get("alert_rule_test", [])):
+        (firing if case.get("exp_alerts") else silent).add(case["alertname"])
+    for alert in sorted(alerts - firing):
+        yield f"{alert}: no test in which it fires"
     for alert in sorted(alerts - silent):
-        yield f"{alert}: no test keeps it silent"
+        yield f"{alert}: no test in which it is silent"
 
 
 def load(path):
-    """A YAML document."""
+    """Reads a YAML document."""
     with open(path, encoding="utf-8") as file:
         return yaml.safe_load(file)
 
@@ -274,26 +279,27 @@ def main(component, rules_file, panels_file):
     sources = load(HERE / "metrics.yaml")
     metrics = Metrics(sources)
     groups = load(component / "rules.yaml")["spec"]["groups"]
-    wrong = list(rules(metrics, groups))
+    errors = list(rule_errors(metrics, groups))
     queries = []
     for path in sorted(component.glob("dashboards/*.json")):
-        wrong += panels(metrics, path.name, json.loads(path.read_text(encoding="utf-8")), queries)
+        dashboard = json.loads(path.read_text(encoding="utf-8"))
+        errors += dashboard_errors(metrics, path.name, dashboard, queries)
     config = load(component / "collector-config.yaml")
-    wrong += collected(config, load(HERE / "spin.yaml"), sources["spin"])
-    wrong += pipelines(config, sources["spans"])
-    wrong += tests(groups, load(HERE / "rules.test.yaml"))
+    errors += telemetry_errors(config, load(HERE / "spin.yaml"), sources["spin"])
+    errors += pipeline_errors(config, sources["spans"])
+    errors += test_errors(groups, load(HERE / "rules.test.yaml"))
     for name in sorted(set(metrics.emitted) | set(metrics.recorded)):
         if name not in metrics.used:
-            wrong.append(f"nothing uses {name}")
-    for fault in wrong:
-        print(fault, file=sys.stderr)
+            errors.append(f"{name} is not used by any query")
+    for error in errors:
+        print(error, file=sys.stderr)
     with open(rules_file, "w", encoding="utf-8") as file:
         yaml.safe_dump({"groups": groups}, file)
-    panels_rules = [{"record": f"panel:{n}", "expr": query} for n, query in enumerate(queries)]
+    panel_rules = [{"record": f"panel:{n}", "expr": query} for n, query in enumerate(queries)]
     with open(panels_file, "w", encoding="utf-8") as file:
-        yaml.safe_dump({"groups": [{"name": "panels", "rules": panels_rules}]}, file)
-    print(f"{len(queries)} queries of panels, {len(metrics.recorded)} recorded metrics")
-    sys.exit(bool(wrong))
+        yaml.safe_dump({"groups": [{"name": "panels", "rules": panel_rules}]}, file)
+    print(f"{len(queries)} panel queries, {len(metrics.recorded)} recorded metrics")
+    sys.exit(bool(errors))
 
 
 main(*sys.argv[1:])

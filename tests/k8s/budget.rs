@@ -1,4 +1,4 @@
-//! Connections: what Spin can open, what PostgreSQL grants.
+//! The connection budget: what Spin can open, and what PostgreSQL accepts.
 
 use serde_json::Value;
 
@@ -6,43 +6,46 @@ use super::objects::{Objects, list, name, text};
 use super::variables::database_components;
 use crate::repository::text as file;
 
-/// Spin 4 opens so many per component and pod, and no setting changes that.
+/// Size of Spin 4's connection pool per component and pod, which is not configurable.
 const POOL: u64 = 64;
-/// Superusers, replication, monitoring, the pooler's own look-ups.
+/// Connections for superusers, replication, monitoring, and the pooler's authentication queries.
 const RESERVE: u64 = 15;
 
-/// All that can be opened at once fits.
-pub(super) fn fits(objects: &Objects) -> Vec<String> {
-    let opened: u64 = objects.of("SpinApp").map(|app| opened(objects, app)).sum();
-    let (app, migrator) = (role_limit(objects, "katas_app"), role_limit(objects, "katas_migrator"));
-    let mut faults = Vec::new();
-    let mut limit = |what: &str, count: u64, most: u64| {
-        if count > most {
-            faults.push(format!("{what}: {count} connections where there are {most}"));
+/// Checks that the maximum number of connections stays within every limit.
+pub(super) fn check(objects: &Objects) -> Vec<String> {
+    let spin: u64 = objects.of_kind("SpinApp").map(|app| max_app_connections(objects, app)).sum();
+    let app_limit = role_limit(objects, "katas_app");
+    let migrator_limit = role_limit(objects, "katas_migrator");
+    let mut violations = Vec::new();
+    let mut require = |subject: &str, count: u64, limit: u64| {
+        if count > limit {
+            violations.push(format!("{subject}: {count} connections exceed the limit of {limit}"));
         }
     };
-    match objects.of("Pooler").next() {
+    match objects.of_kind("Pooler").next() {
         Some(pooler) => {
             let parameter = |key: &str| number(&pooler["spec"]["pgbouncer"]["parameters"][key]);
             let instances = number(&pooler["spec"]["instances"]);
-            limit("Spin to each pooler", opened, parameter("max_client_conn"));
-            // One more while they are replaced.
-            let lent = (instances + 1) * parameter("default_pool_size");
-            limit("poolers as katas_app", lent, app);
+            require("Spin to each pooler", spin, parameter("max_client_conn"));
+            // A rollout adds one instance.
+            let pooled = (instances + 1) * parameter("default_pool_size");
+            require("poolers as katas_app", pooled, app_limit);
         }
-        None => limit("Spin as katas_app", opened, app),
+        None => require("Spin as katas_app", spin, app_limit),
     }
-    limit("all roles", app + migrator + RESERVE, max_connections(objects));
-    faults
+    require("all roles", app_limit + migrator_limit + RESERVE, max_connections(objects));
+    violations
 }
 
-fn opened(objects: &Objects, app: &Value) -> u64 {
-    let uses = database_components();
+/// Returns the maximum number of connections that the pods of a SpinApp open.
+fn max_app_connections(objects: &Objects, app: &Value) -> u64 {
+    let users = database_components();
     let selected = list(app, "/spec/components");
-    let is_selected = |id: &String| selected.is_empty() || selected.iter().any(|it| it == id);
-    let components = uses.iter().filter(|id| is_selected(id)).count() as u64;
-    let mut scalers = objects.of("HorizontalPodAutoscaler").chain(objects.of("ScaledObject"));
-    let scaler = scalers.find(|it| it["spec"]["scaleTargetRef"]["name"] == name(app));
+    let is_selected = |id: &String| selected.is_empty() || selected.iter().any(|name| name == id);
+    let components = users.iter().filter(|id| is_selected(id)).count() as u64;
+    let mut scalers =
+        objects.of_kind("HorizontalPodAutoscaler").chain(objects.of_kind("ScaledObject"));
+    let scaler = scalers.find(|scaler| scaler["spec"]["scaleTargetRef"]["name"] == name(app));
     let pods = scaler.map_or(&app["spec"]["replicas"], |scaler| {
         let spec = &scaler["spec"];
         spec.get("maxReplicas").unwrap_or(&spec["maxReplicaCount"])
@@ -50,29 +53,31 @@ fn opened(objects: &Objects, app: &Value) -> u64 {
     number(pods) * components * POOL
 }
 
-/// What `migrate bootstrap` sets.
+/// Returns the connection limit that `migrate bootstrap` sets for a role.
 fn role_limit(objects: &Objects, role: &str) -> u64 {
     let pods = objects.pods();
-    let args = pods.iter().filter_map(|pod| pod.spec.as_ref());
+    let specs = pods.iter().filter_map(|pod| pod.spec.as_ref());
     let mut args =
-        args.flat_map(|spec| list(spec, "/initContainers/0/args")).filter_map(Value::as_str);
-    let wanted = format!("--connection-limit={role}=");
-    if let Some(limit) = args.find_map(|arg| arg.strip_prefix(&wanted)) {
+        specs.flat_map(|spec| list(spec, "/initContainers/0/args")).filter_map(Value::as_str);
+    let option = format!("--connection-limit={role}=");
+    if let Some(limit) = args.find_map(|arg| arg.strip_prefix(&option)) {
         return limit.parse().expect("a number");
     }
     let sql = file("db/roles.sql".as_ref());
-    let wanted = format!("ALTER ROLE {role} LOGIN CONNECTION LIMIT ");
-    let (_, rest) = sql.split_once(&wanted).expect("the role has a limit");
-    rest.split(';').next().expect("its end").parse().expect("a number")
+    let statement = format!("ALTER ROLE {role} LOGIN CONNECTION LIMIT ");
+    let (_, rest) = sql.split_once(&statement).expect("the role has a limit");
+    rest.split(';').next().expect("a statement").parse().expect("a number")
 }
 
+/// Returns `max_connections` of the server, 100 if it is not set.
 fn max_connections(objects: &Objects) -> u64 {
-    let cluster = objects.of("Cluster").next();
-    let parameter = |it| text(it, "/spec/postgresql/parameters/max_connections");
-    let set = objects.of("StatefulSet").next();
-    let mut args = set.into_iter().flat_map(|it| list(it, "/spec/template/spec/containers/0/args"));
+    let cluster = objects.of_kind("Cluster").next();
+    let parameter = |cluster| text(cluster, "/spec/postgresql/parameters/max_connections");
+    let server = objects.of_kind("StatefulSet").next();
+    let mut args =
+        server.into_iter().flat_map(|set| list(set, "/spec/template/spec/containers/0/args"));
     let arg = args.find_map(|arg| arg.as_str()?.strip_prefix("max_connections="));
-    cluster.and_then(parameter).or(arg).map_or(100, |it| it.parse().expect("a number"))
+    cluster.and_then(parameter).or(arg).map_or(100, |limit| limit.parse().expect("a number"))
 }
 
 fn number(value: &Value) -> u64 {

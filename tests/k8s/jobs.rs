@@ -1,4 +1,4 @@
-//! Jobs: what they make of `migrate`'s exit codes, how long they take, what they tell it to do.
+//! Jobs: how they handle `migrate`'s exit codes, their deadlines, and the arguments they pass.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -12,51 +12,55 @@ use super::render::deployment;
 use crate::repository::text;
 use crate::support::root;
 
-/// All of them fit `migrate`.
-pub(super) fn end_as_migrate_says(objects: &Objects) -> Vec<String> {
+/// Checks exit codes and deadlines of all Jobs against those of `migrate`.
+pub(super) fn check(objects: &Objects) -> Vec<String> {
     let documented = exit_codes();
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for (object, job) in jobs(objects) {
-        let of = title(object);
+        let title = title(object);
         let codes = list(job, "/podFailurePolicy/rules/0/onExitCodes/values");
         let codes: BTreeSet<u64> = codes.iter().filter_map(Value::as_u64).collect();
-        // 1 is unforeseen, 75 says itself that it may pass.
+        // 1 is an unexpected error and 75 a temporary one: both are retried.
         if codes.is_empty()
             || !codes.is_subset(&documented)
-            || [0, 1, 75].iter().any(|it| codes.contains(it))
+            || [0, 1, 75].iter().any(|code| codes.contains(code))
         {
-            faults.push(format!("{of}: the exit codes {codes:?} do not fail it"));
+            violations.push(format!("{title}: invalid permanent exit codes {codes:?}"));
         }
-        if !list(job, "/podFailurePolicy/rules").iter().any(|it| it["action"] == "Ignore") {
-            faults.push(format!("{of}: a node that is drained is its failure"));
+        let rules = list(job, "/podFailurePolicy/rules");
+        if !rules.iter().any(|rule| rule["action"] == "Ignore") {
+            violations.push(format!("{title}: an eviction counts as a failure"));
         }
         let spec = &job["template"]["spec"];
-        let deadlines: u64 = containers(spec).map(|it| variable(it, "MIGRATE_DEADLINE")).sum();
+        let deadlines: u64 =
+            containers(spec).map(|container| variable(container, "MIGRATE_DEADLINE")).sum();
         if deadlines == 0 || deadlines >= job["activeDeadlineSeconds"].as_u64().unwrap_or(0) {
-            faults
-                .push(format!("{of}: is ended before migrate ends by itself, after {deadlines} s"));
+            violations.push(format!(
+                "{title}: activeDeadlineSeconds is not above migrate's deadlines of {deadlines} s"
+            ));
         }
         for container in containers(spec) {
             if variable(container, "MIGRATE_DEADLINE") <= variable(container, "MIGRATE_WAIT") {
-                faults.push(format!("{of}: waits for the database longer than it may take"));
+                violations.push(format!("{title}: MIGRATE_WAIT is not below MIGRATE_DEADLINE"));
             }
         }
     }
-    faults
+    violations
 }
 
-/// Every Job and CronJob, with the Job's specification.
+/// Returns every Job and CronJob with its Job specification.
 fn jobs(objects: &Objects) -> impl Iterator<Item = (&Value, &Value)> {
-    let jobs = objects.of("Job").map(|job| (job, &job["spec"]));
-    jobs.chain(objects.of("CronJob").map(|job| (job, &job["spec"]["jobTemplate"]["spec"])))
+    let jobs = objects.of_kind("Job").map(|job| (job, &job["spec"]));
+    jobs.chain(objects.of_kind("CronJob").map(|job| (job, &job["spec"]["jobTemplate"]["spec"])))
 }
 
+/// Returns the value of a numeric environment variable, 0 if it is not set.
 fn variable(container: &Value, name: &str) -> u64 {
-    let found = list(container, "/env").iter().find(|it| it["name"] == name);
-    found.and_then(|it| it["value"].as_str()?.parse().ok()).unwrap_or(0)
+    let variable = list(container, "/env").iter().find(|variable| variable["name"] == name);
+    variable.and_then(|variable| variable["value"].as_str()?.parse().ok()).unwrap_or(0)
 }
 
-/// Those of `migrate --help`.
+/// Returns the exit codes that `migrate --help` documents.
 fn exit_codes() -> BTreeSet<u64> {
     let text = text(Path::new("migrate/src/bin/migrate/cli.rs"));
     let (_, codes) = text.split_once("Exit codes:\n").expect("the codes");
@@ -65,12 +69,12 @@ fn exit_codes() -> BTreeSet<u64> {
 }
 
 #[test]
-fn the_exit_codes_are_documented() {
+fn migrate_help_documents_the_exit_codes() {
     assert!(exit_codes().is_superset(&BTreeSet::from([0, 1, 2, 3, 4, 9, 75])));
 }
 
 #[test]
-fn migrate_takes_the_arguments_of_every_job() {
+fn migrate_accepts_the_arguments_of_every_job() {
     for name in [r#"local + ["sweep", "load-data"]"#, "production"] {
         let objects = deployment(name);
         for container in jobs(&objects).flat_map(|(_, job)| containers(&job["template"]["spec"])) {
@@ -81,10 +85,10 @@ fn migrate_takes_the_arguments_of_every_job() {
                 .args(["--database-url-file", "/nowhere"])
                 .current_dir(root())
                 .output()
-                .expect("it runs");
-            let errors = String::from_utf8_lossy(&output.stderr);
-            assert_eq!(output.status.code(), Some(2), "{errors}");
-            assert!(errors.contains("cannot be read"), "{errors}");
+                .expect("cargo runs");
+            let stderr = String::from_utf8_lossy(&output.stderr);
+            assert_eq!(output.status.code(), Some(2), "{stderr}");
+            assert!(stderr.contains("cannot be read"), "{stderr}");
         }
     }
 }

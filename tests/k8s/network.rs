@@ -1,108 +1,115 @@
-//! NetworkPolicies: who can talk to whom, as a cluster would decide it.
+//! NetworkPolicies: which pods can connect to each other, evaluated as a cluster does.
 
 use serde_json::{Value, json};
 
-use super::objects::{Labels, Objects, Pod, labels, list, selects};
+use super::objects::{Labels, Objects, Pod, labels, list, selects, title};
 use super::variables::database_components;
 
-/// Every pod is closed in both directions, and what it needs is open; what it does not need is not.
-pub(super) fn is_closed_but_for_what_is_needed(objects: &Objects) -> Vec<String> {
+/// Checks that every pod is isolated in both directions, and that exactly the required connections
+/// are allowed.
+pub(super) fn check(objects: &Objects) -> Vec<String> {
     let pods = objects.pods();
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for pod in &pods {
         for direction in ["Ingress", "Egress"] {
             if policies(objects, direction, &pod.labels).next().is_none() {
-                faults.push(format!("{}: {direction} is open to everybody", pod.of));
+                violations.push(format!("{}: {direction} is not restricted", pod.owner));
             }
         }
     }
-    let is = |pod: &Pod, key: &str, value: &str| pod.labels.get(key).is_some_and(|it| it == value);
-    let (kind, part) = ("app.kubernetes.io/name", "app.kubernetes.io/component");
-    let has_pooler = objects.of("Pooler").next().is_some();
+    let has_label =
+        |pod: &Pod, key: &str, value: &str| pod.labels.get(key).is_some_and(|label| label == value);
+    let (name, component) = ("app.kubernetes.io/name", "app.kubernetes.io/component");
+    let has_pooler = objects.of_kind("Pooler").next().is_some();
     for from in &pods {
-        for to in pods.iter().filter(|to| is(to, kind, "postgresql")) {
-            let to_pooler = is(to, part, "pooler");
-            let needed = if is(from, kind, "katas") {
+        for to in pods.iter().filter(|to| has_label(to, name, "postgresql")) {
+            let to_pooler = has_label(to, component, "pooler");
+            let required = if has_label(from, name, "katas") {
                 uses_database(objects, from) && to_pooler == has_pooler
-            } else if is(from, kind, "katas-migrate") || is(from, part, "pooler") {
+            } else if has_label(from, name, "katas-migrate") || has_label(from, component, "pooler")
+            {
                 !to_pooler
-            } else if is(from, part, "monitoring") {
-                is(from, kind, "katas-postgres-exporter")
+            } else if has_label(from, component, "monitoring") {
+                has_label(from, name, "katas-postgres-exporter")
             } else {
-                !to_pooler && objects.of("Cluster").next().is_some()
+                !to_pooler && objects.of_kind("Cluster").next().is_some()
             };
-            if may(objects, &from.labels, &to.labels, 5432) != needed {
-                let (from, to) = (&from.of, &to.of);
-                let what = if needed { "cannot reach" } else { "needs not reach" };
-                faults.push(format!("{from} {what} {to}"));
+            if can_connect(objects, &from.labels, &to.labels, 5432) != required {
+                let (from, to) = (&from.owner, &to.owner);
+                let problem = if required { "cannot connect to" } else { "must not connect to" };
+                violations.push(format!("{from} {problem} {to}"));
             }
         }
     }
     for from in &pods {
-        for to in pods.iter().filter(|to| is(to, kind, "katas-collector")) {
-            if may(objects, &from.labels, &to.labels, 4318) != is(from, kind, "katas") {
-                faults.push(format!("{} and {}: only Spin tells, and all of it", from.of, to.of));
+        for to in pods.iter().filter(|to| has_label(to, name, "katas-collector")) {
+            let required = has_label(from, name, "katas");
+            if can_connect(objects, &from.labels, &to.labels, 4318) != required {
+                let (from, to) = (&from.owner, &to.owner);
+                violations.push(format!("{from} to {to}: all of Spin and nothing else may export"));
             }
         }
     }
-    // In this namespace; whoever is in another one is named by it.
-    let stranger = labels(&json!({"app.kubernetes.io/name": "stranger"}), "");
+    // A pod in the same namespace; policies name every other namespace.
+    let other = labels(&json!({"app.kubernetes.io/name": "other"}), "");
     for pod in &pods {
         for port in [80, 4318, 5432, 8000, 8889, 9127, 9187] {
-            if lets(objects, "Ingress", &pod.labels, &stranger, port)
-                || lets(objects, "Egress", &pod.labels, &stranger, port)
+            if allows(objects, "Ingress", &pod.labels, &other, port)
+                || allows(objects, "Egress", &pod.labels, &other, port)
             {
-                faults.push(format!("a stranger and {} can talk", pod.of));
+                violations.push(format!("{}: traffic with an unrelated pod is allowed", pod.owner));
             }
         }
     }
-    faults
+    violations
 }
 
+/// Returns whether a pod runs a component that needs the database.
 fn uses_database(objects: &Objects, pod: &Pod) -> bool {
-    // `health` is everywhere, and says there that the database is not to be had.
-    let used = database_components();
-    let app = objects.of("SpinApp").find(|app| super::objects::title(app) == pod.of);
+    // `health` runs in every SpinApp and reports the database as unavailable where it is blocked.
+    let users = database_components();
+    let app = objects.of_kind("SpinApp").find(|app| title(app) == pod.owner);
     let components = app.map(|app| list(app, "/spec/components")).unwrap_or_default();
     components.is_empty()
         || components
             .iter()
-            .any(|it| it != "health" && used.contains(it.as_str().unwrap_or_default()))
+            .any(|id| id != "health" && users.contains(id.as_str().unwrap_or_default()))
 }
 
-/// Whether both ends let it through.
-fn may(objects: &Objects, from: &Labels, to: &Labels, port: u64) -> bool {
-    lets(objects, "Egress", from, to, port) && lets(objects, "Ingress", to, from, port)
+/// Returns whether egress at one end and ingress at the other allow a connection.
+fn can_connect(objects: &Objects, from: &Labels, to: &Labels, port: u64) -> bool {
+    allows(objects, "Egress", from, to, port) && allows(objects, "Ingress", to, from, port)
 }
 
-/// Whether one end does.
-fn lets(objects: &Objects, direction: &str, own: &Labels, other: &Labels, port: u64) -> bool {
+/// Returns whether the policies of `pod` allow traffic with `peer` in one direction.
+fn allows(objects: &Objects, direction: &str, pod: &Labels, peer: &Labels, port: u64) -> bool {
     let (rules, peers) = match direction {
         "Egress" => ("/spec/egress", "to"),
         _ => ("/spec/ingress", "from"),
     };
-    policies(objects, direction, own)
-        .any(|policy| list(policy, rules).iter().any(|rule| rule_opens(rule, peers, other, port)))
+    policies(objects, direction, pod)
+        .any(|policy| list(policy, rules).iter().any(|rule| rule_allows(rule, peers, peer, port)))
 }
 
-fn rule_opens(rule: &Value, peers: &str, other: &Labels, port: u64) -> bool {
+fn rule_allows(rule: &Value, peers: &str, pod: &Labels, port: u64) -> bool {
     let ports = list(rule, "/ports");
     let peers = rule[peers].as_array();
     // A peer in another namespace is none of these pods.
     let is_peer = |peer: &Value| {
-        peer.get("namespaceSelector").is_none() && selects(&peer["podSelector"], other)
+        peer.get("namespaceSelector").is_none() && selects(&peer["podSelector"], pod)
     };
-    (ports.is_empty() || ports.iter().any(|it| it["port"] == port))
+    (ports.is_empty() || ports.iter().any(|allowed| allowed["port"] == port))
         && peers.is_none_or(|peers| peers.iter().any(is_peer))
 }
 
+/// Returns the policies that restrict a pod in one direction.
 fn policies<'a>(
     objects: &'a Objects,
     direction: &'a str,
     pod: &'a Labels,
 ) -> impl Iterator<Item = &'a Value> {
-    objects.of("NetworkPolicy").filter(move |policy| {
-        list(policy, "/spec/policyTypes").iter().any(|it| it == direction)
+    objects.of_kind("NetworkPolicy").filter(move |policy| {
+        list(policy, "/spec/policyTypes").iter().any(|policy_type| policy_type == direction)
             && selects(&policy["spec"]["podSelector"], pod)
     })
 }

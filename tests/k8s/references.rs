@@ -1,4 +1,4 @@
-//! Names: whatever an object refers to is there.
+//! References: every object, key, file and port that an object refers to exists.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,196 +7,206 @@ use serde_json::Value;
 use super::objects::{Labels, Objects, labels, list, name, selects, text, title};
 use super::pods::containers;
 
-/// Secrets that somebody else makes.
-const MADE_ELSEWHERE: [&str; 2] = [
-    "katas-tls",    // cert-manager, because the Gateway or the Ingress asks for it
-    "katas-backup", // the operator: keys of the bucket
+/// Secrets that are created outside of these manifests.
+const EXTERNAL_SECRETS: [&str; 2] = [
+    "katas-tls",    // cert-manager creates it for the Gateway or the Ingress
+    "katas-backup", // credentials of the bucket, which the operator of the cluster creates
 ];
 
-/// All of them do.
-pub(super) fn resolve(objects: &Objects) -> Vec<String> {
-    let mut faults = Vec::new();
+/// Checks all references between objects.
+pub(super) fn check(objects: &Objects) -> Vec<String> {
+    let mut violations = Vec::new();
     for object in objects.all() {
-        let mut missing = |kind: &str, wanted: Option<&str>| {
-            let Some(wanted) = wanted else { return };
-            let elsewhere = kind == "Secret" && MADE_ELSEWHERE.contains(&wanted);
-            if !elsewhere && !objects.has(kind, wanted) {
-                faults.push(format!("{}: there is no {kind} {wanted}", title(object)));
+        let mut require = |kind: &str, name: Option<&str>| {
+            let Some(name) = name else { return };
+            let is_external = kind == "Secret" && EXTERNAL_SECRETS.contains(&name);
+            if !is_external && !objects.contains(kind, name) {
+                violations.push(format!("{}: {kind} {name} does not exist", title(object)));
             }
         };
         match object["kind"].as_str().unwrap_or_default() {
             "SpinApp" => {
-                missing("Secret", text(object, "/spec/runtimeConfig/loadFromSecret"));
-                missing("ServiceAccount", text(object, "/spec/serviceAccountName"));
+                require("Secret", text(object, "/spec/runtimeConfig/loadFromSecret"));
+                require("ServiceAccount", text(object, "/spec/serviceAccountName"));
             }
             "SpinAppExecutor" => {
-                missing("Secret", text(object, "/spec/deploymentConfig/caCertSecret"));
+                require("Secret", text(object, "/spec/deploymentConfig/caCertSecret"));
                 let otel = object.pointer("/spec/deploymentConfig/otel");
-                for endpoint in otel.and_then(Value::as_object).into_iter().flatten() {
-                    let address = endpoint.1.as_str().and_then(|it| it.strip_prefix("http://"));
-                    missing("Service", address.and_then(|it| Some(it.split_once(':')?.0)));
+                for (_, endpoint) in otel.and_then(Value::as_object).into_iter().flatten() {
+                    let address = endpoint.as_str().and_then(|url| url.strip_prefix("http://"));
+                    require(
+                        "Service",
+                        address.and_then(|address| Some(address.split_once(':')?.0)),
+                    );
                 }
             }
             "Cluster" => {
-                missing("Secret", text(object, "/spec/bootstrap/initdb/secret/name"));
-                missing("Secret", text(object, "/spec/certificates/serverCASecret"));
+                require("Secret", text(object, "/spec/bootstrap/initdb/secret/name"));
+                require("Secret", text(object, "/spec/certificates/serverCASecret"));
                 for queries in list(object, "/spec/monitoring/customQueriesConfigMap") {
-                    missing("ConfigMap", text(queries, "/name"));
+                    require("ConfigMap", text(queries, "/name"));
                 }
                 for plugin in list(object, "/spec/plugins") {
-                    missing("ObjectStore", text(plugin, "/parameters/barmanObjectName"));
+                    require("ObjectStore", text(plugin, "/parameters/barmanObjectName"));
                 }
             }
             "ObjectStore" => {
                 for key in ["accessKeyId", "secretAccessKey"] {
                     let pointer = format!("/spec/configuration/s3Credentials/{key}/name");
-                    missing("Secret", text(object, &pointer));
+                    require("Secret", text(object, &pointer));
                 }
             }
-            "Pooler" | "ScheduledBackup" => missing("Cluster", text(object, "/spec/cluster/name")),
-            "StatefulSet" => missing("Service", text(object, "/spec/serviceName")),
+            "Pooler" | "ScheduledBackup" => require("Cluster", text(object, "/spec/cluster/name")),
+            "StatefulSet" => require("Service", text(object, "/spec/serviceName")),
             "Gateway" => {
                 for listener in list(object, "/spec/listeners") {
-                    missing("Secret", text(listener, "/tls/certificateRefs/0/name"));
+                    require("Secret", text(listener, "/tls/certificateRefs/0/name"));
                 }
             }
-            "Ingress" => missing("Secret", text(object, "/spec/tls/0/secretName")),
-            "HTTPRoute" => missing("Gateway", text(object, "/spec/parentRefs/0/name")),
+            "Ingress" => require("Secret", text(object, "/spec/tls/0/secretName")),
+            "HTTPRoute" => require("Gateway", text(object, "/spec/parentRefs/0/name")),
             "HorizontalPodAutoscaler" | "ScaledObject" => {
-                missing("SpinApp", text(object, "/spec/scaleTargetRef/name"));
+                require("SpinApp", text(object, "/spec/scaleTargetRef/name"));
             }
             "MutatingAdmissionPolicyBinding" => {
-                missing("MutatingAdmissionPolicy", text(object, "/spec/policyName"));
+                require("MutatingAdmissionPolicy", text(object, "/spec/policyName"));
             }
             _ => {}
         }
         let namespace = text(object, "/metadata/namespace");
-        let is_of_the_cluster = text(object, "/kind")
+        let is_cluster_scoped = text(object, "/kind")
             .is_some_and(|kind| kind == "Namespace" || kind.starts_with("MutatingAdmissionPolicy"));
-        if is_of_the_cluster == namespace.is_some() || namespace.is_some_and(|it| it != "katas") {
-            faults.push(format!("{}: its namespace is {namespace:?}", title(object)));
+        if is_cluster_scoped == namespace.is_some() || namespace.is_some_and(|name| name != "katas")
+        {
+            violations.push(format!("{}: unexpected namespace {namespace:?}", title(object)));
         }
     }
-    faults.extend(files(objects));
-    faults.extend(config_maps(objects));
-    faults.extend(scraped(objects));
-    faults.extend(selectors(objects));
-    faults.extend(listeners(objects));
-    faults.extend(scalers(objects));
-    for (of, service, port) in backends(objects) {
+    violations.extend(check_secret_files(objects));
+    violations.extend(check_config_maps(objects));
+    violations.extend(check_pod_monitors(objects));
+    violations.extend(check_selectors(objects));
+    violations.extend(check_listeners(objects));
+    violations.extend(check_scalers(objects));
+    for (owner, service, port) in backends(objects) {
         if services(objects).get(&service).is_none_or(|ports| !ports.contains(&port)) {
-            faults.push(format!("{of}: there is no Service {service} with port {port}"));
+            violations.push(format!("{owner}: Service {service} has no port {port}"));
         }
     }
-    faults
+    violations
 }
 
-/// Files that containers are told of are keys of Secrets that are mounted there.
-fn files(objects: &Objects) -> Vec<String> {
-    let mut faults = Vec::new();
+/// Checks that the secret files in arguments and environment variables are mounted.
+fn check_secret_files(objects: &Objects) -> Vec<String> {
+    let mut violations = Vec::new();
     for pod in objects.pods() {
         let Some(spec) = &pod.spec else { continue };
         let account = text(spec, "/serviceAccountName").unwrap_or("default");
-        if !objects.has("ServiceAccount", account) {
-            faults.push(format!("{}: there is no ServiceAccount {account}", pod.of));
+        if !objects.contains("ServiceAccount", account) {
+            violations.push(format!("{}: ServiceAccount {account} does not exist", pod.owner));
         }
         for container in containers(spec) {
-            let values = list(container, "/env").iter().filter_map(|it| text(it, "/value"));
+            let env =
+                list(container, "/env").iter().filter_map(|variable| text(variable, "/value"));
             let args = list(container, "/args").iter().filter_map(Value::as_str);
-            for path in values.chain(args).filter_map(|it| Some(&it[it.find("/run/secrets/")?..])) {
+            let values = env.chain(args);
+            for path in values.filter_map(|value| Some(&value[value.find("/run/secrets/")?..])) {
                 if !is_mounted(objects, spec, container, path) {
-                    faults.push(format!("{}: there is no {path}", pod.of));
+                    violations.push(format!("{}: {path} is not mounted", pod.owner));
                 }
             }
         }
     }
-    faults
+    violations
 }
 
-/// Keys of ConfigMaps: what containers are told to read, and what dashboards are made of.
-fn config_maps(objects: &Objects) -> Vec<String> {
-    let mut faults = Vec::new();
-    let mut key = |of: &str, map: Option<&str>, key: &str| {
-        let map = objects.of("ConfigMap").find(|it| Some(name(it)) == map);
+/// Checks that ConfigMaps contain the files that containers read, and the dashboards.
+fn check_config_maps(objects: &Objects) -> Vec<String> {
+    let mut violations = Vec::new();
+    let mut require = |owner: &str, map: Option<&str>, key: &str| {
+        let map = objects.of_kind("ConfigMap").find(|object| Some(name(object)) == map);
         if map.is_none_or(|map| map["data"].get(key).is_none()) {
-            faults.push(format!("{of}: there is no ConfigMap with {key}"));
+            violations.push(format!("{owner}: no ConfigMap with the key {key}"));
         }
     };
     for pod in objects.pods() {
         let Some(spec) = &pod.spec else { continue };
-        for volume in list(spec, "/volumes").iter().filter(|it| it.get("configMap").is_some()) {
+        let volumes = list(spec, "/volumes").iter();
+        for volume in volumes.filter(|volume| volume.get("configMap").is_some()) {
             let mount = containers(spec).find_map(|container| {
-                let mount = list(container, "/volumeMounts");
-                Some((container, mount.iter().find(|it| it["name"] == volume["name"])?))
+                let mut mounts = list(container, "/volumeMounts").iter();
+                Some((container, mounts.find(|mount| mount["name"] == volume["name"])?))
             });
             let Some((container, mount)) = mount else { continue };
             let folder = format!("{}/", text(mount, "/mountPath").unwrap_or_default());
-            let words = ["/command", "/args"].into_iter().flat_map(|it| list(container, it));
-            let words: String = words.filter_map(Value::as_str).flat_map(|it| [it, " "]).collect();
-            let file = words.split(&folder).nth(1).and_then(|it| it.split(' ').next());
-            key(&pod.of, text(volume, "/configMap/name"), file.unwrap_or("what is mounted"));
+            let words = ["/command", "/args"].into_iter().flat_map(|key| list(container, key));
+            let words: String =
+                words.filter_map(Value::as_str).flat_map(|word| [word, " "]).collect();
+            let file = words.split(&folder).nth(1).and_then(|rest| rest.split(' ').next());
+            require(&pod.owner, text(volume, "/configMap/name"), file.unwrap_or("mounted file"));
         }
     }
-    for dashboard in objects.of("GrafanaDashboard") {
-        let wanted = &dashboard["spec"]["configMapRef"];
-        key(&title(dashboard), wanted["name"].as_str(), wanted["key"].as_str().unwrap_or_default());
+    for dashboard in objects.of_kind("GrafanaDashboard") {
+        let reference = &dashboard["spec"]["configMapRef"];
+        let key = reference["key"].as_str().unwrap_or_default();
+        require(&title(dashboard), reference["name"].as_str(), key);
     }
-    faults
+    violations
 }
 
-/// The ports that Prometheus asks are there, as far as the pods are ours, and it may ask them.
-fn scraped(objects: &Objects) -> Vec<String> {
-    let mut faults = Vec::new();
-    for monitor in objects.of("PodMonitor") {
+/// Checks that the pods of every PodMonitor have its ports, and that Prometheus can connect to
+/// them.
+fn check_pod_monitors(objects: &Objects) -> Vec<String> {
+    let mut violations = Vec::new();
+    for monitor in objects.of_kind("PodMonitor") {
         let selector = &monitor["spec"]["selector"];
         for pod in objects.pods().into_iter().filter(|pod| selects(selector, &pod.labels)) {
             for endpoint in list(monitor, "/spec/podMetricsEndpoints") {
                 let port = match &pod.spec {
                     Some(spec) => containers(spec)
-                        .flat_map(|it| list(it, "/ports"))
-                        .find(|it| it["name"] == endpoint["port"])
-                        .and_then(|it| it["containerPort"].as_u64()),
-                    // As CloudNativePG names them.
+                        .flat_map(|container| list(container, "/ports"))
+                        .find(|port| port["name"] == endpoint["port"])
+                        .and_then(|port| port["containerPort"].as_u64()),
+                    // Ports of CloudNativePG's pods.
                     None if pod.labels.contains_key("cnpg.io/poolerName") => Some(9127),
                     None => Some(9187),
                 };
-                let open = port.is_some_and(|port| prometheus_may_ask(objects, &pod.labels, port));
-                if !open {
-                    faults.push(format!("{}: cannot ask {}", title(monitor), pod.of));
+                if !port.is_some_and(|port| allows_prometheus(objects, &pod.labels, port)) {
+                    violations.push(format!("{}: cannot scrape {}", title(monitor), pod.owner));
                 }
             }
         }
     }
-    faults
+    violations
 }
 
-fn prometheus_may_ask(objects: &Objects, pod: &Labels, port: u64) -> bool {
-    let policies = objects.of("NetworkPolicy");
+fn allows_prometheus(objects: &Objects, pod: &Labels, port: u64) -> bool {
+    let policies = objects.of_kind("NetworkPolicy");
     let mut rules = policies
         .filter(|policy| selects(&policy["spec"]["podSelector"], pod))
         .flat_map(|policy| list(policy, "/spec/ingress"));
     rules.any(|rule| {
         let from = rule.pointer("/from/0/namespaceSelector/matchLabels");
-        from.is_some_and(|it| it["kubernetes.io/metadata.name"] == "monitoring")
-            && list(rule, "/ports").iter().any(|it| it["port"] == port)
+        from.is_some_and(|labels| labels["kubernetes.io/metadata.name"] == "monitoring")
+            && list(rule, "/ports").iter().any(|allowed| allowed["port"] == port)
     })
 }
 
 fn is_mounted(objects: &Objects, spec: &Value, container: &Value, path: &str) -> bool {
     let (folder, key) = path.rsplit_once('/').expect("a path");
-    let mount = list(container, "/volumeMounts").iter().find(|it| it["mountPath"] == folder);
-    let volume = mount.and_then(|mount| {
+    let mut mounts = list(container, "/volumeMounts").iter();
+    let volume = mounts.find(|mount| mount["mountPath"] == folder).and_then(|mount| {
         list(spec, "/volumes").iter().find(|volume| volume["name"] == mount["name"])
     });
     let secret = volume.and_then(|volume| text(volume, "/secret/secretName"));
-    let secret = secret.and_then(|secret| objects.of("Secret").find(|it| name(it) == secret));
+    let secret =
+        secret.and_then(|secret| objects.of_kind("Secret").find(|object| name(object) == secret));
     secret.is_some_and(|secret| secret["data"].get(key).is_some())
 }
 
-/// What selects pods selects some.
-fn selectors(objects: &Objects) -> Vec<String> {
+/// Checks that every selector matches at least one pod.
+fn check_selectors(objects: &Objects) -> Vec<String> {
     let pods = objects.pods();
-    let mut faults = Vec::new();
+    let mut violations = Vec::new();
     for (kind, pointer) in [
         ("PodDisruptionBudget", "/spec/selector"),
         ("NetworkPolicy", "/spec/podSelector"),
@@ -204,67 +214,70 @@ fn selectors(objects: &Objects) -> Vec<String> {
         ("Deployment", "/spec/selector"),
         ("PodMonitor", "/spec/selector"),
     ] {
-        for object in objects.of(kind) {
+        for object in objects.of_kind(kind) {
             let selector = object.pointer(pointer).expect("a selector");
             if !pods.iter().any(|pod| selects(selector, &pod.labels)) {
-                faults.push(format!("{}: selects no pod", title(object)));
+                violations.push(format!("{}: selects no pod", title(object)));
             }
         }
     }
-    for service in objects.of("Service") {
-        let wanted = labels(service, "/spec/selector");
-        let selected = |labels: &BTreeMap<String, String>| {
-            wanted.iter().all(|(key, value)| labels.get(key) == Some(value))
-        };
-        // One without a selector has no pods on purpose.
-        if !wanted.is_empty() && !pods.iter().any(|pod| selected(&pod.labels)) {
-            faults.push(format!("{}: selects no pod", title(service)));
+    for service in objects.of_kind("Service") {
+        let selector = labels(service, "/spec/selector");
+        let matches =
+            |labels: &Labels| selector.iter().all(|(key, value)| labels.get(key) == Some(value));
+        // A Service without a selector has no pods by design.
+        if !selector.is_empty() && !pods.iter().any(|pod| matches(&pod.labels)) {
+            violations.push(format!("{}: selects no pod", title(service)));
         }
     }
-    faults
+    violations
 }
 
-fn listeners(objects: &Objects) -> Vec<String> {
-    let mut faults = Vec::new();
-    for route in objects.of("HTTPRoute") {
+/// Checks that the Gateway has the listeners of all HTTPRoutes.
+fn check_listeners(objects: &Objects) -> Vec<String> {
+    let mut violations = Vec::new();
+    for route in objects.of_kind("HTTPRoute") {
         let section = &route["spec"]["parentRefs"][0]["sectionName"];
-        let mut listeners = objects.of("Gateway").flat_map(|it| list(it, "/spec/listeners"));
+        let mut listeners =
+            objects.of_kind("Gateway").flat_map(|gateway| list(gateway, "/spec/listeners"));
         if !listeners.any(|listener| listener["name"] == *section) {
-            faults.push(format!("{}: there is no listener {section}", title(route)));
+            violations.push(format!("{}: listener {section} does not exist", title(route)));
         }
     }
-    faults
+    violations
 }
 
-/// Who leaves the number of its pods to others is scaled by exactly one.
-fn scalers(objects: &Objects) -> Vec<String> {
-    let scalers = || objects.of("HorizontalPodAutoscaler").chain(objects.of("ScaledObject"));
-    let mut faults = Vec::new();
-    for app in objects.of("SpinApp") {
-        let count =
-            scalers().filter(|it| it["spec"]["scaleTargetRef"]["name"] == name(app)).count();
-        let wanted = usize::from(app["spec"]["enableAutoscaling"] == true);
-        if count != wanted {
-            faults.push(format!("{}: scaled by {count}", title(app)));
+/// Checks that a SpinApp has exactly one autoscaler if it enables autoscaling, otherwise none.
+fn check_scalers(objects: &Objects) -> Vec<String> {
+    let scalers =
+        || objects.of_kind("HorizontalPodAutoscaler").chain(objects.of_kind("ScaledObject"));
+    let mut violations = Vec::new();
+    for app in objects.of_kind("SpinApp") {
+        let actual = scalers()
+            .filter(|scaler| scaler["spec"]["scaleTargetRef"]["name"] == name(app))
+            .count();
+        let expected = usize::from(app["spec"]["enableAutoscaling"] == true);
+        if actual != expected {
+            violations.push(format!("{}: {actual} autoscalers, not {expected}", title(app)));
         }
     }
-    faults
+    violations
 }
 
-/// Services and their ports, those that operators make included.
+/// Returns the ports of all Services, including those that operators create.
 pub(super) fn services(objects: &Objects) -> BTreeMap<String, BTreeSet<u64>> {
     let mut services = BTreeMap::new();
-    for service in objects.of("Service") {
+    for service in objects.of_kind("Service") {
         let ports = list(service, "/spec/ports").iter().filter_map(|port| port["port"].as_u64());
         services.insert(name(service).to_owned(), ports.collect());
     }
-    for app in objects.of("SpinApp") {
+    for app in objects.of_kind("SpinApp") {
         services.insert(name(app).to_owned(), BTreeSet::from([80]));
     }
-    for pooler in objects.of("Pooler") {
+    for pooler in objects.of_kind("Pooler") {
         services.insert(name(pooler).to_owned(), BTreeSet::from([5432]));
     }
-    for cluster in objects.of("Cluster") {
+    for cluster in objects.of_kind("Cluster") {
         for suffix in ["rw", "ro", "r"] {
             services.insert(format!("{}-{suffix}", name(cluster)), BTreeSet::from([5432]));
         }
@@ -272,16 +285,17 @@ pub(super) fn services(objects: &Objects) -> BTreeMap<String, BTreeSet<u64>> {
     services
 }
 
-/// Where Ingresses and HTTPRoutes lead.
+/// Returns the Services and ports of Ingresses and HTTPRoutes, with the referring object.
 fn backends(objects: &Objects) -> Vec<(String, String, u64)> {
     let mut backends = Vec::new();
-    for route in objects.of("HTTPRoute") {
-        for backend in list(route, "/spec/rules").iter().flat_map(|it| list(it, "/backendRefs")) {
+    for route in objects.of_kind("HTTPRoute") {
+        for backend in list(route, "/spec/rules").iter().flat_map(|rule| list(rule, "/backendRefs"))
+        {
             backends.push((title(route), backend["name"].clone(), backend["port"].clone()));
         }
     }
-    for ingress in objects.of("Ingress") {
-        for path in list(ingress, "/spec/rules").iter().flat_map(|it| list(it, "/http/paths")) {
+    for ingress in objects.of_kind("Ingress") {
+        for path in list(ingress, "/spec/rules").iter().flat_map(|rule| list(rule, "/http/paths")) {
             let service = &path["backend"]["service"];
             backends.push((
                 title(ingress),
@@ -290,8 +304,8 @@ fn backends(objects: &Objects) -> Vec<(String, String, u64)> {
             ));
         }
     }
-    let known = |(of, name, port): (String, Value, Value)| {
-        (of, name.as_str().unwrap_or_default().to_owned(), port.as_u64().unwrap_or_default())
+    let typed = |(owner, name, port): (String, Value, Value)| {
+        (owner, name.as_str().unwrap_or_default().to_owned(), port.as_u64().unwrap_or_default())
     };
-    backends.into_iter().map(known).collect()
+    backends.into_iter().map(typed).collect()
 }

@@ -13,7 +13,7 @@ use super::objects::Objects;
 use crate::repository::files;
 use crate::support::root;
 
-/// A copy of what git has, with Secrets in it.
+/// A copy of the manifests with generated Secrets.
 static COPY: LazyLock<TempDir> = LazyLock::new(|| {
     let copy = copy();
     for overlay in ["local", "production"] {
@@ -22,7 +22,7 @@ static COPY: LazyLock<TempDir> = LazyLock::new(|| {
     copy
 });
 
-/// A copy of what git has.
+/// Copies the manifests to a temporary folder.
 pub(super) fn copy() -> TempDir {
     let copy = tempfile::tempdir().expect("a folder");
     for file in files("").iter().filter(|file| file.starts_with("k8s")) {
@@ -33,42 +33,41 @@ pub(super) fn copy() -> TempDir {
     copy
 }
 
-/// Everything that can be deployed, by name.
 static DEPLOYMENTS: LazyLock<Vec<(String, Objects)>> = LazyLock::new(|| {
     let mut all = vec![("local".to_owned(), kustomize("k8s/overlays/local"))];
-    // What `k8s/secrets` makes for production is applied before, by itself.
+    // The Secrets of production are applied separately.
     let secrets = kustomize("k8s/overlays/production/secrets");
     for overlay in ["production", "split"] {
         let rendered = kustomize(&format!("k8s/overlays/{overlay}"));
-        all.push((overlay.to_owned(), secrets.clone().and(rendered)));
+        all.push((overlay.to_owned(), secrets.clone().chain(rendered)));
     }
     for entry in [&[][..], &["gateway"], &["ingress"]] {
         for jobs in [&[][..], &["sweep"], &["load-data"], &["sweep", "load-data"]] {
             let components = [entry, jobs].concat();
-            let rendered = combination("local", &components, "");
+            let rendered = overlay_with("local", &components, "");
             all.push((format!("local + {components:?}"), rendered));
         }
     }
-    let monitored = ["monitoring", "postgres-exporter", "grafana-operator"];
-    all.push(("local + monitoring".to_owned(), combination("local", &monitored, "")));
-    // More pods need the pooler. The one autoscaler is in place of the other.
-    let keda = combination("production", &["autoscaling-keda"], WITHOUT_HPA);
-    all.push(("production + KEDA".to_owned(), secrets.and(keda)));
+    let monitoring = ["monitoring", "postgres-exporter", "grafana-operator"];
+    all.push(("local + monitoring".to_owned(), overlay_with("local", &monitoring, "")));
+    // Several pods need the pooler, and KEDA replaces the HorizontalPodAutoscaler.
+    let keda = overlay_with("production", &["autoscaling-keda"], WITHOUT_HPA);
+    all.push(("production + KEDA".to_owned(), secrets.chain(keda)));
     all
 });
 
-/// Everything that can be deployed: the overlays, and components on top of `local`.
+/// Returns all supported deployments by name: the overlays, and `local` with components.
 pub(super) fn deployments() -> &'static [(String, Objects)] {
     &DEPLOYMENTS
 }
 
-/// One of them, to be broken.
+/// Returns a copy of one deployment.
 pub(super) fn deployment(name: &str) -> Objects {
-    let found = deployments().iter().find(|(it, _)| it == name);
-    found.unwrap_or_else(|| panic!("{name} is not deployed")).1.clone()
+    let found = deployments().iter().find(|(deployment, _)| deployment == name);
+    found.unwrap_or_else(|| panic!("unknown deployment {name}")).1.clone()
 }
 
-/// The base, and how long it took.
+/// Renders the base and returns how long a second rendering takes.
 pub(super) fn base() -> (Objects, Duration) {
     kustomize("k8s/base");
     let start = Instant::now();
@@ -84,8 +83,8 @@ patches:
       $patch: delete
 ";
 
-/// An overlay with components, as somebody would write it.
-pub(super) fn combination(overlay: &str, components: &[&str], patches: &str) -> Objects {
+/// Renders an overlay with additional components and patches.
+pub(super) fn overlay_with(overlay: &str, components: &[&str], patches: &str) -> Objects {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     let number = NUMBER.fetch_add(1, Ordering::Relaxed);
     let folder = format!("k8s/overlays/combination-{number}");
@@ -101,21 +100,18 @@ pub(super) fn combination(overlay: &str, components: &[&str], patches: &str) -> 
     kustomize(&folder)
 }
 
-/// What `kubectl apply -k` would apply, in that order.
+/// Returns the objects that `kubectl apply -k` applies, in the same order.
 pub(super) fn kustomize(folder: &str) -> Objects {
     let folder = COPY.path().join(Path::new(folder));
     Objects::parse(&run(Command::new("kubectl").arg("kustomize").arg(folder)))
 }
 
-/// What it prints.
+/// Runs a command and returns its standard output.
 pub(super) fn run(command: &mut Command) -> String {
-    let output = command.output().unwrap_or_else(|error| {
-        panic!(
-            "{:?} cannot be run, and the manifests not be rendered: {error}",
-            command.get_program()
-        )
-    });
-    let errors = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{command:?}: {errors}");
+    let output = command
+        .output()
+        .unwrap_or_else(|error| panic!("cannot run {:?}: {error}", command.get_program()));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{command:?}: {stderr}");
     String::from_utf8(output.stdout).expect("UTF-8")
 }

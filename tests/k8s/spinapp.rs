@@ -1,5 +1,5 @@
-//! SpinApp and SpinAppExecutor: the fields of spin-operator 0.6.1 (v1alpha1), and what its webhooks
-//! refuse. Scanners and schemas of Kubernetes know nothing of them.
+//! SpinApp and SpinAppExecutor: the fields of spin-operator 0.6.1 (v1alpha1), and the rules of its
+//! webhooks. Kubernetes schemas and scanners do not cover them.
 
 use std::collections::BTreeMap;
 
@@ -8,10 +8,10 @@ use serde_json::Value;
 
 use super::objects::{Objects, name, title};
 
-/// An object as far as it is the operator's.
+/// A custom resource of spin-operator.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct Object<Spec> {
     #[serde(rename = "apiVersion")]
     api_version: String,
@@ -22,7 +22,7 @@ struct Object<Spec> {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct SpinApp {
     image: String,
     executor: String,
@@ -41,7 +41,7 @@ struct SpinApp {
     #[serde(default)]
     invocation_limits: BTreeMap<String, String>,
     #[serde(default)]
-    image_pull_secrets: Vec<Named>,
+    image_pull_secrets: Vec<SecretReference>,
     service_account_name: Option<String>,
     #[serde(default)]
     volumes: Vec<Value>,
@@ -66,7 +66,7 @@ struct Checks {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct Probe {
     http_get: HttpGet,
     initial_delay_seconds: Option<i32>,
@@ -78,7 +78,7 @@ struct Probe {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct HttpGet {
     path: String,
     #[serde(default)]
@@ -87,7 +87,7 @@ struct HttpGet {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct Header {
     name: String,
     value: String,
@@ -95,7 +95,7 @@ struct Header {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct Variable {
     name: String,
     value: Option<String>,
@@ -115,7 +115,7 @@ struct RuntimeConfig {
 
 #[derive(Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct Resources {
     #[serde(default)]
     limits: BTreeMap<String, String>,
@@ -125,8 +125,8 @@ struct Resources {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a field is checked by being read")]
-struct Named {
+#[expect(dead_code, reason = "deserializing a field checks it")]
+struct SecretReference {
     name: String,
 }
 
@@ -139,7 +139,7 @@ struct SpinAppExecutor {
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "camelCase")]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct DeploymentConfig {
     runtime_class_name: Option<String>,
     spin_image: Option<String>,
@@ -149,10 +149,10 @@ struct DeploymentConfig {
     otel: Option<Otel>,
 }
 
-/// Where Spin sends what it has to tell: all of it, or each signal to its own.
+/// OTLP endpoints of Spin: one for all signals, or one per signal.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "a field is checked by being read")]
+#[expect(dead_code, reason = "deserializing a field checks it")]
 struct Otel {
     exporter_otlp_endpoint: Option<String>,
     exporter_otlp_traces_endpoint: Option<String>,
@@ -160,93 +160,99 @@ struct Otel {
     exporter_otlp_logs_endpoint: Option<String>,
 }
 
-/// Each can be read, and is one that the webhooks accept.
-pub(super) fn is_what_the_operator_takes(objects: &Objects) -> Vec<String> {
-    let apps = objects.of("SpinApp").filter_map(|object| {
-        let fault = match serde_json::from_value::<Object<SpinApp>>(object.clone()) {
-            Ok(read) => refusal(objects, name(object), &read),
+/// Checks that every SpinApp and SpinAppExecutor has only known fields and is accepted by the
+/// webhooks.
+pub(super) fn check(objects: &Objects) -> Vec<String> {
+    let apps = objects.of_kind("SpinApp").filter_map(|object| {
+        let error = match serde_json::from_value::<Object<SpinApp>>(object.clone()) {
+            Ok(app) => app_error(objects, name(object), &app),
             Err(error) => Some(error.to_string()),
         };
-        Some(format!("{}: {}", title(object), fault?))
+        Some(format!("{}: {}", title(object), error?))
     });
-    let executors = objects.of("SpinAppExecutor").filter_map(|object| {
-        let fault = match serde_json::from_value::<Object<SpinAppExecutor>>(object.clone()) {
-            Ok(read) => executor_refusal(&read.spec).map(str::to_owned),
+    let executors = objects.of_kind("SpinAppExecutor").filter_map(|object| {
+        let error = match serde_json::from_value::<Object<SpinAppExecutor>>(object.clone()) {
+            Ok(executor) => executor_error(&executor.spec).map(str::to_owned),
             Err(error) => Some(error.to_string()),
         };
-        Some(format!("{}: {}", title(object), fault?))
+        Some(format!("{}: {}", title(object), error?))
     });
     apps.chain(executors).collect()
 }
 
-fn refusal(objects: &Objects, name: &str, object: &Object<SpinApp>) -> Option<String> {
+fn app_error(objects: &Objects, name: &str, object: &Object<SpinApp>) -> Option<String> {
     let app = &object.spec;
-    let place = |kind: &str, wanted: &str| {
-        objects.all().iter().position(|it| it["kind"] == kind && self::name(it) == wanted)
+    let position = |kind: &str, object_name: &str| {
+        let mut all = objects.all().iter();
+        all.position(|object| object["kind"] == kind && self::name(object) == object_name)
     };
-    // A label's key has `app.<name>.status` in it.
+    // The operator uses the label key `app.<name>.status`.
     if name.len() > 52 {
-        return Some("the name has more than 52 characters".to_owned());
+        return Some("the name is longer than 52 characters".to_owned());
     }
     if object.api_version != "core.spinkube.dev/v1alpha1" {
-        return Some(format!("{} is not its version", object.api_version));
+        return Some(format!("unsupported apiVersion {}", object.api_version));
     }
-    // Of these the webhook wants the first to be there; without the others the first pod fails.
-    let before = [
+    // Without the executor the webhook rejects the SpinApp, without the others its first pod fails.
+    let prerequisites = [
         ("SpinAppExecutor", Some(&app.executor)),
         ("Secret", app.runtime_config.load_from_secret.as_ref()),
         ("ServiceAccount", app.service_account_name.as_ref()),
     ];
-    for (kind, wanted) in before {
-        let Some(wanted) = wanted else { continue };
-        if place(kind, wanted).is_none_or(|it| Some(it) > place("SpinApp", name)) {
-            return Some(format!("{kind} {wanted} is not there before it"));
+    for (kind, prerequisite) in prerequisites {
+        let Some(prerequisite) = prerequisite else { continue };
+        if position(kind, prerequisite).is_none_or(|index| Some(index) > position("SpinApp", name))
+        {
+            return Some(format!("{kind} {prerequisite} is not applied before it"));
         }
     }
     if app.enable_autoscaling == app.replicas.is_some_and(|replicas| replicas > 0) {
-        return Some("either replicas or enableAutoscaling".to_owned());
+        return Some("set either replicas or enableAutoscaling".to_owned());
     }
     if app.components.as_ref().is_some_and(Vec::is_empty) {
-        return Some("no components".to_owned());
+        return Some("empty list of components".to_owned());
     }
     let config = &app.runtime_config;
-    let others = !config.key_value_stores.is_empty()
+    let has_other_config = !config.key_value_stores.is_empty()
         || !config.sqlite_databases.is_empty()
         || config.llm_compute.is_some()
         || !app.variables.is_empty();
-    if config.load_from_secret.is_some() && others {
-        return Some("nothing can stand beside loadFromSecret".to_owned());
+    if config.load_from_secret.is_some() && has_other_config {
+        return Some(
+            "loadFromSecret excludes variables and other runtime configuration".to_owned(),
+        );
     }
-    let limit = app.resources.limits.get("memory").and_then(|it| quantity(it));
+    let pod_limit = app.resources.limits.get("memory").and_then(|limit| quantity(limit));
     match app.invocation_limits.iter().next() {
-        Some((key, value)) if key == "memory" => match (quantity(value), limit) {
-            (None, _) => return Some(format!("{value} is no quantity")),
-            (Some(one), Some(all)) if one > all => {
-                return Some("a request may have more memory than all of them".to_owned());
+        Some((key, value)) if key == "memory" => match (quantity(value), pod_limit) {
+            (None, _) => return Some(format!("invalid quantity {value}")),
+            (Some(limit), Some(pod_limit)) if limit > pod_limit => {
+                return Some("the memory limit of a request exceeds that of the pod".to_owned());
             }
             _ => {}
         },
-        Some((key, _)) => return Some(format!("the operator knows no invocation limit {key}")),
+        Some((key, _)) => return Some(format!("unknown invocation limit {key}")),
         None => return Some("no invocation limit".to_owned()),
     }
-    let probes = [&app.checks.readiness, &app.checks.liveness];
-    if probes.iter().any(|it| it.as_ref().and_then(|it| it.timeout_seconds).unwrap_or(1) < 2) {
-        return Some("a probe that is missing, or waits for less than 2 s".to_owned());
+    let mut probes = [&app.checks.readiness, &app.checks.liveness].into_iter();
+    let timeout = |probe: &Option<Probe>| probe.as_ref().and_then(|probe| probe.timeout_seconds);
+    if probes.any(|probe| timeout(probe).unwrap_or(1) < 2) {
+        return Some("a probe is missing or has a timeout below 2 s".to_owned());
     }
     None
 }
 
-fn executor_refusal(executor: &SpinAppExecutor) -> Option<&'static str> {
+fn executor_error(executor: &SpinAppExecutor) -> Option<&'static str> {
     let Some(config) = &executor.deployment_config else {
         return executor.create_deployment.then_some("no deploymentConfig");
     };
     (config.runtime_class_name.is_some() == config.spin_image.is_some())
-        .then_some("either runtimeClassName or spinImage")
+        .then_some("set either runtimeClassName or spinImage")
 }
 
-/// Bytes, of a Kubernetes quantity.
+/// Parses a Kubernetes quantity of bytes.
 pub(super) fn quantity(text: &str) -> Option<u64> {
-    let digits = text.trim_end_matches(|it: char| it.is_ascii_alphabetic());
+    let digits = text.trim_end_matches(|last: char| last.is_ascii_alphabetic());
     let unit = match &text[digits.len()..] {
         "" => 1,
         "Ki" => 1 << 10,

@@ -1,4 +1,4 @@
-//! The variables of `spin.toml`, as a cluster gives them.
+//! The variables of `spin.toml`, and their values in a cluster.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -13,60 +13,67 @@ use super::references::services;
 use super::render::{copy, run};
 use crate::support::root;
 
-/// What Spin reads.
+/// Returns the parsed `spin.toml`.
 pub(super) fn manifest() -> Manifest {
     Manifest::read(&root().join("spin.toml")).expect("the manifest is valid")
 }
 
-/// The components that open connections to the database.
+/// Returns the components that connect to the database.
 pub(super) fn database_components() -> BTreeSet<String> {
     let components = manifest().component.into_iter();
-    let uses = components.filter(|(_, it)| it.variables.contains_key("database_url"));
-    uses.map(|(id, _)| id).collect()
+    let users =
+        components.filter(|(_, component)| component.variables.contains_key("database_url"));
+    users.map(|(id, _)| id).collect()
 }
 
-/// Each has a value, there is no other, and they fit each other.
-pub(super) fn are_those_of_the_manifest(objects: &Objects) -> Vec<String> {
-    let wanted: BTreeSet<String> = manifest().variables.into_keys().collect();
-    let mut faults = Vec::new();
-    for app in objects.of("SpinApp") {
+/// Checks that each SpinApp's runtime configuration sets exactly the variables of `spin.toml`, and
+/// that their values are consistent.
+pub(super) fn check(objects: &Objects) -> Vec<String> {
+    let expected: BTreeSet<String> = manifest().variables.into_keys().collect();
+    let mut violations = Vec::new();
+    for app in objects.of_kind("SpinApp") {
         let secret = text(app, "/spec/runtimeConfig/loadFromSecret").unwrap_or_default();
-        let Some(config) = objects.of("Secret").find(|it| name(it) == secret) else { continue };
-        let config = config["data"]["runtime-config.toml"].as_str().map(base64).unwrap_or_default();
-        let Some(values) = static_values(&config) else {
-            faults.push(format!("{}: {secret} has no variables", title(app)));
+        let Some(object) = objects.of_kind("Secret").find(|object| name(object) == secret) else {
             continue;
         };
-        let known: BTreeSet<String> = values.keys().cloned().collect();
-        if known != wanted {
-            faults.push(format!("{}: the variables are {known:?}, not {wanted:?}", title(app)));
+        let config = object["data"]["runtime-config.toml"].as_str();
+        let config = config.map(decode_base64).unwrap_or_default();
+        let Some(values) = static_values(&config) else {
+            violations.push(format!("{}: {secret} has no variables", title(app)));
+            continue;
+        };
+        let actual: BTreeSet<String> = values.keys().cloned().collect();
+        if actual != expected {
+            violations
+                .push(format!("{}: the variables are {actual:?}, not {expected:?}", title(app)));
             continue;
         }
         let url = values["database_url"].as_str().unwrap_or_default();
         let host = values["database_host"].as_str().unwrap_or_default();
         if !url.contains(&format!("@{host}/")) {
-            faults.push(format!("{}: database_host is not that of database_url", title(app)));
+            violations.push(format!("{}: database_host differs from database_url", title(app)));
         }
         let (service, port) = host.split_once(':').unwrap_or_default();
         let ports = services(objects).remove(service).unwrap_or_default();
         if !port.parse().is_ok_and(|port| ports.contains(&port)) {
-            faults.push(format!("{}: there is no database at {host}", title(app)));
+            violations.push(format!("{}: no database at {host}", title(app)));
         }
         if !url.contains("sslmode=require") {
-            faults.push(format!("{}: the database's certificate is not verified", title(app)));
+            violations.push(format!("{}: database certificate is not verified", title(app)));
         }
     }
-    // The shim takes such a variable of the environment for the value of one of ours.
+    // The shim reads an environment variable with the name of a variable as its value, and
+    // Kubernetes adds environment variables for each Service.
     for service in services(objects).into_keys() {
         let service = service.replace('-', "_");
-        for variable in &wanted {
+        for variable in &expected {
             let rest = variable.strip_prefix(&service).unwrap_or_default();
             if rest.starts_with("_port") || rest.starts_with("_service_") {
-                faults.push(format!("a Service {service} hides the variable {variable}"));
+                violations.push(format!("Service {service} overrides the variable {variable}"));
             }
         }
     }
-    faults
+    violations
 }
 
 /// Returns the values of the static provider in a runtime configuration.
@@ -79,7 +86,7 @@ fn static_values(config: &str) -> Option<toml::Table> {
 
 /// Returns the runtime configuration that a container of `compose.yaml` writes.
 fn compose_config() -> String {
-    let text = fs::read_to_string(root().join("compose.yaml")).expect("it can be read");
+    let text = fs::read_to_string(root().join("compose.yaml")).expect("compose.yaml");
     let compose: Value = serde_saphyr::from_str(&text).expect("YAML");
     let script = compose["services"]["passwords"]["command"][0].as_str().expect("a script");
     let (_, config) = script.split_once("runtime-config.toml <<END\n").expect("a here-document");
@@ -93,12 +100,12 @@ fn every_runtime_config_has_a_static_value_for_every_variable() {
     let secret = |overlay: &str| {
         run(Command::new(copy.path().join("k8s/secrets")).arg(overlay));
         let path = format!("k8s/overlays/{overlay}/secrets/runtime-config.toml");
-        fs::read_to_string(copy.path().join(path)).expect("it was written")
+        fs::read_to_string(copy.path().join(path)).expect("a runtime configuration")
     };
     // `katas up --engine spin`, the benchmarks and these tests start Spin with this configuration.
-    let given = ["database_url", "database_host"].map(|name| (name.to_owned(), String::new()));
-    let local = spin::runtime_config(&manifest, &BTreeMap::from(given)).expect("it is complete");
-    for (place, config) in [
+    let values = ["database_url", "database_host"].map(|name| (name.to_owned(), String::new()));
+    let local = spin::runtime_config(&manifest, &BTreeMap::from(values)).expect("all values");
+    for (source, config) in [
         ("katas_host::local::spin", local),
         ("k8s/secrets local", secret("local")),
         ("k8s/secrets production", secret("production")),
@@ -106,12 +113,12 @@ fn every_runtime_config_has_a_static_value_for_every_variable() {
     ] {
         let values = static_values(&config).expect("a static provider");
         let values: BTreeSet<_> = values.keys().collect();
-        assert_eq!(values, manifest.variables.keys().collect(), "{place}");
+        assert_eq!(values, manifest.variables.keys().collect(), "{source}");
     }
 }
 
-/// What a Secret has.
-pub(super) fn base64(text: &str) -> String {
+/// Decodes a value of a Secret.
+pub(super) fn decode_base64(text: &str) -> String {
     const DIGITS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let digits: Vec<usize> =
         text.bytes().filter_map(|byte| DIGITS.iter().position(|digit| *digit == byte)).collect();

@@ -1,6 +1,6 @@
--- The role of the exporter: it sees how the server does, and no rows. `migrate` makes the
--- application's roles; this one is the server's, and not called `katas_…`, so that `migrate verify`
--- leaves it alone. For an administrator to run, as often as he likes.
+-- The exporter's role, which can read the server's statistics but no tables. `migrate` creates the
+-- application's roles; this one belongs to the server and has no `katas_` prefix, so that `migrate
+-- verify` ignores it. Run as an administrator; can be run repeatedly.
 \set ON_ERROR_STOP on
 \set password `cat /run/secrets/exporter/password`
 SELECT to_regrole('postgres_exporter') IS NULL AS is_new \gset

@@ -1,17 +1,17 @@
-{{/* The release's labels, and the chart's own. */}}
+{{/* Labels of every object. */}}
 {{- define "katas.labels" -}}
 {{ include "katas.podLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* Those of pods that are replaced with each release. */}}
+{{/* Labels of pods that each release replaces. */}}
 {{- define "katas.podLabels" -}}
 app.kubernetes.io/part-of: katas
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 
-{{/* An image: (list root "app"). */}}
+{{/* An image reference. Arguments: (list root "app"). */}}
 {{- define "katas.image" -}}
 {{- $root := index . 0 -}}
 {{- $image := index $root.Values.images (index . 1) -}}
@@ -19,31 +19,31 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- with $image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
-{{/* The most pods that an app can have: (list root app). */}}
+{{/* Maximum number of pods of an app. Arguments: (list root app). */}}
 {{- define "katas.maxReplicas" -}}
 {{- $root := index . 0 -}}
 {{- $app := index . 1 -}}
 {{- eq $root.Values.autoscaling.kind "none" | ternary $app.replicas $app.maxReplicas -}}
 {{- end }}
 
-{{/* The connections that Spin can open, of all apps together. */}}
+{{/* Maximum number of connections that Spin can open, over all apps. */}}
 {{- define "katas.connections" -}}
-{{- $all := 0 -}}
+{{- $total := 0 -}}
 {{- range .Values.apps -}}
 {{- if .enabled -}}
-{{- $all = add $all (mul 64 .databaseComponents (include "katas.maxReplicas" (list $ .) | int)) -}}
+{{- $total = add $total (mul 64 .databaseComponents (include "katas.maxReplicas" (list $ .) | int)) -}}
 {{- end -}}
 {{- end -}}
-{{- $all -}}
+{{- $total -}}
 {{- end }}
 
-{{/* Labels of the pods of the database, or of its pooler: "database" or "pooler". */}}
+{{/* Labels of the database pods or the pooler pods. Argument: "database" or "pooler". */}}
 {{- define "katas.databaseLabels" -}}
 app.kubernetes.io/name: postgresql
 app.kubernetes.io/component: {{ . }}
 {{- end }}
 
-{{/* What a pod with the image of `migrate` is like. */}}
+{{/* Common fields of pods with the `migrate` image. */}}
 {{- define "katas.migratePod" -}}
 restartPolicy: Never
 serviceAccountName: katas-migrate
@@ -57,7 +57,7 @@ securityContext:
   seccompProfile: {type: RuntimeDefault}
 {{- end }}
 
-{{/* One of its containers: (dict "root" . "secret" "migrate" "env" (list "NAME=value") …). */}}
+{{/* Common fields of their containers. Arguments: (dict "root" . "secret" "migrate" "env" (list "NAME=value") …). */}}
 {{- define "katas.migrateContainer" -}}
 image: {{ include "katas.image" (list .root "migrate") }}
 env:
@@ -66,13 +66,13 @@ env:
   - {name: {{ splitList "=" . | first }}, value: {{ splitList "=" . | last | quote }}}
   {{- end }}
   - {name: MIGRATE_LOG, value: json}
-{{ include "katas.confined" . }}
+{{ include "katas.restrictedContainer" . }}
 volumeMounts:
   - {name: {{ .secret }}, mountPath: /run/secrets/{{ .secret }}, readOnly: true}
 {{- end }}
 
-{{/* And its rights and resources; "cpu" and "memory" where it needs more than others. */}}
-{{- define "katas.confined" -}}
+{{/* Resources and security context; "cpu", "memory" and "memoryLimit" override the defaults. */}}
+{{- define "katas.restrictedContainer" -}}
 resources:
   requests: {cpu: {{ .cpu | default "50m" }}, memory: {{ .memory | default "32Mi" }}, ephemeral-storage: 16Mi}
   limits: {cpu: "1", memory: {{ .memoryLimit | default "128Mi" }}, ephemeral-storage: 64Mi}
@@ -83,7 +83,7 @@ securityContext:
 terminationMessagePolicy: FallbackToLogsOnError
 {{- end }}
 
-{{/* When a Job of `migrate` gives up: these exit codes, which trying again does not help. */}}
+{{/* Retry policy of a `migrate` Job. Argument: the exit codes that are not retried. */}}
 {{- define "katas.podFailurePolicy" -}}
 podReplacementPolicy: Failed
 podFailurePolicy:
