@@ -1,23 +1,24 @@
-//! Files that are no transaction: statement by statement, and going on where an earlier run ended.
+//! Scripts that run statement by statement, and resume where an earlier run stopped.
 //!
-//! A statement that can be in a transaction is in one together with the note that it has been done.
-//! One that cannot (PostgreSQL says so before it does anything) is noted as begun, run, and noted as
-//! done; when a run ends in between, the next one finds out how far it came.
+//! A statement that may run in a transaction shares one with the record of its completion. For a
+//! statement that may not, a record is written before and after. If a run is interrupted in between,
+//! the next one determines whether the statement has completed. Statements that are not recognized as
+//! forbidding a transaction are tried in one first: PostgreSQL rejects them before any change.
 
 use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
 
+use super::runner::{Runner, remedy};
 use crate::Error;
+use crate::error::AttemptError;
 use crate::event::Event;
-use crate::ledger::Standing;
-use crate::lock::{FENCE, lost};
-use crate::project::{Migration, Script};
-use crate::runner::{Direction, Failed, Runner, mend};
-use crate::statements::{Kind, Name, Reindex, Statement, split};
+use crate::ledger::{FENCE, TRANSACTION_STATE, TransactionState, lock_lost};
+use crate::project::{Direction, Migration, Script};
+use crate::sql::{ReindexTarget, RelationName, Statement, StatementKind, split};
 
-/// What the ledger has about a statement.
+/// The record of a statement that has been started or finished.
 #[derive(sqlx::FromRow)]
 struct Step {
     step: i32,
@@ -25,40 +26,39 @@ struct Step {
     finished: bool,
 }
 
-/// `lock_timeout` and `statement_timeout`.
-type Limits = (String, String);
+/// The values of `lock_timeout` and `statement_timeout`.
+type Timeouts = (String, String);
 
-/// Where a run stands.
-struct Place<'a> {
+/// The current statement of a run.
+struct Position<'a> {
     migration: &'a Migration,
     script: &'a Script,
     direction: Direction,
-    /// The number of the statement, from 1; settings are not counted.
+    /// The 1-based number of the statement, not counting statements that change settings.
     step: i32,
     of: usize,
 }
 
-impl Place<'_> {
-    /// What remains when the statement fails, and what to do.
+impl Position<'_> {
+    /// Returns [`SqlFailure::next`](crate::SqlFailure::next) for the current statement.
     fn next(&self) -> String {
         self.next_after(self.step - 1)
     }
 
-    /// The same, when so many steps have been done.
+    /// Returns the same for a statement that fails after `done` steps.
     fn next_after(&self, done: i32) -> String {
         let done = match done {
-            0 => "nothing has been done yet".to_owned(),
-            1 => "the statement before it is done and stays".to_owned(),
-            before => format!("the {before} statements before it are done and stay"),
+            0 => "no statement has completed yet".to_owned(),
+            1 => "the statement before it has completed and is kept".to_owned(),
+            before => format!("the {before} statements before it have completed and are kept"),
         };
-        let mend = mend(self.direction);
-        format!("{done}; {mend}: it goes on with this statement")
+        format!("{done}; {} to resume with this statement", remedy(self.direction))
     }
 }
 
 impl Runner<'_> {
-    /// Runs what has not been run of a file.
-    pub(crate) async fn run_step_by_step(
+    /// Runs the statements of a script that have not completed yet.
+    pub(super) async fn run_step_by_step(
         &mut self,
         migration: &Migration,
         script: &Script,
@@ -67,29 +67,29 @@ impl Runner<'_> {
         let start = Instant::now();
         let statements = split(&script.sql);
         let of = statements.iter().filter(|statement| !is_setting(statement)).count();
-        let mut place = Place { migration, script, direction, step: 0, of };
-        let steps = self.steps(migration).await?;
+        let mut position = Position { migration, script, direction, step: 0, of };
+        let steps = self.recorded_steps(migration).await?;
         if steps.is_empty() {
-            self.claim(&place).await?;
+            self.claim(&position).await?;
         }
-        fits(&place, &steps, &statements)?;
+        reject_edited(&position, &steps, &statements)?;
         self.command("RESET ALL").await?;
         for statement in &statements {
             if is_setting(statement) {
-                self.set(&place, statement).await?;
+                self.set(&position, statement).await?;
                 continue;
             }
-            place.step += 1;
-            let known = steps.iter().find(|step| step.step == place.step);
-            if known.is_none_or(|step| !step.finished) {
-                let begun = known.is_some_and(|step| step.checksum == digest(statement.text));
-                self.step(&place, statement, begun).await?;
+            position.step += 1;
+            let record = steps.iter().find(|step| step.step == position.step);
+            if record.is_none_or(|step| !step.finished) {
+                let started = record.is_some_and(|step| step.checksum == checksum(statement.text));
+                self.run_step(&position, statement, started).await?;
             }
         }
-        self.finish(&place, start).await
+        self.finish(&position, start).await
     }
 
-    async fn steps(&mut self, migration: &Migration) -> Result<Vec<Step>, Error> {
+    async fn recorded_steps(&mut self, migration: &Migration) -> Result<Vec<Step>, Error> {
         let sql = format!(
             "SELECT step, checksum, finished FROM {} WHERE version = $1 ORDER BY step",
             self.ledger.steps
@@ -98,136 +98,146 @@ impl Runner<'_> {
         Ok(query.fetch_all(&mut self.session.connection).await?)
     }
 
-    /// Changes a setting, for as long as the file runs. It has to stay who it is: the next step is
-    /// noted in tables that are not everybody's.
-    async fn set(&mut self, place: &Place<'_>, statement: &Statement<'_>) -> Result<(), Error> {
-        self.execute(place.script, statement, || place.next_after(place.step)).await?;
+    /// Runs a statement that changes a setting for the rest of the script. It must not change the role,
+    /// which may lack privileges on the tables of the ledger.
+    async fn set(
+        &mut self,
+        position: &Position<'_>,
+        statement: &Statement<'_>,
+    ) -> Result<(), Error> {
+        self.execute(position.script, statement, || position.next_after(position.step)).await?;
         let (role,): (String,) = sqlx::query_as("SELECT current_user::text")
             .fetch_one(&mut self.session.connection)
             .await?;
-        self.refuse_role(&role, place.script)
+        self.verify_role(&role, position.script)
     }
 
-    /// Notes that the migration has been begun.
-    async fn claim(&mut self, place: &Place<'_>) -> Result<(), Error> {
-        self.open_transaction().await?;
+    /// Records that the migration has been started.
+    async fn claim(&mut self, position: &Position<'_>) -> Result<(), Error> {
+        self.begin_transaction().await?;
         let Runner { ledger, session, lock, .. } = self;
-        if place.direction == Direction::Up {
-            ledger.claim(session, lock, place.migration, false).await?;
+        if position.direction == Direction::Up {
+            ledger.claim(session, lock, position.migration, false).await?;
         } else {
             let sql = format!("UPDATE {} SET success = false WHERE version = $1", ledger.table);
-            let query = sqlx::query(AssertSqlSafe(sql)).bind(place.migration.version);
+            let query = sqlx::query(AssertSqlSafe(sql)).bind(position.migration.version);
             query.execute(&mut session.connection).await?;
         }
-        self.note(place, "", true).await?;
+        self.record(position, "", true).await?;
         Ok(self.command("COMMIT").await?)
     }
 
-    /// Runs a statement to its end, patiently.
-    async fn step(
+    /// Runs one statement, and retries while concurrent transactions interfere. `started` is whether an
+    /// earlier run has started the same statement.
+    async fn run_step(
         &mut self,
-        place: &Place<'_>,
+        position: &Position<'_>,
         statement: &Statement<'_>,
-        mut begun: bool,
+        mut started: bool,
     ) -> Result<(), Error> {
         let start = Instant::now();
         let mut attempts = self.attempts();
-        let mut alone = statement.kind().is_alone();
+        let mut outside = statement.kind().forbids_transaction();
         loop {
-            let attempt = match alone {
-                true => self.outside_of_transaction(place, statement, begun).await,
-                false => self.in_transaction(place, statement).await,
+            let attempt = match outside {
+                true => self.run_outside_transaction(position, statement, started).await,
+                false => self.run_inside_transaction(position, statement).await,
             };
-            match self.settle(attempt).await {
+            match self.roll_back_if_failed(attempt).await {
                 Ok(()) => break,
-                Err(Failed::For(Error::Sql(failure))) if !alone && needs_none(&failure.code) => {
-                    alone = true;
+                Err(AttemptError::Fatal(Error::Sql(failure)))
+                    if !outside && is_transaction_forbidden(&failure.code) =>
+                {
+                    outside = true;
                 }
-                Err(failed) => {
-                    // What the attempt has begun, it has removed.
-                    begun = false;
-                    self.retry(failed, place.script, &mut attempts).await?;
+                Err(error) => {
+                    // A failed attempt has deleted its record.
+                    started = false;
+                    self.retry(error, position.script, &mut attempts).await?;
                 }
             }
         }
         (self.report)(&Event::Step {
-            file: place.script.file.clone(),
-            step: usize::try_from(place.step).unwrap_or_default(),
-            of: place.of,
+            file: position.script.file.clone(),
+            step: usize::try_from(position.step).unwrap_or_default(),
+            of: position.of,
             took: start.elapsed(),
         });
         Ok(())
     }
 
-    async fn in_transaction(
+    async fn run_inside_transaction(
         &mut self,
-        place: &Place<'_>,
+        position: &Position<'_>,
         statement: &Statement<'_>,
-    ) -> Result<(), Failed> {
-        // Not with RESET ALL: the file may have settings of its own.
+    ) -> Result<(), AttemptError> {
+        // Without RESET ALL, because the script may have changed settings.
         self.command("BEGIN").await?;
-        let before = self.note(place, statement.text, true).await?;
-        self.execute(place.script, statement, || place.next()).await?;
-        self.compare(before, place.script).await?;
+        let before = self.record(position, statement.text, true).await?;
+        self.execute(position.script, statement, || position.next()).await?;
+        self.verify_state(before, position.script).await?;
         let commit = Statement { text: "COMMIT", line: statement.line };
-        self.execute(place.script, &commit, || place.next()).await
+        self.execute(position.script, &commit, || position.next()).await
     }
 
-    async fn outside_of_transaction(
+    async fn run_outside_transaction(
         &mut self,
-        place: &Place<'_>,
+        position: &Position<'_>,
         statement: &Statement<'_>,
-        begun: bool,
-    ) -> Result<(), Failed> {
+        started: bool,
+    ) -> Result<(), AttemptError> {
         let kind = statement.kind();
-        let is_done = self.is_done_already(&kind).await?;
-        if !is_done {
-            self.note(place, statement.text, false).await?;
+        let is_complete = self.is_complete(&kind).await?;
+        if !is_complete {
+            self.record(position, statement.text, false).await?;
         }
-        // What was there before it was begun is somebody else's. It is not noted as begun then, so
-        // that a run that is killed now leaves no note by which the next one takes it for its own.
-        if !(begun && is_done) {
-            self.run_alone(place, statement, &kind).await?;
+        // If the statement's effect exists although the statement was never started, it has another
+        // origin. In that case no record is written before the statement runs and fails: after a
+        // crash, the next run would mistake that effect for its own.
+        if !(started && is_complete) {
+            self.execute_and_clean_up(position, statement, &kind).await?;
         }
-        self.note(place, statement.text, true).await?;
+        self.record(position, statement.text, true).await?;
         Ok(())
     }
 
-    async fn run_alone(
+    /// Runs a statement that forbids a transaction. Drops the invalid indexes that it leaves behind on
+    /// failure, and those that an interrupted run has left.
+    async fn execute_and_clean_up(
         &mut self,
-        place: &Place<'_>,
+        position: &Position<'_>,
         statement: &Statement<'_>,
-        kind: &Kind,
-    ) -> Result<(), Failed> {
-        let limits = self.lift_limits().await?;
-        let mut done = self.remove_remains(place, statement, kind).await;
-        if done.is_ok() {
-            done = self.execute(place.script, statement, || place.next()).await;
+        kind: &StatementKind,
+    ) -> Result<(), AttemptError> {
+        let timeouts = self.disable_timeouts().await?;
+        let mut result = self.drop_invalid_indexes(position, statement, kind).await;
+        if result.is_ok() {
+            result = self.execute(position.script, statement, || position.next()).await;
         }
-        if done.is_err() {
-            // As far as that is possible now; or else the next run does it.
-            let _ = self.limit(&limits).await;
-            let _ = self.remove_remains(place, statement, kind).await;
-            let _ = self.forget(place).await;
-            return done;
+        if result.is_err() {
+            // If this fails, for example on a lost connection, the next run cleans up.
+            let _ = self.restore_timeouts(&timeouts).await;
+            let _ = self.drop_invalid_indexes(position, statement, kind).await;
+            let _ = self.delete_record(position).await;
+            return result;
         }
-        Ok(self.limit(&limits).await?)
+        Ok(self.restore_timeouts(&timeouts).await?)
     }
 
-    /// Lets statements wait and run for as long as it takes; returns the limits that there were.
-    /// What cannot be in a transaction waits for others without being waited for, and leaves half of
-    /// its work behind when it is cancelled.
-    async fn lift_limits(&mut self) -> Result<Limits, sqlx::Error> {
-        let limits = sqlx::query_as(
+    /// Disables the timeouts, and returns their previous values. While a statement such as
+    /// `CREATE INDEX CONCURRENTLY` waits for other transactions, it does not block them, and
+    /// canceling it leaves an invalid index behind.
+    async fn disable_timeouts(&mut self) -> Result<Timeouts, sqlx::Error> {
+        let timeouts = sqlx::query_as(
             "SELECT current_setting('lock_timeout'), current_setting('statement_timeout')",
         )
         .fetch_one(&mut self.session.connection)
         .await?;
         self.command("SET lock_timeout = 0; SET statement_timeout = 0").await?;
-        Ok(limits)
+        Ok(timeouts)
     }
 
-    async fn limit(&mut self, (lock, statement): &Limits) -> Result<(), sqlx::Error> {
+    async fn restore_timeouts(&mut self, (lock, statement): &Timeouts) -> Result<(), sqlx::Error> {
         let sql = "SELECT set_config('lock_timeout', $1, false),
                           set_config('statement_timeout', $2, false)";
         let query = sqlx::query(sql).bind(lock).bind(statement);
@@ -235,67 +245,68 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Notes, behind the fence, that a statement has been begun, or finished.
-    async fn note(
+    /// Records that a statement has been started or finished. The write is fenced.
+    async fn record(
         &mut self,
-        place: &Place<'_>,
+        position: &Position<'_>,
         text: &str,
         finished: bool,
-    ) -> Result<Standing, Failed> {
+    ) -> Result<TransactionState, AttemptError> {
         let sql = format!(
-            "INSERT INTO {} AS known (version, step, direction, checksum, finished)
+            "INSERT INTO {} (version, step, direction, checksum, finished)
              SELECT $3, $4, $5, $6, $7 WHERE {FENCE}
              ON CONFLICT (version, step) DO UPDATE
                SET checksum = excluded.checksum, finished = excluded.finished
-             RETURNING {STANDING}",
+             RETURNING {TRANSACTION_STATE}",
             self.ledger.steps,
-            STANDING = crate::ledger::STANDING,
         );
-        let standing = sqlx::query_as(AssertSqlSafe(sql))
+        let state = sqlx::query_as(AssertSqlSafe(sql))
             .bind(self.lock.key())
             .bind(self.session.token().to_owned())
-            .bind(place.migration.version)
-            .bind(place.step)
-            .bind(place.direction.as_str())
-            .bind(digest(text))
+            .bind(position.migration.version)
+            .bind(position.step)
+            .bind(position.direction.as_str())
+            .bind(checksum(text))
             .bind(finished)
             .fetch_optional(&mut self.session.connection)
             .await?;
-        Ok(standing.ok_or_else(lost)?)
+        Ok(state.ok_or_else(lock_lost)?)
     }
 
-    /// Takes back that a statement has been begun: PostgreSQL has refused it. What it was to make
-    /// and is there is somebody else's.
-    async fn forget(&mut self, place: &Place<'_>) -> Result<(), Error> {
+    /// Deletes the record of a statement that PostgreSQL has rejected. If the index that it was to
+    /// create exists, it has another origin.
+    async fn delete_record(&mut self, position: &Position<'_>) -> Result<(), Error> {
         let sql = format!("DELETE FROM {} WHERE version = $1 AND step = $2", self.ledger.steps);
-        let query = sqlx::query(AssertSqlSafe(sql)).bind(place.migration.version).bind(place.step);
+        let query =
+            sqlx::query(AssertSqlSafe(sql)).bind(position.migration.version).bind(position.step);
         query.execute(&mut self.session.connection).await?;
         Ok(())
     }
 
-    /// Whether a statement that was begun had in fact come to its end.
-    async fn is_done_already(&mut self, kind: &Kind) -> Result<bool, Error> {
+    /// Returns whether the effect of a statement exists: the valid index that it creates, or the absence
+    /// of the index that it drops.
+    async fn is_complete(&mut self, kind: &StatementKind) -> Result<bool, Error> {
         Ok(match kind {
-            Kind::CreateIndexConcurrently { index: Some(index), table } => {
-                self.index(index, table.schema.as_deref()).await? == Some(true)
+            StatementKind::CreateIndexConcurrently { index: Some(index), table } => {
+                self.index_validity(index, table.schema.as_deref()).await? == Some(true)
             }
-            Kind::DropIndexConcurrently(Name { schema, name }) => {
-                self.index(name, schema.as_deref()).await?.is_none()
+            StatementKind::DropIndexConcurrently(RelationName { schema, name }) => {
+                self.index_validity(name, schema.as_deref()).await?.is_none()
             }
             _ => false,
         })
     }
 
-    /// Removes what an interrupted statement has left: an index that is not valid is kept up to date
-    /// and used by nobody, and `IF NOT EXISTS` takes it for the real one.
-    async fn remove_remains(
+    /// Drops the invalid indexes that an interrupted statement has left. Such an index costs writes
+    /// without serving reads, and `IF NOT EXISTS` would accept it as the finished one.
+    async fn drop_invalid_indexes(
         &mut self,
-        place: &Place<'_>,
+        position: &Position<'_>,
         statement: &Statement<'_>,
-        kind: &Kind,
-    ) -> Result<(), Failed> {
+        kind: &StatementKind,
+    ) -> Result<(), AttemptError> {
         let invalid: Vec<(String,)> = match kind {
-            Kind::CreateIndexConcurrently { index: Some(index), table } => {
+            StatementKind::CreateIndexConcurrently { index: Some(index), table } => {
                 let sql = "SELECT format('%I.%I', nspname, relname) FROM pg_index
                            JOIN pg_class ON pg_class.oid = indexrelid
                            JOIN pg_namespace ON pg_namespace.oid = relnamespace
@@ -305,10 +316,10 @@ impl Runner<'_> {
                 let query = sqlx::query_as(sql).bind(index).bind(&table.schema).bind(&table.name);
                 query.fetch_all(&mut self.session.connection).await?
             }
-            Kind::ReindexConcurrently(of) => {
-                let table = match of {
-                    Reindex::Index(name) | Reindex::Table(name) => Some(name),
-                    Reindex::Many => None,
+            StatementKind::ReindexConcurrently(target) => {
+                let relation = match target {
+                    ReindexTarget::Index(name) | ReindexTarget::Table(name) => Some(name),
+                    ReindexTarget::Many => None,
                 };
                 let sql = r"SELECT format('%I.%I', nspname, relname) FROM pg_index
                             JOIN pg_class ON pg_class.oid = indexrelid
@@ -321,8 +332,8 @@ impl Runner<'_> {
                                 WHERE named.oid = to_regclass(nullif(
                                   concat(quote_ident($1) || '.', quote_ident($2)), ''))))";
                 let query = sqlx::query_as(sql)
-                    .bind(table.and_then(|table| table.schema.as_ref()))
-                    .bind(table.map(|table| &table.name));
+                    .bind(relation.and_then(|relation| relation.schema.as_ref()))
+                    .bind(relation.map(|relation| &relation.name));
                 query.fetch_all(&mut self.session.connection).await?
             }
             _ => return Ok(()),
@@ -330,14 +341,18 @@ impl Runner<'_> {
         for (index,) in invalid {
             let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
             let drop = Statement { text: &sql, line: statement.line };
-            self.execute(place.script, &drop, || place.next()).await?;
+            self.execute(position.script, &drop, || position.next()).await?;
             (self.report)(&Event::Recovered { index });
         }
         Ok(())
     }
 
-    /// Whether the index is valid; `None` when it is not there.
-    async fn index(&mut self, index: &str, schema: Option<&str>) -> Result<Option<bool>, Error> {
+    /// Returns whether an index is valid. `None` if it does not exist.
+    async fn index_validity(
+        &mut self,
+        index: &str,
+        schema: Option<&str>,
+    ) -> Result<Option<bool>, Error> {
         let row: Option<(bool,)> = sqlx::query_as(
             "SELECT indisvalid FROM pg_index
              JOIN pg_class ON pg_class.oid = indexrelid
@@ -351,17 +366,17 @@ impl Runner<'_> {
         Ok(row.map(|(valid,)| valid))
     }
 
-    /// Notes that the migration has been done, or undone, to its end.
-    async fn finish(&mut self, place: &Place<'_>, start: Instant) -> Result<(), Error> {
-        let migration = place.migration;
-        self.open_transaction().await?;
+    /// Records that the migration has been applied or reverted, and deletes the records of its steps.
+    async fn finish(&mut self, position: &Position<'_>, start: Instant) -> Result<(), Error> {
+        let migration = position.migration;
+        self.begin_transaction().await?;
         let Runner { ledger, session, lock, .. } = self;
-        match place.direction {
+        match position.direction {
             Direction::Up => {
                 ledger.finish(&mut session.connection, migration, start.elapsed()).await?;
             }
             Direction::Down => {
-                ledger.unclaim(session, lock, migration).await?;
+                ledger.delete(session, lock, migration).await?;
             }
         }
         let sql = format!("DELETE FROM {} WHERE version = $1", ledger.steps);
@@ -371,34 +386,39 @@ impl Runner<'_> {
     }
 }
 
-/// Whether it has to be run by every run: a session's settings end with it.
+/// Returns whether every run has to repeat the statement, because a setting ends with its session.
 fn is_setting(statement: &Statement<'_>) -> bool {
-    matches!(statement.kind(), Kind::SessionSetting | Kind::LocalSetting)
+    matches!(statement.kind(), StatementKind::SessionSetting | StatementKind::LocalSetting)
 }
 
-/// "Cannot run inside a transaction block", and a procedure that tried to end the transaction.
-fn needs_none(code: &str) -> bool {
+/// Returns whether a SQLSTATE means that a statement cannot run in a transaction block, or that a
+/// procedure tried to end its transaction.
+fn is_transaction_forbidden(code: &str) -> bool {
     matches!(code, "25001" | "2D000")
 }
 
-/// Of a statement, ends of lines aside.
-fn digest(text: &str) -> Vec<u8> {
+/// Returns the SHA-256 of a statement without carriage returns.
+fn checksum(text: &str) -> Vec<u8> {
     Sha256::digest(text.replace('\r', "")).to_vec()
 }
 
-/// Refuses to go on with a file that is not the one that was begun.
-fn fits(place: &Place<'_>, known: &[Step], statements: &[Statement<'_>]) -> Result<(), Error> {
-    let Place { script, migration, .. } = place;
+/// Fails if a statement that has completed has been edited since.
+fn reject_edited(
+    position: &Position<'_>,
+    recorded: &[Step],
+    statements: &[Statement<'_>],
+) -> Result<(), Error> {
+    let Position { script, migration, .. } = position;
     let steps: Vec<_> = statements.iter().filter(|statement| !is_setting(statement)).collect();
-    for step in known.iter().filter(|step| step.step > 0 && step.finished) {
+    for step in recorded.iter().filter(|step| step.step > 0 && step.finished) {
         let index = usize::try_from(step.step - 1).unwrap_or_default();
-        let same = |statement: &&Statement<'_>| digest(statement.text) == step.checksum;
-        if !steps.get(index).copied().is_some_and(|statement| same(&statement)) {
+        let statement = steps.get(index);
+        if statement.is_none_or(|statement| checksum(statement.text) != step.checksum) {
             let (file, number) = (&script.file, step.step);
             return Err(Error::Integrity(format!(
-                "statement {number} of {file} has been run and has been edited since: restore it, \
-                 and put the change behind the statement that failed; or undo by hand what has been \
-                 done, and begin anew with `migrate repair --forget {}`",
+                "statement {number} of {file} has completed and was edited since; restore it and put the \
+                 change after the statement that failed, or revert the completed statements by hand \
+                 and run `migrate repair --forget {}`",
                 migration.version
             )));
         }

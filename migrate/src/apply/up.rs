@@ -1,39 +1,39 @@
-//! Applying what is pending.
+//! `migrate up`: applies pending migrations.
 
 use serde::Serialize;
 
+use super::runner::{Runner, WaitOptions, reject_invalid};
 use crate::Error;
-use crate::database::Database;
 use crate::event::{Event, Report};
-use crate::ledger::{self, Ledger, OutOfOrder, pending};
-use crate::project::{Migration, Project};
-use crate::runner::{Direction, Patience, Runner, check};
+use crate::ledger::{Applied, Ledger, OutOfOrder, current_version, pending};
+use crate::postgres::{Database, Session};
+use crate::project::{Direction, Migration, Project};
 
-/// How [`up`] goes about it.
+/// Options of [`up`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct UpOptions {
-    /// The version to stop at; the newest if `None`.
+    /// The version to stop at. `None` for the newest.
     pub to: Option<i64>,
-    /// What to do with migrations that come late.
+    /// What to do with pending migrations that are older than applied ones.
     pub out_of_order: OutOfOrder,
-    /// How long to wait for others.
-    pub patience: Patience,
+    /// How long to wait for other sessions.
+    pub wait: WaitOptions,
 }
 
-/// What [`up`] has done.
+/// The result of [`up`].
 #[derive(Debug, Serialize)]
 pub struct Up {
-    /// The names of the migrations that this run applied.
+    /// The names of the migrations that this run has applied.
     pub applied: Vec<String>,
-    /// The version that the schema is at now.
+    /// The version of the schema after the run.
     pub version: i64,
 }
 
-/// Applies every pending migration, in order.
+/// Applies all pending migrations, in order.
 ///
-/// Each is a transaction of its own. When one fails it is rolled back, those before it stay, and the
-/// next run goes on from there. What another runner does meanwhile is waited for and then needs no
-/// doing here.
+/// Each migration runs in its own transaction. If one fails, it is rolled back, the earlier ones stay
+/// applied, and the next run resumes with it. If another runner is active, this one waits for it and
+/// then applies what is still pending.
 pub async fn up(
     project: &Project,
     database: &Database,
@@ -44,39 +44,39 @@ pub async fn up(
         Some(version) => project.migration(version)?.version,
         None => i64::MAX,
     };
-    let mut session = database.connect(report).await?;
-    let applied = Ledger::of(project).read(&mut session.connection).await?;
+    let mut session = Session::connect(database, report).await?;
+    let applied = Ledger::new(project).read(&mut session.connection).await?;
     if select(project, &applied, options.out_of_order, to)?.is_empty() {
         session.close().await;
-        return Ok(Up { applied: Vec::new(), version: ledger::version(&applied) });
+        return Ok(Up { applied: Vec::new(), version: current_version(&applied) });
     }
-    session.refuse_superuser().await?;
-    let mut runner = Runner::begin(session, project, options.patience, report).await?;
+    session.reject_superuser().await?;
+    let mut runner = Runner::begin(session, project, options.wait, report).await?;
     let applied = runner.applied().await?;
     let migrations = select(project, &applied, options.out_of_order, to)?;
-    runner.refuse_unfinished(project, &applied, Direction::Up).await?;
-    let mut done = Vec::new();
+    runner.reject_unfinished(project, &applied, Direction::Up).await?;
+    let mut names = Vec::new();
     let last = migrations.last().map(|migration| migration.version);
     for migration in migrations {
-        runner.flush = Some(migration.version) == last;
-        let took = runner.run(migration, &migration.up, Direction::Up).await?;
+        runner.synchronous_commit = Some(migration.version) == last;
+        let took = super::run_script(&mut runner, migration, &migration.up, Direction::Up).await?;
         report(&Event::Applied { migration: migration.name.clone(), took });
-        done.push(migration.name.clone());
+        names.push(migration.name.clone());
     }
-    let version = ledger::version(&runner.applied().await?);
+    let version = current_version(&runner.applied().await?);
     runner.end().await;
-    Ok(Up { applied: done, version })
+    Ok(Up { applied: names, version })
 }
 
-/// What is to be applied, once it has been found that it can be.
+/// Returns the migrations to apply, after validating the ledger and their files.
 fn select<'a>(
     project: &'a Project,
-    applied: &[ledger::Applied],
+    applied: &[Applied],
     out_of_order: OutOfOrder,
     to: i64,
 ) -> Result<Vec<&'a Migration>, Error> {
     let mut pending = pending(project, applied, out_of_order)?;
     pending.retain(|migration| migration.version <= to);
-    check(pending.iter().map(|migration| &migration.up))?;
+    reject_invalid(pending.iter().map(|migration| &migration.up))?;
     Ok(pending)
 }

@@ -1,20 +1,21 @@
-//! The project's schema, as PostgreSQL's catalog has it: a list of SQL statements that is the same
-//! for the same schema, whichever server it is on.
+//! Reads the project's schema from the system catalogs as a list of SQL statements, which is equal for
+//! equal schemas on every supported version of PostgreSQL.
 //!
-//! The catalog can be read by whoever may connect. No other right is needed.
+//! The catalogs are readable by every role that may connect.
 
-mod view;
+mod view_definition;
 
 use std::collections::HashMap;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::{Error, Project};
+use crate::Error;
+use crate::project::Project;
 
-/// What the runner keeps beside its ledger.
-const OWN_TABLES: [&str; 2] = ["_migrate_steps", "_migrate_seeds"];
+/// The tables of this tool besides the ledger.
+const TOOL_TABLES: [&str; 2] = ["_migrate_steps", "_migrate_seeds"];
 
-/// Names are written in full, and values as these settings have them, whoever reads.
+/// Settings that make the output independent of the session: qualified names, fixed value formats.
 const SESSION: &str = "
     SET LOCAL search_path = '';
     SET LOCAL quote_all_identifiers = off;
@@ -24,10 +25,10 @@ const SESSION: &str = "
     SET LOCAL bytea_output = 'hex';
     SET LOCAL extra_float_digits = 1;
     SET LOCAL lc_monetary = 'C';
-    -- The catalog is small, and compiling these queries takes longer than running them.
+    -- The catalogs are small: compiling these queries takes longer than running them.
     SET LOCAL jit = off";
 
-/// What all queries begin with.
+/// The common table expressions that all queries begin with.
 const COMMON: &str = include_str!("catalog/common.sql");
 
 const OBJECTS: [&str; 16] = [
@@ -51,138 +52,140 @@ const OBJECTS: [&str; 16] = [
 
 const DEPENDENCIES: &str = include_str!("catalog/dependencies.sql");
 
-/// Who makes an object when a dump is restored.
+/// The stage of a restore in which an object is created.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum Maker {
-    /// `bootstrap`, before.
+pub(super) enum Stage {
+    /// By `bootstrap`, beforehand.
     Bootstrap,
-    /// An administrator.
+    /// By an administrator.
     Administrator,
-    /// The schema's owner.
+    /// By the owner of the schema.
     Owner,
 }
 
-/// All kinds of objects. They are written in this order, but for what needs something of a later
-/// kind.
-const KINDS: [(&str, Maker); 38] = [
-    ("role", Maker::Bootstrap),
-    ("role setting", Maker::Bootstrap),
-    ("membership", Maker::Bootstrap),
-    ("database", Maker::Bootstrap),
-    ("schema", Maker::Administrator),
-    ("extension", Maker::Administrator),
-    ("session", Maker::Owner),
-    ("type", Maker::Owner),
-    ("sequence", Maker::Owner),
-    ("function", Maker::Owner),
-    ("procedure", Maker::Owner),
-    ("aggregate", Maker::Owner),
-    ("other", Maker::Owner),
-    ("ledger", Maker::Owner),
-    ("table", Maker::Owner),
-    ("typed table", Maker::Owner),
-    ("default", Maker::Owner),
-    ("sequence column", Maker::Owner),
-    ("column", Maker::Owner),
-    ("constraint", Maker::Owner),
-    ("index", Maker::Owner),
-    ("index options", Maker::Owner),
-    ("replica identity", Maker::Owner),
-    ("statistics", Maker::Owner),
-    ("inheritance", Maker::Owner),
-    ("partition", Maker::Owner),
-    ("view", Maker::Owner),
-    ("materialized view", Maker::Owner),
-    ("rule", Maker::Owner),
-    ("trigger", Maker::Owner),
-    ("policy", Maker::Owner),
-    ("row level security", Maker::Owner),
-    ("comment", Maker::Owner),
-    ("owner", Maker::Administrator),
-    ("grant", Maker::Administrator),
-    ("revoke", Maker::Administrator),
-    ("default privileges", Maker::Administrator),
-    ("disabled constraint", Maker::Administrator),
+/// The kinds of objects, in the order of a dump. An object that depends on one of a later kind follows
+/// it.
+const KINDS: [(&str, Stage); 38] = [
+    ("role", Stage::Bootstrap),
+    ("role setting", Stage::Bootstrap),
+    ("membership", Stage::Bootstrap),
+    ("database", Stage::Bootstrap),
+    ("schema", Stage::Administrator),
+    ("extension", Stage::Administrator),
+    ("session", Stage::Owner),
+    ("type", Stage::Owner),
+    ("sequence", Stage::Owner),
+    ("function", Stage::Owner),
+    ("procedure", Stage::Owner),
+    ("aggregate", Stage::Owner),
+    ("other", Stage::Owner),
+    ("ledger", Stage::Owner),
+    ("table", Stage::Owner),
+    ("typed table", Stage::Owner),
+    ("default", Stage::Owner),
+    ("sequence column", Stage::Owner),
+    ("column", Stage::Owner),
+    ("constraint", Stage::Owner),
+    ("index", Stage::Owner),
+    ("index options", Stage::Owner),
+    ("replica identity", Stage::Owner),
+    ("statistics", Stage::Owner),
+    ("inheritance", Stage::Owner),
+    ("partition", Stage::Owner),
+    ("view", Stage::Owner),
+    ("materialized view", Stage::Owner),
+    ("rule", Stage::Owner),
+    ("trigger", Stage::Owner),
+    ("policy", Stage::Owner),
+    ("row level security", Stage::Owner),
+    ("comment", Stage::Owner),
+    ("owner", Stage::Administrator),
+    ("grant", Stage::Administrator),
+    ("revoke", Stage::Administrator),
+    ("default privileges", Stage::Administrator),
+    ("disabled constraint", Stage::Administrator),
 ];
 
-/// What there is of a project in a database.
+/// The objects of a project in a database.
 #[derive(Debug)]
-pub(crate) struct Catalog {
-    /// In an order in which they can be made.
-    pub(crate) objects: Vec<Object>,
+pub(super) struct Catalog {
+    /// Ordered so that each object follows those that it depends on.
+    pub(super) objects: Vec<Object>,
 }
 
-/// An object of the database, or a property of one that is set by a statement of its own.
+/// An object of the database, or a property of one that is set by a separate statement.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Object {
+pub(super) struct Object {
     /// One of [`KINDS`].
-    pub(crate) kind: String,
+    pub(super) kind: String,
     /// Unique within its kind.
-    pub(crate) name: String,
-    /// The statements that make it.
-    pub(crate) sql: String,
+    pub(super) name: String,
+    /// The statements that create it.
+    pub(super) sql: String,
 }
 
 impl Object {
-    pub(crate) fn maker(&self) -> Maker {
-        maker(&self.kind)
+    pub(super) fn stage(&self) -> Stage {
+        stage(&self.kind)
     }
 }
 
-/// Where a kind stands among all kinds; at the end if this build does not know it.
-pub(crate) fn rank(kind: &str) -> usize {
+/// Returns the position of a kind in [`KINDS`]. Unknown kinds follow all others.
+pub(super) fn rank(kind: &str) -> usize {
     KINDS.iter().position(|(known, _)| *known == kind).unwrap_or(KINDS.len())
 }
 
-/// Who makes objects of this kind.
-pub(crate) fn maker(kind: &str) -> Maker {
-    KINDS.get(rank(kind)).map_or(Maker::Administrator, |(_, maker)| *maker)
+/// Returns the stage in which objects of this kind are created.
+pub(super) fn stage(kind: &str) -> Stage {
+    KINDS.get(rank(kind)).map_or(Stage::Administrator, |(_, stage)| *stage)
 }
 
-/// A row of [`OBJECTS`]: with the number of the object, and that of the catalog that it is in.
+/// A row of the queries in [`OBJECTS`].
 #[derive(sqlx::FromRow)]
 struct Row {
     kind: String,
     name: String,
     sql: String,
+    /// The OID of the system catalog that contains the object.
     class: Option<i64>,
+    /// The OID of the object.
     id: Option<i64>,
 }
 
-/// Reads all of it in one snapshot.
-pub(crate) async fn read(
+/// Reads all objects in one snapshot.
+pub(super) async fn read(
     connection: &mut PgConnection,
     project: &Project,
 ) -> Result<Catalog, Error> {
     let ledger = project.ledger.rsplit('.').next().unwrap_or_default();
-    let own_tables = [&[ledger], &OWN_TABLES[..]].concat();
-    // Before version 16 the columns of a view were written in another way.
-    let is_old = connection.server_version_num().is_some_and(|version| version < 160_000);
+    let tool_tables = [&[ledger], &TOOL_TABLES[..]].concat();
+    // Before version 16, PostgreSQL formats the columns of a view differently.
+    let is_before_16 = connection.server_version_num().is_some_and(|version| version < 160_000);
     let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY";
     let mut transaction = connection.begin_with(begin).await?;
     sqlx::raw_sql(SESSION).execute(&mut *transaction).await?;
     let mut rows = Vec::new();
     for query in OBJECTS {
         let sql = AssertSqlSafe(format!("{COMMON}{query}"));
-        let query = sqlx::query_as::<_, Row>(sql).bind(&project.schema).bind(&own_tables);
+        let query = sqlx::query_as::<_, Row>(sql).bind(&project.schema).bind(&tool_tables);
         rows.extend(query.fetch_all(&mut *transaction).await?);
     }
     let sql = AssertSqlSafe(format!("{COMMON}{DEPENDENCIES}"));
-    let query = sqlx::query_as::<_, Dependency>(sql).bind(&project.schema).bind(&own_tables);
+    let query = sqlx::query_as::<_, Dependency>(sql).bind(&project.schema).bind(&tool_tables);
     let dependencies = query.fetch_all(&mut *transaction).await?;
     transaction.rollback().await?;
 
     for row in &mut rows {
-        // A file with other ends of lines makes the same function.
+        // The line endings of a migration file end up in function bodies.
         row.sql = row.sql.replace("\r\n", "\n");
-        if is_old && row.kind.ends_with("view") {
-            row.sql = view::without_prefix(&row.sql);
+        if is_before_16 && row.kind.ends_with("view") {
+            row.sql = view_definition::strip_table_qualifiers(&row.sql);
         }
     }
     Ok(Catalog { objects: in_order(rows, &dependencies) })
 }
 
-/// An object, and one that has to be there before it: each by its catalog and its number.
+/// A dependency of one object on another. Each is identified by the OIDs of its catalog and of itself.
 #[derive(sqlx::FromRow)]
 struct Dependency {
     class: i64,
@@ -191,7 +194,7 @@ struct Dependency {
     needed: i64,
 }
 
-/// Sorted by kind and name, but everything after what it needs.
+/// Sorts objects by kind and name, except that an object follows those that it depends on.
 fn in_order(mut rows: Vec<Row>, dependencies: &[Dependency]) -> Vec<Object> {
     rows.sort_by(|a, b| (rank(&a.kind), &a.name).cmp(&(rank(&b.kind), &b.name)));
     let places = rows.iter().enumerate();
@@ -212,7 +215,7 @@ fn in_order(mut rows: Vec<Row>, dependencies: &[Dependency]) -> Vec<Object> {
     let mut objects: Vec<_> = rows
         .into_iter()
         .map(|Row { kind, name, sql, .. }| {
-            // A name is written on one line.
+            // The comment with the name must stay on one line.
             Some(Object { kind, name: name.replace(['\r', '\n'], " "), sql })
         })
         .collect();

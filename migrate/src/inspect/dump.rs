@@ -1,22 +1,39 @@
-//! The schema as one text, made without `pg_dump`: the same bytes for the same schema.
+//! `migrate dump`: the schema as SQL, without `pg_dump`. Equal schemas yield equal bytes.
 
 use std::fmt::Write;
 
 use sqlx::PgConnection;
 use squawk_lexer::{TokenKind, tokenize};
 
-use crate::catalog::{self, Catalog, Maker, Object};
-use crate::{Error, Project};
+use super::catalog::{self, Catalog, Object, Stage};
+use crate::Error;
+use crate::event::Report;
+use crate::ledger::current_version;
+use crate::postgres::Database;
+use crate::project::Project;
 
-/// The project's schema as SQL, read from the catalog. `version` is the one that the ledger has.
+/// Returns the schema of a database as SQL.
+pub async fn dump(
+    project: &Project,
+    database: &Database,
+    report: Report<'_>,
+) -> Result<String, Error> {
+    let (mut session, applied) = super::connect(project, database, report).await?;
+    let dump = write_dump(&mut session.connection, project, current_version(&applied)).await?;
+    session.close().await;
+    Ok(dump)
+}
+
+/// Returns the project's schema as SQL, read from the catalog. `version` is the version according to
+/// the ledger.
 ///
-/// An administrator can run it in an empty database that `bootstrap` has prepared: this makes the
-/// same schema. What belongs to the whole server or to the database (the roles, their settings and
-/// memberships, who may connect) is in it as comments. Passwords are not in it, nor is anything
-/// that depends on the time, the server's version or the database's name.
+/// Running the SQL as an administrator in an empty database, after `bootstrap`, recreates the schema.
+/// Roles, their settings and memberships, and privileges on the database appear as comments. The
+/// output contains no passwords, and does not depend on the time, the version of the server or the
+/// name of the database.
 ///
-/// Needs no right but to connect, and a connection that is in no transaction. Rights that were
-/// granted by somebody who had them granted in turn may come before those that they depend on.
+/// The connection needs no privileges and must not be in a transaction. A privilege that was granted by
+/// a grantee may precede the grant that it depends on.
 pub async fn write_dump(
     connection: &mut PgConnection,
     project: &Project,
@@ -25,33 +42,33 @@ pub async fn write_dump(
     Ok(text(&catalog::read(connection, project).await?, &project.schema, version))
 }
 
-/// Writes a catalog.
-pub(crate) fn text(catalog: &Catalog, schema: &str, version: i64) -> String {
+/// Formats a catalog.
+pub(super) fn text(catalog: &Catalog, schema: &str, version: i64) -> String {
     let mut text = format!(
-        "-- The schema {schema} at version {version}, as `migrate dump` writes it and `migrate verify` \
-         compares it.\n\
+        "-- The schema {schema} at version {version}: the output of `migrate dump`, with which `migrate \
+         verify` compares.\n\
          -- To restore it, run it as an administrator in an empty database, after `migrate \
          bootstrap`.\n\
-         -- That makes what is in comments here: roles, and their rights to the database.\n"
+         -- `migrate bootstrap` creates what is commented out: roles and privileges on the database.\n"
     );
-    let mut last = Maker::Bootstrap;
+    let mut last = Stage::Bootstrap;
     for object in &catalog.objects {
-        let maker = object.maker();
-        match (last, maker) {
-            (Maker::Bootstrap, Maker::Administrator) => {
+        let stage = object.stage();
+        match (last, stage) {
+            (Stage::Bootstrap, Stage::Administrator) => {
                 text += "\n-- session: settings\nSET search_path = '';\n";
                 text += "SET check_function_bodies = off;\n";
             }
-            (Maker::Owner, Maker::Administrator) => {
+            (Stage::Owner, Stage::Administrator) => {
                 text += "\n-- session: as the administrator\nRESET ROLE;\n";
             }
             _ => {}
         }
-        last = maker;
+        last = stage;
         let Object { kind, name, sql } = object;
-        // A String cannot fail to grow.
-        let _ = match maker {
-            Maker::Bootstrap => {
+        // Writing to a String cannot fail.
+        let _ = match stage {
+            Stage::Bootstrap => {
                 let sql = sql.replace('\n', &format!("\n{COMMENTED}"));
                 writeln!(text, "\n-- {kind}: {name}\n{COMMENTED}{sql}")
             }
@@ -61,33 +78,33 @@ pub(crate) fn text(catalog: &Catalog, schema: &str, version: i64) -> String {
     text
 }
 
-/// What stands before a line that is not to be run.
+/// The prefix of SQL that is not run on restore.
 const COMMENTED: &str = "--   ";
 
-/// The objects of a dump. What does not have the form of one is skipped.
-pub(crate) fn parse(dump: &str) -> Vec<Object> {
+/// Parses the objects of a dump. Text that belongs to no object is skipped.
+pub(super) fn parse(dump: &str) -> Vec<Object> {
     let dump = dump.replace("\r\n", "\n");
-    // A comment that stands by itself begins an object. Inside of a function's body or of a string
-    // there are no comments: that is one token.
+    // A comment after an empty line begins an object. The lexer yields a function body or a string as
+    // one token, so such a line inside them is not mistaken for a comment.
     let mut objects = Vec::<Object>::new();
     let mut starts = Vec::new();
-    let mut at = 0;
+    let mut offset = 0;
     for token in tokenize(&dump) {
-        let end = at + token.len as usize;
+        let end = offset + token.len as usize;
         if token.kind == TokenKind::LineComment
-            && dump[..at].ends_with("\n\n")
-            && let Some((kind, name)) = marker(&dump[at..end])
+            && dump[..offset].ends_with("\n\n")
+            && let Some((kind, name)) = marker(&dump[offset..end])
         {
             objects.push(Object { kind, name, sql: String::new() });
-            starts.push((at, end));
+            starts.push((offset, end));
         }
-        at = end;
+        offset = end;
     }
     for (number, object) in objects.iter_mut().enumerate() {
         let end = starts.get(number + 1).map_or(dump.len(), |(next, _)| *next);
         let sql = dump[starts[number].1..end].trim_matches('\n');
-        object.sql = match object.maker() {
-            Maker::Bootstrap => {
+        object.sql = match object.stage() {
+            Stage::Bootstrap => {
                 let lines = sql.lines().map(|line| line.strip_prefix(COMMENTED).unwrap_or(line));
                 lines.collect::<Vec<_>>().join("\n")
             }
@@ -97,7 +114,7 @@ pub(crate) fn parse(dump: &str) -> Vec<Object> {
     objects
 }
 
-/// Kind and name of the object that this comment announces.
+/// Parses the comment before an object into kind and name.
 fn marker(comment: &str) -> Option<(String, String)> {
     let (kind, name) = comment.strip_prefix("-- ")?.split_once(": ")?;
     Some((kind.to_owned(), name.to_owned()))
@@ -112,7 +129,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_can_be_read() {
+    fn dump_can_be_parsed_back() {
         let objects = vec![
             object("role", "a_b", "ALTER ROLE a_b LOGIN;\n-- it's: \"so\n;"),
             object("schema", "a", "CREATE SCHEMA a;"),
@@ -130,7 +147,7 @@ mod tests {
     }
 
     #[test]
-    fn what_belongs_to_the_server_is_not_run() {
+    fn roles_are_commented_out() {
         let role = object("role", "a_b", "ALTER ROLE a_b LOGIN;\nALTER ROLE a_b NOLOGIN;");
         let text = text(&Catalog { objects: vec![role] }, "a", 7);
         assert!(text.lines().all(|line| line.is_empty() || line.starts_with("--")), "{text}");

@@ -1,4 +1,4 @@
-//! What a run would do: the SQL, what it locks, and how large that is now.
+//! `migrate plan`: what `up` or `down` would run, what it would lock, and how large that is.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -8,77 +8,80 @@ use sqlx::postgres::types::Oid;
 use sqlx::{Connection, PgConnection};
 
 use crate::Error;
+use crate::event::Report;
+use crate::ledger::{OutOfOrder, RevertTo, pending, to_revert};
 use crate::lint::{Finding, lint_script};
-use crate::project::{Migration, Script};
-use crate::statements::{Name, Statement, split};
-use crate::touches::{LockMode, Touch, Work, touches};
+use crate::postgres::Database;
+use crate::project::{Migration, Project, Script};
+use crate::sql::{LockMode, RelationLock, RelationName, Statement, Work, relation_locks, split};
 
-/// What a run would do. It is displayed as SQL: what is not in the files is in comments.
+/// What a run would do. [`fmt::Display`] formats it as SQL that consists of the files, with the rest
+/// in comments.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
-    /// The files in the order in which they would be run.
+    /// The scripts, in the order of their execution.
     pub scripts: Vec<PlannedScript>,
 }
 
-/// A file that would be run.
+/// A script that would run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedScript {
-    /// The migration's number.
+    /// The version of the migration.
     pub version: i64,
-    /// The migration's name.
+    /// The name of the migration.
     pub name: String,
-    /// The file's name.
+    /// The file name.
     pub file: String,
-    /// Whether all of it is one transaction.
+    /// Whether the script runs in one transaction.
     pub transactional: bool,
-    /// Its text.
+    /// The text of the file.
     pub sql: String,
-    /// Its statements.
+    /// The statements of the file.
     pub statements: Vec<PlannedStatement>,
-    /// What `lint` finds in it.
+    /// The findings of `lint` for the file.
     pub findings: Vec<Finding>,
 }
 
-/// A statement that would be run.
+/// A statement that would run.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedStatement {
-    /// The line in its file, from 1.
+    /// The 1-based line in its file.
     pub line: usize,
-    /// Its text.
+    /// The text of the statement.
     pub sql: String,
-    /// What it locks; `None` when that cannot be told from its text.
+    /// The locks that it takes. `None` if its text does not determine them.
     pub locks: Option<Vec<PlannedLock>>,
 }
 
 /// A lock that a statement would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedLock {
-    /// The relation: as the statement has it, or with its schema if the statement does not name it.
+    /// The relation as named in the statement, or qualified with its schema if it is locked implicitly.
     pub relation: String,
-    /// The strongest lock on it.
+    /// The strongest mode in which the statement locks the relation.
     pub mode: LockMode,
-    /// What others cannot do meanwhile.
+    /// Which operations of other sessions the lock blocks.
     pub blocks: &'static str,
-    /// What takes long, or lasts.
+    /// The work on the relation, if any.
     pub work: Option<Work>,
-    /// Whether what depends on it is touched too: `CASCADE`.
+    /// Whether dependent objects are affected too: `CASCADE`.
     pub cascades: bool,
-    /// Whether this statement or one before it makes the relation: nobody else waits for the lock.
+    /// Whether this plan creates the relation, so that no other session can wait for the lock.
     pub new: bool,
-    /// How large it is now; `None` when it is new, or not there, or has no rows of its own.
+    /// The current size. `None` if the relation is new, does not exist, or stores no rows.
     pub size: Option<Size>,
 }
 
-/// How large a relation is, its partitions included.
+/// The size of a relation including its partitions.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, sqlx::FromRow)]
 pub struct Size {
-    /// On disk, in bytes, with its indexes.
+    /// Bytes on disk, including indexes.
     pub bytes: i64,
-    /// About so many rows, as of when it was analysed or vacuumed last; `None` when it never was.
+    /// The estimated number of rows as of the last `VACUUM` or `ANALYZE`. `None` before the first one.
     pub rows: Option<i64>,
 }
 
-/// A relation that is there now.
+/// A relation that exists in the database.
 #[derive(sqlx::FromRow)]
 struct Relation {
     oid: Oid,
@@ -90,7 +93,7 @@ struct Relation {
     table_oid: Option<Oid>,
 }
 
-/// By its OID, or else by its schema and name. Everybody may read these rows, and the sizes too.
+/// Finds a relation by OID `$1`, or by schema `$2` and name `$3`. Needs no privileges.
 const RELATION: &str = "
     SELECT c.oid,
            format('%I.%I', n.nspname, c.relname) AS name,
@@ -109,20 +112,46 @@ const RELATION: &str = "
     ) AS size
     WHERE c.oid = $1 OR $1 IS NULL AND n.nspname = $2 AND c.relname = $3";
 
-/// The tables at the other end of a table's foreign keys: dropping it drops triggers on them.
+/// The tables that the foreign keys of table `$1` reference. Dropping the table drops the triggers on
+/// them.
 const REFERENCED: &str = "
     SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint
     WHERE contype = 'f' AND conrelid = $1 AND confrelid <> $1 ORDER BY confrelid";
 
-/// Describes these files, in this order. Makes nothing: all that it reads, it reads in one
-/// transaction that is `READ ONLY`. A relation that somebody else has locked for himself is waited
-/// for, as long as `lock_timeout` allows.
-pub(crate) async fn describe(
+/// Returns what `up` would do, or, with `revert_to`, what `down` would do.
+pub async fn plan(
+    project: &Project,
+    database: &Database,
+    to: Option<i64>,
+    revert_to: Option<RevertTo>,
+    report: Report<'_>,
+) -> Result<Plan, Error> {
+    let to = match to {
+        Some(version) => project.migration(version)?.version,
+        None => i64::MAX,
+    };
+    let (mut session, applied) = super::connect(project, database, report).await?;
+    let scripts: Vec<_> = match revert_to {
+        Some(revert_to) => to_revert(project, &applied, revert_to)?,
+        None => pending(project, &applied, OutOfOrder::Refuse)?
+            .into_iter()
+            .filter(|migration| migration.version <= to)
+            .map(|migration| (migration, &migration.up))
+            .collect(),
+    };
+    let plan = describe(&mut session.connection, &scripts).await?;
+    session.close().await;
+    Ok(plan)
+}
+
+/// Plans scripts in this order. Reads the catalog in one `READ ONLY` transaction. If another session
+/// holds an exclusive lock on a relation, this waits for it, for at most `lock_timeout`.
+async fn describe(
     connection: &mut PgConnection,
     scripts: &[(&Migration, &Script)],
 ) -> Result<Plan, Error> {
     let mut transaction = connection.begin_with("BEGIN READ ONLY").await?;
-    let mut catalog = Catalog { connection: &mut transaction, made: BTreeSet::new() };
+    let mut catalog = Catalog { connection: &mut transaction, created: BTreeSet::new() };
     let mut planned = Vec::with_capacity(scripts.len());
     for (migration, script) in scripts {
         let mut statements = Vec::new();
@@ -143,10 +172,10 @@ pub(crate) async fn describe(
     Ok(Plan { scripts: planned })
 }
 
-/// What is there now, and what the plan has made so far.
+/// The relations of the database, and those that the plan has created so far.
 struct Catalog<'a> {
     connection: &'a mut PgConnection,
-    made: BTreeSet<Name>,
+    created: BTreeSet<RelationName>,
 }
 
 impl Catalog<'_> {
@@ -154,12 +183,12 @@ impl Catalog<'_> {
         &mut self,
         Statement { text, line }: Statement<'_>,
     ) -> Result<PlannedStatement, Error> {
-        let locks = match touches(text) {
+        let locks = match relation_locks(text) {
             None => None,
-            Some(touches) => {
+            Some(relation_locks) => {
                 let mut locks = Vec::new();
-                for touch in touches {
-                    locks.extend(self.locks(touch).await?);
+                for lock in relation_locks {
+                    locks.extend(self.locks(lock).await?);
                 }
                 Some(locks)
             }
@@ -167,10 +196,10 @@ impl Catalog<'_> {
         Ok(PlannedStatement { line, sql: text.to_owned(), locks })
     }
 
-    /// The lock on what a statement names, and those that come with it.
-    async fn locks(&mut self, touch: Touch) -> Result<Vec<PlannedLock>, Error> {
-        let Touch { relation, lock, table_lock, work, cascades } = touch;
-        let name = Name::parse(&relation);
+    /// Returns the lock on a named relation and the implicit locks that accompany it.
+    async fn locks(&mut self, lock: RelationLock) -> Result<Vec<PlannedLock>, Error> {
+        let RelationLock { relation, mode, table_mode, work, cascades } = lock;
+        let name = RelationName::parse(&relation);
         let planned = |relation: String, mode: LockMode, size| PlannedLock {
             relation,
             mode,
@@ -180,45 +209,45 @@ impl Catalog<'_> {
             new: false,
             size,
         };
-        let own = |new, size| PlannedLock {
+        let named = |new, size| PlannedLock {
             work,
             cascades,
             new,
-            ..planned(relation.clone(), lock, size)
+            ..planned(relation.clone(), mode, size)
         };
         if let Some(name) = &name
-            && (work == Some(Work::Creates) || self.made.contains(name))
+            && (work == Some(Work::Creates) || self.created.contains(name))
         {
             match work {
-                Some(Work::Creates) => self.made.insert(name.clone()),
-                Some(Work::Removes) => self.made.remove(name),
+                Some(Work::Creates) => self.created.insert(name.clone()),
+                Some(Work::Removes) => self.created.remove(name),
                 _ => false,
             };
-            return Ok(vec![own(true, None)]);
+            return Ok(vec![named(true, None)]);
         }
         let Some(found) = self.find(name.as_ref()).await? else {
-            return Ok(vec![own(false, None)]);
+            return Ok(vec![named(false, None)]);
         };
-        let mut locks = vec![own(false, found.has_rows.then_some(found.size))];
-        let mut others = Vec::new();
-        if let (Some(lock), Some(table)) = (table_lock, found.table_oid) {
-            others.push((table, lock));
+        let mut locks = vec![named(false, found.has_rows.then_some(found.size))];
+        let mut implicit = Vec::new();
+        if let (Some(mode), Some(table)) = (table_mode, found.table_oid) {
+            implicit.push((table, mode));
         }
         if work == Some(Work::Removes) {
             let referenced: Vec<(Oid,)> =
                 sqlx::query_as(REFERENCED).bind(found.oid).fetch_all(&mut *self.connection).await?;
-            others
+            implicit
                 .extend(referenced.into_iter().map(|(table,)| (table, LockMode::AccessExclusive)));
         }
-        for (table, lock) in others {
+        for (table, mode) in implicit {
             let table = self.relation(Some(table), None).await?;
-            locks.extend(table.map(|table| planned(table.name, lock, Some(table.size))));
+            locks.extend(table.map(|table| planned(table.name, mode, Some(table.size))));
         }
         Ok(locks)
     }
 
-    /// A name without a schema is in none: the `search_path` is empty.
-    async fn find(&mut self, name: Option<&Name>) -> Result<Option<Relation>, Error> {
+    /// Finds a relation by name. An unqualified name denotes none, because the `search_path` is empty.
+    async fn find(&mut self, name: Option<&RelationName>) -> Result<Option<Relation>, Error> {
         match name.and_then(|name| Some((name.schema.as_deref()?, name.name.as_str()))) {
             Some(name) => self.relation(None, Some(name)).await,
             None => Ok(None),
@@ -257,7 +286,7 @@ impl fmt::Display for PlannedScript {
         let width = locks.map(|lock| lock.relation.chars().count()).max().unwrap_or(0);
         for PlannedStatement { line, locks, .. } in &self.statements {
             let Some(locks) = locks else {
-                writeln!(f, "-- line {line:>4}  what it locks cannot be told from its text")?;
+                writeln!(f, "-- line {line:>4}  locks unknown: not determined by the text")?;
                 continue;
             };
             for lock in locks {
@@ -273,7 +302,7 @@ impl fmt::Display for PlannedScript {
 }
 
 impl fmt::Display for PlannedLock {
-    /// Without the relation's name.
+    /// Omits the name of the relation.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.new {
             return f.write_str("new");
@@ -281,7 +310,7 @@ impl fmt::Display for PlannedLock {
         write!(f, "{}: {}", self.mode, self.blocks)?;
         self.work.iter().try_for_each(|work| write!(f, "; {work}"))?;
         if self.cascades {
-            f.write_str(" and what depends on it")?;
+            f.write_str(" and its dependent objects")?;
         }
         self.size.iter().try_for_each(|size| write!(f, "; {size}"))
     }
@@ -289,7 +318,7 @@ impl fmt::Display for PlannedLock {
 
 impl fmt::Display for Size {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // As pg_size_pretty has it: a unit is left from ten of the next one on.
+        // As pg_size_pretty: switches to the next unit at ten of it.
         let units = ["bytes", "kB", "MB", "GB", "TB"];
         let (mut amount, mut unit) = (self.bytes, 0);
         while amount >= 10 * 1024 && unit + 1 < units.len() {
@@ -298,7 +327,7 @@ impl fmt::Display for Size {
         write!(f, "{amount} {}", units[unit])?;
         match self.rows {
             Some(rows) => write!(f, ", about {rows} rows"),
-            None => f.write_str(", never analysed"),
+            None => f.write_str(", never analyzed"),
         }
     }
 }
@@ -311,13 +340,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn sizes_are_told_as_postgresql_does() {
+    fn size_is_formatted_as_by_pg_size_pretty() {
         let text = |bytes, rows| Size { bytes, rows }.to_string();
-        assert_eq!(text(0, None), "0 bytes, never analysed");
+        assert_eq!(text(0, None), "0 bytes, never analyzed");
         assert_eq!(text(10_239, Some(3)), "10239 bytes, about 3 rows");
         assert_eq!(text(10_240, Some(0)), "10 kB, about 0 rows");
         assert_eq!(text(16 << 20, Some(70_000)), "16 MB, about 70000 rows");
-        assert_eq!(text(i64::MAX, None), "8388608 TB, never analysed");
+        assert_eq!(text(i64::MAX, None), "8388608 TB, never analyzed");
     }
 
     fn migration(version: i64, sql: &str, transactional: bool) -> Migration {
@@ -328,10 +357,10 @@ mod tests {
     }
 
     async fn run(connection: &mut PgConnection, sql: &str) {
-        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.expect("it runs");
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await.expect("the statements run");
     }
 
-    /// Relation, mode, new, rows of each lock of a script.
+    /// Returns relation, mode, newness and row count of each lock of a script.
     fn rows(script: &PlannedScript) -> Vec<(&str, LockMode, bool, Option<Option<i64>>)> {
         let locks = script.statements.iter().flat_map(|statement| statement.locks.iter().flatten());
         locks
@@ -340,12 +369,13 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_plan_knows_what_is_there_and_what_will_be() {
-        let folder = tempfile::tempdir().expect("a folder");
+    async fn plan_distinguishes_existing_from_new_relations() {
+        let folder = tempfile::tempdir().expect("a temporary folder");
         let server = Postgres::start_empty(folder.path(), Source::Any, true).await;
-        let server = server.expect("a server");
-        let mut administrator =
-            PgConnection::connect(&server.administrator("postgres")).await.expect("connected");
+        let server = server.expect("the server starts");
+        let mut administrator = PgConnection::connect(&server.administrator("postgres"))
+            .await
+            .expect("the connection opens");
         run(
             &mut administrator,
             r#"CREATE ROLE reader LOGIN PASSWORD 'x';
@@ -362,9 +392,10 @@ mod tests {
                ANALYZE s.u; ANALYZE s."T"; ANALYZE s.parts;"#,
         )
         .await;
-        // Somebody who may not even use the schema.
-        let mut connection =
-            PgConnection::connect(&server.url("reader", "x", "postgres")).await.expect("connected");
+        // A role without USAGE on the schema.
+        let mut connection = PgConnection::connect(&server.url("reader", "x", "postgres"))
+            .await
+            .expect("the connection opens");
 
         let first = migration(
             1,
@@ -380,8 +411,8 @@ mod tests {
         );
         let before = counts(&mut administrator).await;
         let plan = describe(&mut connection, &[(&first, &first.up), (&second, &second.up)]).await;
-        let plan = plan.expect("a plan");
-        assert_eq!(counts(&mut administrator).await, before, "nothing is made");
+        let plan = plan.expect("the plan is created");
+        assert_eq!(counts(&mut administrator).await, before, "planning writes nothing");
 
         use LockMode::*;
         assert_eq!(
@@ -404,10 +435,11 @@ mod tests {
                 ("s.nowhere", ShareUpdateExclusive, false, None),
             ]
         );
-        let lines: Vec<_> = plan.scripts[0].statements.iter().map(|one| one.line).collect();
+        let lines: Vec<_> =
+            plan.scripts[0].statements.iter().map(|statement| statement.line).collect();
         assert_eq!(lines, [2, 3, 4, 6, 7]);
         assert_eq!(plan.scripts[0].statements[3].locks, None);
-        let found: Vec<_> = plan.scripts[0].findings.iter().map(|one| &*one.rule).collect();
+        let found: Vec<_> = plan.scripts[0].findings.iter().map(|finding| &*finding.rule).collect();
         assert_eq!(found, ["ban-drop-table"]);
 
         let text = plan.to_string();
@@ -416,15 +448,16 @@ mod tests {
             text.contains("\n-- line    7  s.u      ACCESS EXCLUSIVE: blocks reads and writes; ")
         );
         assert!(text.contains("\n-- line    2  s.n      new\n"), "{text}");
-        assert!(text.contains("\n-- line    6  what it locks cannot be told from its text\n"));
+        assert!(text.contains("\n-- line    6  locks unknown: not determined by the text\n"));
         assert!(text.contains("-- 0002_x.up.sql, statement by statement\n"), "{text}");
-        // What is displayed is SQL that is the same as the files.
+        // The displayed plan consists of the same statements as the files.
         let both = format!("{}{}", first.up.sql, second.up.sql);
-        let texts =
-            |sql: &str| split(sql).iter().map(|one| one.text.to_owned()).collect::<Vec<_>>();
+        let texts = |sql: &str| {
+            split(sql).iter().map(|statement| statement.text.to_owned()).collect::<Vec<_>>()
+        };
         assert_eq!(texts(&text), texts(&both));
 
-        // Dropping a table does lock those that it refers to.
+        // Dropping a table locks the tables that it references.
         run(&mut administrator, "BEGIN; DROP TABLE s.\"T\"").await;
         let (locked,): (bool,) = sqlx::query_as(
             "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = 's.u'::regclass
@@ -432,17 +465,17 @@ mod tests {
         )
         .fetch_one(&mut administrator)
         .await
-        .expect("the locks");
+        .expect("the query runs");
         assert!(locked);
     }
 
-    /// How many relations there are, and the number that the next transaction that writes will have.
+    /// Returns the number of relations, and the next transaction ID to be assigned.
     async fn counts(connection: &mut PgConnection) -> (i64, i64) {
         sqlx::query_as(
             "SELECT count(*), pg_snapshot_xmax(pg_current_snapshot())::text::bigint FROM pg_class",
         )
         .fetch_one(connection)
         .await
-        .expect("the counts")
+        .expect("the query runs")
     }
 }

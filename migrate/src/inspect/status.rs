@@ -1,4 +1,4 @@
-//! Looking at the schema without touching it.
+//! `migrate status` and `migrate wait`: which migrations are applied.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,46 +6,45 @@ use std::time::Duration;
 use serde::Serialize;
 
 use crate::Error;
-use crate::backoff::Backoff;
-use crate::database::Database;
 use crate::event::{Event, Report};
-use crate::ledger::{self, Ledger, OutOfOrder, pending};
+use crate::ledger::{Applied, OutOfOrder, current_version, pending};
+use crate::postgres::{Backoff, Database};
 use crate::project::Project;
 
-/// How far a database is.
+/// The result of [`status`].
 #[derive(Debug, Serialize)]
 pub struct Status {
-    /// The version that it is at, 0 when there is none.
+    /// The version of the schema. 0 if no migration is applied.
     pub version: i64,
     /// The newest version in this build.
     pub newest: i64,
-    /// How many migrations are pending.
+    /// The number of pending migrations.
     pub pending: usize,
-    /// Every migration that this build or the database knows, in order.
+    /// The migrations of this build and of the ledger, ordered by version.
     pub migrations: Vec<MigrationStatus>,
 }
 
-/// A migration, and whether the database has it.
+/// A migration and its state.
 #[derive(Debug, Serialize)]
 pub struct MigrationStatus {
-    /// Its number.
+    /// The version.
     pub version: i64,
-    /// Its name, as its file has it.
+    /// The name as in the file name.
     pub name: String,
-    /// Whether and when it was applied.
+    /// The state.
     #[serde(flatten)]
     pub state: State,
 }
 
-/// How a migration stands. Times are RFC 3339, UTC.
+/// The state of a migration. Times are RFC 3339 in UTC.
 #[derive(Debug, PartialEq, Serialize)]
 #[serde(tag = "state", content = "at", rename_all = "snake_case")]
 pub enum State {
     /// Applied at this time.
     Applied(String),
-    /// Begun at this time, and not finished: the next run goes on with it.
+    /// Started at this time and not finished. The next run resumes it.
     Unfinished(String),
-    /// Still to be applied.
+    /// Not applied yet.
     Pending,
     /// Applied at this time by a newer build.
     Ahead(String),
@@ -55,7 +54,7 @@ impl fmt::Display for State {
     fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             State::Applied(at) => write!(to, "applied {at}"),
-            State::Unfinished(at) => write!(to, "begun {at}, not finished"),
+            State::Unfinished(at) => write!(to, "started {at}, not finished"),
             State::Pending => write!(to, "pending"),
             State::Ahead(at) => write!(to, "applied {at}, unknown to this build"),
         }
@@ -71,17 +70,16 @@ impl fmt::Display for Status {
     }
 }
 
-/// Takes no lock and needs no right but to read the ledger.
+/// Reads which migrations are applied. Needs only the privilege to read the ledger.
 pub async fn status(
     project: &Project,
     database: &Database,
     report: Report<'_>,
 ) -> Result<Status, Error> {
-    let mut session = database.connect(report).await?;
-    let applied = Ledger::of(project).read(&mut session.connection).await?;
+    let (session, applied) = super::connect(project, database, report).await?;
     session.close().await;
     let pending = pending(project, &applied, OutOfOrder::Apply)?;
-    let state = |row: &ledger::Applied| {
+    let state = |row: &Applied| {
         let at = row.installed_on.clone();
         match project.migration(row.version) {
             _ if !row.success => State::Unfinished(at),
@@ -104,14 +102,14 @@ pub async fn status(
     let mut migrations: Vec<_> = known.chain(new).collect();
     migrations.sort_by_key(|migration| migration.version);
     Ok(Status {
-        version: ledger::version(&applied),
+        version: current_version(&applied),
         newest: project.newest(),
         pending: pending.len(),
         migrations,
     })
 }
 
-/// Waits until the schema is at `version` or newer; returns the version it is at.
+/// Waits until the schema is at `version` or newer, and returns its version.
 pub async fn wait(
     project: &Project,
     database: &Database,
@@ -121,29 +119,28 @@ pub async fn wait(
 ) -> Result<i64, Error> {
     let mut backoff = Backoff::new(Duration::from_millis(100), Duration::from_secs(2), timeout);
     let database = database.clone().wait(Duration::ZERO);
-    let mut told = String::new();
+    let mut reported = String::new();
     loop {
-        let event = match reached(project, &database).await {
-            Ok(reached) if reached >= version => return Ok(reached),
-            Ok(reached) => Event::WaitingForSchema { version: reached, wanted: version },
+        let event = match read_version(project, &database).await {
+            Ok(current) if current >= version => return Ok(current),
+            Ok(current) => Event::WaitingForSchema { version: current, wanted: version },
             Err(error) if error.is_temporary() => {
                 Event::WaitingForDatabase { reason: error.to_string() }
             }
             Err(error) => return Err(error),
         };
-        if told != event.to_string() {
+        if reported != event.to_string() {
             report(&event);
-            told = event.to_string();
+            reported = event.to_string();
         }
         if !backoff.pause().await {
-            return Err(Error::Unavailable(told));
+            return Err(Error::Unavailable(reported));
         }
     }
 }
 
-async fn reached(project: &Project, database: &Database) -> Result<i64, Error> {
-    let mut session = database.connect(&|_| ()).await?;
-    let applied = Ledger::of(project).read(&mut session.connection).await?;
+async fn read_version(project: &Project, database: &Database) -> Result<i64, Error> {
+    let (session, applied) = super::connect(project, database, &|_| ()).await?;
     session.close().await;
-    Ok(ledger::version(&applied))
+    Ok(current_version(&applied))
 }

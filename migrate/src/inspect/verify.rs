@@ -1,4 +1,4 @@
-//! Whether a database still has what the migrations have made.
+//! `migrate verify`: compares a database with the expected schema.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,55 +7,84 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 use sqlx::PgConnection;
 
-use crate::catalog::{self, Maker, Object};
-use crate::{Error, Project, dump};
+use super::catalog::{self, Object, Stage};
+use super::dump;
+use crate::Error;
+use crate::event::Report;
+use crate::ledger::{OutOfOrder, current_version, pending};
+use crate::postgres::Database;
+use crate::project::Project;
 
-/// What a comparison has found.
+/// The result of a comparison.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Verified {
-    /// The version of the schema, as it was given.
+pub struct Verification {
+    /// The version of the schema according to the ledger.
     pub version: i64,
-    /// SHA-256 of what `dump` prints of this database, in hexadecimal digits. Without drift it is
-    /// that of the project's `schema.sql`.
+    /// SHA-256 of the output of `dump` for this database, in hexadecimal. Without drift, it equals that
+    /// of the project's `schema.sql`.
     pub fingerprint: String,
-    /// What is not as it should be, in the order of a dump. Rows are data, and no drift; nor is
-    /// anything in other schemas.
+    /// The differences, in the order of a dump. Rows and other schemas are not compared.
     pub drift: Vec<Difference>,
 }
 
-/// An object of which the database has another than it should have.
+/// An object that differs from the expected one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Difference {
-    /// The kind of object: `table`, `index`, `role setting`, `grant`.
+    /// The kind of object, such as `table`, `index`, `role setting` or `grant`.
     pub kind: String,
-    /// Its name, with that of the schema and the table that it is in.
+    /// The name of the object, qualified with its schema and table.
     pub name: String,
-    /// The SQL that makes it as it should be; none when it should not be there.
+    /// The SQL that creates the expected object. `None` if the object should not exist.
     pub expected: Option<String>,
-    /// The SQL that makes it as it is; none when it is not there.
+    /// The SQL that creates the object as found. `None` if it does not exist.
     pub found: Option<String>,
 }
 
-/// Compares the catalog with the project's `schema.sql`. `version` is the one that the ledger has,
-/// and has to be the project's newest: there is nothing to compare another one with.
+/// Compares the schema of a database with the project's `schema.sql`. Fails if the database is not at
+/// the newest version of the project, because only that one is known.
+pub async fn verify(
+    project: &Project,
+    database: &Database,
+    report: Report<'_>,
+) -> Result<Verification, Error> {
+    let (mut session, applied) = super::connect(project, database, report).await?;
+    match pending(project, &applied, OutOfOrder::Apply)?.len() {
+        0 => {}
+        pending => return Err(Error::Pending(pending)),
+    }
+    let version = current_version(&applied);
+    if version > project.newest() {
+        return Err(Error::Integrity(format!(
+            "the database is at version {version}, newer than this build at version {}; verify it \
+             with a build of version {version}",
+            project.newest()
+        )));
+    }
+    let verification = compare(&mut session.connection, project, version).await?;
+    session.close().await;
+    Ok(verification)
+}
+
+/// Compares the catalog with the project's `schema.sql`. `version` is the version according to the
+/// ledger, and must be the newest of the project.
 ///
-/// Needs no right but to connect, and a connection that is in no transaction.
+/// The connection needs no privileges and must not be in a transaction.
 pub async fn compare(
     connection: &mut PgConnection,
     project: &Project,
     version: i64,
-) -> Result<Verified, Error> {
+) -> Result<Verification, Error> {
     let Some(expected) = &project.dump else {
-        let help = "make it with `migrate dump` from a database that is as it should be";
-        return Err(Error::Usage(format!("the project has no schema.sql: {help}")));
+        let help = "create it with `migrate dump` from a database whose schema is correct";
+        return Err(Error::Usage(format!("the project has no schema.sql; {help}")));
     };
     let expected = dump::parse(expected);
     if !expected.iter().any(|object| object.kind == "schema") {
-        return Err(Error::Usage("schema.sql is not a text of `migrate dump`".to_owned()));
+        return Err(Error::Usage("schema.sql is not an output of `migrate dump`".to_owned()));
     }
     let found = catalog::read(connection, project).await?;
     let text = dump::text(&found, &project.schema, version);
-    Ok(Verified {
+    Ok(Verification {
         version,
         fingerprint: hex(&Sha256::digest(text)),
         drift: differences(expected, found.objects),
@@ -69,7 +98,7 @@ fn hex(bytes: &[u8]) -> String {
 fn differences(expected: Vec<Object>, found: Vec<Object>) -> Vec<Difference> {
     type Pair = (Option<String>, Option<String>);
     let mut pairs = BTreeMap::<(usize, String, String), Pair>::new();
-    // What is there so that a dump can be restored is not looked at.
+    // These exist only to make a dump restorable.
     let is_compared = |object: &Object| !matches!(object.kind.as_str(), "session" | "ledger");
     for object in expected.into_iter().filter(is_compared) {
         pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().0 =
@@ -86,9 +115,9 @@ fn differences(expected: Vec<Object>, found: Vec<Object>) -> Vec<Difference> {
         .collect()
 }
 
-impl fmt::Display for Verified {
+impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verified { version, fingerprint, drift } = self;
+        let Verification { version, fingerprint, drift } = self;
         if drift.is_empty() {
             return write!(f, "no drift: the schema is that of version {version} ({fingerprint})");
         }
@@ -97,18 +126,16 @@ impl fmt::Display for Verified {
         }
         let s = if drift.len() == 1 { "" } else { "s" };
         write!(f, "{} difference{s} from version {version} (-: expected, +: found)", drift.len())?;
-        let is_of_roles = |it: &Difference| catalog::maker(&it.kind) == Maker::Bootstrap;
-        if drift.iter().any(is_of_roles) {
-            write!(
-                f,
-                "\nof roles and the database: `migrate bootstrap` puts right what roles.sql sets"
-            )?;
+        let is_of_bootstrap =
+            |difference: &Difference| catalog::stage(&difference.kind) == Stage::Bootstrap;
+        if drift.iter().any(is_of_bootstrap) {
+            write!(f, "\nroles and database privileges: `migrate bootstrap` restores roles.sql")?;
         }
-        if !drift.iter().all(is_of_roles) {
+        if !drift.iter().all(is_of_bootstrap) {
             write!(
                 f,
-                "\nto undo it: run what is expected by hand, then `migrate verify`; to keep it: make it a \
-                 migration, `migrate new`"
+                "\nto revert the changes, run the expected statements, then `migrate verify`; to keep \
+                 them, add a migration with `migrate new`"
             )?;
         }
         Ok(())
@@ -120,7 +147,7 @@ impl fmt::Display for Difference {
         let Difference { kind, name, expected, found } = self;
         let (word, removed, added) = match (expected, found) {
             (Some(expected), Some(found)) => {
-                let (removed, added) = other_lines(expected, found);
+                let (removed, added) = differing_lines(expected, found);
                 ("changed", removed, added)
             }
             (Some(expected), None) => ("missing", expected.lines().collect(), Vec::new()),
@@ -134,9 +161,9 @@ impl fmt::Display for Difference {
     }
 }
 
-/// The lines that only one of the two has; all of them when they differ in nothing but their order.
-fn other_lines<'a>(expected: &'a str, found: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
-    match (lines_of(expected, found), lines_of(found, expected)) {
+/// Returns the lines that occur in only one of the texts, or all lines if only their order differs.
+fn differing_lines<'a>(expected: &'a str, found: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
+    match (missing_lines(expected, found), missing_lines(found, expected)) {
         (removed, added) if removed.is_empty() && added.is_empty() => {
             (expected.lines().collect(), found.lines().collect())
         }
@@ -144,14 +171,14 @@ fn other_lines<'a>(expected: &'a str, found: &'a str) -> (Vec<&'a str>, Vec<&'a 
     }
 }
 
-/// The lines of `text` that `other` does not have.
-fn lines_of<'a>(text: &'a str, other: &str) -> Vec<&'a str> {
-    let other: Vec<_> = other.lines().map(bare).collect();
-    text.lines().map(bare).filter(|line| !line.is_empty() && !other.contains(line)).collect()
+/// Returns the lines of `text` that do not occur in `other`.
+fn missing_lines<'a>(text: &'a str, other: &str) -> Vec<&'a str> {
+    let other: Vec<_> = other.lines().map(normalize).collect();
+    text.lines().map(normalize).filter(|line| !line.is_empty() && !other.contains(line)).collect()
 }
 
-/// A line without what depends on its place: the last column of a table has no comma after it.
-fn bare(line: &str) -> &str {
+/// Removes indentation and the trailing comma, which the last column of a table lacks.
+fn normalize(line: &str) -> &str {
     line.trim().trim_end_matches(',')
 }
 
@@ -165,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_difference_shows_the_lines_that_differ() {
+    fn difference_shows_only_differing_lines() {
         let (one, two) =
             ("CREATE (\n  a int,\n  b int\n);", "CREATE (\n  a int,\n  b int,\n  c int\n);");
         assert_eq!(difference(Some(one), Some(two)), "changed: table a.b\n  + c int");
@@ -175,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn another_order_shows_everything() {
+    fn difference_in_order_shows_all_lines() {
         let text = difference(Some("a,\nb"), Some("b,\na"));
         assert_eq!(text, "changed: table a.b\n  - a,\n  - b\n  + b,\n  + a");
     }

@@ -1,8 +1,8 @@
-//! Waiting between attempts: longer each time, never in step with others, not for ever.
+//! Exponential back-off with jitter and a deadline.
 
 use std::time::{Duration, Instant, SystemTime};
 
-/// A series of pauses that ends at a deadline.
+/// A series of growing pauses that ends at a deadline.
 pub(crate) struct Backoff {
     next: Duration,
     longest: Duration,
@@ -10,12 +10,12 @@ pub(crate) struct Backoff {
 }
 
 impl Backoff {
-    /// Pauses from `first` doubling up to `longest`, for `total` in all.
+    /// Creates a series that starts at `first`, doubles up to `longest`, and ends after `total`.
     pub(crate) fn new(first: Duration, longest: Duration, total: Duration) -> Backoff {
         Backoff { next: first, longest, deadline: Instant::now() + total }
     }
 
-    /// Waits before the next attempt; `false` when the time is up instead.
+    /// Sleeps until the next attempt. Returns `false` without sleeping once the deadline has passed.
     pub(crate) async fn pause(&mut self) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
@@ -27,7 +27,8 @@ impl Backoff {
     }
 }
 
-/// Half to all of it. The clock's last digits are random enough to part pods that start together.
+/// Returns between half of `pause` and all of it. The low digits of the clock are random enough to
+/// spread out pods that start together.
 fn jittered(pause: Duration) -> Duration {
     let nanos = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let half = pause / 2;

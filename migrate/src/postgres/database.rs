@@ -1,6 +1,5 @@
 //! The database to migrate, and how to connect to it.
 
-use std::hash::{BuildHasher, RandomState};
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
@@ -9,60 +8,63 @@ use std::time::{Duration, Instant};
 use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
+use super::backoff::Backoff;
 use crate::Error;
-use crate::backoff::Backoff;
-use crate::event::{Event, Report};
-use crate::session::Session;
 
-/// One attempt to connect: a server that is there answers well within it.
-const ATTEMPT: Duration = Duration::from_secs(5);
+/// The limit of one connection attempt. A healthy server answers well within it.
+pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// How long PostgreSQL may be silent and out of reach: as long as the server takes to give up on us.
-const SILENCE: Duration = Duration::from_secs(30);
+/// The default for [`Database::unreachable_after`]: the time the server takes to give up on a client
+/// that has disappeared.
+const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
 
-/// A database, as whom, and how patiently.
+/// A database with its connection settings and timeouts.
 #[derive(Clone, Debug)]
 pub struct Database {
     options: PgConnectOptions,
-    wait: Duration,
+    pub(super) wait: Duration,
     lock_timeout: Duration,
-    silence: Duration,
-    superuser_allowed: bool,
-    /// The server's process behind the session that was opened last, 0 when there was none.
+    unreachable_after: Duration,
+    pub(super) superuser_allowed: bool,
+    /// The server process of the session opened last, or 0.
     backend: Arc<AtomicI32>,
 }
 
 impl Database {
-    /// The database of a `postgres://` URL, which has to answer at once.
+    /// Parses a `postgres://` URL. Connection attempts are not repeated unless [`Database::wait`]
+    /// is set.
     pub fn new(url: &str) -> Result<Database, Error> {
-        // Whatever is wrong with it, the password must not be quoted.
+        // Never quote the URL: it contains the password.
         let invalid = |reason: &str| {
             let form = "postgres://user:password@host:port/database";
-            Error::Usage(format!("the database URL is not valid: {reason} (expected {form})"))
+            Error::Usage(format!("invalid database URL: {reason}; expected {form}"))
         };
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
-            return Err(invalid("it is of another kind"));
+            return Err(invalid("unsupported scheme"));
         }
         let options = PgConnectOptions::from_str(url).map_err(|error| match error {
             sqlx::Error::Configuration(reason) => invalid(&reason.to_string()),
-            _ => invalid("it cannot be read"),
+            _ => invalid("syntax error"),
         })?;
-        let name = std::env::var("HOSTNAME").unwrap_or_default();
+        let hostname = std::env::var("HOSTNAME").unwrap_or_default();
         let options = options
-            // The pod's name is its host's: who waits for the lock learns who has it.
-            .application_name(format!("migrate/{} {name}", env!("CARGO_PKG_VERSION")).trim_end())
+            // In a pod, the host name is the pod's name. A runner that waits for the lock reports it.
+            .application_name(
+                format!("migrate/{} {hostname}", env!("CARGO_PKG_VERSION")).trim_end(),
+            )
             .disable_statement_logging()
             .options([
-                // Names in migrations are qualified; one that is not must not land anywhere.
+                // Names in migrations must be qualified. With an empty search path, a name that is
+                // not fails instead of resolving to an arbitrary schema.
                 ("search_path", ""),
                 ("TimeZone", "UTC"),
                 ("DateStyle", "ISO"),
                 ("idle_in_transaction_session_timeout", "60s"),
-                // Without it, a Job that is killed leaves its lock to a server process that notices
-                // only when its statement ends.
+                // When a Job is killed, the server process would otherwise hold the lock until its
+                // current statement ends.
                 ("client_connection_check_interval", "2s"),
-                // The same for a node that fails: the server notices after 15 + 3 * 5 s. And a
-                // connection on which nothing happens for minutes is forgotten by load balancers.
+                // The same for a node failure: the server notices it after 15 + 3 * 5 s. Keepalives
+                // also prevent load balancers from dropping a connection that is idle for minutes.
                 ("tcp_keepalives_idle", "15"),
                 ("tcp_keepalives_interval", "5"),
                 ("tcp_keepalives_count", "3"),
@@ -71,7 +73,7 @@ impl Database {
             options,
             wait: Duration::ZERO,
             lock_timeout: Duration::ZERO,
-            silence: SILENCE,
+            unreachable_after: UNREACHABLE_AFTER,
             superuser_allowed: false,
             backend: Arc::default(),
         };
@@ -80,56 +82,57 @@ impl Database {
             .statement_timeout(Duration::from_secs(15 * 60)))
     }
 
-    /// Waits up to this long for the database to accept a connection.
+    /// Sets how long to retry until the database accepts a connection.
     pub fn wait(self, wait: Duration) -> Database {
         Database { wait, ..self }
     }
 
-    /// How long a statement of a migration waits for a lock before the migration is rolled back and
-    /// tried again: behind a statement that waits for its lock, everybody else waits too.
+    /// Sets `lock_timeout`, after which a migration is rolled back and retried. Keep it short: every
+    /// other session queues behind a statement that waits for a lock.
     pub fn lock_timeout(self, timeout: Duration) -> Database {
         let database = self.option("lock_timeout", &milliseconds(timeout));
         Database { lock_timeout: timeout, ..database }
     }
 
-    /// How long a statement of a migration may take.
+    /// Sets `statement_timeout` for the statements of migrations.
     pub fn statement_timeout(self, timeout: Duration) -> Database {
         self.option("statement_timeout", &milliseconds(timeout))
     }
 
-    /// How long the server may be silent and out of reach before [`Database::lost`] says so.
-    pub fn silence(self, silence: Duration) -> Database {
-        Database { silence, ..self }
+    /// Sets how long the server may be unreachable before [`Database::unreachable`] resolves.
+    pub fn unreachable_after(self, unreachable_after: Duration) -> Database {
+        Database { unreachable_after, ..self }
     }
 
-    /// Acts as this role once connected.
+    /// Sets the role to switch to after logging in.
     pub fn role(self, role: &str) -> Database {
         self.option("role", role)
     }
 
-    /// Lets a superuser migrate.
+    /// Permits or forbids running as a superuser. Forbidden by default.
     pub fn allow_superuser(self, superuser_allowed: bool) -> Database {
         Database { superuser_allowed, ..self }
     }
 
-    /// Where it is, without who asks: fit for people and logs.
+    /// Returns `host:port/database`, without user and password.
     pub fn address(&self) -> String {
         let name = self.options.get_database().unwrap_or(self.options.get_username());
         format!("{}:{}/{name}", self.options.get_host(), self.options.get_port())
     }
 
-    /// Ends the session that was opened last, whatever it is doing, and returns once the server has
-    /// rolled back and given up its locks: for who has stopped waiting for an answer.
+    /// Terminates the session opened last, and returns once the server has rolled back its
+    /// transaction and released its locks.
     pub async fn end_session(&self) -> Result<(), Error> {
         let backend = self.backend.swap(0, Ordering::Relaxed);
         if backend == 0 {
             return Ok(());
         }
-        let mut connection = self.connect_beside().await?;
-        let (short, total) = (Duration::from_millis(20), Duration::from_secs(10));
-        let mut backoff = Backoff::new(short, Duration::from_millis(200), total);
+        let mut connection = self.connect_observer().await?;
+        let (first, total) = (Duration::from_millis(20), Duration::from_secs(10));
+        let mut backoff = Backoff::new(first, Duration::from_millis(200), total);
         loop {
-            // It may have gone already; a process of the same number must not be somebody else's.
+            // The session may have ended already, and its process ID may have been reused by the
+            // session of another user.
             let (left,): (i64,) = sqlx::query_as(
                 "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
                  WHERE pid = $1 AND usename = session_user",
@@ -141,103 +144,81 @@ impl Database {
                 return Ok(connection.close().await?);
             }
             if !backoff.pause().await {
-                return Err(Error::Unavailable(format!("process {backend} does not end")));
+                return Err(Error::Unavailable(format!(
+                    "server process {backend} has not terminated"
+                )));
             }
         }
     }
 
-    /// Returns once the session that was opened last is lost although its connection does not say so:
-    /// a network that drops everything tells nobody, and who waits for an answer waits for ever.
-    pub async fn lost(&self) -> Error {
-        let mut seen = (0, Instant::now());
+    /// Resolves once the server has been unreachable for longer than [`Database::unreachable_after`]
+    /// while a session is open.
+    ///
+    /// A network that silently drops packets raises no error: without this check, a statement would
+    /// wait for its result indefinitely.
+    pub async fn unreachable(&self) -> Error {
+        let mut last_seen = (0, Instant::now());
         loop {
-            tokio::time::sleep(self.silence / 3).await;
+            tokio::time::sleep(self.unreachable_after / 3).await;
             let backend = self.backend.load(Ordering::Relaxed);
-            if backend != seen.0 || backend == 0 || self.is_there(backend).await {
-                seen = (backend, Instant::now());
-            } else if seen.1.elapsed() >= self.silence {
-                let (address, silence) = (self.address(), self.silence.as_secs_f32());
-                return Error::Unavailable(format!("{address} has not answered for {silence} s"));
+            if backend != last_seen.0 || backend == 0 || self.is_alive(backend).await {
+                last_seen = (backend, Instant::now());
+            } else if last_seen.1.elapsed() >= self.unreachable_after {
+                let (address, limit) = (self.address(), self.unreachable_after.as_secs_f32());
+                return Error::Unavailable(format!("{address} has not answered for {limit} s"));
             }
         }
     }
 
-    /// Whether the server still has the session, as far as it can be asked.
-    async fn is_there(&self, backend: i32) -> bool {
-        let look = async {
+    /// Returns whether the server still has the session. A server that answers with an error counts
+    /// as alive.
+    async fn is_alive(&self, backend: i32) -> bool {
+        let check = async {
             let mut connection = self.options.clone().options([("role", "none")]).connect().await?;
             let sql = "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $1)";
             let (found,) = sqlx::query_as(sql).bind(backend).fetch_one(&mut connection).await?;
             connection.close().await?;
             Ok(found)
         };
-        match tokio::time::timeout((self.silence / 3).min(ATTEMPT), look).await {
+        match tokio::time::timeout((self.unreachable_after / 3).min(CONNECT_TIMEOUT), check).await {
             Ok(Ok(found)) => found,
-            // It has answered, that it has no connection left, for one.
+            // For example, no connection is left.
             Ok(Err(sqlx::Error::Database(_))) => true,
             _ => false,
         }
     }
 
-    /// Connects, patiently when what stands in the way may pass.
-    pub(crate) async fn connect(&self, report: Report<'_>) -> Result<Session, Error> {
-        let mut backoff =
-            Backoff::new(Duration::from_millis(100), Duration::from_secs(2), self.wait);
-        let mut told = String::new();
-        loop {
-            let error = match tokio::time::timeout(ATTEMPT, self.open()).await {
-                Ok(Ok(session)) => return Ok(session),
-                Ok(Err(error)) => error,
-                Err(_) => Error::Unavailable(format!("no answer within {} s", ATTEMPT.as_secs())),
-            };
-            let reason = format!("{}: {error}", self.address());
-            if !error.is_temporary() {
-                return Err(match error {
-                    Error::Refused(_) => Error::Refused(reason),
-                    _ => Error::Unexpected(reason),
-                });
-            }
-            if told != reason && !self.wait.is_zero() {
-                report(&Event::WaitingForDatabase { reason: reason.clone() });
-                told.clone_from(&reason);
-            }
-            if !backoff.pause().await {
-                return Err(Error::Unavailable(reason));
+    /// Opens a connection whose setting `migrate.session` is `token`.
+    pub(super) async fn connect_with_token(&self, token: &str) -> Result<PgConnection, Error> {
+        Ok(self.options.clone().options([("migrate.session", token)]).connect().await?)
+    }
+
+    /// Opens a second connection to observe or terminate the session. It keeps the login role
+    /// instead of switching to [`Database::role`].
+    pub(super) async fn connect_observer(&self) -> Result<PgConnection, Error> {
+        let options = self.options.clone().options([("role", "none")]);
+        match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+            Ok(connection) => Ok(connection?),
+            Err(_) => {
+                Err(Error::Unavailable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
             }
         }
     }
 
-    async fn open(&self) -> Result<Session, Error> {
-        // Random enough: it only has to differ from what other sessions have.
-        let token = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
-        let options = self.options.clone().options([("migrate.session", token.as_str())]);
-        let session = Session::new(options.connect().await?, self.clone(), token).await?;
-        self.backend.store(session.pid(), Ordering::Relaxed);
-        Ok(session)
+    /// Records the server process of a session that has been opened.
+    pub(super) fn set_backend(&self, backend: i32) {
+        self.backend.store(backend, Ordering::Relaxed);
     }
 
-    /// The session has been ended in good order: there is nothing to watch or to end any more.
-    pub(crate) fn forget_session(&self, backend: i32) {
-        // Unless another one has been opened since.
+    /// Records that the session of this server process has been closed, so that it is neither
+    /// watched nor terminated. Has no effect if another session has been opened since.
+    pub(super) fn clear_backend(&self, backend: i32) {
         let _ = self.backend.compare_exchange(backend, 0, Ordering::Relaxed, Ordering::Relaxed);
     }
 
-    /// A second connection, as who logs in and not as the role that is acted as: to look at the
-    /// first one, or to end it.
-    pub(crate) async fn connect_beside(&self) -> Result<PgConnection, Error> {
-        let options = self.options.clone().options([("role", "none")]);
-        match tokio::time::timeout(ATTEMPT, options.connect()).await {
-            Ok(connection) => Ok(connection?),
-            Err(_) => Err(Error::Unavailable("no answer".to_owned())),
-        }
-    }
-
-    pub(crate) fn is_superuser_allowed(&self) -> bool {
-        self.superuser_allowed
-    }
-
-    /// When to look for what a statement waits for: before it gives up.
-    pub(crate) fn patience(&self) -> Duration {
+    /// Returns how long a statement may run before its blockers are looked up: less than its lock
+    /// timeout.
+    pub(super) fn blocker_delay(&self) -> Duration {
         (self.lock_timeout / 2).clamp(Duration::from_millis(50), Duration::from_secs(1))
     }
 
@@ -247,7 +228,8 @@ impl Database {
     }
 }
 
-/// As PostgreSQL's settings have it. There, 0 would be for ever.
+/// Formats a duration as the value of a PostgreSQL setting. At least 1 ms, because 0 disables a
+/// timeout.
 fn milliseconds(duration: Duration) -> String {
     format!("{}ms", duration.as_millis().max(1))
 }

@@ -1,10 +1,9 @@
-//! What a database is for: everything that is not marked otherwise is production.
+//! The environment of a database. A database without a marker counts as production.
 //!
-//! The mark is a line of the database's comment, which its owner may write. A setting would be the
-//! obvious place, but one that the server does not know may only be set by a superuser (PostgreSQL 15
-//! and newer), and where PostgreSQL is a service nobody is one. Neither is copied with a template, so
-//! a copy of a marked database is production again. Whoever writes another comment removes the mark:
-//! that errs on the safe side.
+//! The marker is a line in the database's comment, which the owner may change. A custom setting would
+//! be the obvious place, but since PostgreSQL 15 only a superuser may set an unknown one, and managed
+//! services grant no superuser. `CREATE DATABASE ... TEMPLATE` copies neither, so a copy counts as
+//! production until it is marked. Replacing the comment removes the marker, which fails safe.
 
 use std::fmt;
 use std::str::FromStr;
@@ -12,23 +11,24 @@ use std::str::FromStr;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, PgConnection};
 
-use crate::database::Database;
+use super::database::Database;
+use super::session::Session;
 use crate::{Error, Report};
 
-/// What the mark's line begins with.
-const MARK: &str = "migrate.environment = ";
+/// The prefix of the marker's line.
+const MARKER: &str = "migrate.environment = ";
 
-/// What a database is for: one word in lower case, such as `development`, `test` or `staging`.
+/// The environment of a database: a lower-case word such as `development`, `test` or `staging`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Environment(String);
 
 impl Environment {
-    /// What a database is for that nobody has marked.
+    /// Returns the environment of a database without a marker.
     pub fn production() -> Environment {
         Environment("production".to_owned())
     }
 
-    /// Whether it is [`Environment::production`].
+    /// Returns whether this is [`Environment::production`].
     pub fn is_production(&self) -> bool {
         *self == Environment::production()
     }
@@ -44,7 +44,7 @@ impl FromStr for Environment {
                 Ok(Environment(text.to_owned()))
             }
             _ => Err(Error::Usage(format!(
-                "`{text}` is no environment: expected a word in lower case, such as development"
+                "invalid environment `{text}`; expected a lower-case word such as development"
             ))),
         }
     }
@@ -56,15 +56,15 @@ impl fmt::Display for Environment {
     }
 }
 
-/// Marks a database. `database` is connected to as its owner or as a superuser.
-pub async fn mark(
+/// Writes the marker of a database. The login role must own the database or be a superuser.
+pub async fn set_environment(
     database: &Database,
     environment: &Environment,
     report: Report<'_>,
 ) -> Result<(), Error> {
-    let mut session = database.connect(report).await?;
+    let mut session = Session::connect(database, report).await?;
     let connection = &mut session.connection;
-    let comment = with_mark(&comment(connection).await?, environment);
+    let comment = with_marker(&comment(connection).await?, environment);
     let (sql,): (String,) =
         sqlx::query_as("SELECT format('COMMENT ON DATABASE %I IS %L', current_database(), $1)")
             .bind(comment)
@@ -75,9 +75,9 @@ pub async fn mark(
     Ok(())
 }
 
-/// What the database is for.
-pub(crate) async fn read(connection: &mut PgConnection) -> Result<Environment, Error> {
-    Ok(marked(&comment(connection).await?).unwrap_or_else(Environment::production))
+/// Reads the environment of the connected database.
+pub(crate) async fn read_environment(connection: &mut PgConnection) -> Result<Environment, Error> {
+    Ok(parse_comment(&comment(connection).await?).unwrap_or_else(Environment::production))
 }
 
 async fn comment(connection: &mut PgConnection) -> Result<String, Error> {
@@ -90,18 +90,18 @@ async fn comment(connection: &mut PgConnection) -> Result<String, Error> {
     Ok(comment)
 }
 
-/// The environment that a comment names. Two marks that differ are none.
-fn marked(comment: &str) -> Option<Environment> {
-    let mut marks = comment.lines().filter_map(|line| line.strip_prefix(MARK));
-    let first = marks.next()?;
-    marks.all(|mark| mark == first).then_some(first)?.parse().ok()
+/// Parses the marker in a comment. Returns `None` for contradictory markers.
+fn parse_comment(comment: &str) -> Option<Environment> {
+    let mut markers = comment.lines().filter_map(|line| line.strip_prefix(MARKER));
+    let first = markers.next()?;
+    markers.all(|marker| marker == first).then_some(first)?.parse().ok()
 }
 
-/// The comment with this mark, and with all else that is in it.
-fn with_mark(comment: &str, environment: &Environment) -> String {
-    let mark = format!("{MARK}{environment}");
-    let others = comment.lines().filter(|line| !line.starts_with(MARK));
-    others.chain([mark.as_str()]).collect::<Vec<_>>().join("\n")
+/// Replaces the marker in a comment, and keeps its other lines.
+fn with_marker(comment: &str, environment: &Environment) -> String {
+    let marker = format!("{MARKER}{environment}");
+    let others = comment.lines().filter(|line| !line.starts_with(MARKER));
+    others.chain([marker.as_str()]).collect::<Vec<_>>().join("\n")
 }
 
 #[cfg(test)]
@@ -109,26 +109,26 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_environment_is_a_word() {
-        for good in ["development", "test", "staging-2", "production"] {
-            assert_eq!(good.parse::<Environment>().unwrap().to_string(), good);
+    fn only_lower_case_words_parse_as_environment() {
+        for valid in ["development", "test", "staging-2", "production"] {
+            assert_eq!(valid.parse::<Environment>().unwrap().to_string(), valid);
         }
-        for bad in ["", "Test", "2nd", "a b", "a'", "-a", "é"] {
-            assert!(matches!(bad.parse::<Environment>(), Err(Error::Usage(_))), "{bad}");
+        for invalid in ["", "Test", "2nd", "a b", "a'", "-a", "é"] {
+            assert!(matches!(invalid.parse::<Environment>(), Err(Error::Usage(_))), "{invalid}");
         }
     }
 
     #[test]
-    fn a_mark_is_a_line_of_the_comment() {
+    fn marker_is_one_line_of_the_comment() {
         let test: Environment = "test".parse().unwrap();
-        assert_eq!(marked(""), None);
-        assert_eq!(marked("a database for migrate.environment = test"), None);
-        assert_eq!(marked("migrate.environment = x y"), None);
-        assert_eq!(marked("migrate.environment = test\nmigrate.environment = x"), None);
-        let comment = with_mark("The katas.\nAsk Ada.", &test);
+        assert_eq!(parse_comment(""), None);
+        assert_eq!(parse_comment("a database for migrate.environment = test"), None);
+        assert_eq!(parse_comment("migrate.environment = x y"), None);
+        assert_eq!(parse_comment("migrate.environment = test\nmigrate.environment = x"), None);
+        let comment = with_marker("The katas.\nAsk Ada.", &test);
         assert_eq!(comment, "The katas.\nAsk Ada.\nmigrate.environment = test");
-        assert_eq!(marked(&comment), Some(test));
-        let production = with_mark(&comment, &Environment::production());
+        assert_eq!(parse_comment(&comment), Some(test));
+        let production = with_marker(&comment, &Environment::production());
         assert_eq!(production, "The katas.\nAsk Ada.\nmigrate.environment = production");
     }
 }

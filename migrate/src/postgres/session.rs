@@ -1,29 +1,31 @@
-//! One connection to PostgreSQL, with what has to be known about it.
+//! One connection to PostgreSQL.
 
 use std::convert::Infallible;
+use std::hash::{BuildHasher, RandomState};
 use std::sync::Mutex;
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, Row};
 
+use super::backoff::Backoff;
+use super::database::{CONNECT_TIMEOUT, Database};
 use crate::Error;
-use crate::database::Database;
-use crate::error::POOLER;
+use crate::error::POOLER_NOT_SUPPORTED;
 use crate::event::{Event, Report};
 
-/// How often who is waited for is looked up.
-const LOOK: Duration = Duration::from_secs(1);
+/// How often to look up the sessions that block a statement.
+const BLOCKER_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A connection that is this process's alone. Never from a pool: the lock belongs to it.
+/// A dedicated connection. It never comes from a pool, because the advisory lock belongs to it.
 pub(crate) struct Session {
     pub(crate) connection: PgConnection,
     database: Database,
     token: String,
-    facts: Facts,
+    identity: Identity,
 }
 
 #[derive(sqlx::FromRow)]
-struct Facts {
+struct Identity {
     pid: i32,
     database: String,
     role: String,
@@ -31,50 +33,75 @@ struct Facts {
 }
 
 impl Session {
-    pub(crate) async fn new(
-        mut connection: PgConnection,
-        database: Database,
-        token: String,
-    ) -> Result<Session, Error> {
-        // Without parameters it goes there and back once, and twice as a prepared statement.
-        let facts = sqlx::raw_sql(
+    /// Connects, and retries for as long as the database allows while the failure may be temporary.
+    pub(crate) async fn connect(database: &Database, report: Report<'_>) -> Result<Session, Error> {
+        let mut backoff =
+            Backoff::new(Duration::from_millis(100), Duration::from_secs(2), database.wait);
+        let mut reported = String::new();
+        loop {
+            let error = match tokio::time::timeout(CONNECT_TIMEOUT, Session::open(database)).await {
+                Ok(Ok(session)) => return Ok(session),
+                Ok(Err(error)) => error,
+                Err(_) => {
+                    Error::Unavailable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))
+                }
+            };
+            let reason = format!("{}: {error}", database.address());
+            if !error.is_temporary() {
+                return Err(match error {
+                    Error::Refused(_) => Error::Refused(reason),
+                    _ => Error::Unexpected(reason),
+                });
+            }
+            if reported != reason && !database.wait.is_zero() {
+                report(&Event::WaitingForDatabase { reason: reason.clone() });
+                reported.clone_from(&reason);
+            }
+            if !backoff.pause().await {
+                return Err(Error::Unavailable(reason));
+            }
+        }
+    }
+
+    async fn open(database: &Database) -> Result<Session, Error> {
+        // Not a secret: it only has to differ from the tokens of other sessions.
+        let token = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
+        let mut connection = database.connect_with_token(&token).await?;
+        // Without parameters, the simple protocol needs one round trip instead of two.
+        let row = sqlx::raw_sql(
             "SELECT pg_backend_pid() AS pid, current_database()::text AS database,
                     current_user::text AS role,
                     current_setting('migrate.session', true) AS token",
         )
         .fetch_one(&mut connection)
         .await?;
-        let facts = Facts::from_row(&facts)?;
-        // A pooler that drops the settings instead of refusing them.
-        if facts.token.as_ref() != Some(&token) {
-            return Err(Error::Refused(POOLER.to_owned()));
+        let identity = Identity::from_row(&row)?;
+        // Some poolers silently drop the settings of a connection instead of rejecting them.
+        if identity.token.as_ref() != Some(&token) {
+            return Err(Error::Refused(POOLER_NOT_SUPPORTED.to_owned()));
         }
-        Ok(Session { connection, database, token, facts })
+        database.set_backend(identity.pid);
+        Ok(Session { connection, database: database.clone(), token, identity })
     }
 
-    /// The server's process.
-    pub(crate) fn pid(&self) -> i32 {
-        self.facts.pid
-    }
-
-    /// The database's name.
+    /// Returns the name of the database.
     pub(crate) fn database(&self) -> &str {
-        &self.facts.database
+        &self.identity.database
     }
 
-    /// As whom it acts.
+    /// Returns the role that was in effect when the session began.
     pub(crate) fn role(&self) -> &str {
-        &self.facts.role
+        &self.identity.role
     }
 
-    /// What only this session has among its settings.
+    /// Returns the value of the setting `migrate.session`, which is unique to this session.
     pub(crate) fn token(&self) -> &str {
         &self.token
     }
 
-    /// Refuses to act as somebody for whom no limits hold.
-    pub(crate) async fn refuse_superuser(&mut self) -> Result<(), Error> {
-        if self.database.is_superuser_allowed() {
+    /// Fails if the login role is a superuser, unless [`Database::allow_superuser`] permits it.
+    pub(crate) async fn reject_superuser(&mut self) -> Result<(), Error> {
+        if self.database.superuser_allowed {
             return Ok(());
         }
         let sql = "SELECT rolsuper FROM pg_roles WHERE rolname = session_user";
@@ -83,15 +110,14 @@ impl Session {
             return Ok(());
         }
         Err(Error::Refused(
-            "this user is a superuser, whom nothing keeps from harming every database of the \
-             server: migrate as a role of its own (`migrate bootstrap` makes the roles), or say \
-             --allow-superuser"
+            "refusing to run as a superuser; connect as the migration role (`migrate bootstrap` \
+             creates it) or pass --allow-superuser"
                 .to_owned(),
         ))
     }
 
-    /// Runs one statement of a file. While it waits for locks, tells who has them; the sessions
-    /// that were in the way last are returned beside the result.
+    /// Runs one statement of a file, and reports the sessions that block it. Returns the blockers
+    /// seen last along with the result.
     pub(crate) async fn execute(
         &mut self,
         sql: &str,
@@ -100,47 +126,47 @@ impl Session {
     ) -> (Result<(), sqlx::Error>, Vec<String>) {
         let blockers = Mutex::new(Vec::new());
         let running = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut self.connection);
-        let watching = watch(&self.database, self.facts.pid, |by| {
+        let watching = watch_blockers(&self.database, self.identity.pid, |by| {
             report(&Event::Blocked { file: file.to_owned(), by: by.clone() });
-            // Only a panic while it is locked could poison it, and there is none.
-            *blockers.lock().expect("it is not poisoned") = by;
+            // Only a panic while the lock is held could poison it.
+            *blockers.lock().expect("the lock is not poisoned") = by;
         });
-        let done = tokio::select! {
+        let result = tokio::select! {
             biased;
-            done = running => done.map(drop),
+            result = running => result.map(drop),
             never = watching => match never {},
         };
-        (done, blockers.into_inner().expect("it is not poisoned"))
+        (result, blockers.into_inner().expect("the lock is not poisoned"))
     }
 
-    /// Ends it in good order. Where that does not work any more, it has ended already.
+    /// Closes the connection. An error means that it is closed already.
     pub(crate) async fn close(self) {
-        self.database.forget_session(self.facts.pid);
+        self.database.clear_backend(self.identity.pid);
         let _ = self.connection.close().await;
     }
 }
 
-/// Looks, from a connection of its own, whom the process waits for, for as long as it is polled.
-async fn watch(database: &Database, pid: i32, tell: impl Fn(Vec<String>)) -> Infallible {
-    tokio::time::sleep(database.patience()).await;
-    let mut told = Vec::new();
+/// Polls, on a second connection, for the sessions that block `pid`. Runs until it is dropped.
+async fn watch_blockers(database: &Database, pid: i32, report: impl Fn(Vec<String>)) -> Infallible {
+    tokio::time::sleep(database.blocker_delay()).await;
+    let mut reported = Vec::new();
     loop {
-        // What cannot be looked up (no connection left, for one) is looked up later.
-        if let Ok(mut connection) = database.connect_beside().await {
+        // Try again later if this fails, for example because no connection is left.
+        if let Ok(mut connection) = database.connect_observer().await {
             while let Ok(by) = blockers(&mut connection, pid).await {
-                if !by.is_empty() && by != told {
-                    told.clone_from(&by);
-                    tell(by);
+                if !by.is_empty() && by != reported {
+                    reported.clone_from(&by);
+                    report(by);
                 }
-                tokio::time::sleep(LOOK.min(database.patience())).await;
+                tokio::time::sleep(BLOCKER_POLL_INTERVAL.min(database.blocker_delay())).await;
             }
         }
-        tokio::time::sleep(LOOK).await;
+        tokio::time::sleep(BLOCKER_POLL_INTERVAL).await;
     }
 }
 
-/// The sessions that the process waits for. Not their statements, which may have secrets in them.
-/// What another role's session does is only seen by members of `pg_read_all_stats`.
+/// Describes the sessions that block `pid`. Their statements are left out, because they may contain
+/// secrets. Only members of `pg_read_all_stats` see the state of another role's session.
 async fn blockers(connection: &mut PgConnection, pid: i32) -> Result<Vec<String>, sqlx::Error> {
     let rows: Vec<(String,)> = sqlx::query_as(
         "SELECT concat('process ', blocker,

@@ -1,54 +1,56 @@
-//! What can be seen to fail before anything is run: the runner refuses it, and `lint` finds it.
+//! Statements that are known to fail before they run. The runner rejects them, and `lint` reports them.
 
-use crate::statements::Kind;
+use super::statement::StatementKind;
 
-/// Why a statement is not run.
-pub(crate) struct Refusal {
-    /// The name of the rule, for `lint`.
+/// Why a statement is rejected.
+pub(crate) struct Rejection {
+    /// The name of the `lint` rule.
     pub(crate) rule: &'static str,
-    /// What is wrong.
+    /// The problem.
     pub(crate) message: &'static str,
-    /// What to do.
+    /// The remedy.
     pub(crate) help: &'static str,
 }
 
-/// Whether a statement of this kind can be run in a file of this kind.
-pub(crate) fn refusal(kind: &Kind, transactional: bool) -> Option<Refusal> {
-    let refuse = |rule, message, help| Some(Refusal { rule, message, help });
+/// Returns why a statement of this kind cannot run in a file, if it cannot.
+pub(crate) fn rejection(kind: &StatementKind, transactional: bool) -> Option<Rejection> {
+    let reject = |rule, message, help| Some(Rejection { rule, message, help });
     match kind {
-        Kind::TransactionControl if transactional => refuse(
+        StatementKind::TransactionControl if transactional => reject(
             "transaction-control",
-            "The file runs in one transaction, which this would end.",
-            "Take it out, or begin the file with the line `-- no-transaction`.",
+            "This ends the transaction in which the file runs.",
+            "Remove it, or begin the file with the line `-- no-transaction`.",
         ),
-        Kind::TransactionControl => refuse(
+        StatementKind::TransactionControl => reject(
             "transaction-control",
-            "Every statement of this file is a transaction of its own.",
-            "What belongs together goes into a file without `-- no-transaction`.",
+            "Every statement of this file runs in its own transaction.",
+            "Move statements that must be atomic to a file without `-- no-transaction`.",
         ),
-        kind if transactional && kind.is_alone() => refuse(
+        kind if transactional && kind.forbids_transaction() => reject(
             "not-in-transaction",
             "This cannot run in a transaction.",
             "Begin the file with the line `-- no-transaction`.",
         ),
-        Kind::DiscardAll => refuse(
+        StatementKind::DiscardAll => reject(
             "discard-all",
-            "This gives up the lock that keeps other runners out.",
-            "Say `RESET ALL`.",
+            "This releases the lock that excludes other runners.",
+            "Use `RESET ALL`.",
         ),
-        Kind::LocalSetting if !transactional => refuse(
+        StatementKind::LocalSetting if !transactional => reject(
             "local-setting",
-            "This ends with its transaction, which is over at once.",
-            "Say `SET`.",
+            "This has no effect, because its transaction ends with the statement.",
+            "Use `SET`.",
         ),
-        Kind::CreateIndexConcurrently { index: None, .. } => refuse(
+        StatementKind::CreateIndexConcurrently { index: None, .. } => reject(
             "unnamed-index",
-            "Without a name the index cannot be found again if this is interrupted.",
+            "If this is interrupted, its invalid index cannot be identified without a name.",
             "Name the index.",
         ),
-        Kind::CopyWithClient => {
-            refuse("copy-from-client", "Nobody is at the other end of this.", "Say `INSERT`.")
-        }
+        StatementKind::CopyWithClient => reject(
+            "copy-from-client",
+            "A migration has no client to copy from or to.",
+            "Use `INSERT`.",
+        ),
         _ => None,
     }
 }

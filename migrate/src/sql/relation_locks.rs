@@ -1,7 +1,7 @@
-//! Which tables a statement touches, and what it locks out meanwhile.
+//! The locks that a statement takes on relations, derived from its text.
 //!
-//! The locks are those of PostgreSQL's manual, chapter 13.3, and of its page about `ALTER TABLE`,
-//! as they are since PostgreSQL 12. `tests/locks.rs` compares them with a server's `pg_locks`.
+//! The lock modes follow chapter 13.3 of the PostgreSQL manual and its page on `ALTER TABLE`, for
+//! PostgreSQL 12 and newer. An integration test compares them with `pg_locks` of a server.
 
 use std::fmt;
 
@@ -10,30 +10,30 @@ use squawk_syntax::SyntaxKind::{self, *};
 use squawk_syntax::ast::{AstNode, Vacuum};
 use squawk_syntax::{SourceFile, SyntaxNode};
 
-/// A lock on a relation, from the weakest to the strongest.
+/// A table-level lock mode, ordered from the weakest to the strongest.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum LockMode {
-    /// Of readers.
+    /// Taken by `SELECT`.
     AccessShare,
-    /// Of readers who lock rows.
+    /// Taken by `SELECT FOR UPDATE` and the like.
     RowShare,
-    /// Of writers.
+    /// Taken by `INSERT`, `UPDATE`, `DELETE` and `MERGE`.
     RowExclusive,
-    /// Of what goes on beside readers and writers, as `VACUUM`.
+    /// Taken by maintenance that permits reads and writes, such as `VACUUM`.
     ShareUpdateExclusive,
-    /// Of what nobody may write beside, as `CREATE INDEX`.
+    /// Blocks writes. Taken by `CREATE INDEX`.
     Share,
-    /// The same, one at a time.
+    /// Blocks writes and conflicts with itself. Taken by `CREATE TRIGGER`.
     ShareRowExclusive,
-    /// Only readers who lock no rows are let in.
+    /// Permits only reads that lock no rows.
     Exclusive,
-    /// Nobody else is let in.
+    /// Conflicts with every mode.
     AccessExclusive,
 }
 
 impl LockMode {
-    /// What others cannot do meanwhile.
+    /// Describes which operations of other sessions the lock blocks.
     pub fn blocks(self) -> &'static str {
         match self {
             LockMode::AccessShare | LockMode::RowShare | LockMode::RowExclusive => {
@@ -47,7 +47,7 @@ impl LockMode {
 }
 
 impl fmt::Display for LockMode {
-    /// As `LOCK TABLE` has it.
+    /// Formats the mode as in `LOCK TABLE`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             LockMode::AccessShare => "ACCESS SHARE",
@@ -62,19 +62,20 @@ impl fmt::Display for LockMode {
     }
 }
 
-/// What takes long, or lasts, beyond the change of the catalog.
+/// What a statement does to a relation beyond changing the catalog.
 #[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Work {
-    /// It is read from beginning to end under the lock: to check its rows, or to index them.
+    /// Reads all rows while it holds the lock, to check or to index them.
     Scans,
-    /// It may be written anew under the lock. Some changes of a type are known not to need it.
+    /// May rewrite the relation while it holds the lock. PostgreSQL skips the rewrite for some changes
+    /// of a type.
     Rewrites,
-    /// It is empty afterwards.
+    /// Deletes all rows.
     Empties,
-    /// It is gone afterwards.
+    /// Drops the relation.
     Removes,
-    /// It is made: nobody else knows it yet.
+    /// Creates the relation. No other session can see it yet.
     Creates,
 }
 
@@ -90,62 +91,63 @@ impl fmt::Display for Work {
     }
 }
 
-/// A relation that a statement locks.
+/// A lock that a statement takes on a relation.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct Touch {
-    /// Its name, as the statement has it.
+pub struct RelationLock {
+    /// The name of the relation as written in the statement.
     pub relation: String,
-    /// The strongest lock that the statement takes on it.
-    pub lock: LockMode,
-    /// For an index: the lock on its table, which the statement does not name.
-    pub table_lock: Option<LockMode>,
-    /// What else is to be known.
+    /// The strongest mode in which the statement locks the relation.
+    pub mode: LockMode,
+    /// For an index, the mode of the lock on its table, which the statement does not name.
+    pub table_mode: Option<LockMode>,
+    /// The work on the relation, if any.
     pub work: Option<Work>,
-    /// Whether what depends on it is touched too: `CASCADE`.
+    /// Whether dependent objects are affected too: `CASCADE`.
     pub cascades: bool,
 }
 
-/// The relations that a statement names and locks, each once. `None` when that cannot be told from
-/// its text: it calls a function or runs a block, or is of a kind that is not known here.
+/// Returns the locks on the relations that a statement names, each relation once. Returns `None` if
+/// the text does not determine them: the statement calls a function, runs a code block, or is of an
+/// unsupported kind.
 ///
-/// What the text does not name is left out: partitions and other children, the table at the other
-/// end of a foreign key that is checked or dropped, what a trigger touches. So are locks on
-/// PostgreSQL's own tables, and the new name of what is renamed.
-pub fn touches(statement: &str) -> Option<Vec<Touch>> {
+/// Relations that the text does not name are omitted: partitions and other children, the table at the
+/// other end of a foreign key that is validated or dropped, and whatever triggers use. So are system
+/// catalogs, and the new name of a renamed relation.
+pub fn relation_locks(statement: &str) -> Option<Vec<RelationLock>> {
     let parse = SourceFile::parse(statement);
     if !parse.errors().is_empty() {
         return None;
     }
     let mut statements = parse.tree().stmts();
     let (Some(only), None) = (statements.next(), statements.next()) else { return None };
-    of_statement(only.syntax())
+    locks_of(only.syntax())
 }
 
-/// As [`touches`], of what is parsed already.
-pub(crate) fn of_statement(statement: &SyntaxNode) -> Option<Vec<Touch>> {
-    if !is_understood(statement) {
+/// As [`relation_locks`], for a parsed statement.
+pub(crate) fn locks_of(statement: &SyntaxNode) -> Option<Vec<RelationLock>> {
+    if !locks_only_named_relations(statement) {
         return None;
     }
     let cascades = statement.children().any(|child| child.kind() == CASCADE);
-    let mut touches: Vec<Touch> = Vec::new();
+    let mut locks: Vec<RelationLock> = Vec::new();
     for name in statement.descendants().filter(is_name) {
-        let Some(touch) = touch(statement, &name)? else { continue };
-        match touches.iter_mut().find(|other| other.relation == touch.relation) {
+        let Some(lock) = lock_of(statement, &name)? else { continue };
+        match locks.iter_mut().find(|other| other.relation == lock.relation) {
             Some(other) => {
-                other.lock = other.lock.max(touch.lock);
-                other.work = other.work.max(touch.work);
+                other.mode = other.mode.max(lock.mode);
+                other.work = other.work.max(lock.work);
             }
-            None => touches.push(Touch { cascades, ..touch }),
+            None => locks.push(RelationLock { cascades, ..lock }),
         }
     }
-    Some(touches)
+    Some(locks)
 }
 
-/// Whether all that the statement locks is what it names.
-fn is_understood(statement: &SyntaxNode) -> bool {
+/// Returns whether the statement locks no relations besides those that it names.
+fn locks_only_named_relations(statement: &SyntaxNode) -> bool {
     let has = |kind| statement.descendants().any(|node| node.kind() == kind);
     match statement.kind() {
-        // They run what they are given.
+        // These may call functions, which can lock anything.
         SELECT
         | SELECT_INTO
         | COMPOUND_SELECT
@@ -159,9 +161,9 @@ fn is_understood(statement: &SyntaxNode) -> bool {
         | COPY
         | CREATE_TABLE_AS
         | CREATE_MATERIALIZED_VIEW => {
-            !statement.descendants().any(|node| calls_own_function(&node))
+            !statement.descendants().any(|node| calls_user_function(&node))
         }
-        // Without a name they go over all there is.
+        // Without a name, these process all tables.
         VACUUM | ANALYZE => has(TABLE_AND_COLUMNS),
         CLUSTER => has(TABLE_NAME_REF),
         REINDEX => has(REINDEX_TARGET_INDEX) || has(REINDEX_TARGET_TABLE),
@@ -254,9 +256,9 @@ fn is_understood(statement: &SyntaxNode) -> bool {
     }
 }
 
-/// Whether it calls a function that is not PostgreSQL's own. With an empty `search_path`, those of
-/// others have their schema before their name.
-fn calls_own_function(node: &SyntaxNode) -> bool {
+/// Returns whether the expression calls a function outside of `pg_catalog`. With an empty
+/// `search_path`, such a call is qualified with its schema.
+fn calls_user_function(node: &SyntaxNode) -> bool {
     if node.kind() != CALL_EXPR {
         return false;
     }
@@ -280,12 +282,13 @@ fn is_name(node: &SyntaxNode) -> bool {
             | INDEX
             | SEQUENCE
     );
-    // VIEW and the like are also what their keywords' nodes are called.
+    // Keyword nodes use kinds such as VIEW too, but contain no path.
     is_name && node.descendants().any(|part| matches!(part.kind(), PATH | PATH_REF))
 }
 
-/// What is locked under this name. The inner `None` when nothing is; the outer when who knows.
-fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
+/// Returns the lock on the relation that `name` refers to. The inner `None` means that there is none,
+/// the outer `None` that it is unknown.
+fn lock_of(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<RelationLock>> {
     use LockMode::*;
     let context = name.ancestors().skip(1).find(|node| {
         !matches!(node.kind(), TABLE_RELATION_NAME | RELATION_NAME | RELATION_LIST | TABLE_LIST)
@@ -295,9 +298,9 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
         .filter(|token| token.kind() == CONCURRENTLY_KW)
         .any(|word| word.parent().is_none_or(|option| !is_off(&option)));
     let mut relation = text(name);
-    let (mut table_lock, mut work) = (None, None);
-    let lock = match context.kind() {
-        RELATION_FROM_ITEM if is_query_name(statement, name) => return Some(None),
+    let (mut table_mode, mut work) = (None, None);
+    let mode = match context.kind() {
+        RELATION_FROM_ITEM if is_cte_name(statement, name) => return Some(None),
         RELATION_FROM_ITEM if locks_rows(name) => RowShare,
         RELATION_FROM_ITEM | TABLE | LIKE_CLAUSE => AccessShare,
         INSERT | UPDATE | DELETE | MERGE => RowExclusive,
@@ -308,7 +311,7 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
             AccessExclusive
         }
         CREATE_INDEX if name.kind() == INDEX => {
-            // An index is in the schema of its table.
+            // An index is created in the schema of its table.
             let table = context.children().find(|child| child.kind() == TABLE_RELATION_NAME)?;
             let table = table.descendants().find(|node| node.kind() == TABLE_NAME_REF)?;
             if let Some((schema, _)) = text(&table).rsplit_once('.') {
@@ -337,12 +340,12 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
         }
 
         ALTER_TABLE | ALTER_FOREIGN_TABLE | ALTER_MATERIALIZED_VIEW => {
-            work = context.children().filter_map(|action| work_of(&action)).max();
-            context.children().filter_map(|action| level_of_table(&action)).max()?
+            work = context.children().filter_map(|action| alter_table_work(&action)).max();
+            context.children().filter_map(|action| alter_table_mode(&action)).max()?
         }
-        ALTER_INDEX => context.children().filter_map(|action| level_of_index(&action)).max()?,
+        ALTER_INDEX => context.children().filter_map(|action| alter_index_mode(&action)).max()?,
         ALTER_SEQUENCE => {
-            context.children().filter_map(|action| level_of_sequence(&action)).max()?
+            context.children().filter_map(|action| alter_sequence_mode(&action)).max()?
         }
         ALTER_VIEW => AccessExclusive,
         ATTACH_PARTITION => {
@@ -350,7 +353,7 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
             AccessExclusive
         }
         DETACH_PARTITION | ATTACH_INDEX_PARTITION => AccessExclusive,
-        // The new name; an index that is taken over, in the schema of its table.
+        // A new name, or an index of the table, which is named without its schema.
         TABLE_RENAME_TO | VIEW_RENAME_TO | INDEX_RENAME_TO | SEQUENCE_RENAME_TO
         | USING_INDEX_NAME | CLUSTER_ON | CLUSTER_USING_INDEX => {
             return Some(None);
@@ -363,9 +366,9 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
 
         DROP_INDEX => {
             work = Some(Work::Removes);
-            let lock = if concurrently { ShareUpdateExclusive } else { AccessExclusive };
-            table_lock = Some(lock);
-            lock
+            let mode = if concurrently { ShareUpdateExclusive } else { AccessExclusive };
+            table_mode = Some(mode);
+            mode
         }
         TRUNCATE => {
             work = Some(Work::Empties);
@@ -375,7 +378,7 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
             work = Some(Work::Removes);
             AccessExclusive
         }
-        LOCK => explicit(&context),
+        LOCK => lock_table_mode(&context),
         TABLE_AND_COLUMNS if is_full_vacuum(statement) => {
             work = Some(Work::Rewrites);
             AccessExclusive
@@ -391,7 +394,7 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
             match context.kind() {
                 REINDEX_TARGET_TABLE => on_table,
                 _ => {
-                    table_lock = Some(on_table);
+                    table_mode = Some(on_table);
                     if concurrently { ShareUpdateExclusive } else { AccessExclusive }
                 }
             }
@@ -420,15 +423,16 @@ fn touch(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<Touch>> {
             }
             None => return Some(None),
         },
-        // Neither GRANT nor a type's name locks a table.
+        // GRANT and REVOKE lock no relation.
         _ if matches!(statement.kind(), GRANT | REVOKE) => return Some(None),
         _ => return None,
     };
-    Some(Some(Touch { relation, lock, table_lock, work, cascades: false }))
+    Some(Some(RelationLock { relation, mode, table_mode, work, cascades: false }))
 }
 
-/// The lock that a part of `ALTER TABLE` takes; `AlterTableGetLockLevel` in PostgreSQL's source.
-fn level_of_table(action: &SyntaxNode) -> Option<LockMode> {
+/// Returns the lock mode of one action of `ALTER TABLE`, as `AlterTableGetLockLevel` does in
+/// PostgreSQL's source. `None` for parts that are not actions.
+fn alter_table_mode(action: &SyntaxNode) -> Option<LockMode> {
     use LockMode::*;
     let has = |kind| action.descendants().any(|node| node.kind() == kind);
     Some(match action.kind() {
@@ -453,7 +457,7 @@ fn level_of_table(action: &SyntaxNode) -> Option<LockMode> {
     })
 }
 
-fn level_of_index(action: &SyntaxNode) -> Option<LockMode> {
+fn alter_index_mode(action: &SyntaxNode) -> Option<LockMode> {
     use LockMode::*;
     Some(match action.kind() {
         INDEX_REF | IF_EXISTS => return None,
@@ -470,7 +474,7 @@ fn level_of_index(action: &SyntaxNode) -> Option<LockMode> {
     })
 }
 
-fn level_of_sequence(action: &SyntaxNode) -> Option<LockMode> {
+fn alter_sequence_mode(action: &SyntaxNode) -> Option<LockMode> {
     Some(match action.kind() {
         SEQUENCE_REF | IF_EXISTS => return None,
         OWNER_TO | SEQUENCE_RENAME_TO | SET_SCHEMA | SET_LOGGED | SET_UNLOGGED => {
@@ -480,16 +484,16 @@ fn level_of_sequence(action: &SyntaxNode) -> Option<LockMode> {
     })
 }
 
-/// What a part of `ALTER TABLE` does with the rows.
-fn work_of(action: &SyntaxNode) -> Option<Work> {
+/// Returns the work of one action of `ALTER TABLE`.
+fn alter_table_work(action: &SyntaxNode) -> Option<Work> {
     let has = |kind| action.descendants().any(|node| node.kind() == kind);
     match action.kind() {
         SET_TABLESPACE | SET_LOGGED | SET_UNLOGGED | SET_ACCESS_METHOD => Some(Work::Rewrites),
         ALTER_COLUMN if has(SET_TYPE) || has(SET_EXPRESSION) => Some(Work::Rewrites),
         ALTER_COLUMN if has(SET_NOT_NULL) => Some(Work::Scans),
         ADD_COLUMN if has(GENERATED_CONSTRAINT) || is_serial(action) => Some(Work::Rewrites),
-        // A constant is kept once, in the catalog; so is what is evaluated once, but which that is
-        // only the server knows.
+        // A constant default is stored once, in the catalog. So is the value of a function that is not
+        // volatile, but only the server knows the volatility.
         ADD_COLUMN if has(DEFAULT_CONSTRAINT) && has(CALL_EXPR) => Some(Work::Rewrites),
         ADD_COLUMN
             if has(CHECK_CONSTRAINT)
@@ -513,16 +517,16 @@ fn is_serial(column: &SyntaxNode) -> bool {
     })
 }
 
-/// Whether an option has the value no.
+/// Returns whether this is an option `CONCURRENTLY` with the value `off`.
 fn is_off(option: &SyntaxNode) -> bool {
     let value = option.children().next().map(|value| text(&value).to_ascii_lowercase());
     option.kind() == REINDEX_OPTION_CONCURRENTLY
         && value.is_some_and(|value| ["off", "false", "0"].contains(&value.trim_matches('\'')))
 }
 
-/// The mode of `LOCK TABLE`.
-fn explicit(lock: &SyntaxNode) -> LockMode {
-    let clause = lock.descendants().find(|node| node.kind() == LOCK_MODE_CLAUSE);
+/// Returns the mode of `LOCK TABLE`.
+fn lock_table_mode(statement: &SyntaxNode) -> LockMode {
+    let clause = statement.descendants().find(|node| node.kind() == LOCK_MODE_CLAUSE);
     let mode = clause.and_then(|clause| clause.children().next()).map(|mode| mode.kind());
     match mode {
         Some(ACCESS_SHARE) => LockMode::AccessShare,
@@ -540,31 +544,31 @@ fn is_full_vacuum(statement: &SyntaxNode) -> bool {
     Vacuum::cast(statement.clone()).is_some_and(|vacuum| vacuum.is_full())
 }
 
-/// Whether the name is not a table's but that of a `WITH` query.
-fn is_query_name(statement: &SyntaxNode, name: &SyntaxNode) -> bool {
+/// Returns whether the name refers to a `WITH` query instead of a table.
+fn is_cte_name(statement: &SyntaxNode, name: &SyntaxNode) -> bool {
     let name = text(name);
     statement.descendants().any(|node| node.kind() == CTE_NAME && text(&node) == name)
 }
 
-/// Whether the `SELECT` around a table locks its rows: `FOR UPDATE` and the like.
+/// Returns whether the `SELECT` that contains a table locks its rows, for example with `FOR UPDATE`.
 fn locks_rows(name: &SyntaxNode) -> bool {
     let Some(select) = name.ancestors().find(|node| node.kind() == SELECT) else { return false };
-    let own = [Some(text(name)), name.next_sibling().map(|alias| text(&alias))];
+    let own_names = [Some(text(name)), name.next_sibling().map(|alias| text(&alias))];
     select.children().filter(|child| child.kind() == LOCKING_CLAUSE).any(|clause| {
         let Some(of) = clause.children().find(|child| child.kind() == LOCKING_OF) else {
             return true;
         };
         of.children().any(|one| {
             let one = text(&one);
-            own.iter().flatten().any(|own| {
-                let last = own.rsplit(['.', ' ']).next();
+            own_names.iter().flatten().any(|name| {
+                let last = name.rsplit(['.', ' ']).next();
                 last.is_some_and(|last| last == one)
             })
         })
     })
 }
 
-/// A node as written, without comments and white space.
+/// Returns the text of a node without comments and white space.
 fn text(node: &SyntaxNode) -> String {
     let tokens = node.descendants_with_tokens().filter_map(|element| element.into_token());
     tokens
@@ -578,11 +582,11 @@ mod tests {
     use super::*;
 
     fn names(statement: &str) -> Option<Vec<String>> {
-        Some(touches(statement)?.into_iter().map(|touch| touch.relation).collect())
+        Some(relation_locks(statement)?.into_iter().map(|lock| lock.relation).collect())
     }
 
     #[test]
-    fn what_cannot_be_told_is_said_to_be_so() {
+    fn locks_of_functions_and_unsupported_statements_are_unknown() {
         for statement in [
             "DO $$ BEGIN END $$",
             "CALL s.p()",
@@ -604,12 +608,12 @@ mod tests {
             "this is not SQL",
             "",
         ] {
-            assert_eq!(touches(statement), None, "{statement}");
+            assert_eq!(relation_locks(statement), None, "{statement}");
         }
     }
 
     #[test]
-    fn what_touches_no_table_is_known_to() {
+    fn statements_without_relations_lock_nothing() {
         for statement in [
             "GRANT SELECT ON s.t TO r",
             "CREATE FUNCTION s.f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
@@ -619,14 +623,14 @@ mod tests {
             "ALTER TYPE s.e ADD VALUE 'a'",
             "SET LOCAL lock_timeout = '1s'",
         ] {
-            assert_eq!(touches(statement), Some(Vec::new()), "{statement}");
+            assert_eq!(relation_locks(statement), Some(Vec::new()), "{statement}");
         }
     }
 
     #[test]
-    fn names_are_as_written_and_come_once() {
-        let own = r#"INSERT INTO "S" . "T" /* x */ SELECT * FROM s.t a JOIN s.t b USING (c)"#;
-        assert_eq!(names(own), Some(vec![r#""S"."T""#.into(), "s.t".into()]));
+    fn relations_are_named_as_written_and_listed_once() {
+        let quoted = r#"INSERT INTO "S" . "T" /* x */ SELECT * FROM s.t a JOIN s.t b USING (c)"#;
+        assert_eq!(names(quoted), Some(vec![r#""S"."T""#.into(), "s.t".into()]));
         let with = "WITH q AS (SELECT 1) SELECT * FROM q, s.t";
         assert_eq!(names(with), Some(vec!["s.t".into()]));
         assert_eq!(names("COMMENT ON COLUMN s.t.c IS 'x'"), Some(vec!["s.t".into()]));
@@ -636,8 +640,8 @@ mod tests {
     }
 
     #[test]
-    fn the_rows_to_go_over_are_told() {
-        let work = |statement: &str| touches(statement).expect("it is known")[0].work;
+    fn work_of_alter_table_is_recognized() {
+        let work = |statement: &str| relation_locks(statement).expect("it is known")[0].work;
         for (action, expected) in [
             ("ADD COLUMN a int", None),
             ("ADD COLUMN a int DEFAULT 1 NOT NULL", None),
@@ -657,6 +661,6 @@ mod tests {
         assert_eq!(work("TRUNCATE s.t"), Some(Work::Empties));
         assert_eq!(work("VACUUM (FULL) s.t"), Some(Work::Rewrites));
         assert_eq!(work("VACUUM s.t"), None);
-        assert!(touches("DROP TABLE s.t CASCADE").expect("it is known")[0].cascades);
+        assert!(relation_locks("DROP TABLE s.t CASCADE").expect("it is known")[0].cascades);
     }
 }

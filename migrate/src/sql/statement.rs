@@ -1,128 +1,132 @@
-//! The statements of a file of SQL, and what their first words say about them.
+//! Splits SQL into statements, and classifies them by their leading keywords.
 
 use std::iter;
 
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 
-/// The longest name in bytes: PostgreSQL's `NAMEDATALEN` less one. It cuts what is longer.
-const LONGEST_NAME: usize = 63;
+/// The maximum length of an identifier: PostgreSQL's `NAMEDATALEN` less one. PostgreSQL truncates
+/// longer ones.
+const MAX_IDENTIFIER_BYTES: usize = 63;
 
-/// A statement of a file.
+/// A statement and its position in a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Statement<'a> {
-    /// From its first token to its last: without the semicolon, and without comments around it.
+    /// The text from the first token to the last, without the semicolon and surrounding comments.
     pub(crate) text: &'a str,
-    /// The line in its file, from 1, on which it begins.
+    /// The 1-based line of the first token.
     pub(crate) line: usize,
 }
 
-/// What the runner has to know about a statement before it runs it.
+/// The kind of a statement, as far as the runner has to know it in advance.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Kind {
-    /// Begins, ends or prepares a transaction. `SAVEPOINT`, `RELEASE` and `ROLLBACK TO` stay within
-    /// theirs and are not of this kind.
+pub(crate) enum StatementKind {
+    /// Begins, ends or prepares a transaction. Does not include `SAVEPOINT`, `RELEASE` and
+    /// `ROLLBACK TO`, which stay within a transaction.
     TransactionControl,
-    /// Changes a setting of the session: `SET`, `RESET`, `DISCARD`. `SET TRANSACTION` and
-    /// `SET CONSTRAINTS` end with the transaction and are not of this kind.
+    /// Changes a setting of the session: `SET`, `RESET`, `DISCARD`. Does not include
+    /// `SET TRANSACTION` and `SET CONSTRAINTS`, whose effect ends with the transaction.
     SessionSetting,
-    /// Gives up everything that the session has, its locks too: `DISCARD ALL`.
+    /// `DISCARD ALL`, which also releases the advisory locks of the session.
     DiscardAll,
-    /// Changes a setting until the transaction ends: `SET LOCAL`.
+    /// `SET LOCAL`, which changes a setting until the transaction ends.
     LocalSetting,
-    /// `CREATE INDEX CONCURRENTLY`. When it fails, an invalid index stays behind.
+    /// `CREATE INDEX CONCURRENTLY`. If it fails, an invalid index remains.
     CreateIndexConcurrently {
-        /// The index's name. It is in the table's schema. `None` when PostgreSQL is to make one up,
-        /// or when it is a `U&` name: such an index cannot be found again.
+        /// The name of the index, which is in the schema of the table. `None` if PostgreSQL chooses the
+        /// name, or if it is a `U&` identifier. Such an index cannot be identified later.
         index: Option<String>,
         /// The table.
-        table: Name,
+        table: RelationName,
     },
-    /// `REINDEX CONCURRENTLY` of anything. When it fails, invalid indexes stay behind whose names
-    /// end with `_ccnew` or `_ccold`.
-    ReindexConcurrently(Reindex),
-    /// `DROP INDEX CONCURRENTLY`. When it fails, the index stays behind and is invalid.
-    DropIndexConcurrently(Name),
-    /// Anything else that PostgreSQL refuses within a transaction, as `VACUUM`.
+    /// `REINDEX CONCURRENTLY`. If it fails, invalid indexes remain whose names end with `_ccnew` or
+    /// `_ccold`.
+    ReindexConcurrently(ReindexTarget),
+    /// `DROP INDEX CONCURRENTLY`. If it fails, the index remains and is invalid.
+    DropIndexConcurrently(RelationName),
+    /// Any other statement that PostgreSQL rejects in a transaction, such as `VACUUM`.
     NotInTransaction,
-    /// `COPY` from or to a client, which a runner of files is not.
+    /// `COPY` from standard input or to standard output, which needs a client.
     CopyWithClient,
-    /// Anything else.
+    /// Any other statement.
     Other,
 }
 
-impl Kind {
-    /// Whether PostgreSQL refuses it within a transaction.
-    pub(crate) fn is_alone(&self) -> bool {
+impl StatementKind {
+    /// Returns whether PostgreSQL rejects the statement in a transaction.
+    pub(crate) fn forbids_transaction(&self) -> bool {
         matches!(
             self,
-            Kind::CreateIndexConcurrently { .. }
-                | Kind::ReindexConcurrently(_)
-                | Kind::DropIndexConcurrently(_)
-                | Kind::NotInTransaction
+            StatementKind::CreateIndexConcurrently { .. }
+                | StatementKind::ReindexConcurrently(_)
+                | StatementKind::DropIndexConcurrently(_)
+                | StatementKind::NotInTransaction
         )
     }
 }
 
-/// What is indexed anew.
+/// The target of `REINDEX`.
 #[derive(Debug, PartialEq)]
-pub(crate) enum Reindex {
+pub(crate) enum ReindexTarget {
     /// One index.
-    Index(Name),
+    Index(RelationName),
     /// All indexes of a table.
-    Table(Name),
+    Table(RelationName),
     /// All indexes of a schema or the database.
     Many,
 }
 
-/// The name of a relation, as the catalog has it: without quotes, in lower case unless quoted.
+/// The name of a relation as stored in the catalog: unquoted, and folded to lower case unless it was
+/// quoted.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct Name {
-    /// The schema, if the statement names it.
+pub(crate) struct RelationName {
+    /// The schema, if the name is qualified.
     pub(crate) schema: Option<String>,
-    /// The relation.
+    /// The unqualified name.
     pub(crate) name: String,
 }
 
-impl Name {
-    /// The name that is written like this; `None` when it is not one, or of the form `U&`.
-    pub(crate) fn parse(text: &str) -> Option<Name> {
-        let mut words = Words::of(text);
-        words.name().filter(|_| words.next == words.tokens.len())
+impl RelationName {
+    /// Parses a name as written in SQL. Returns `None` for invalid names and `U&` identifiers.
+    pub(crate) fn parse(text: &str) -> Option<RelationName> {
+        let mut parser = Parser::new(text);
+        parser.relation_name().filter(|_| parser.next == parser.tokens.len())
     }
 }
 
-/// Splits a file where psql does (`src/fe_utils/psqlscan.l`): at semicolons outside of parentheses
-/// and of the `BEGIN ATOMIC ... END` of a function. Empty statements are left out. A file that ends
-/// within a string, a comment or parentheses ends with the statement that it leaves open: it is
-/// PostgreSQL that complains.
+/// Splits SQL at the same places as psql (`src/fe_utils/psqlscan.l`): at semicolons outside of
+/// parentheses and of the `BEGIN ATOMIC ... END` body of a routine. Empty statements are omitted. If
+/// the text ends within a string, a comment or parentheses, the last statement extends to the end, and
+/// PostgreSQL reports the syntax error.
 pub(crate) fn split(sql: &str) -> Vec<Statement<'_>> {
     let mut statements = Vec::new();
-    let mut current: Option<Scan> = None;
+    let mut current: Option<StatementScanner> = None;
     let (mut line, mut counted) = (1, 0);
     for token in tokens(sql) {
-        if token.kind == TokenKind::Semi && current.as_ref().is_none_or(Scan::is_complete) {
+        if token.kind == TokenKind::Semi
+            && current.as_ref().is_none_or(StatementScanner::is_complete)
+        {
             statements.extend(current.take().map(|scan| scan.statement(sql)));
             continue;
         }
         let scan = current.get_or_insert_with(|| {
             line += sql[counted..token.start].matches('\n').count();
             counted = token.start;
-            Scan::new(line, token.start)
+            StatementScanner::new(line, token.start)
         });
-        scan.take(&token);
+        scan.push(&token);
     }
     statements.extend(current.map(|scan| scan.statement(sql)));
     statements
 }
 
 impl Statement<'_> {
-    /// What kind of statement it is, by its first words.
-    pub(crate) fn kind(&self) -> Kind {
-        Words::of(self.text).kind().unwrap_or(Kind::Other)
+    /// Returns the kind of the statement.
+    pub(crate) fn kind(&self) -> StatementKind {
+        Parser::new(self.text).kind().unwrap_or(StatementKind::Other)
     }
 }
 
-/// A token that means something: neither white space nor a comment.
+/// A token other than white space or a comment.
 struct Token<'a> {
     kind: TokenKind,
     text: &'a str,
@@ -130,15 +134,17 @@ struct Token<'a> {
 }
 
 impl Token<'_> {
+    /// Returns whether this is the keyword `word`, or an unquoted identifier of the same name.
     fn is(&self, word: &str) -> bool {
         self.kind == TokenKind::Ident && self.text.eq_ignore_ascii_case(word)
     }
 }
 
-/// The tokens of a text that mean something. A comment without an end is one: PostgreSQL refuses it.
+/// Returns the tokens without white space and comments. An unterminated comment is kept as a token,
+/// because PostgreSQL rejects it.
 fn tokens(sql: &str) -> impl Iterator<Item = Token<'_>> {
     let mut start = 0;
-    // After E'...', a string that stands on a later line belongs to it, and has its escapes.
+    // A string on a later line continues a preceding E'...' and has escapes too.
     let (mut after_escapes, mut on_later_line) = (false, false);
     iter::from_fn(move || {
         loop {
@@ -166,21 +172,21 @@ fn tokens(sql: &str) -> impl Iterator<Item = Token<'_>> {
     })
 }
 
-/// A statement while its end is looked for.
-struct Scan {
+/// The state of the search for the end of a statement.
+struct StatementScanner {
     line: usize,
     start: usize,
     end: usize,
     parentheses: usize,
-    /// How many `END`s are to come.
+    /// The number of blocks that are open, each of which needs an `END`.
     blocks: usize,
-    opening: Opening,
-    after_begin: bool,
+    header: RoutineHeader,
+    previous_is_begin: bool,
 }
 
-/// How far a statement has come to be `CREATE [OR REPLACE] {FUNCTION | PROCEDURE}`.
+/// The progress in recognizing `CREATE [OR REPLACE] {FUNCTION | PROCEDURE}`.
 #[derive(Clone, Copy, PartialEq)]
-enum Opening {
+enum RoutineHeader {
     Nothing,
     Create,
     CreateOr,
@@ -189,47 +195,47 @@ enum Opening {
     Other,
 }
 
-impl Scan {
-    fn new(line: usize, start: usize) -> Scan {
-        Scan {
+impl StatementScanner {
+    fn new(line: usize, start: usize) -> StatementScanner {
+        StatementScanner {
             line,
             start,
             end: start,
             parentheses: 0,
             blocks: 0,
-            opening: Opening::Nothing,
-            after_begin: false,
+            header: RoutineHeader::Nothing,
+            previous_is_begin: false,
         }
     }
 
-    fn take(&mut self, token: &Token<'_>) {
+    fn push(&mut self, token: &Token<'_>) {
         self.end = token.start + token.text.len();
         match token.kind {
             TokenKind::OpenParen => self.parentheses += 1,
             TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),
             _ => {}
         }
-        if self.opening == Opening::Routine && self.parentheses == 0 {
-            // psql counts every BEGIN, and so is led astray by a function of that name.
-            let opens = self.after_begin && token.is("atomic");
+        if self.header == RoutineHeader::Routine && self.parentheses == 0 {
+            // psql counts every BEGIN, and therefore mishandles a function of that name.
+            let opens = self.previous_is_begin && token.is("atomic");
             if opens || self.blocks > 0 && token.is("case") {
                 self.blocks += 1;
             } else if self.blocks > 0 && token.is("end") {
                 self.blocks -= 1;
             }
         }
-        self.after_begin = token.is("begin");
-        self.opening = match self.opening {
-            Opening::Nothing if token.is("create") => Opening::Create,
-            Opening::Create if token.is("or") => Opening::CreateOr,
-            Opening::CreateOr if token.is("replace") => Opening::CreateOrReplace,
-            Opening::Create | Opening::CreateOrReplace
+        self.previous_is_begin = token.is("begin");
+        self.header = match self.header {
+            RoutineHeader::Nothing if token.is("create") => RoutineHeader::Create,
+            RoutineHeader::Create if token.is("or") => RoutineHeader::CreateOr,
+            RoutineHeader::CreateOr if token.is("replace") => RoutineHeader::CreateOrReplace,
+            RoutineHeader::Create | RoutineHeader::CreateOrReplace
                 if token.is("function") || token.is("procedure") =>
             {
-                Opening::Routine
+                RoutineHeader::Routine
             }
-            Opening::Routine => Opening::Routine,
-            _ => Opening::Other,
+            RoutineHeader::Routine => RoutineHeader::Routine,
+            _ => RoutineHeader::Other,
         };
     }
 
@@ -242,39 +248,40 @@ impl Scan {
     }
 }
 
-/// The words of a statement, one after the other.
-struct Words<'a> {
+/// A parser for the beginning of a statement.
+struct Parser<'a> {
     tokens: Vec<Token<'a>>,
     next: usize,
 }
 
-impl<'a> Words<'a> {
-    fn of(text: &'a str) -> Words<'a> {
-        Words { tokens: tokens(text).collect(), next: 0 }
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Parser<'a> {
+        Parser { tokens: tokens(text).collect(), next: 0 }
     }
 
-    /// Goes over this word, if it is the next.
-    fn skip(&mut self, word: &str) -> bool {
+    /// Advances past the next token if it is `word`.
+    fn accept(&mut self, word: &str) -> bool {
         let is_next = self.tokens.get(self.next).is_some_and(|token| token.is(word));
         self.next += usize::from(is_next);
         is_next
     }
 
-    fn skip_any(&mut self, words: &[&str]) -> bool {
-        words.iter().any(|word| self.skip(word))
+    /// Advances past the next token if it is one of `words`.
+    fn accept_any(&mut self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.accept(word))
     }
 
-    /// Goes over these words, if they all are next, in this order.
-    fn skip_all(&mut self, words: &[&str]) -> bool {
+    /// Advances past `words` if they follow in this order.
+    fn accept_all(&mut self, words: &[&str]) -> bool {
         let before = self.next;
-        let are_next = words.iter().all(|word| self.skip(word));
+        let are_next = words.iter().all(|word| self.accept(word));
         if !are_next {
             self.next = before;
         }
         are_next
     }
 
-    fn skip_kind(&mut self, kind: TokenKind) -> bool {
+    fn accept_kind(&mut self, kind: TokenKind) -> bool {
         let is_next = self.tokens.get(self.next).is_some_and(|token| token.kind == kind);
         self.next += usize::from(is_next);
         is_next
@@ -286,89 +293,93 @@ impl<'a> Words<'a> {
         Some(name)
     }
 
-    fn name(&mut self) -> Option<Name> {
+    fn relation_name(&mut self) -> Option<RelationName> {
         let first = self.identifier()?;
-        if !self.skip_kind(TokenKind::Dot) {
-            return Some(Name { schema: None, name: first });
+        if !self.accept_kind(TokenKind::Dot) {
+            return Some(RelationName { schema: None, name: first });
         }
-        Some(Name { schema: Some(first), name: self.identifier()? })
+        Some(RelationName { schema: Some(first), name: self.identifier()? })
     }
 
-    /// `None` when it is not what its first word promises: then PostgreSQL refuses it.
-    fn kind(&mut self) -> Option<Kind> {
-        if self.skip_any(&["begin", "start", "commit", "end", "abort"]) {
-            return Some(Kind::TransactionControl);
+    /// Returns `None` for [`StatementKind::Other`] and for syntax errors.
+    fn kind(&mut self) -> Option<StatementKind> {
+        if self.accept_any(&["begin", "start", "commit", "end", "abort"]) {
+            return Some(StatementKind::TransactionControl);
         }
-        if self.skip("rollback") {
-            let _ = self.skip_any(&["work", "transaction"]);
-            let kind = if self.skip("to") { Kind::Other } else { Kind::TransactionControl };
+        if self.accept("rollback") {
+            let _ = self.accept_any(&["work", "transaction"]);
+            let kind = if self.accept("to") {
+                StatementKind::Other
+            } else {
+                StatementKind::TransactionControl
+            };
             return Some(kind);
         }
-        if self.skip_all(&["prepare", "transaction"]) {
-            return Some(Kind::TransactionControl);
+        if self.accept_all(&["prepare", "transaction"]) {
+            return Some(StatementKind::TransactionControl);
         }
-        if self.skip_all(&["discard", "all"]) {
-            return Some(Kind::DiscardAll);
+        if self.accept_all(&["discard", "all"]) {
+            return Some(StatementKind::DiscardAll);
         }
-        if self.skip_any(&["reset", "discard"]) {
-            return Some(Kind::SessionSetting);
+        if self.accept_any(&["reset", "discard"]) {
+            return Some(StatementKind::SessionSetting);
         }
-        if self.skip("set") {
-            return Some(if self.skip_any(&["transaction", "constraints"]) {
-                Kind::Other
-            } else if self.skip("local") {
-                Kind::LocalSetting
+        if self.accept("set") {
+            return Some(if self.accept_any(&["transaction", "constraints"]) {
+                StatementKind::Other
+            } else if self.accept("local") {
+                StatementKind::LocalSetting
             } else {
-                Kind::SessionSetting
+                StatementKind::SessionSetting
             });
         }
-        if self.skip("create") {
+        if self.accept("create") {
             return self.create();
         }
-        if self.skip_all(&["drop", "index", "concurrently"]) {
-            let _ = self.skip_all(&["if", "exists"]);
-            return Some(Kind::DropIndexConcurrently(self.name()?));
+        if self.accept_all(&["drop", "index", "concurrently"]) {
+            let _ = self.accept_all(&["if", "exists"]);
+            return Some(StatementKind::DropIndexConcurrently(self.relation_name()?));
         }
-        if self.skip("reindex") {
+        if self.accept("reindex") {
             return self.reindex();
         }
-        if self.skip("copy") {
+        if self.accept("copy") {
             let between = |(one, other)| {
                 self.tokens.windows(2).any(|pair| pair[0].is(one) && pair[1].is(other))
             };
             let with_client = [("from", "stdin"), ("to", "stdout")].into_iter().any(between);
-            return with_client.then_some(Kind::CopyWithClient);
+            return with_client.then_some(StatementKind::CopyWithClient);
         }
-        self.not_in_transaction().then_some(Kind::NotInTransaction)
+        self.is_other_forbidden_in_transaction().then_some(StatementKind::NotInTransaction)
     }
 
-    fn create(&mut self) -> Option<Kind> {
-        if self.skip_any(&["database", "tablespace", "subscription"]) {
-            return Some(Kind::NotInTransaction);
+    fn create(&mut self) -> Option<StatementKind> {
+        if self.accept_any(&["database", "tablespace", "subscription"]) {
+            return Some(StatementKind::NotInTransaction);
         }
-        let _ = self.skip("unique");
-        if !self.skip_all(&["index", "concurrently"]) {
+        let _ = self.accept("unique");
+        if !self.accept_all(&["index", "concurrently"]) {
             return None;
         }
-        let _ = self.skip_all(&["if", "not", "exists"]);
+        let _ = self.accept_all(&["if", "not", "exists"]);
         let mut index = None;
-        if !self.skip("on") {
+        if !self.accept("on") {
             index = self.identifier();
-            // A name that cannot be read is one token too.
+            // A `U&` identifier is one token too.
             self.next += usize::from(index.is_none());
-            if !self.skip("on") {
+            if !self.accept("on") {
                 return None;
             }
         }
-        let _ = self.skip("only");
-        Some(Kind::CreateIndexConcurrently { index, table: self.name()? })
+        let _ = self.accept("only");
+        Some(StatementKind::CreateIndexConcurrently { index, table: self.relation_name()? })
     }
 
-    fn reindex(&mut self) -> Option<Kind> {
+    fn reindex(&mut self) -> Option<StatementKind> {
         let mut concurrently = false;
-        if self.skip_kind(TokenKind::OpenParen) {
-            while !self.skip_kind(TokenKind::CloseParen) {
-                if self.skip("concurrently") {
+        if self.accept_kind(TokenKind::OpenParen) {
+            while !self.accept_kind(TokenKind::CloseParen) {
+                if self.accept("concurrently") {
                     concurrently = !self.is_off();
                 } else if self.next < self.tokens.len() {
                     self.next += 1;
@@ -377,49 +388,50 @@ impl<'a> Words<'a> {
                 }
             }
         }
-        let index = self.skip("index");
-        let table = !index && self.skip("table");
-        let many = !index && !table && self.skip_any(&["schema", "database", "system"]);
-        concurrently |= self.skip("concurrently");
+        let index = self.accept("index");
+        let table = !index && self.accept("table");
+        let many = !index && !table && self.accept_any(&["schema", "database", "system"]);
+        concurrently |= self.accept("concurrently");
         if !concurrently {
-            return many.then_some(Kind::NotInTransaction);
+            return many.then_some(StatementKind::NotInTransaction);
         }
-        Some(Kind::ReindexConcurrently(if index {
-            Reindex::Index(self.name()?)
+        Some(StatementKind::ReindexConcurrently(if index {
+            ReindexTarget::Index(self.relation_name()?)
         } else if table {
-            Reindex::Table(self.name()?)
+            ReindexTarget::Table(self.relation_name()?)
         } else {
-            Reindex::Many
+            ReindexTarget::Many
         }))
     }
 
-    /// Whether an option's value says no. The value is left where it is.
+    /// Returns whether the next token is the value `off` of an option, without advancing.
     fn is_off(&self) -> bool {
         self.tokens.get(self.next).is_some_and(|value| {
             value.is("off") || value.is("false") || ["0", "'off'", "'false'"].contains(&value.text)
         })
     }
 
-    /// What calls `PreventInTransactionBlock` in PostgreSQL's source, as far as it shows.
-    fn not_in_transaction(&mut self) -> bool {
-        if self.skip("vacuum")
-            || self.skip_all(&["alter", "system"])
-            || self.skip("drop") && self.skip_any(&["database", "tablespace"])
+    /// Returns whether this is another statement that calls `PreventInTransactionBlock` in PostgreSQL's
+    /// source, as far as its text reveals.
+    fn is_other_forbidden_in_transaction(&mut self) -> bool {
+        if self.accept("vacuum")
+            || self.accept_all(&["alter", "system"])
+            || self.accept("drop") && self.accept_any(&["database", "tablespace"])
         {
             return true;
         }
-        // CLUSTER without a table is all tables.
-        if self.skip("cluster") {
-            let _ = self.skip("verbose");
+        // CLUSTER without a table processes all tables.
+        if self.accept("cluster") {
+            let _ = self.accept("verbose");
             return self.next == self.tokens.len();
         }
-        self.skip_all(&["alter", "table"])
+        self.accept_all(&["alter", "table"])
             && self.tokens.iter().any(|token| token.is("detach"))
             && self.tokens.last().is_some_and(|token| token.is("concurrently"))
     }
 }
 
-/// The name that a token stands for, if it is one.
+/// Returns the name that a token denotes, if it is an identifier.
 fn identifier(token: &Token<'_>) -> Option<String> {
     let mut name = match token.kind {
         TokenKind::Ident => token.text.to_ascii_lowercase(),
@@ -428,7 +440,7 @@ fn identifier(token: &Token<'_>) -> Option<String> {
         }
         _ => return None,
     };
-    name.truncate(name.floor_char_boundary(LONGEST_NAME));
+    name.truncate(name.floor_char_boundary(MAX_IDENTIFIER_BYTES));
     Some(name)
 }
 
@@ -440,12 +452,12 @@ mod tests {
         split(sql).into_iter().map(|statement| statement.text).collect()
     }
 
-    fn kind(text: &str) -> Kind {
+    fn kind(text: &str) -> StatementKind {
         Statement { text, line: 1 }.kind()
     }
 
     #[test]
-    fn semicolons_end_statements() {
+    fn semicolon_ends_a_statement() {
         assert_eq!(texts("SELECT 1; SELECT 2;"), ["SELECT 1", "SELECT 2"]);
         assert_eq!(texts("SELECT 1; SELECT 2"), ["SELECT 1", "SELECT 2"]);
         assert_eq!(texts(";; SELECT 1;;\n;"), ["SELECT 1"]);
@@ -455,7 +467,7 @@ mod tests {
     }
 
     #[test]
-    fn comments_around_a_statement_are_left_out_and_lines_are_counted() {
+    fn surrounding_comments_are_omitted_and_lines_counted() {
         let sql =
             "-- first\n/* a\nb */ SELECT 1 -- one\n  + 1 -- two\n;\r\n\r\nSELECT\n2; SELECT 3";
         let expected = [("SELECT 1 -- one\n  + 1", 3), ("SELECT\n2", 7), ("SELECT 3", 8)];
@@ -463,7 +475,7 @@ mod tests {
     }
 
     #[test]
-    fn semicolons_within_something_do_not() {
+    fn semicolon_inside_string_comment_or_parentheses_does_not_split() {
         for sql in [
             "SELECT ';'",
             "SELECT 'it''s; so'",
@@ -485,13 +497,13 @@ mod tests {
         ] {
             assert_eq!(texts(&format!("{sql}; SELECT 1;")), [sql, "SELECT 1"]);
         }
-        // Neither is a string of its own escapes.
+        // These second strings do not continue the first one, so they have no escapes.
         assert_eq!(texts(r"SELECT E'a', 'b\'; SELECT 'c'").len(), 2);
         assert_eq!(texts("SELECT E'a' /* here */\n'b\\'; SELECT 'c'").len(), 2);
     }
 
     #[test]
-    fn the_body_of_a_function_is_part_of_it() {
+    fn semicolon_inside_function_body_does_not_split() {
         for sql in [
             "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END",
             "create /* x */ or replace procedure p() begin atomic insert into t values (1); end",
@@ -510,7 +522,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_left_open_goes_to_the_end() {
+    fn unterminated_token_extends_to_the_end() {
         for sql in [
             "SELECT 'a; SELECT 2;",
             "SELECT E'a\\'; SELECT 2;",
@@ -522,12 +534,12 @@ mod tests {
         ] {
             assert_eq!(texts(sql), [sql]);
         }
-        // As psql does it, more ) than ( change nothing.
+        // As in psql, surplus closing parentheses have no effect.
         assert_eq!(texts("SELECT 1); SELECT 2"), ["SELECT 1)", "SELECT 2"]);
     }
 
     #[test]
-    fn the_pieces_have_the_tokens_of_the_whole() {
+    fn split_preserves_tokens_and_lines() {
         let pieces = [
             "SELECT 1",
             "'a;'",
@@ -550,7 +562,7 @@ mod tests {
             let kept = tokens(sql).filter(|token| token.kind != TokenKind::Semi);
             kept.map(|token| token.text.to_owned()).collect::<Vec<_>>()
         };
-        // Four draws from the list at a time: all of them.
+        // Every sequence of four pieces.
         let count = pieces.len();
         for choice in 0..count.pow(4) {
             let sql = (0..4).fold(String::new(), |sql, digit| {
@@ -567,7 +579,7 @@ mod tests {
     }
 
     #[test]
-    fn transaction_control_is_told_from_what_stays_within() {
+    fn transaction_control_excludes_savepoints() {
         for text in [
             "BEGIN",
             "begin isolation level serializable",
@@ -586,7 +598,7 @@ mod tests {
             "commit /* now */",
             "Commit -- now\n work",
         ] {
-            assert_eq!(kind(text), Kind::TransactionControl, "{text}");
+            assert_eq!(kind(text), StatementKind::TransactionControl, "{text}");
         }
         for text in [
             "SAVEPOINT a",
@@ -604,12 +616,12 @@ mod tests {
             "SETOF",
             "",
         ] {
-            assert_eq!(kind(text), Kind::Other, "{text}");
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
         }
     }
 
     #[test]
-    fn settings_are_told_by_how_long_they_last() {
+    fn settings_are_classified_by_lifetime() {
         for text in [
             "SET search_path = a",
             "set session lock_timeout to '1s'",
@@ -622,20 +634,20 @@ mod tests {
             "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
             "SET transaction_timeout = 1",
         ] {
-            assert_eq!(kind(text), Kind::SessionSetting, "{text}");
+            assert_eq!(kind(text), StatementKind::SessionSetting, "{text}");
         }
-        assert_eq!(kind("discard /**/ all"), Kind::DiscardAll);
+        assert_eq!(kind("discard /**/ all"), StatementKind::DiscardAll);
         for text in ["SET LOCAL search_path = a", "set /**/ local role a"] {
-            assert_eq!(kind(text), Kind::LocalSetting, "{text}");
+            assert_eq!(kind(text), StatementKind::LocalSetting, "{text}");
         }
     }
 
-    fn name(schema: Option<&str>, name: &str) -> Name {
-        Name { schema: schema.map(str::to_owned), name: name.to_owned() }
+    fn name(schema: Option<&str>, name: &str) -> RelationName {
+        RelationName { schema: schema.map(str::to_owned), name: name.to_owned() }
     }
 
     #[test]
-    fn indexes_made_concurrently_are_found_by_name() {
+    fn create_index_concurrently_yields_index_and_table() {
         let long = "x".repeat(70);
         for (text, index, table) in [
             ("CREATE INDEX CONCURRENTLY i ON s.t (a)", Some("i"), name(Some("s"), "t")),
@@ -655,39 +667,53 @@ mod tests {
             ),
         ] {
             let index = index.map(str::to_owned);
-            assert_eq!(kind(text), Kind::CreateIndexConcurrently { index, table }, "{text}");
+            assert_eq!(
+                kind(text),
+                StatementKind::CreateIndexConcurrently { index, table },
+                "{text}"
+            );
         }
         for text in ["CREATE INDEX i ON t (a)", "CREATE INDEX \"concurrently\" ON t (a)"] {
-            assert_eq!(kind(text), Kind::Other, "{text}");
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
         }
     }
 
     #[test]
-    fn a_name_is_cut_where_a_character_ends() {
+    fn identifier_is_truncated_at_a_character_boundary() {
         let text = format!("CREATE INDEX CONCURRENTLY {}é ON t (a)", "x".repeat(62));
-        let Kind::CreateIndexConcurrently { index, .. } = kind(&text) else { panic!("{text}") };
+        let StatementKind::CreateIndexConcurrently { index, .. } = kind(&text) else {
+            panic!("{text}")
+        };
         assert_eq!(index, Some("x".repeat(62)));
     }
 
     #[test]
-    fn indexes_dropped_and_made_anew_concurrently_are_found_by_name() {
+    fn drop_and_reindex_concurrently_yield_their_target() {
         let i = || name(Some("s"), "i");
         for text in
             ["DROP INDEX CONCURRENTLY s.i", "drop index /* */ concurrently if exists S.I cascade"]
         {
-            assert_eq!(kind(text), Kind::DropIndexConcurrently(i()), "{text}");
+            assert_eq!(kind(text), StatementKind::DropIndexConcurrently(i()), "{text}");
         }
         for text in [
             "REINDEX INDEX CONCURRENTLY s.i",
             "REINDEX (CONCURRENTLY) INDEX s.i",
             "REINDEX (VERBOSE, CONCURRENTLY on, TABLESPACE x) INDEX s.i",
         ] {
-            assert_eq!(kind(text), Kind::ReindexConcurrently(Reindex::Index(i())), "{text}");
+            assert_eq!(
+                kind(text),
+                StatementKind::ReindexConcurrently(ReindexTarget::Index(i())),
+                "{text}"
+            );
         }
-        let table = Kind::ReindexConcurrently(Reindex::Table(name(None, "t")));
+        let table = StatementKind::ReindexConcurrently(ReindexTarget::Table(name(None, "t")));
         assert_eq!(kind("REINDEX TABLE CONCURRENTLY t"), table);
         for text in ["REINDEX SCHEMA CONCURRENTLY s", "REINDEX DATABASE CONCURRENTLY"] {
-            assert_eq!(kind(text), Kind::ReindexConcurrently(Reindex::Many), "{text}");
+            assert_eq!(
+                kind(text),
+                StatementKind::ReindexConcurrently(ReindexTarget::Many),
+                "{text}"
+            );
         }
         for text in [
             "DROP INDEX s.i",
@@ -696,23 +722,23 @@ mod tests {
             "REINDEX (CONCURRENTLY off) INDEX i",
             "REINDEX (CONCURRENTLY",
         ] {
-            assert_eq!(kind(text), Kind::Other, "{text}");
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
         }
     }
 
     #[test]
-    fn copy_with_a_client_is_known() {
+    fn copy_with_client_is_recognized() {
         for text in ["COPY t FROM STDIN", "copy t (a) from stdin (format csv)", "COPY t TO STDOUT"]
         {
-            assert_eq!(kind(text), Kind::CopyWithClient, "{text}");
+            assert_eq!(kind(text), StatementKind::CopyWithClient, "{text}");
         }
         for text in ["COPY t FROM '/a'", "COPY stdin TO '/a'", "COPY t TO PROGRAM 'cat'"] {
-            assert_eq!(kind(text), Kind::Other, "{text}");
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
         }
     }
 
     #[test]
-    fn what_postgresql_refuses_within_a_transaction_is_known() {
+    fn statements_forbidden_in_a_transaction_are_recognized() {
         for text in [
             "VACUUM",
             "VACUUM (ANALYZE) t",
@@ -725,7 +751,7 @@ mod tests {
             "ALTER TABLE a DETACH PARTITION b CONCURRENTLY",
             "CREATE SUBSCRIPTION a",
         ] {
-            assert_eq!(kind(text), Kind::NotInTransaction, "{text}");
+            assert_eq!(kind(text), StatementKind::NotInTransaction, "{text}");
         }
         for text in [
             "ALTER TABLE a DETACH PARTITION b",
@@ -735,7 +761,7 @@ mod tests {
             "REFRESH MATERIALIZED VIEW CONCURRENTLY v",
             "ALTER DATABASE a SET b = c",
         ] {
-            assert_eq!(kind(text), Kind::Other, "{text}");
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
         }
     }
 }

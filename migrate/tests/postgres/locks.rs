@@ -1,10 +1,10 @@
-//! The locks that `touches` claims, compared with those that a server takes.
+//! The locks that `relation_locks` claims, compared with those that a server takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use katas_host::local::postgres::{Postgres, Source};
-use migrate::{LockMode, touches};
+use migrate::{LockMode, relation_locks};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::RUNTIME;
@@ -237,9 +237,10 @@ async fn locks(connection: &mut PgConnection, pid: i32) -> (Names, BTreeMap<i64,
 /// What is claimed about a statement. Every index that a statement names alone is one of `table`.
 fn claims(statement: &str, table: &str) -> Locks {
     let mut locks = Locks::new();
-    for touch in touches(statement).unwrap_or_else(|| panic!("not understood: {statement}")) {
-        locks.insert(touch.relation, touch.lock);
-        if let Some(lock) = touch.table_lock {
+    for touch in relation_locks(statement).unwrap_or_else(|| panic!("not understood: {statement}"))
+    {
+        locks.insert(touch.relation, touch.mode);
+        if let Some(lock) = touch.table_mode {
             locks.insert(table.to_owned(), lock);
         }
     }

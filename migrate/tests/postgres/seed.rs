@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use katas_host::local::postgres::Postgres;
 use migrate::{
-    Database, Environment, Error, File, Password, Project, SeedOptions, SeedProgress, Seeded,
-    UpOptions,
+    Database, Environment, Error, Password, Project, SeedOptions, SeedProgress, SeedReport,
+    SqlFile, UpOptions,
 };
 use sqlx::{Connection, PgConnection};
 
@@ -36,7 +36,7 @@ INSERT INTO public.person SELECT n, name, email, born FROM pg_temp.fake;
 
 /// A project without migrations, with these seeds.
 fn project(seeds: &[(&str, &str)]) -> Project {
-    let seeds = seeds.iter().map(|&(name, text)| File { name: name.into(), text: text.into() });
+    let seeds = seeds.iter().map(|&(name, text)| SqlFile { name: name.into(), text: text.into() });
     Project {
         migrations: Vec::new(),
         ledger: "public._sqlx_migrations".to_owned(),
@@ -87,7 +87,9 @@ fn as_superuser(url: &str) -> Database {
 fn mark(url: &str, environment: &str) {
     let environment: Environment = environment.parse().expect("a word");
     let database = Database::new(url).expect("a URL");
-    RUNTIME.block_on(migrate::mark(&database, &environment, &|_| ())).expect("it is marked");
+    RUNTIME
+        .block_on(migrate::set_environment(&database, &environment, &|_| ()))
+        .expect("it is marked");
 }
 
 fn options(scale: u64) -> SeedOptions {
@@ -98,16 +100,16 @@ async fn seed_quietly(
     url: &str,
     project: &Project,
     options: &SeedOptions,
-) -> Result<Seeded, Error> {
+) -> Result<SeedReport, Error> {
     migrate::seed(project, &as_superuser(url), options, &|_| (), &|_| ()).await
 }
 
-fn seed(url: &str, project: &Project, options: &SeedOptions) -> Result<Seeded, Error> {
+fn seed(url: &str, project: &Project, options: &SeedOptions) -> Result<SeedReport, Error> {
     RUNTIME.block_on(seed_quietly(url, project, options))
 }
 
 /// How many rows a run has loaded of each seed.
-fn loaded(seeded: &Seeded) -> Vec<u64> {
+fn loaded(seeded: &SeedReport) -> Vec<u64> {
     seeded.seeds.iter().map(|seed| seed.loaded).collect()
 }
 
@@ -253,7 +255,8 @@ fn an_owner_who_is_no_superuser_may_mark() {
         let other = server.url(&role, "x", "postgres");
         let other = Database::new(&other).expect("a URL");
         let test = "test".parse().expect("a word");
-        let refused = RUNTIME.block_on(migrate::mark(&other, &test, &|_| ())).unwrap_err();
+        let refused =
+            RUNTIME.block_on(migrate::set_environment(&other, &test, &|_| ())).unwrap_err();
         assert!(matches!(refused, Error::Refused(_)), "{refused}");
     }
 }

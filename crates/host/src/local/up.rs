@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, bail};
-use migrate::{Database, Event, Password, Patience, Project, SeedOptions, UpOptions};
+use migrate::{Database, Event, Password, Project, SeedOptions, UpOptions, WaitOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -198,7 +198,7 @@ async fn prepare_own(options: &Options, report: Report<'_>) -> anyhow::Result<Re
     ];
     let project = Project::built_in();
     migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
-    migrate::mark(&administrator, &"development".parse()?, &|_| ()).await?;
+    migrate::set_environment(&administrator, &"development".parse()?, &|_| ()).await?;
     let migrator = Database::new(&postgres.url("katas_migrator", &migrator, postgres::DATABASE))?;
     migrate_up(&project, &migrator, report).await?;
     if options.seed {
@@ -241,8 +241,8 @@ async fn migrate_up(
     database: &Database,
     report: Report<'_>,
 ) -> anyhow::Result<()> {
-    let patience = Patience { lock: Duration::from_secs(60), ..Patience::default() };
-    let options = UpOptions { patience, ..UpOptions::default() };
+    let wait = WaitOptions { lock: Duration::from_secs(60), ..WaitOptions::default() };
+    let options = UpOptions { wait, ..UpOptions::default() };
     let tell = |event: &Event| match event {
         // It is there at once, unless somebody else has it, which is told.
         Event::Locked { .. } => {}

@@ -1,28 +1,28 @@
-//! How far a seed is, on a terminal.
+//! The progress bar of a seed, for terminals.
 
 use std::fmt::Write;
-use std::sync::Mutex;
+use std::sync::{Mutex, PoisonError};
 
 use indicatif::{HumanCount, ProgressBar, ProgressState, ProgressStyle};
 use migrate::SeedProgress;
 
-/// The bar of the seed that is being loaded.
-pub(crate) struct Bar(Mutex<ProgressBar>);
+/// The progress bar of the current seed.
+pub(crate) struct SeedBar(Mutex<ProgressBar>);
 
-impl Default for Bar {
-    fn default() -> Bar {
-        Bar(Mutex::new(ProgressBar::hidden()))
+impl Default for SeedBar {
+    fn default() -> SeedBar {
+        SeedBar(Mutex::new(ProgressBar::hidden()))
     }
 }
 
-impl Bar {
+impl SeedBar {
     pub(crate) fn show(&self, progress: SeedProgress<'_>) {
         let SeedProgress { seed, rows, total } = progress;
-        // Whoever panicked with it left a bar.
-        let mut bar = self.0.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        // A panic leaves a usable bar behind.
+        let mut bar = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if bar.prefix() != seed {
             *bar = ProgressBar::new(total).with_prefix(seed.to_owned()).with_style(style());
-            // What was there before is nobody's speed.
+            // Rows of earlier runs do not count toward the rate.
             bar.set_position(rows);
             bar.reset_eta();
         }
@@ -39,8 +39,8 @@ fn style() -> ProgressStyle {
     style.unwrap_or_else(|_| ProgressStyle::default_bar()).with_key("rate", rate)
 }
 
-/// Rows per second, without the fraction that indicatif shows.
+/// Formats the rows per second. Unlike indicatif, this omits the fraction.
 fn rate(state: &ProgressState, to: &mut dyn Write) {
-    // A number that is too large for it becomes the largest; there are no negative ones.
+    // The cast saturates. The rate is never negative.
     let _ = write!(to, "{}", HumanCount(state.per_sec() as u64));
 }

@@ -1,31 +1,31 @@
-//! A view's text as PostgreSQL 15 has it, made what it is since PostgreSQL 16.
+//! Converts the definition of a view from the format of PostgreSQL 15 to that of PostgreSQL 16.
 
 use squawk_lexer::{TokenKind, tokenize};
 
-/// What ends the list of tables of a query.
+/// The keywords that end the FROM clause of a query.
 const CLAUSES: [&str; 8] =
     ["WHERE", "GROUP", "HAVING", "WINDOW", "ORDER", "LIMIT", "OFFSET", "FETCH"];
 
-/// A token that is no space.
+/// A token other than white space.
 struct Token<'a> {
     kind: TokenKind,
     text: &'a str,
     start: usize,
-    /// How many parentheses it is in.
+    /// The number of enclosing parentheses.
     depth: usize,
-    /// Whether it is in a query inside of the query.
+    /// Whether the token is in a subquery.
     is_inner: bool,
 }
 
-/// Takes away the name of the table before each column where there is but one table: since version
-/// 16 `pg_get_viewdef` does not write it. In queries inside of the query it always does.
-pub(super) fn without_prefix(view: &str) -> String {
+/// Removes the table qualifiers of columns from a query with a single table. Since version 16,
+/// `pg_get_viewdef` omits them there, but still writes them in subqueries.
+pub(super) fn strip_table_qualifiers(view: &str) -> String {
     let tokens = tokens(view);
-    let Some((from, to, table)) = only_table(&tokens) else { return view.to_owned() };
+    let Some((from, to, table)) = single_table(&tokens) else { return view.to_owned() };
     let mut text = String::new();
     let mut copied = 0;
     for at in (0..from).chain(to..tokens.len()) {
-        if !tokens[at].is_inner && tokens[at].text == table && is_prefix(&tokens, at) {
+        if !tokens[at].is_inner && tokens[at].text == table && is_qualifier(&tokens, at) {
             text += &view[copied..tokens[at].start];
             copied = tokens[at + 2].start;
         }
@@ -42,7 +42,7 @@ fn tokens(view: &str) -> Vec<Token<'_>> {
         }
         start += text.len();
     }
-    // For each parenthesis, whether a query is in it.
+    // For each open parenthesis, whether it contains a subquery.
     let mut open: Vec<bool> = Vec::new();
     for at in 0..tokens.len() {
         if tokens[at].kind == TokenKind::CloseParen {
@@ -57,8 +57,8 @@ fn tokens(view: &str) -> Vec<Token<'_>> {
     tokens
 }
 
-/// Where the list of tables begins and ends, and the name of its table, if it has but one.
-fn only_table<'a>(tokens: &[Token<'a>]) -> Option<(usize, usize, &'a str)> {
+/// Returns the bounds of the FROM clause and the name of its table, if there is exactly one.
+fn single_table<'a>(tokens: &[Token<'a>]) -> Option<(usize, usize, &'a str)> {
     let outer = |word: &'static str| move |token: &Token| token.depth == 0 && token.text == word;
     if ["UNION", "INTERSECT", "EXCEPT"].iter().any(|word| tokens.iter().any(outer(word))) {
         return None;
@@ -81,13 +81,13 @@ fn only_table<'a>(tokens: &[Token<'a>]) -> Option<(usize, usize, &'a str)> {
     Some((from, to, name.text))
 }
 
-/// Whether the name at this place, a table's, stands before a column.
-fn is_prefix(tokens: &[Token], at: usize) -> bool {
+/// Returns whether the table name at this position qualifies a column.
+fn is_qualifier(tokens: &[Token], at: usize) -> bool {
     let next = |by: usize| tokens.get(at + by);
     let before = at.checked_sub(1).map_or("", |before| tokens[before].text);
     next(1).is_some_and(|token| token.kind == TokenKind::Dot)
         && next(2).is_some_and(is_name)
-        // Not the schema of a function, a type, or a collation.
+        // It could also be the schema of a function, a type or a collation.
         && next(3).is_none_or(|token| token.kind != TokenKind::OpenParen)
         && !matches!(before, "." | ":" | "::" | "COLLATE")
 }
@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_only_table_is_not_named() {
+    fn qualifiers_of_the_single_table_are_removed() {
         let old = r#" SELECT entry.word AS w,
     lower(entry."Word") AS l,
     (entry.version + 1) AS n,
@@ -122,26 +122,26 @@ mod tests {
    FROM katas.entry
   WHERE ((word)::katas.name = 'entry.word'::text COLLATE entry.de)
   GROUP BY word;"#;
-        assert_eq!(without_prefix(old), new);
+        assert_eq!(strip_table_qualifiers(old), new);
     }
 
     #[test]
-    fn an_alias_is_the_name() {
+    fn alias_counts_as_the_table_name() {
         let old = "SELECT x.a FROM katas.f(1, 2) x(a, b) ORDER BY x.b;";
-        assert_eq!(without_prefix(old), "SELECT a FROM katas.f(1, 2) x(a, b) ORDER BY b;");
+        assert_eq!(strip_table_qualifiers(old), "SELECT a FROM katas.f(1, 2) x(a, b) ORDER BY b;");
         let old = "SELECT s.a FROM ( SELECT t.a FROM katas.t) s;";
-        assert_eq!(without_prefix(old), "SELECT a FROM ( SELECT t.a FROM katas.t) s;");
+        assert_eq!(strip_table_qualifiers(old), "SELECT a FROM ( SELECT t.a FROM katas.t) s;");
     }
 
     #[test]
-    fn of_several_tables_each_is_named() {
+    fn qualifiers_of_several_tables_are_kept() {
         for view in [
             "SELECT a.x FROM (katas.a JOIN katas.b ON ((a.x = b.x)));",
             "SELECT a.x FROM katas.a, katas.b;",
             "SELECT a.x FROM katas.a UNION SELECT b.x FROM katas.b;",
             "SELECT 1 AS one;",
         ] {
-            assert_eq!(without_prefix(view), view);
+            assert_eq!(strip_table_qualifiers(view), view);
         }
     }
 }
