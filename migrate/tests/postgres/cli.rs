@@ -89,7 +89,7 @@ fn up_goes_on_where_a_killed_one_was() {
     database.sql("CREATE SCHEMA katas AUTHORIZATION katas_owner");
     // Whoever makes the same table has to wait.
     let held = database.hold("CREATE TABLE katas.entry ()");
-    let killed = database.migrate_until(&["up"], "a lock was not to be had in time");
+    let killed = database.migrate_until(&["up"], "lock timeout");
     killed.kill();
     drop(held);
     let output = database.migrate(&["up"]);

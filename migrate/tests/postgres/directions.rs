@@ -51,7 +51,7 @@ fn what_cannot_be_undone_is_refused_before_anything_is() {
     let before = project.snapshot();
     for arguments in [["--to", "0"], ["--to", "1"], ["--steps", "2"]] {
         let down = [&["down", "--production"], &arguments[..]].concat();
-        assert_failed(&project.migrate(&down), 3, "0002_a cannot be undone: it has no .down.sql");
+        assert_failed(&project.migrate(&down), 3, "0002_a cannot be reverted: it has no .down.sql");
         assert_eq!(project.snapshot(), before);
     }
 }
@@ -65,7 +65,7 @@ fn real_data_is_not_lost_by_mistake() {
         project.sql(&format!("COMMENT ON DATABASE {database} IS '{mark}'"));
     };
     let refused = || {
-        assert_failed(&project.migrate(&["down"]), 9, "this database is in production");
+        assert_failed(&project.migrate(&["down"]), 9, "production database");
         assert_eq!(version(&project), "3");
     };
     refused();
@@ -89,18 +89,14 @@ fn a_way_down_that_was_interrupted_is_gone_on_with() {
     let failed = failure(&project.migrate(&down), 4);
     assert_eq!(failed["sql"]["line"], 3);
     let next = failed["sql"]["next"].as_str().expect("it is text");
-    assert!(next.contains("run `migrate down` again: it goes on with this statement"), "{next}");
+    assert!(next.contains("run `migrate down` again to resume with this statement"), "{next}");
     assert_ended(&project.migrate(&["status"]), 0, "not finished");
     let up = project.migrate(&["up"]);
-    assert_failed(
-        &up,
-        3,
-        "`migrate down` of 0001_item was begun and is not finished: run that first",
-    );
+    assert_failed(&up, 3, "`migrate down` of 0001_item is unfinished; run `migrate down` first");
     // What is done twice is seen: there is nothing to delete any more.
     project.sql("INSERT INTO app.item VALUES (7)");
     project.write("0001_item.down.sql", &file.replace("1 / 0", "1 / count(*) FROM app.item"));
-    assert_ended(&project.migrate(&down), 0, "the schema is at version 0 (1 undone)");
+    assert_ended(&project.migrate(&down), 0, "the schema is at version 0 (1 reverted)");
     assert_ended(&project.migrate(&["up"]), 0, "the schema is at version 3 (3 applied)");
 }
 

@@ -40,7 +40,7 @@ fn edited_and_missing_files_are_refused_until_they_are_accepted() {
         assert_ended(&said, 0, "nothing has been changed");
         assert_eq!(project.snapshot(), before);
         assert_ended(&project.migrate(&["repair", "--yes"]), 0, "-- done");
-        assert_ended(&project.migrate(&["repair"]), 0, "there is nothing to repair");
+        assert_ended(&project.migrate(&["repair"]), 0, "nothing to repair");
         assert_done(&project.migrate(&["up"]));
         assert!(project.snapshot().contains("ledger 3 third t"));
     }
@@ -52,7 +52,7 @@ fn a_late_migration_is_refused_unless_it_is_asked_for() {
     assert_done(&project.migrate(&["up"]));
     project.write(SECOND.0, SECOND.1);
     let before = project.snapshot();
-    assert_failed(&project.migrate(&["up"]), 3, "0002_second comes too late");
+    assert_failed(&project.migrate(&["up"]), 3, "0002_second is out of order");
     assert_eq!(project.snapshot(), before);
     assert_done(&project.migrate(&["up", "--out-of-order"]));
     assert!(project.snapshot().contains("ledger 2 second t"));
@@ -83,15 +83,15 @@ fn other_ends_of_lines_are_the_same_file() {
         project.write(file, text);
     }
     assert_ended(&project.migrate(&["status", "--check"]), 0, "version 3 of 3");
-    assert_ended(&project.migrate(&["repair"]), 0, "there is nothing to repair");
+    assert_ended(&project.migrate(&["repair"]), 0, "nothing to repair");
 }
 
 #[test]
 fn what_only_looks_makes_nothing() {
     let project = Project::new(&[ITEM]);
-    assert_ended(&project.migrate(&["status", "--check"]), 5, "1 migrations are pending");
-    assert_ended(&project.migrate(&["repair"]), 0, "there is nothing to repair");
-    assert_failed(&project.migrate(&["down", "--to", "0"]), 9, "this database is in production");
+    assert_ended(&project.migrate(&["status", "--check"]), 5, "pending migrations: 1");
+    assert_ended(&project.migrate(&["repair"]), 0, "nothing to repair");
+    assert_failed(&project.migrate(&["down", "--to", "0"]), 9, "production database");
     let made = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
     assert_eq!(project.value(made), "nothing");
 }
@@ -108,7 +108,7 @@ fn an_unfinished_migration_can_be_forgotten() {
     // On the way up: it counts as never begun.
     assert_eq!(failure(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
     let down = project.migrate(&["down", "--production"]);
-    assert_failed(&down, 3, "`migrate up` of 0002_steps was begun and is not finished");
+    assert_failed(&down, 3, "`migrate up` of 0002_steps is unfinished");
     let before = project.snapshot();
     let said = project.migrate(&forget[..3]);
     assert_ended(&said, 0, "DELETE FROM app._migrate_steps WHERE version = 2;");
@@ -121,7 +121,7 @@ fn an_unfinished_migration_can_be_forgotten() {
     // On the way down: it counts as applied.
     assert_eq!(failure(&project.migrate(&["down", "--production"]), 4)["sql"]["code"], "22012");
     let up = project.migrate(&["up"]);
-    assert_failed(&up, 3, "`migrate down` of 0002_steps was begun and is not finished");
+    assert_failed(&up, 3, "`migrate down` of 0002_steps is unfinished");
     assert_ended(&project.migrate(&forget), 0, "-- done");
     assert!(project.snapshot().contains("ledger 2 steps t"), "{}", project.snapshot());
     assert_ended(&project.migrate(&["up"]), 0, "(0 applied)");
@@ -133,11 +133,15 @@ fn a_baseline_is_for_a_database_without_a_ledger() {
     assert_failed(&project.migrate(&["baseline", "--to", "9"]), 2, "there is no migration 9");
     project.sql("CREATE SCHEMA app AUTHORIZATION tester; CREATE TABLE app.item (id int)");
     let marked = project.migrate(&["baseline", "--to", "1"]);
-    assert_ended(&marked, 0, "1 migrations count as applied, up to 1");
+    assert_ended(&marked, 0, "recorded as applied up to version 1; migrations: 1");
     assert_ended(&project.migrate(&["up"]), 0, "the schema is at version 3 (2 applied)");
     let refused = project.migrate(&["baseline"]);
-    assert_failed(&refused, 3, "the ledger has begun already, with 0001_item");
+    assert_failed(&refused, 3, "the ledger is not empty: it begins with 0001_item");
     let other = Project::new(&[ITEM, SECOND]);
-    assert_ended(&other.migrate(&["baseline"]), 0, "2 migrations count as applied, up to 2");
+    assert_ended(
+        &other.migrate(&["baseline"]),
+        0,
+        "recorded as applied up to version 2; migrations: 2",
+    );
     assert_ended(&other.migrate(&["up"]), 0, "the schema is at version 2 (0 applied)");
 }

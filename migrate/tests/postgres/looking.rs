@@ -31,7 +31,7 @@ fn a_plan_is_the_exact_sql_and_makes_nothing() {
     assert_ended(&plan, 0, "about 1000 rows");
     let lock = &json(&project, &["plan"])["scripts"][0]["statements"][0]["locks"][0];
     assert_eq!((&lock["relation"], &lock["size"]["rows"]), (&"app.item".into(), &1000.into()));
-    assert_failed(&project.migrate(&["plan", "--down"]), 3, "0001_item cannot be undone");
+    assert_failed(&project.migrate(&["plan", "--down"]), 3, "0001_item cannot be reverted");
     project.write("0001_item.down.sql", "DROP TABLE app.item;");
     assert_ended(&project.migrate(&["plan", "--down"]), 0, "removes it");
 }
@@ -39,7 +39,7 @@ fn a_plan_is_the_exact_sql_and_makes_nothing() {
 #[test]
 fn what_was_changed_by_hand_is_drift() {
     let project = Project::new(&[("0001_item.up.sql", ITEM)]);
-    assert_failed(&project.migrate(&["verify"]), 5, "1 migrations are pending");
+    assert_failed(&project.migrate(&["verify"]), 5, "pending migrations: 1");
     assert_done(&project.migrate(&["up"]));
     assert_failed(&project.migrate(&["verify"]), 2, "the project has no schema.sql");
     let dump = json(&project, &["dump"])["sql"].as_str().expect("it is text").to_owned();

@@ -394,7 +394,7 @@ fn the_command_line_loads_lists_and_refuses() {
     assert_ended(&done, 0, "250 rows");
     let line = r#""event":"seeded","seed":"03_users","rows":250,"total":250}"#;
     assert!(String::from_utf8_lossy(&done.stderr).contains(line), "no terminal, so JSON");
-    assert_ended(&seed(&["--only", "users"]), 0, "already there (250 rows)");
+    assert_ended(&seed(&["--only", "users"]), 0, "already loaded (250 rows)");
     // Whoever prepares the roles again does not unmark.
     assert_ended(&migrate(&url, &["bootstrap"]), 0, "the roles are in place");
     assert_ended(&seed(&[]), 0, "01_dictionary");

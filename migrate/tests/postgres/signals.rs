@@ -59,7 +59,9 @@ fn told_to_end(server: &Postgres) {
         let message = failed["message"].as_str().expect("it is text");
         assert_eq!(
             message,
-            format!("{name} came: what was under way was rolled back; run the same again to go on")
+            format!(
+                "received {name}: the current transaction was rolled back; run the same command again to resume"
+            )
         );
         assert_goes_on(&project, &["--lock-wait", "0"]);
     }
@@ -86,7 +88,7 @@ fn told_to_end_while_an_index_waits() {
     let mut running = project.start(&["up"]);
     running.event("blocked");
     running.signal(Signal::TERM);
-    assert_failed(&running.end(), 143, "SIGTERM came");
+    assert_failed(&running.end(), 143, "received SIGTERM");
     eventually("its sessions have ended", || project.sessions() == "0");
     assert!(project.snapshot().contains("index f"), "{}", project.snapshot());
     release(held);
@@ -103,21 +105,21 @@ fn told_to_end_while_it_waits_for_others() {
     let mut second = project.start(&["up"]);
     second.event("waiting_for_lock");
     second.signal(Signal::TERM);
-    assert_failed(&second.end(), 143, "SIGTERM came");
+    assert_failed(&second.end(), 143, "received SIGTERM");
     first.signal(Signal::TERM);
-    assert_failed(&first.end(), 143, "SIGTERM came");
+    assert_failed(&first.end(), 143, "received SIGTERM");
     let url = "postgres://u:p-secret@127.0.0.1:1/x";
     let mut nowhere = Running::start(migrate(url, &["up"]).env("MIGRATE_LOG", "json"));
     nowhere.event("waiting_for_database");
     nowhere.signal(Signal::INT);
-    assert_failed(&nowhere.end(), 130, "SIGINT came");
+    assert_failed(&nowhere.end(), 130, "received SIGINT");
 }
 
 #[test]
 fn out_of_time() {
     let project = slow(&SERVER);
     let output = project.migrate(&["up", "--deadline", "1"]);
-    assert_failed(&output, 75, "the deadline has passed: what was under way was rolled back");
+    assert_failed(&output, 75, "deadline exceeded: the current transaction was rolled back");
     eventually("its sessions have ended", || project.sessions() == "0");
     assert_goes_on(&project, &["--lock-wait", "0"]);
 }

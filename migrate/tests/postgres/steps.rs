@@ -212,7 +212,10 @@ fn what_fails_when_a_step_is_committed_is_told_with_its_place() {
     let sql = &failed["sql"];
     assert_eq!((&sql["line"], &sql["code"]), (&5.into(), &"23505".into()));
     let next = sql["next"].as_str().expect("it is text");
-    assert!(next.starts_with("the 2 statements before it are done and stay; mend it"), "{next}");
+    assert!(
+        next.starts_with("the 2 statements before it have completed and are kept; fix the file"),
+        "{next}"
+    );
 }
 
 #[test]
@@ -222,7 +225,11 @@ fn a_statement_that_has_been_run_may_not_be_edited_and_what_follows_may() {
     assert_eq!(failure(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
     project.write("0002_steps.up.sql", &file.replace("+ 1", "+ 2"));
     let refused = project.migrate(&["up"]);
-    assert_failed(&refused, 3, "statement 1 of 0002_steps.up.sql has been run and has been edited");
+    assert_failed(
+        &refused,
+        3,
+        "statement 1 of 0002_steps.up.sql has completed and was edited since",
+    );
     assert_failed(&refused, 3, "`migrate repair --forget 2`");
     // Other ends of lines are no edit.
     project.write("0002_steps.up.sql", &file.replace("/ 0", "/ 1").replace('\n', "\r\n"));
@@ -236,7 +243,7 @@ fn a_file_stays_who_it_is_and_keeps_the_lock() {
     let project = with("-- no-transaction\nSET ROLE somebody;\nUPDATE app.item SET id = 0;");
     project.sql("CREATE ROLE somebody; GRANT somebody TO tester");
     let refused = project.migrate(&["up"]);
-    assert_failed(&refused, 3, "0002_steps.up.sql goes on as the role somebody");
+    assert_failed(&refused, 3, "0002_steps.up.sql changes the role to somebody");
     let file = "-- no-transaction\n\nDISCARD ALL;\nUPDATE app.item SET id = 0;";
     project.write("0002_steps.up.sql", file);
     assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: ");

@@ -104,7 +104,7 @@ impl Outcome {
             let samples = [(String::new(), *version as f64)];
             gauge("schema_version", "Version of the schema.", &samples);
         }
-        let migrations: Vec<_> = seen
+        let migrations: Vec<_> = stats
             .migrations
             .iter()
             .map(|(name, took)| (format!("{command},migration=\"{name}\""), took.as_secs_f64()))
