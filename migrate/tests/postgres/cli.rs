@@ -74,7 +74,7 @@ fn up_waits_for_another_runner_even_for_that_of_sqlx() {
     let mut other = RUNTIME.block_on(PgConnection::connect(&database.migrator)).expect("connects");
     RUNTIME.block_on(other.lock()).expect("nobody else has it");
     let busy = database.migrate(&["up", "--lock-wait", "0"]);
-    assert_ended(&busy, 75, "the lock is held by process ");
+    assert_ended(&busy, 75, "the migration lock is held by process ");
     let running = database.migrate_until(&["up"], "waiting for the lock, held by process ");
     RUNTIME.block_on(other.unlock()).expect("it has it");
     assert_ended(&running.end(), 0, "the schema is at version");
@@ -159,7 +159,7 @@ fn status_tells_what_is_applied_and_touches_nothing() {
     assert_ended(&before, 0, "0001_schema");
     assert_eq!(pending(&before), count());
     let checked = database.migrate(&["status", "--check"]);
-    assert_ended(&checked, 5, "migrations are pending: run `migrate up`");
+    assert_ended(&checked, 5, "; run `migrate up`");
     let schema = "SELECT coalesce(to_regnamespace('katas')::text, 'none')";
     assert_eq!(database.value(schema), "none");
     assert_ended(&database.migrate(&["up"]), 0, "");
@@ -174,14 +174,14 @@ fn status_tells_what_is_applied_and_touches_nothing() {
 #[test]
 fn wait_ends_once_the_schema_is_there() {
     let database = Database::new();
-    let waiting = format!("the schema is at version 0, waiting for {}", newest());
+    let waiting = format!("the schema is at version 0; waiting for version {}", newest());
     let late = database.migrate(&["wait", "--timeout", "0"]);
     assert_ended(&late, 75, &waiting);
     let running = database.migrate_until(&["wait"], &waiting);
     assert_ended(&database.migrate(&["up"]), 0, "");
     assert_ended(&running.end(), 0, &format!("the schema is at version {}", newest()));
     let future = database.migrate(&["wait", "--min-version", "9000", "--timeout", "0"]);
-    assert_ended(&future, 75, "waiting for 9000");
+    assert_ended(&future, 75, "waiting for version 9000");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn a_database_without_the_roles_says_what_to_do() {
     let server = server();
     let url = server.administrator("postgres");
     let refused = migrate(&url, &["up"]).output().expect("it runs");
-    assert_ended(&refused, 9, "`migrate bootstrap` makes the roles");
+    assert_ended(&refused, 9, "refusing to run as a superuser");
     let refused = migrate(&url, &["up", "--allow-superuser"]).output().expect("it runs");
     assert_ended(&refused, 4, "run `migrate bootstrap`");
 }
@@ -249,7 +249,7 @@ fn a_password_is_not_written_to_the_servers_log() {
 fn sweep_removes_what_is_gone_and_nothing_else() {
     let database = Database::new();
     assert_ended(&database.migrate(&["up"]), 0, "");
-    assert_ended(&database.migrate(&["sweep"]), 0, "0 rows swept");
+    assert_ended(&database.migrate(&["sweep"]), 0, "0 rows purged");
     database.sql(
         "INSERT INTO katas.dataset (name, columns, state, touched_at)
          SELECT state, '{a}', state, now() - age
@@ -263,7 +263,7 @@ fn sweep_removes_what_is_gone_and_nothing_else() {
          FROM (VALUES ('31 days'), ('29 days')) AS receipt (age)",
     );
     // Two datasets with their rows, one of them marked first, and one key.
-    assert_ended(&database.migrate(&["sweep"]), 0, "120004 rows swept");
+    assert_ended(&database.migrate(&["sweep"]), 0, "120004 rows purged");
     let left = "SELECT string_agg(state || ' ' || (SELECT count(*) FROM katas.dataset_row
                                                    WHERE dataset = number), ', ' ORDER BY state)
                 FROM katas.dataset";

@@ -380,22 +380,22 @@ fn migrate(url: &str, arguments: &[&str]) -> Output {
 #[test]
 fn the_command_line_loads_lists_and_refuses() {
     let url = database(&SERVER);
-    assert_ended(&migrate("", &["seed", "--list"]), 0, "rows: 100, scales");
+    assert_ended(&migrate("", &["seed", "--list"]), 0, "rows: 100, scalable");
     assert_ended(&migrate(&url, &["seed"]), 9, "migrate bootstrap --environment development");
     let bootstrap = |name| migrate(&url, &["bootstrap", "--environment", name]);
-    assert_ended(&bootstrap("Development!"), 2, "expected a word in lower case");
-    assert_ended(&bootstrap("development"), 0, "the roles are in place");
+    assert_ended(&bootstrap("Development!"), 2, "expected a lower-case word");
+    assert_ended(&bootstrap("development"), 0, "the roles are up to date");
     let role = ["--role", "katas_owner"];
     assert_ended(&migrate(&url, &[&role[..], &["seed"]].concat()), 5, "run `migrate up`");
     assert_ended(&migrate(&url, &[&role[..], &["up"]].concat()), 0, "the schema is at version");
     let seed = |arguments: &[&str]| migrate(&url, &[&role[..], &["seed"], arguments].concat());
-    assert_ended(&seed(&["--only", "nobody"]), 2, "there is no seed called nobody");
+    assert_ended(&seed(&["--only", "nobody"]), 2, "unknown seed nobody");
     let done = seed(&["--only", "users,price_lists", "--scale", "250"]);
     assert_ended(&done, 0, "250 rows");
     let line = r#""event":"seeded","seed":"03_users","rows":250,"total":250}"#;
     assert!(String::from_utf8_lossy(&done.stderr).contains(line), "no terminal, so JSON");
     assert_ended(&seed(&["--only", "users"]), 0, "already loaded (250 rows)");
     // Whoever prepares the roles again does not unmark.
-    assert_ended(&migrate(&url, &["bootstrap"]), 0, "the roles are in place");
+    assert_ended(&migrate(&url, &["bootstrap"]), 0, "the roles are up to date");
     assert_ended(&seed(&[]), 0, "01_dictionary");
 }
