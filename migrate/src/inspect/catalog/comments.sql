@@ -1,9 +1,9 @@
--- Comments on all of it.
+-- Comments on the objects.
 , target AS (
-  SELECT class, oid, 0 AS part, word || ' ' || name AS name FROM object WHERE NOT is_own
+  SELECT class, oid, 0 AS part, word || ' ' || name AS name FROM object WHERE NOT is_tool_table
   UNION ALL
   SELECT r.class, r.oid, a.attnum, format('COLUMN %s.%I', r.name, a.attname)
-  FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid WHERE NOT r.is_own
+  FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid WHERE NOT r.is_tool_table
   UNION ALL
   SELECT c.tableoid, c.oid, a.attnum, format('COLUMN %s.%I', t.name, a.attname)
   FROM type t JOIN pg_class c ON c.oid = t.typrelid JOIN pg_attribute a ON a.attrelid = c.oid

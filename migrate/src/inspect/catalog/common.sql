@@ -1,6 +1,6 @@
--- What belongs to the project; every other file here goes on from this. $1 is the project's schema,
--- $2 the names of the runner's own tables: they are left out unless something is granted on them.
--- What belongs to an extension comes with it, as does what a range type has inside.
+-- The objects of the project. Every other file in this folder continues this WITH clause. $1 is the
+-- schema of the project, $2 the names of this tool's tables, which are omitted unless privileges on
+-- them have been granted. Members of extensions and the internal objects of range types are omitted.
 WITH namespace AS (
   SELECT oid, tableoid AS class, nspname, nspowner, nspacl, quote_ident(nspname) AS name
   FROM pg_namespace WHERE nspname = $1::text
@@ -14,12 +14,12 @@ relation AS (
            WHEN 'v' THEN 'VIEW' WHEN 'm' THEN 'MATERIALIZED VIEW' WHEN 'S' THEN 'SEQUENCE'
            ELSE 'TABLE'
          END AS word,
-         own.is_own
+         tool.is_tool_table
   FROM pg_class c JOIN namespace n ON n.oid = c.relnamespace
-  CROSS JOIN LATERAL (SELECT c.relkind = 'r' AND c.relname = ANY ($2::text[]) AS is_own) own
+  CROSS JOIN LATERAL (SELECT c.relkind = 'r' AND c.relname = ANY ($2::text[]) AS is_tool_table) tool
   WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S')
     AND (c.tableoid, c.oid) NOT IN (SELECT classid, objid FROM member)
-    AND (NOT own.is_own
+    AND (NOT tool.is_tool_table
          OR EXISTS (SELECT FROM aclexplode(c.relacl) WHERE grantee <> c.relowner)
          OR EXISTS (SELECT FROM pg_attribute WHERE attrelid = c.oid AND attacl IS NOT NULL))
 ),
@@ -42,21 +42,21 @@ type AS (
     AND (t.typtype IN ('d', 'e', 'r')
          OR t.typtype = 'c' AND (SELECT relkind FROM pg_class WHERE oid = t.typrelid) = 'c')
 ),
--- Whatever can be owned and granted; `privileges` is the kind of object for acldefault.
+-- Objects with an owner and an ACL. `privileges` is the object type for acldefault().
 object AS (
   SELECT class, oid, 'SCHEMA' AS word, name, nspowner AS owner, nspacl AS acl, 'n'::"char" AS privileges,
-         false AS is_own
+         false AS is_tool_table
   FROM namespace
   UNION ALL
   SELECT class, oid, word, name, relowner, relacl,
-         CASE relkind WHEN 'S' THEN 's'::"char" ELSE 'r'::"char" END, is_own
+         CASE relkind WHEN 'S' THEN 's'::"char" ELSE 'r'::"char" END, is_tool_table
   FROM relation
   UNION ALL
   SELECT class, oid, word, name, proowner, proacl, 'f', false FROM routine
   UNION ALL
   SELECT class, oid, word, name, typowner, typacl, 'T', false FROM type
 ),
--- The options of a sequence that are not what PostgreSQL takes by itself.
+-- The options of sequences that differ from the defaults.
 sequence AS (
   SELECT s.seqrelid, s.seqtypid,
          concat_ws(' ',
@@ -76,8 +76,8 @@ sequence AS (
              ELSE 9223372036854775807
            END AS most) type
 ),
--- A default that uses a sequence or a function of ours is set once that is there, one of a view's
--- column once the view is.
+-- Column defaults. A default that uses a sequence or a function of the project is set after that has
+-- been created, and the default of a view's column after the view.
 column_default AS (
   SELECT d.oid, d.adrelid, d.adnum, pg_get_expr(d.adbin, d.adrelid) AS expression,
          c.relkind = 'v' OR a.attgenerated = '' AND EXISTS (

@@ -1,7 +1,7 @@
--- Constraints of tables and domains. NOT NULL is with the columns, also where it has a name (18).
--- A partition has those of the whole as well: attaching it brings them together. What a foreign key
--- to a partitioned table has inside, one for each partition, is not a constraint of its own.
-SELECT CASE WHEN r.is_own THEN 'ledger' ELSE 'constraint' END AS kind,
+-- Constraints of tables and domains. NOT NULL is part of the column, even when it has a name
+-- (PostgreSQL 18). A partition repeats the constraints of its parent, and attaching it merges them.
+-- The internal constraints of a foreign key to a partitioned table, one per partition, are omitted.
+SELECT CASE WHEN r.is_tool_table THEN 'ledger' ELSE 'constraint' END AS kind,
        format('%s.%I', r.name, c.conname) AS name,
        format('ALTER TABLE %s ADD CONSTRAINT %I %s;', r.name, c.conname,
               pg_get_constraintdef(c.oid)) AS sql,

@@ -1,5 +1,5 @@
--- What the schema's owner and the project's roles grant on what they will make. Those of a schema
--- are added to those of the whole database, and these take the place of PostgreSQL's own.
+-- Default privileges of the schema's owner and the project's roles. Those of a schema add to those of
+-- the database, which replace the built-in ones.
 , target AS (
   SELECT d.defaclrole AS owner, d.defaclobjtype AS type,
          format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s', pg_get_userbyid(d.defaclrole),
@@ -11,23 +11,23 @@
          d.defaclacl AS acl,
          CASE WHEN d.defaclnamespace = 0
               THEN acldefault(CASE d.defaclobjtype WHEN 'S' THEN 's' ELSE d.defaclobjtype END,
-                              d.defaclrole) END AS usual
+                              d.defaclrole) END AS builtin
   FROM pg_default_acl d CROSS JOIN namespace n
   WHERE d.defaclnamespace IN (0, n.oid)
     AND (d.defaclrole = n.nspowner OR starts_with(pg_get_userbyid(d.defaclrole), $1 || '_'))
 ),
-usual AS (
+builtin AS (
   SELECT t.owner, t.type, t.statement, t.label, t.word, acl.*
-  FROM target t CROSS JOIN aclexplode(t.usual) acl
+  FROM target t CROSS JOIN aclexplode(t.builtin) acl
 ),
-held AS (
+actual AS (
   SELECT t.owner, t.type, t.statement, t.label, t.word, acl.*
   FROM target t CROSS JOIN aclexplode(t.acl) acl
 ),
 difference AS (
-  SELECT true AS granted, d.* FROM (SELECT * FROM held EXCEPT SELECT * FROM usual) d
+  SELECT true AS granted, d.* FROM (SELECT * FROM actual EXCEPT SELECT * FROM builtin) d
   UNION ALL
-  SELECT false, d.* FROM (SELECT * FROM usual EXCEPT SELECT * FROM held) d
+  SELECT false, d.* FROM (SELECT * FROM builtin EXCEPT SELECT * FROM actual) d
 ),
 statement AS (
   SELECT granted, statement, label, word, is_grantable,

@@ -1,5 +1,5 @@
--- Which object needs which other one to be there. What is part of an object stands for it: a row
--- type and its array for the table, the index of a constraint for the constraint.
+-- Dependencies between objects. A part is replaced by the object to which it belongs: a row type and
+-- its array type by the table, the index of a constraint by the constraint.
 , part (class, oid, whole_class, whole) AS (
   SELECT t.tableoid, t.oid, c.tableoid, c.oid
   FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid WHERE c.relkind <> 'c'
@@ -30,8 +30,8 @@ SELECT DISTINCT coalesce(p.whole_class, d.classid)::bigint AS class,
 FROM pg_depend d
 LEFT JOIN part p ON (p.class, p.oid) = (d.classid, d.objid)
 LEFT JOIN part w ON (w.class, w.oid) = (d.refclassid, d.refobjid)
--- 16384 is the first number that an object of ours can have (FirstNormalObjectId).
+-- 16384 is the first OID of an object that is not built in (FirstNormalObjectId).
 WHERE d.objid >= 16384 AND d.refobjid >= 16384
-  -- A sequence is there before the column that it belongs to.
+  -- A sequence is created before the column that owns it.
   AND NOT EXISTS (SELECT FROM pg_class s
                   WHERE s.tableoid = d.classid AND s.oid = d.objid AND s.relkind = 'S')

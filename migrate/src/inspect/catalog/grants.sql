@@ -1,5 +1,5 @@
--- Every right that is not there by itself, and every right that is by itself and has been taken
--- away. All rights on a table are written as ALL: there is one more since PostgreSQL 17, MAINTAIN.
+-- Privileges that differ from the defaults: granted ones, and default ones that have been revoked. The
+-- complete set on a table is written as ALL, because PostgreSQL 17 has added MAINTAIN.
 , target AS (
   SELECT CASE word WHEN 'SCHEMA' THEN 'SCHEMA' WHEN 'SEQUENCE' THEN 'SEQUENCE'
                    WHEN 'PROCEDURE' THEN 'PROCEDURE' WHEN 'FUNCTION' THEN 'FUNCTION'
@@ -13,18 +13,18 @@
   FROM relation r JOIN pg_attribute a ON a.attrelid = r.oid
   WHERE a.attacl IS NOT NULL AND NOT a.attisdropped
 ),
-usual AS (
+builtin AS (
   SELECT t.name, t.label, t.columns, t.owner, t.privileges, acl.*
   FROM target t CROSS JOIN aclexplode(acldefault(t.privileges, t.owner)) acl
 ),
-held AS (
+actual AS (
   SELECT t.name, t.label, t.columns, t.owner, t.privileges, acl.*
   FROM target t CROSS JOIN aclexplode(coalesce(t.acl, acldefault(t.privileges, t.owner))) acl
 ),
 difference AS (
-  SELECT true AS granted, d.* FROM (SELECT * FROM held EXCEPT SELECT * FROM usual) d
+  SELECT true AS granted, d.* FROM (SELECT * FROM actual EXCEPT SELECT * FROM builtin) d
   UNION ALL
-  SELECT false, d.* FROM (SELECT * FROM usual EXCEPT SELECT * FROM held) d
+  SELECT false, d.* FROM (SELECT * FROM builtin EXCEPT SELECT * FROM actual) d
 ),
 statement AS (
   SELECT granted, name, label, owner, grantor, is_grantable,

@@ -1,7 +1,7 @@
--- What is in the schema and of a kind for which no statement is written: operators, collations,
--- foreign tables, text search. That it is there, and what it is called, is compared.
+-- Objects of kinds without a generated statement: operators, collations, foreign tables, text search.
+-- Only their existence and names are compared.
 SELECT 'other' AS kind, concat(o.type, ' ', o.identity) AS name,
-       '--   There is such an object. How it is made is not written down.' AS sql,
+       '--   This object exists, but its definition is not dumped.' AS sql,
        d.classid::bigint AS class, d.objid::bigint AS id
 FROM pg_depend d
 JOIN namespace n ON d.refclassid = n.class AND d.refobjid = n.oid

@@ -1,4 +1,4 @@
--- What is set on columns and tables to tune them, where it is not what PostgreSQL takes by itself.
+-- Properties of columns and tables that differ from the defaults.
 SELECT 'column' AS kind, format('%s.%I', r.name, a.attname) AS name,
        concat_ws(E'\n',
          CASE WHEN a.attstorage <> t.typstorage THEN format('%s SET STORAGE %s;', alter, CASE a.attstorage
@@ -13,12 +13,12 @@ JOIN pg_attribute a ON a.attrelid = r.oid AND a.attnum > 0 AND NOT a.attisdroppe
 JOIN pg_type t ON t.oid = a.atttypid
 CROSS JOIN LATERAL (
   SELECT format('ALTER %s %s ALTER COLUMN %I', r.word, r.name, a.attname) AS alter) statement
--- PostgreSQL 15.20 sets pg_attver on every column, to another value in every database.
+-- PostgreSQL 15.20 sets pg_attver on every column, to a different value in every database.
 CROSS JOIN LATERAL (
   SELECT array_agg(option ORDER BY place) AS attoptions
   FROM unnest(a.attoptions) WITH ORDINALITY AS set (option, place)
   WHERE NOT starts_with(option, 'pg_attver=')) o
-WHERE r.relkind IN ('r', 'p', 'm') AND NOT r.is_own
+WHERE r.relkind IN ('r', 'p', 'm') AND NOT r.is_tool_table
   AND (a.attstorage <> t.typstorage OR a.attcompression <> '' OR a.attstattarget::integer <> -1
        OR o.attoptions IS NOT NULL)
 UNION ALL
@@ -29,21 +29,21 @@ SELECT 'replica identity', r.name,
                                  FROM pg_index x JOIN pg_class c ON c.oid = x.indexrelid
                                  WHERE x.indrelid = r.oid AND x.indisreplident) END),
        NULL, NULL
-FROM relation r WHERE r.relkind IN ('r', 'p') AND r.relreplident <> 'd' AND NOT r.is_own
+FROM relation r WHERE r.relkind IN ('r', 'p') AND r.relreplident <> 'd' AND NOT r.is_tool_table
 UNION ALL
 SELECT 'row level security', r.name,
        concat_ws(E'\n',
          CASE WHEN r.relrowsecurity THEN format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY;', r.name) END,
          CASE WHEN r.relforcerowsecurity THEN format('ALTER TABLE %s FORCE ROW LEVEL SECURITY;', r.name) END),
        NULL, NULL
-FROM relation r WHERE (r.relrowsecurity OR r.relforcerowsecurity) AND NOT r.is_own
+FROM relation r WHERE (r.relrowsecurity OR r.relforcerowsecurity) AND NOT r.is_tool_table
 UNION ALL
--- The definition of a constraint does not have them.
+-- pg_get_constraintdef() omits these.
 SELECT 'index options', i.indexrelid::regclass::text,
        format('ALTER INDEX %s SET (%s);', i.indexrelid::regclass, array_to_string(x.reloptions, ', ')),
        NULL, NULL
 FROM relation r
 JOIN pg_index i ON i.indrelid = r.oid
 JOIN pg_class x ON x.oid = i.indexrelid
-WHERE x.reloptions IS NOT NULL AND NOT r.is_own
+WHERE x.reloptions IS NOT NULL AND NOT r.is_tool_table
   AND EXISTS (SELECT FROM pg_constraint WHERE conindid = x.oid AND contype IN ('p', 'u', 'x'))

@@ -1,8 +1,8 @@
--- The project's roles, what they may do to the database, and whose members they are. Passwords are
--- not read. Left out, because honest installations differ in it: `lc_messages`, which only a
--- superuser can set, so that it depends on who has run `bootstrap`; CONNECTION LIMIT, which
--- `bootstrap --connection-limit` fits to a deployment; and what PostgreSQL lets everybody do with
--- a database (CONNECT, TEMPORARY), which `bootstrap --shared-database` leaves.
+-- The roles of the project, their privileges on the database, and their memberships. Passwords are not
+-- read. Omitted, because they legitimately differ between installations: `lc_messages`, which
+-- `bootstrap` sets only as a superuser; CONNECTION LIMIT, which `bootstrap --connection-limit` adjusts;
+-- and the default privileges of PUBLIC on a database (CONNECT, TEMPORARY), which
+-- `bootstrap --shared-database` keeps.
 , role AS (
   SELECT * FROM pg_roles WHERE starts_with(rolname, $1 || '_')
 ),
@@ -24,7 +24,7 @@ database_right AS (
          OR role.oid IS NOT NULL)
   GROUP BY 1, 2
 ),
--- Since PostgreSQL 16 somebody can be a member several times, and in part.
+-- Since PostgreSQL 16, a membership can be granted several times, and without INHERIT or SET.
 membership AS (
   SELECT member.rolname AS member, parent.rolname AS parent, bool_or(m.admin_option) AS admin,
          bool_or(coalesce((to_jsonb(m) ->> 'inherit_option')::boolean, member.rolinherit)) AS inherits,
@@ -32,7 +32,7 @@ membership AS (
   FROM pg_auth_members m
   JOIN role member ON member.oid = m.member
   JOIN pg_roles parent ON parent.oid = m.roleid
-  -- Managed services have roles of their own, of which others are made members.
+  -- Ignore memberships in the internal roles of managed services.
   WHERE parent.oid IN (SELECT oid FROM role) OR starts_with(parent.rolname, 'pg_') OR parent.rolsuper
   GROUP BY member.rolname, parent.rolname, member.rolinherit
 )
@@ -52,7 +52,7 @@ SELECT 'role setting',
        format('%I %s%s', rolname, name, CASE WHEN setdatabase <> 0 THEN ' in this database' END),
        format('ALTER ROLE %I %sSET %s TO %s;', rolname,
               CASE WHEN setdatabase <> 0 THEN 'IN DATABASE current ' END, name,
-              -- A list of names is kept as it is written, but for a list of nothing.
+              -- The value of a list setting is quoted already, except for an empty list.
               CASE WHEN value = '""' THEN ''''''
                    WHEN name IN ('search_path', 'session_preload_libraries', 'local_preload_libraries',
                                  'temp_tablespaces') THEN value

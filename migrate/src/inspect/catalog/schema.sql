@@ -1,6 +1,5 @@
--- The schema, its owner, and the extensions that it needs: those in it, and those that something in
--- it is made with. Others are the administrator's.
-, ours AS (
+-- The schema, its owner, and the extensions that it contains or that its objects depend on.
+, contained AS (
   SELECT tableoid, oid FROM pg_class WHERE relnamespace = (SELECT oid FROM namespace)
   UNION ALL
   SELECT tableoid, oid FROM pg_proc WHERE pronamespace = (SELECT oid FROM namespace)
@@ -14,8 +13,8 @@
 ),
 needed AS (
   SELECT extension.refobjid AS oid
-  FROM ours
-  JOIN pg_depend d ON (d.classid, d.objid) = (ours.tableoid, ours.oid)
+  FROM contained
+  JOIN pg_depend d ON (d.classid, d.objid) = (contained.tableoid, contained.oid)
   JOIN pg_depend extension
     ON (extension.classid, extension.objid) = (d.refclassid, d.refobjid) AND extension.deptype = 'e'
 )

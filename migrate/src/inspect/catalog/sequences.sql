@@ -1,4 +1,4 @@
--- Sequences, but for those that an identity column has inside. Where they stand is data.
+-- Sequences, except those of identity columns. Their current value is data.
 SELECT 'sequence' AS kind, r.name,
        format('CREATE %sSEQUENCE %s AS %s%s;', CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END,
               r.name, format_type(s.seqtypid, NULL), ' ' || nullif(s.options, '')) AS sql,

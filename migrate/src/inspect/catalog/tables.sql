@@ -1,7 +1,7 @@
--- Tables with their columns, and the defaults that have to wait for something else. A partition is
--- a table of its own until it is attached. Its identity columns are those of the whole; before
--- PostgreSQL 17 it could have others, which are not shown.
-SELECT CASE WHEN r.is_own THEN 'ledger' ELSE 'table' END AS kind, r.name,
+-- Tables with their columns, and defaults that are set separately. A partition is created as a table
+-- and then attached. It inherits the identity columns of its parent. Before PostgreSQL 17 it could have
+-- different ones, which are omitted.
+SELECT CASE WHEN r.is_tool_table THEN 'ledger' ELSE 'table' END AS kind, r.name,
        format('CREATE %sTABLE %s (%s)%s%s%s;',
               CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END, r.name,
               (SELECT E'\n' || string_agg(
@@ -46,7 +46,7 @@ SELECT 'default', format('%s.%I', r.name, a.attname),
 FROM relation r
 JOIN column_default d ON d.adrelid = r.oid
 JOIN pg_attribute a ON (a.attrelid, a.attnum) = (d.adrelid, d.adnum)
-WHERE d.is_separate AND NOT r.is_own
+WHERE d.is_separate AND NOT r.is_tool_table
 UNION ALL
 SELECT 'typed table', r.name,
        format('ALTER TABLE %s OF %s;', r.name, format_type(r.reloftype, NULL)), NULL, NULL

@@ -1,4 +1,4 @@
--- Rules, triggers and policies, and whether they are in force.
+-- Rules, triggers and policies, and whether they are enabled.
 , state AS (
   SELECT * FROM (VALUES ('D'::"char", 'DISABLE'), ('R', 'ENABLE REPLICA'), ('A', 'ENABLE ALWAYS'))
     AS state (letter, word)
@@ -9,7 +9,7 @@ SELECT 'rule' AS kind, format('%s.%I', r.name, w.rulename) AS name,
           FROM state WHERE letter = w.ev_enabled)) AS sql,
        w.tableoid::bigint AS class, w.oid::bigint AS id
 FROM relation r JOIN pg_rewrite w ON w.ev_class = r.oid
-WHERE w.rulename <> '_RETURN' AND NOT r.is_own
+WHERE w.rulename <> '_RETURN' AND NOT r.is_tool_table
 UNION ALL
 SELECT 'trigger', format('%s.%I', r.name, t.tgname),
        concat_ws(E'\n', pg_get_triggerdef(t.oid) || ';',
@@ -17,9 +17,9 @@ SELECT 'trigger', format('%s.%I', r.name, t.tgname),
           FROM state WHERE letter = t.tgenabled)),
        t.tableoid::bigint, t.oid::bigint
 FROM relation r JOIN pg_trigger t ON t.tgrelid = r.oid
-WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND NOT r.is_own
+WHERE NOT t.tgisinternal AND t.tgparentid = 0 AND NOT r.is_tool_table
 UNION ALL
--- Without its triggers a foreign key is not looked after.
+-- A foreign key with disabled triggers is not enforced.
 SELECT 'disabled constraint', format('%s.%I', r.name, c.conname),
        format('ALTER TABLE %s DISABLE TRIGGER ALL;', r.name), NULL, NULL
 FROM relation r JOIN pg_trigger t ON t.tgrelid = r.oid JOIN pg_constraint c ON c.oid = t.tgconstraint
@@ -38,4 +38,4 @@ SELECT 'policy', format('%s.%I', r.name, p.polname),
               ' WITH CHECK (' || pg_get_expr(p.polwithcheck, p.polrelid) || ')'),
        p.tableoid::bigint, p.oid::bigint
 FROM relation r JOIN pg_policy p ON p.polrelid = r.oid
-WHERE NOT r.is_own
+WHERE NOT r.is_tool_table

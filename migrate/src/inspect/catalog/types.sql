@@ -1,4 +1,4 @@
--- Enums, composite types, ranges and domains. A domain's constraints are with the constraints.
+-- Enums, composite types, ranges and domains. constraints.sql has the constraints of domains.
 SELECT 'type' AS kind, t.name,
        format(E'CREATE TYPE %s AS ENUM (\n%s\n);', t.name,
               (SELECT string_agg('  ' || quote_literal(enumlabel), E',\n' ORDER BY enumsortorder)
