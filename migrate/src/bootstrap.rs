@@ -18,8 +18,8 @@ pub struct Password<'a> {
     pub password: &'a str,
 }
 
-/// Creates the roles or resets their attributes, and sets passwords. The login role must be a superuser
-/// or have `CREATEROLE`.
+/// Creates the roles or resets their attributes, and sets passwords. The login role must be a
+/// superuser or have `CREATEROLE`.
 ///
 /// With `exclusive`, revokes the default privileges of `PUBLIC` on the database.
 pub async fn bootstrap(
@@ -47,7 +47,8 @@ pub async fn bootstrap(
     Ok(())
 }
 
-/// Returns whether this is "tuple concurrently updated", which PostgreSQL reports as an internal error.
+/// Returns whether this is "tuple concurrently updated", which PostgreSQL reports as an internal
+/// error.
 fn is_concurrent_update(error: &sqlx::Error) -> bool {
     postgres_error(error).is_some_and(|cause| cause.code() == "XX000")
 }
@@ -81,8 +82,8 @@ async fn attempt(
     transaction.commit().await
 }
 
-/// Sets the connection limits of roles, in place of those in `roles.sql`. Needs the same privileges as
-/// [`bootstrap`].
+/// Sets the connection limits of roles, in place of those in `roles.sql`. Needs the same privileges
+/// as [`bootstrap`].
 pub async fn limit_connections(
     database: &Database,
     limits: &[(String, u16)],

@@ -45,8 +45,8 @@ pub enum Error {
 pub struct SqlFailure {
     /// The file that contains the statement.
     pub file: String,
-    /// The 1-based line in that file: the position that PostgreSQL reports, or else the first line of
-    /// the statement.
+    /// The 1-based line in that file: the position that PostgreSQL reports, or else the first line
+    /// of the statement.
     pub line: usize,
     /// The beginning of the statement.
     pub statement: String,
@@ -77,8 +77,8 @@ impl fmt::Display for SqlFailure {
 }
 
 impl Error {
-    /// Returns the exit code. Exit codes are stable, because the `podFailurePolicy` of a Job relies on
-    /// them. 2 is clap's code for a usage error, and 75 is `EX_TEMPFAIL` of sysexits.h.
+    /// Returns the exit code. Exit codes are stable, because the `podFailurePolicy` of a Job relies
+    /// on them. 2 is clap's code for a usage error, and 75 is `EX_TEMPFAIL` of sysexits.h.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Unexpected(_) => 1,
@@ -246,8 +246,8 @@ impl From<sqlx::Error> for Error {
         match error {
             sqlx::Error::Io(error) if is_connection_loss(error.kind()) => {
                 Error::Unavailable(format!(
-                    "the connection to PostgreSQL was lost: {error}; the current transaction is rolled \
-                 back; run the same command again"
+                    "the connection to PostgreSQL was lost: {error}; the current transaction is \
+                 rolled back; run the same command again"
                 ))
             }
             // Connection refused, timed out, or the name does not resolve yet.

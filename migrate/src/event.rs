@@ -8,8 +8,8 @@ use serde::{Serialize, Serializer};
 /// A callback that receives progress events.
 pub type Report<'a> = &'a (dyn Fn(&Event) + Sync);
 
-/// A progress event. In JSON, the field `event` has the name of the variant. [`fmt::Display`] formats
-/// the event as one line of text.
+/// A progress event. In JSON, the field `event` has the name of the variant. [`fmt::Display`]
+/// formats the event as one line of text.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {

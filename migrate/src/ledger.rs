@@ -99,7 +99,8 @@ impl Ledger {
         connection: &mut PgConnection,
     ) -> Result<(), Error> {
         let Ledger { table, steps, schema } = self;
-        // `CREATE ... IF NOT EXISTS` would require the CREATE privilege even when nothing is missing.
+        // `CREATE ... IF NOT EXISTS` would require the CREATE privilege even when nothing is
+        // missing.
         let sql = format!(
             "DO $$ BEGIN
                IF to_regnamespace('{schema}') IS NULL THEN CREATE SCHEMA {schema}; END IF;
@@ -131,8 +132,8 @@ impl Ledger {
         Ok(())
     }
 
-    /// Inserts the migration's row in the transaction that applies it. If two runners get here despite
-    /// the lock, the second one waits for the first one's transaction and then fails.
+    /// Inserts the migration's row in the transaction that applies it. If two runners get here
+    /// despite the lock, the second one waits for the first one's transaction and then fails.
     pub(crate) async fn claim(
         &self,
         session: &mut Session,
@@ -208,8 +209,8 @@ impl Ledger {
     }
 }
 
-/// Converts a timestamp such as `2026-01-31 09:30:00.123456+00`, in PostgreSQL's ISO style and UTC, to
-/// RFC 3339 with a precision of one second.
+/// Converts a timestamp such as `2026-01-31 09:30:00.123456+00`, in PostgreSQL's ISO style and UTC,
+/// to RFC 3339 with a precision of one second.
 fn rfc3339(time: &str) -> String {
     match time.split_once(' ') {
         Some((date, time)) => format!("{date}T{}Z", time.get(..8).unwrap_or(time)),

@@ -1,8 +1,8 @@
 //! `migrate lint`: reports invalid or unsafe SQL without a database.
 //!
-//! The rules are those of squawk (squawkhq.com/docs/rules) with the scopes of [`RULE_SCOPES`], and a few
-//! more for statements that the runner or PostgreSQL rejects. A comment suppresses a finding on the
-//! next line, or at the end of its own line; `squawk-ignore-file` applies to the whole file:
+//! The rules are those of squawk (squawkhq.com/docs/rules) with the scopes of [`RULE_SCOPES`], and
+//! a few more for statements that the runner or PostgreSQL rejects. A comment suppresses a finding
+//! on the next line, or at the end of its own line; `squawk-ignore-file` applies to the whole file:
 //!
 //! ```sql
 //! -- squawk-ignore prefer-bigint-over-int -- counts the changes of a single row
@@ -201,8 +201,8 @@ fn squawk(
     })
 }
 
-/// Returns the ranges of statements that change a table created earlier in the file. Such a table is
-/// empty and not in use.
+/// Returns the ranges of statements that change a table created earlier in the file. Such a table
+/// is empty and not in use.
 fn changes_of_new_tables(parse: &Parse<SourceFile>) -> Vec<Range<usize>> {
     let (mut created, mut ranges) = (Vec::new(), Vec::new());
     for statement in parse.tree().stmts() {

@@ -23,15 +23,16 @@ const SEEDS: [(&str, &str); 6] = [
     ("06_sentences", include_str!("../../db/seeds/06_sentences.sql")),
 ];
 
-/// The contents of a project folder: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql`, `seeds/`.
+/// The contents of a project folder: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql`,
+/// `seeds/`.
 #[derive(Clone, Debug)]
 pub struct Project {
     /// The migrations, ordered by version. Versions are unique.
     pub migrations: Vec<Migration>,
     /// The qualified name of the table of applied migrations: sqlx's `table-name`.
     pub ledger: String,
-    /// The schema that the migrations create objects in. It contains the ledger, and its name is the
-    /// prefix of the role names.
+    /// The schema that the migrations create objects in. It contains the ledger, and its name is
+    /// the prefix of the role names.
     pub schema: String,
     /// SQL that creates the roles, for an administrator.
     pub roles: Option<String>,
@@ -99,8 +100,8 @@ pub struct Script {
     pub file: String,
     /// The text of the file.
     pub sql: String,
-    /// Whether the script runs in one transaction. A file whose first line is `-- no-transaction` runs
-    /// statement by statement instead.
+    /// Whether the script runs in one transaction. A file whose first line is `-- no-transaction`
+    /// runs statement by statement instead.
     pub transactional: bool,
 }
 
@@ -131,8 +132,8 @@ impl Project {
         }
     }
 
-    /// Reads the project in `folder`. Only `migrations/` is required. As in sqlx, `sqlx.toml` in this
-    /// folder or its parent names the ledger.
+    /// Reads the project in `folder`. Only `migrations/` is required. As in sqlx, `sqlx.toml` in
+    /// this folder or its parent names the ledger.
     pub async fn read(folder: &Path) -> Result<Project, Error> {
         let settings = Settings::read(folder)?;
         let ledger = match settings.table_name {

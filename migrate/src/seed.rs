@@ -1,8 +1,8 @@
 //! `migrate seed`: sample data, which is equal on every machine and never loaded into production.
 //!
 //! Rows are loaded in blocks. Each block is one transaction, which claims the block in the table
-//! `_migrate_seeds`, generates the rows into a temporary table with `COPY`, and runs the seed's SQL on
-//! them. A block is therefore loaded completely or not at all, a run resumes where the last one
+//! `_migrate_seeds`, generates the rows into a temporary table with `COPY`, and runs the seed's SQL
+//! on them. A block is therefore loaded completely or not at all, a run resumes where the last one
 //! stopped, rows can be added later, and concurrent runs share the blocks.
 
 mod file;
@@ -23,9 +23,9 @@ use crate::project::Project;
 use crate::sql::{Statement, split};
 pub use file::Seed;
 
-/// The number of rows in a block. Loading it takes less than a second, so that little work is lost when
-/// a run is killed, and concurrent runs can share a seed. Smaller blocks would be slow: sqlx does not
-/// set `TCP_NODELAY`, and Nagle's algorithm delays the end of each `COPY` by 40 ms.
+/// The number of rows in a block. Loading it takes less than a second, so that little work is lost
+/// when a run is killed, and concurrent runs can share a seed. Smaller blocks would be slow: sqlx
+/// does not set `TCP_NODELAY`, and Nagle's algorithm delays the end of each `COPY` by 40 ms.
 const BLOCK_ROWS: u64 = 50_000;
 
 /// The size of the chunks in which rows are sent, in bytes.
@@ -54,8 +54,8 @@ pub struct SeedProgress<'a> {
     pub total: u64,
 }
 
-/// A callback that receives the progress of a seed: at the start, after each chunk of rows, and at the
-/// end. It is not called for a seed that is complete already.
+/// A callback that receives the progress of a seed: at the start, after each chunk of rows, and at
+/// the end. It is not called for a seed that is complete already.
 pub type OnProgress<'a> = &'a (dyn Fn(SeedProgress<'_>) + Sync);
 
 /// The result of [`seed`].
@@ -106,9 +106,9 @@ pub fn seeds(project: &Project) -> Result<Vec<Seed>, Error> {
 
 /// Loads the missing rows of seeds, one seed after another. The role must own the tables.
 ///
-/// Fails for a production database (see [`crate::set_environment`]) and if migrations are pending. Row
-/// `k` of a seed is always the same, so a larger scale adds rows, and a smaller one removes none. If a
-/// seed has changed since it was loaded, this fails before loading anything.
+/// Fails for a production database (see [`crate::set_environment`]) and if migrations are pending.
+/// Row `k` of a seed is always the same, so a larger scale adds rows, and a smaller one removes
+/// none. If a seed has changed since it was loaded, this fails before loading anything.
 pub async fn seed(
     project: &Project,
     database: &Database,
@@ -123,8 +123,8 @@ pub async fn seed(
     let environment = read_environment(connection).await?;
     if environment.is_production() {
         return Err(Error::Refused(format!(
-            "refusing to load sample data into a production database: {} is not marked as any other \
-             environment; to mark it, run `migrate bootstrap --environment development`",
+            "refusing to load sample data into a production database: {} is not marked as any \
+             other environment; to mark it, run `migrate bootstrap --environment development`",
             database.address()
         )));
     }
@@ -175,8 +175,8 @@ fn select(mut seeds: Vec<Seed>, only: &[String]) -> Result<Vec<Seed>, Error> {
     Ok(seeds)
 }
 
-/// A range of a seed's rows, which is claimed and loaded in one transaction. The last block may grow
-/// later.
+/// A range of a seed's rows, which is claimed and loaded in one transaction. The last block may
+/// grow later.
 #[derive(Clone, Copy)]
 struct Block {
     /// The 0-based number of the block.
@@ -210,8 +210,8 @@ struct SeedLedger {
 impl SeedLedger {
     async fn create_if_missing(&self, connection: &mut PgConnection) -> Result<(), Error> {
         let table = &self.table;
-        // `CREATE ... IF NOT EXISTS` would require the CREATE privilege even when the table exists, and
-        // concurrent executions can conflict in the catalog.
+        // `CREATE ... IF NOT EXISTS` would require the CREATE privilege even when the table exists,
+        // and concurrent executions can conflict in the catalog.
         let sql = format!(
             "DO $$ BEGIN
                IF to_regclass('{table}') IS NULL THEN
@@ -361,8 +361,8 @@ impl Loader<'_> {
         Ok(SeedResult { seed: name, loaded: added, rows: total })
     }
 
-    /// Loads the missing rows of a block in one transaction, and returns their number. Returns `None` if
-    /// another run is loading the block.
+    /// Loads the missing rows of a block in one transaction, and returns their number. Returns
+    /// `None` if another run is loading the block.
     async fn load_block(
         &mut self,
         block: Block,
@@ -396,8 +396,8 @@ impl Loader<'_> {
         }
         if TransactionState::read(&mut transaction).await? != before {
             return Err(Error::Integrity(format!(
-                "{} ends its transaction or changes the role or search_path; remove the statement that \
-                 does",
+                "{} ends its transaction or changes the role or search_path; remove the statement \
+                 that does",
                 seed.file()
             )));
         }
@@ -416,7 +416,8 @@ fn block_backoff() -> Backoff {
     Backoff::new(Duration::from_millis(20), Duration::from_secs(1), BLOCK_WAIT)
 }
 
-/// Generates rows into the temporary table in chunks, and reports the number of rows after each chunk.
+/// Generates rows into the temporary table in chunks, and reports the number of rows after each
+/// chunk.
 async fn copy(
     transaction: &mut PgConnection,
     seed: &Seed,

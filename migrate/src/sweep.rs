@@ -16,8 +16,8 @@ pub struct Sweep {
     pub rows: u64,
 }
 
-/// Runs each statement of `sweep.sql` until it changes no rows. Every execution is one transaction, so
-/// locks are held only briefly, and the command can be interrupted at any time.
+/// Runs each statement of `sweep.sql` until it changes no rows. Every execution is one transaction,
+/// so locks are held only briefly, and the command can be interrupted at any time.
 pub async fn sweep(
     project: &Project,
     database: &Database,

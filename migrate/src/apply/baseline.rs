@@ -17,8 +17,8 @@ pub struct Baseline {
     pub version: i64,
 }
 
-/// Records all migrations up to `to` as applied without running them. `None` means all of them. For a
-/// database whose schema was created by other means.
+/// Records all migrations up to `to` as applied without running them. `None` means all of them. For
+/// a database whose schema was created by other means.
 ///
 /// Fails if the ledger is not empty.
 pub async fn baseline(

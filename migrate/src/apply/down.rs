@@ -20,8 +20,8 @@ pub struct Down {
 
 /// Reverts migrations, newest first, each in its own transaction unless its file opts out.
 ///
-/// Reverting a migration destroys the data in its tables. A production database is therefore rejected
-/// unless `production` is set.
+/// Reverting a migration destroys the data in its tables. A production database is therefore
+/// rejected unless `production` is set.
 pub async fn down(
     project: &Project,
     database: &Database,
@@ -39,8 +39,8 @@ pub async fn down(
     if environment.is_production() && !production {
         return Err(Error::Refused(
             "refusing to revert migrations in a production database, because the data in their \
-             tables would be lost; mark it with `migrate bootstrap --environment development` if it \
-             is not one, or pass --production"
+             tables would be lost; mark it with `migrate bootstrap --environment development` if \
+             it is not one, or pass --production"
                 .to_owned(),
         ));
     }

@@ -43,11 +43,11 @@ impl fmt::Display for Repair {
     }
 }
 
-/// Makes the ledger match the project where [`crate::up`] fails: accepts files that have been edited
-/// since they were applied, and removes migrations whose files have been deleted.
+/// Makes the ledger match the project where [`crate::up`] fails: accepts files that have been
+/// edited since they were applied, and removes migrations whose files have been deleted.
 ///
-/// With `forget`, resets the unfinished migration of this version instead: to pending if it was being
-/// applied, to applied if it was being reverted. Without `yes`, only returns the corrections.
+/// With `forget`, resets the unfinished migration of this version instead: to pending if it was
+/// being applied, to applied if it was being reverted. Without `yes`, only returns the corrections.
 pub async fn repair(
     project: &Project,
     database: &Database,

@@ -17,7 +17,8 @@ use crate::sql::{Rejection, Statement, rejection, split};
 pub struct WaitOptions {
     /// How long to wait for another runner to finish. 300 s by default.
     pub lock: Duration,
-    /// How long to retry a migration that fails because of concurrent transactions. 60 s by default.
+    /// How long to retry a migration that fails because of concurrent transactions. 60 s by
+    /// default.
     pub retry: Duration,
 }
 
@@ -33,9 +34,9 @@ pub(super) struct Runner<'a> {
     pub(super) ledger: Ledger,
     pub(super) lock: Lock,
     pub(super) report: Report<'a>,
-    /// Whether a commit waits for the write-ahead log to be flushed to disk. Only the last commit of a
-    /// run has to wait, because its flush includes the earlier ones. If the server crashes before, it
-    /// loses migrations together with their rows in the ledger.
+    /// Whether a commit waits for the write-ahead log to be flushed to disk. Only the last commit
+    /// of a run has to wait, because its flush includes the earlier ones. If the server crashes
+    /// before, it loses migrations together with their rows in the ledger.
     pub(super) synchronous_commit: bool,
     retry: Duration,
 }
@@ -73,8 +74,8 @@ impl<'a> Runner<'a> {
         self.ledger.read(&mut self.session.connection).await
     }
 
-    /// Fails if an unfinished migration cannot be resumed: it was running in the other direction, or
-    /// its file has become transactional since.
+    /// Fails if an unfinished migration cannot be resumed: it was running in the other direction,
+    /// or its file has become transactional since.
     pub(super) async fn reject_unfinished(
         &mut self,
         project: &Project,
@@ -101,8 +102,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Releases the lock and closes the session. Errors do not matter, because the work is committed
-    /// and a lost connection releases the lock too.
+    /// Releases the lock and closes the session. Errors do not matter, because the work is
+    /// committed and a lost connection releases the lock too.
     pub(super) async fn end(mut self) {
         let _ = self.lock.release(&mut self.session).await;
         self.session.close().await;
@@ -140,8 +141,8 @@ impl<'a> Runner<'a> {
         let now = TransactionState::read(&mut self.session.connection).await?;
         self.verify_role(&now.role, script)?;
         let problem = if now.transaction != before.transaction {
-            "ends its transaction, so parts of it may have been committed; remove the statement that \
-             does, or begin the file with `-- no-transaction`"
+            "ends its transaction, so parts of it may have been committed; remove the statement \
+             that does, or begin the file with `-- no-transaction`"
                 .to_owned()
         } else if now.search_path != before.search_path {
             "changes search_path; qualify the names instead, or end the file with RESET search_path"

@@ -1,9 +1,10 @@
 //! Scripts that run statement by statement, and resume where an earlier run stopped.
 //!
 //! A statement that may run in a transaction shares one with the record of its completion. For a
-//! statement that may not, a record is written before and after. If a run is interrupted in between,
-//! the next one determines whether the statement has completed. Statements that are not recognized as
-//! forbidding a transaction are tried in one first: PostgreSQL rejects them before any change.
+//! statement that may not, a record is written before and after. If a run is interrupted in
+//! between, the next one determines whether the statement has completed. Statements that are not
+//! recognized as forbidding a transaction are tried in one first: PostgreSQL rejects them before
+//! any change.
 
 use std::time::Instant;
 
@@ -98,8 +99,8 @@ impl Runner<'_> {
         Ok(query.fetch_all(&mut self.session.connection).await?)
     }
 
-    /// Runs a statement that changes a setting for the rest of the script. It must not change the role,
-    /// which may lack privileges on the tables of the ledger.
+    /// Runs a statement that changes a setting for the rest of the script. It must not change the
+    /// role, which may lack privileges on the tables of the ledger.
     async fn set(
         &mut self,
         position: &Position<'_>,
@@ -127,8 +128,8 @@ impl Runner<'_> {
         Ok(self.command("COMMIT").await?)
     }
 
-    /// Runs one statement, and retries while concurrent transactions interfere. `started` is whether an
-    /// earlier run has started the same statement.
+    /// Runs one statement, and retries while concurrent transactions interfere. `started` is
+    /// whether an earlier run has started the same statement.
     async fn run_step(
         &mut self,
         position: &Position<'_>,
@@ -201,8 +202,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Runs a statement that forbids a transaction. Drops the invalid indexes that it leaves behind on
-    /// failure, and those that an interrupted run has left.
+    /// Runs a statement that forbids a transaction. Drops the invalid indexes that it leaves behind
+    /// on failure, and those that an interrupted run has left.
     async fn execute_and_clean_up(
         &mut self,
         position: &Position<'_>,
@@ -283,8 +284,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Returns whether the effect of a statement exists: the valid index that it creates, or the absence
-    /// of the index that it drops.
+    /// Returns whether the effect of a statement exists: the valid index that it creates, or the
+    /// absence of the index that it drops.
     async fn is_complete(&mut self, kind: &StatementKind) -> Result<bool, Error> {
         Ok(match kind {
             StatementKind::CreateIndexConcurrently { index: Some(index), table } => {
@@ -312,7 +313,8 @@ impl Runner<'_> {
                            JOIN pg_namespace ON pg_namespace.oid = relnamespace
                            WHERE NOT indisvalid AND relname = $1
                              AND nspname = coalesce($2, current_schema())
-                             AND indrelid = to_regclass(concat(quote_ident($2) || '.', quote_ident($3)))";
+                             AND indrelid = to_regclass(
+                               concat(quote_ident($2) || '.', quote_ident($3)))";
                 let query = sqlx::query_as(sql).bind(index).bind(&table.schema).bind(&table.name);
                 query.fetch_all(&mut self.session.connection).await?
             }
@@ -366,7 +368,8 @@ impl Runner<'_> {
         Ok(row.map(|(valid,)| valid))
     }
 
-    /// Records that the migration has been applied or reverted, and deletes the records of its steps.
+    /// Records that the migration has been applied or reverted, and deletes the records of its
+    /// steps.
     async fn finish(&mut self, position: &Position<'_>, start: Instant) -> Result<(), Error> {
         let migration = position.migration;
         self.begin_transaction().await?;
@@ -416,9 +419,9 @@ fn reject_edited(
         if statement.is_none_or(|statement| checksum(statement.text) != step.checksum) {
             let (file, number) = (&script.file, step.step);
             return Err(Error::Integrity(format!(
-                "statement {number} of {file} has completed and was edited since; restore it and put the \
-                 change after the statement that failed, or revert the completed statements by hand \
-                 and run `migrate repair --forget {}`",
+                "statement {number} of {file} has completed and was edited since; restore it and \
+                 put the change after the statement that failed, or revert the completed \
+                 statements by hand and run `migrate repair --forget {}`",
                 migration.version
             )));
         }

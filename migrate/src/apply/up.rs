@@ -31,9 +31,9 @@ pub struct Up {
 
 /// Applies all pending migrations, in order.
 ///
-/// Each migration runs in its own transaction. If one fails, it is rolled back, the earlier ones stay
-/// applied, and the next run resumes with it. If another runner is active, this one waits for it and
-/// then applies what is still pending.
+/// Each migration runs in its own transaction. If one fails, it is rolled back, the earlier ones
+/// stay applied, and the next run resumes with it. If another runner is active, this one waits for
+/// it and then applies what is still pending.
 pub async fn up(
     project: &Project,
     database: &Database,

@@ -1,5 +1,5 @@
-//! Reads the project's schema from the system catalogs as a list of SQL statements, which is equal for
-//! equal schemas on every supported version of PostgreSQL.
+//! Reads the project's schema from the system catalogs as a list of SQL statements, which is equal
+//! for equal schemas on every supported version of PostgreSQL.
 //!
 //! The catalogs are readable by every role that may connect.
 
@@ -63,8 +63,8 @@ pub(super) enum Stage {
     Owner,
 }
 
-/// The kinds of objects, in the order of a dump. An object that depends on one of a later kind follows
-/// it.
+/// The kinds of objects, in the order of a dump. An object that depends on one of a later kind
+/// follows it.
 const KINDS: [(&str, Stage); 38] = [
     ("role", Stage::Bootstrap),
     ("role setting", Stage::Bootstrap),
@@ -185,7 +185,8 @@ pub(super) async fn read(
     Ok(Catalog { objects: in_order(rows, &dependencies) })
 }
 
-/// A dependency of one object on another. Each is identified by the OIDs of its catalog and of itself.
+/// A dependency of one object on another. Each is identified by the OIDs of its catalog and of
+/// itself.
 #[derive(sqlx::FromRow)]
 struct Dependency {
     class: i64,

@@ -24,16 +24,16 @@ pub async fn dump(
     Ok(dump)
 }
 
-/// Returns the project's schema as SQL, read from the catalog. `version` is the version according to
-/// the ledger.
+/// Returns the project's schema as SQL, read from the catalog. `version` is the version according
+/// to the ledger.
 ///
-/// Running the SQL as an administrator in an empty database, after `bootstrap`, recreates the schema.
-/// Roles, their settings and memberships, and privileges on the database appear as comments. The
-/// output contains no passwords, and does not depend on the time, the version of the server or the
-/// name of the database.
+/// Running the SQL as an administrator in an empty database, after `bootstrap`, recreates the
+/// schema. Roles, their settings and memberships, and privileges on the database appear as
+/// comments. The output contains no passwords, and does not depend on the time, the version of the
+/// server or the name of the database.
 ///
-/// The connection needs no privileges and must not be in a transaction. A privilege that was granted by
-/// a grantee may precede the grant that it depends on.
+/// The connection needs no privileges and must not be in a transaction. A privilege that was
+/// granted by a grantee may precede the grant that it depends on.
 pub async fn write_dump(
     connection: &mut PgConnection,
     project: &Project,
@@ -45,11 +45,12 @@ pub async fn write_dump(
 /// Formats a catalog.
 pub(super) fn text(catalog: &Catalog, schema: &str, version: i64) -> String {
     let mut text = format!(
-        "-- The schema {schema} at version {version}: the output of `migrate dump`, with which `migrate \
-         verify` compares.\n\
+        "-- The schema {schema} at version {version}: the output of `migrate dump`, with which \
+         `migrate verify` compares.\n\
          -- To restore it, run it as an administrator in an empty database, after `migrate \
          bootstrap`.\n\
-         -- `migrate bootstrap` creates what is commented out: roles and privileges on the database.\n"
+         -- `migrate bootstrap` creates what is commented out: roles and privileges on the \
+         database.\n"
     );
     let mut last = Stage::Bootstrap;
     for object in &catalog.objects {
@@ -84,8 +85,8 @@ const COMMENTED: &str = "--   ";
 /// Parses the objects of a dump. Text that belongs to no object is skipped.
 pub(super) fn parse(dump: &str) -> Vec<Object> {
     let dump = dump.replace("\r\n", "\n");
-    // A comment after an empty line begins an object. The lexer yields a function body or a string as
-    // one token, so such a line inside them is not mistaken for a comment.
+    // A comment after an empty line begins an object. The lexer yields a function body or a string
+    // as one token, so such a line inside them is not mistaken for a comment.
     let mut objects = Vec::<Object>::new();
     let mut starts = Vec::new();
     let mut offset = 0;

@@ -15,8 +15,8 @@ use crate::postgres::Database;
 use crate::project::{Migration, Project, Script};
 use crate::sql::{LockMode, RelationLock, RelationName, Statement, Work, relation_locks, split};
 
-/// What a run would do. [`fmt::Display`] formats it as SQL that consists of the files, with the rest
-/// in comments.
+/// What a run would do. [`fmt::Display`] formats it as SQL that consists of the files, with the
+/// rest in comments.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// The scripts, in the order of their execution.
@@ -56,7 +56,8 @@ pub struct PlannedStatement {
 /// A lock that a statement would take.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct PlannedLock {
-    /// The relation as named in the statement, or qualified with its schema if it is locked implicitly.
+    /// The relation as named in the statement, or qualified with its schema if it is locked
+    /// implicitly.
     pub relation: String,
     /// The strongest mode in which the statement locks the relation.
     pub mode: LockMode,
@@ -77,7 +78,8 @@ pub struct PlannedLock {
 pub struct Size {
     /// Bytes on disk, including indexes.
     pub bytes: i64,
-    /// The estimated number of rows as of the last `VACUUM` or `ANALYZE`. `None` before the first one.
+    /// The estimated number of rows as of the last `VACUUM` or `ANALYZE`. `None` before the first
+    /// one.
     pub rows: Option<i64>,
 }
 
@@ -112,8 +114,8 @@ const RELATION: &str = "
     ) AS size
     WHERE c.oid = $1 OR $1 IS NULL AND n.nspname = $2 AND c.relname = $3";
 
-/// The tables that the foreign keys of table `$1` reference. Dropping the table drops the triggers on
-/// them.
+/// The tables that the foreign keys of table `$1` reference. Dropping the table drops the triggers
+/// on them.
 const REFERENCED: &str = "
     SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint
     WHERE contype = 'f' AND conrelid = $1 AND confrelid <> $1 ORDER BY confrelid";
@@ -144,8 +146,8 @@ pub async fn plan(
     Ok(plan)
 }
 
-/// Plans scripts in this order. Reads the catalog in one `READ ONLY` transaction. If another session
-/// holds an exclusive lock on a relation, this waits for it, for at most `lock_timeout`.
+/// Plans scripts in this order. Reads the catalog in one `READ ONLY` transaction. If another
+/// session holds an exclusive lock on a relation, this waits for it, for at most `lock_timeout`.
 async fn describe(
     connection: &mut PgConnection,
     scripts: &[(&Migration, &Script)],
@@ -246,7 +248,8 @@ impl Catalog<'_> {
         Ok(locks)
     }
 
-    /// Finds a relation by name. An unqualified name denotes none, because the `search_path` is empty.
+    /// Finds a relation by name. An unqualified name denotes none, because the `search_path` is
+    /// empty.
     async fn find(&mut self, name: Option<&RelationName>) -> Result<Option<Relation>, Error> {
         match name.and_then(|name| Some((name.schema.as_deref()?, name.name.as_str()))) {
             Some(name) => self.relation(None, Some(name)).await,

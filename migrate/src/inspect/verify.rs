@@ -20,8 +20,8 @@ use crate::project::Project;
 pub struct Verification {
     /// The version of the schema according to the ledger.
     pub version: i64,
-    /// SHA-256 of the output of `dump` for this database, in hexadecimal. Without drift, it equals that
-    /// of the project's `schema.sql`.
+    /// SHA-256 of the output of `dump` for this database, in hexadecimal. Without drift, it equals
+    /// that of the project's `schema.sql`.
     pub fingerprint: String,
     /// The differences, in the order of a dump. Rows and other schemas are not compared.
     pub drift: Vec<Difference>,
@@ -40,8 +40,8 @@ pub struct Difference {
     pub found: Option<String>,
 }
 
-/// Compares the schema of a database with the project's `schema.sql`. Fails if the database is not at
-/// the newest version of the project, because only that one is known.
+/// Compares the schema of a database with the project's `schema.sql`. Fails if the database is not
+/// at the newest version of the project, because only that one is known.
 pub async fn verify(
     project: &Project,
     database: &Database,
@@ -134,8 +134,8 @@ impl fmt::Display for Verification {
         if !drift.iter().all(is_of_bootstrap) {
             write!(
                 f,
-                "\nto revert the changes, run the expected statements, then `migrate verify`; to keep \
-                 them, add a migration with `migrate new`"
+                "\nto revert the changes, run the expected statements, then `migrate verify`; to \
+                 keep them, add a migration with `migrate new`"
             )?;
         }
         Ok(())

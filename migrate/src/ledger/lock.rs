@@ -1,5 +1,5 @@
-//! The advisory lock that admits one runner at a time. It is the lock of sqlx, so it excludes sqlx's
-//! runner too.
+//! The advisory lock that admits one runner at a time. It is the lock of sqlx, so it excludes
+//! sqlx's runner too.
 
 use std::time::{Duration, Instant};
 
@@ -8,9 +8,9 @@ use crate::error::POOLER_NOT_SUPPORTED;
 use crate::event::{Event, Report};
 use crate::postgres::{Backoff, Session};
 
-/// A condition that is true while this session holds the lock `$1` and is still the session with the
-/// token `$2`. Every write to the ledger includes it as a fence, because a pooler that runs each
-/// transaction in another session loses the lock without an error.
+/// A condition that is true while this session holds the lock `$1` and is still the session with
+/// the token `$2`. Every write to the ledger includes it as a fence, because a pooler that runs
+/// each transaction in another session loses the lock without an error.
 pub(crate) const FENCE: &str = "(current_setting('migrate.session', true) = $2 AND EXISTS (
     SELECT FROM pg_locks
     WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
@@ -22,8 +22,8 @@ pub(crate) struct Lock(i64);
 impl Lock {
     /// Polls until the lock is acquired or `wait` has passed.
     ///
-    /// A session that waits inside PostgreSQL holds a snapshot, and `CREATE INDEX CONCURRENTLY` in the
-    /// session that holds the lock waits for all older snapshots: a deadlock.
+    /// A session that waits inside PostgreSQL holds a snapshot, and `CREATE INDEX CONCURRENTLY` in
+    /// the session that holds the lock waits for all older snapshots: a deadlock.
     pub(crate) async fn acquire(
         session: &mut Session,
         wait: Duration,

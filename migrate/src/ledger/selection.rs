@@ -25,8 +25,8 @@ pub enum RevertTo {
     Steps(usize),
 }
 
-/// Validates the ledger, and returns the migrations to apply, in order. They include an unfinished one
-/// that can be resumed.
+/// Validates the ledger, and returns the migrations to apply, in order. They include an unfinished
+/// one that can be resumed.
 pub(crate) fn pending<'a>(
     project: &'a Project,
     applied: &[Applied],
@@ -41,8 +41,8 @@ pub(crate) fn pending<'a>(
     let newest_applied = current_version(applied);
     match pending.iter().find(|migration| migration.version < newest_applied) {
         Some(late) if out_of_order == OutOfOrder::Refuse => Err(Error::Integrity(format!(
-            "{} is out of order: version {newest_applied} is already applied; rename it to a higher \
-             version, or run `migrate up --out-of-order` if the order does not matter",
+            "{} is out of order: version {newest_applied} is already applied; rename it to a \
+             higher version, or run `migrate up --out-of-order` if the order does not matter",
             late.name
         ))),
         _ => Ok(pending),
@@ -79,12 +79,12 @@ pub(crate) fn to_revert<'a>(
     rows.iter().map(script).collect()
 }
 
-/// Returns the message for an unfinished migration that cannot be resumed, because its file has become
-/// transactional since it was started.
+/// Returns the message for an unfinished migration that cannot be resumed, because its file has
+/// become transactional since it was started.
 pub(crate) fn became_transactional(row: &Applied) -> String {
     format!(
-        "{} was started on {} and is unfinished, but its file is transactional in this build; restore \
-         `-- no-transaction`, or revert its effects by hand and run `migrate repair --forget {}`",
+        "{} was started on {} and is unfinished, but its file is transactional in this build; \
+         restore `-- no-transaction`, or revert its effects by hand and run `migrate repair --forget {}`",
         row.name(),
         row.installed_on,
         row.version
@@ -99,8 +99,8 @@ fn check(project: &Project, row: &Applied) -> Result<(), Error> {
         Some(migration) if !row.success && migration.may_be_partial() => return Ok(()),
         _ if !row.success => became_transactional(row),
         Some(migration) if !checksum_matches(&row.checksum, migration) => format!(
-            "{name} has been edited since it was applied on {}; restore the file and put the change \
-             into a new migration, or run `migrate repair` if only a comment changed",
+            "{name} has been edited since it was applied on {}; restore the file and put the \
+             change into a new migration, or run `migrate repair` if only a comment changed",
             row.installed_on
         ),
         // A database may be newer than this build.
@@ -114,8 +114,8 @@ fn check(project: &Project, row: &Applied) -> Result<(), Error> {
     Err(Error::Integrity(problem))
 }
 
-/// Returns whether `checksum` is that of the migration: as sqlx computes it without carriage returns,
-/// or over the complete file with LF or CRLF line endings.
+/// Returns whether `checksum` is that of the migration: as sqlx computes it without carriage
+/// returns, or over the complete file with LF or CRLF line endings.
 pub(crate) fn checksum_matches(checksum: &[u8], migration: &Migration) -> bool {
     let unix = || migration.up.sql.replace("\r\n", "\n");
     checksum == migration.checksum

@@ -25,8 +25,8 @@ pub(super) fn comments(sql: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
-/// Disables squawk's own handling of ignore comments, without changing the length of the text. Squawk
-/// accepts ignores without a reason, and does not report unused ones.
+/// Disables squawk's own handling of ignore comments, without changing the length of the text.
+/// Squawk accepts ignores without a reason, and does not report unused ones.
 pub(super) fn mask_squawk_comments(sql: &str) -> String {
     let mut masked = String::with_capacity(sql.len());
     let mut start = 0;

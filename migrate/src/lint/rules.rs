@@ -35,8 +35,8 @@ const DOWN_DROPS: &str = "a down migration drops what the up migration has creat
 /// The rules that differ from squawk's defaults, with the reason. Includes every rule that squawk
 /// disables by default.
 ///
-/// Rules that squawk enables and that are not listed apply everywhere: against scans and rewrites under
-/// a strong lock, and against types that are hard to change later.
+/// Rules that squawk enables and that are not listed apply everywhere: against scans and rewrites
+/// under a strong lock, and against types that are hard to change later.
 pub(super) const RULE_SCOPES: &[(Rule, Scope, &str)] = &[
     // Covered by the runner.
     (Rule::RequireLockTimeout, Scope::Nowhere, "the runner sets it for every session"),

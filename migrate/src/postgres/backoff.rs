@@ -15,7 +15,8 @@ impl Backoff {
         Backoff { next: first, longest, deadline: Instant::now() + total }
     }
 
-    /// Sleeps until the next attempt. Returns `false` without sleeping once the deadline has passed.
+    /// Sleeps until the next attempt. Returns `false` without sleeping once the deadline has
+    /// passed.
     pub(crate) async fn pause(&mut self) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {

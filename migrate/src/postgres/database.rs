@@ -14,8 +14,8 @@ use crate::Error;
 /// The limit of one connection attempt. A healthy server answers well within it.
 pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// The default for [`Database::unreachable_after`]: the time the server takes to give up on a client
-/// that has disappeared.
+/// The default for [`Database::unreachable_after`]: the time the server takes to give up on a
+/// client that has disappeared.
 const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
 
 /// A database with its connection settings and timeouts.
@@ -48,7 +48,8 @@ impl Database {
         })?;
         let hostname = std::env::var("HOSTNAME").unwrap_or_default();
         let options = options
-            // In a pod, the host name is the pod's name. A runner that waits for the lock reports it.
+            // In a pod, the host name is the pod's name. A runner that waits for the lock reports
+            // it.
             .application_name(
                 format!("migrate/{} {hostname}", env!("CARGO_PKG_VERSION")).trim_end(),
             )
@@ -87,8 +88,8 @@ impl Database {
         Database { wait, ..self }
     }
 
-    /// Sets `lock_timeout`, after which a migration is rolled back and retried. Keep it short: every
-    /// other session queues behind a statement that waits for a lock.
+    /// Sets `lock_timeout`, after which a migration is rolled back and retried. Keep it short:
+    /// every other session queues behind a statement that waits for a lock.
     pub fn lock_timeout(self, timeout: Duration) -> Database {
         let database = self.option("lock_timeout", &milliseconds(timeout));
         Database { lock_timeout: timeout, ..database }
@@ -151,8 +152,8 @@ impl Database {
         }
     }
 
-    /// Resolves once the server has been unreachable for longer than [`Database::unreachable_after`]
-    /// while a session is open.
+    /// Resolves once the server has been unreachable for longer than
+    /// [`Database::unreachable_after`] while a session is open.
     ///
     /// A network that silently drops packets raises no error: without this check, a statement would
     /// wait for its result indefinitely.

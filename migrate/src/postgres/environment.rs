@@ -1,9 +1,10 @@
 //! The environment of a database. A database without a marker counts as production.
 //!
-//! The marker is a line in the database's comment, which the owner may change. A custom setting would
-//! be the obvious place, but since PostgreSQL 15 only a superuser may set an unknown one, and managed
-//! services grant no superuser. `CREATE DATABASE ... TEMPLATE` copies neither, so a copy counts as
-//! production until it is marked. Replacing the comment removes the marker, which fails safe.
+//! The marker is a line in the database's comment, which the owner may change. A custom setting
+//! would be the obvious place, but since PostgreSQL 15 only a superuser may set an unknown one, and
+//! managed services grant no superuser. `CREATE DATABASE ... TEMPLATE` copies neither, so a copy
+//! counts as production until it is marked. Replacing the comment removes the marker, which fails
+//! safe.
 
 use std::fmt;
 use std::str::FromStr;

@@ -14,10 +14,10 @@ use crate::project::SqlFile;
 /// Sample data: a declaration of rows to generate, and SQL that inserts them into the tables of the
 /// application.
 ///
-/// The comments at the beginning of the file declare the rows. `-- rows: 100` sets their number, which
-/// defaults to one; `-- rows: 100, scales` lets the user choose another one. Each
-/// `-- fake: NAME KIND` declares a column. The SQL reads the rows from `pg_temp.fake`, numbered from 1
-/// in the column `n`, and runs once per block of 50,000 rows.
+/// The comments at the beginning of the file declare the rows. `-- rows: 100` sets their number,
+/// which defaults to one; `-- rows: 100, scales` lets the user choose another one. Each `-- fake:
+/// NAME KIND` declares a column. The SQL reads the rows from `pg_temp.fake`, numbered from 1 in the
+/// column `n`, and runs once per block of 50,000 rows.
 #[derive(Clone, Debug, Serialize)]
 pub struct Seed {
     /// The file name without its extension.
@@ -109,8 +109,8 @@ impl Seed {
         sql + ") ON COMMIT DROP"
     }
 
-    /// Appends a row in the text format of `COPY`. Its values depend only on the name of the seed and the
-    /// number of the row, because each row has a separate stream of random numbers.
+    /// Appends a row in the text format of `COPY`. Its values depend only on the name of the seed
+    /// and the number of the row, because each row has a separate stream of random numbers.
     pub(super) fn write_row(&self, row: u64, out: &mut String) {
         let mut rng = self.rng.clone();
         rng.set_stream(row);
@@ -201,8 +201,8 @@ SELECT 1;
         }
     }
 
-    /// A build generates the same rows on every machine. If this fails after an update of a dependency,
-    /// new databases get different rows, and existing ones keep theirs.
+    /// A build generates the same rows on every machine. If this fails after an update of a
+    /// dependency, new databases get different rows, and existing ones keep theirs.
     #[test]
     fn rows_are_deterministic() {
         let seed = parse(ALL).unwrap();

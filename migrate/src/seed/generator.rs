@@ -124,8 +124,8 @@ impl Generator {
     }
 }
 
-/// Returns an address that matches a name. The row number makes it unique. The domain is reserved and
-/// receives no mail (RFC 2606).
+/// Returns an address that matches a name. The row number makes it unique. The domain is reserved
+/// and receives no mail (RFC 2606).
 fn email(name: &str, row: u64) -> String {
     let words = name.split_whitespace().map(|word| {
         let letters = word.chars().filter(char::is_ascii_alphanumeric);

@@ -1,4 +1,5 @@
-//! Statements that are known to fail before they run. The runner rejects them, and `lint` reports them.
+//! Statements that are known to fail before they run. The runner rejects them, and `lint` reports
+//! them.
 
 use super::statement::StatementKind;
 

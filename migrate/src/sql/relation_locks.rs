@@ -68,8 +68,8 @@ impl fmt::Display for LockMode {
 pub enum Work {
     /// Reads all rows while it holds the lock, to check or to index them.
     Scans,
-    /// May rewrite the relation while it holds the lock. PostgreSQL skips the rewrite for some changes
-    /// of a type.
+    /// May rewrite the relation while it holds the lock. PostgreSQL skips the rewrite for some
+    /// changes of a type.
     Rewrites,
     /// Deletes all rows.
     Empties,
@@ -110,9 +110,9 @@ pub struct RelationLock {
 /// the text does not determine them: the statement calls a function, runs a code block, or is of an
 /// unsupported kind.
 ///
-/// Relations that the text does not name are omitted: partitions and other children, the table at the
-/// other end of a foreign key that is validated or dropped, and whatever triggers use. So are system
-/// catalogs, and the new name of a renamed relation.
+/// Relations that the text does not name are omitted: partitions and other children, the table at
+/// the other end of a foreign key that is validated or dropped, and whatever triggers use. So are
+/// system catalogs, and the new name of a renamed relation.
 pub fn relation_locks(statement: &str) -> Option<Vec<RelationLock>> {
     let parse = SourceFile::parse(statement);
     if !parse.errors().is_empty() {
@@ -286,8 +286,8 @@ fn is_name(node: &SyntaxNode) -> bool {
     is_name && node.descendants().any(|part| matches!(part.kind(), PATH | PATH_REF))
 }
 
-/// Returns the lock on the relation that `name` refers to. The inner `None` means that there is none,
-/// the outer `None` that it is unknown.
+/// Returns the lock on the relation that `name` refers to. The inner `None` means that there is
+/// none, the outer `None` that it is unknown.
 fn lock_of(statement: &SyntaxNode, name: &SyntaxNode) -> Option<Option<RelationLock>> {
     use LockMode::*;
     let context = name.ancestors().skip(1).find(|node| {
@@ -492,8 +492,8 @@ fn alter_table_work(action: &SyntaxNode) -> Option<Work> {
         ALTER_COLUMN if has(SET_TYPE) || has(SET_EXPRESSION) => Some(Work::Rewrites),
         ALTER_COLUMN if has(SET_NOT_NULL) => Some(Work::Scans),
         ADD_COLUMN if has(GENERATED_CONSTRAINT) || is_serial(action) => Some(Work::Rewrites),
-        // A constant default is stored once, in the catalog. So is the value of a function that is not
-        // volatile, but only the server knows the volatility.
+        // A constant default is stored once, in the catalog. So is the value of a function that is
+        // not volatile, but only the server knows the volatility.
         ADD_COLUMN if has(DEFAULT_CONSTRAINT) && has(CALL_EXPR) => Some(Work::Rewrites),
         ADD_COLUMN
             if has(CHECK_CONSTRAINT)
@@ -550,7 +550,8 @@ fn is_cte_name(statement: &SyntaxNode, name: &SyntaxNode) -> bool {
     statement.descendants().any(|node| node.kind() == CTE_NAME && text(&node) == name)
 }
 
-/// Returns whether the `SELECT` that contains a table locks its rows, for example with `FOR UPDATE`.
+/// Returns whether the `SELECT` that contains a table locks its rows, for example with `FOR
+/// UPDATE`.
 fn locks_rows(name: &SyntaxNode) -> bool {
     let Some(select) = name.ancestors().find(|node| node.kind() == SELECT) else { return false };
     let own_names = [Some(text(name)), name.next_sibling().map(|alias| text(&alias))];

@@ -32,8 +32,8 @@ pub(crate) enum StatementKind {
     LocalSetting,
     /// `CREATE INDEX CONCURRENTLY`. If it fails, an invalid index remains.
     CreateIndexConcurrently {
-        /// The name of the index, which is in the schema of the table. `None` if PostgreSQL chooses the
-        /// name, or if it is a `U&` identifier. Such an index cannot be identified later.
+        /// The name of the index, which is in the schema of the table. `None` if PostgreSQL chooses
+        /// the name, or if it is a `U&` identifier. Such an index cannot be identified later.
         index: Option<String>,
         /// The table.
         table: RelationName,
@@ -75,8 +75,8 @@ pub(crate) enum ReindexTarget {
     Many,
 }
 
-/// The name of a relation as stored in the catalog: unquoted, and folded to lower case unless it was
-/// quoted.
+/// The name of a relation as stored in the catalog: unquoted, and folded to lower case unless it
+/// was quoted.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
 pub(crate) struct RelationName {
     /// The schema, if the name is qualified.
@@ -94,9 +94,9 @@ impl RelationName {
 }
 
 /// Splits SQL at the same places as psql (`src/fe_utils/psqlscan.l`): at semicolons outside of
-/// parentheses and of the `BEGIN ATOMIC ... END` body of a routine. Empty statements are omitted. If
-/// the text ends within a string, a comment or parentheses, the last statement extends to the end, and
-/// PostgreSQL reports the syntax error.
+/// parentheses and of the `BEGIN ATOMIC ... END` body of a routine. Empty statements are omitted.
+/// If the text ends within a string, a comment or parentheses, the last statement extends to the
+/// end, and PostgreSQL reports the syntax error.
 pub(crate) fn split(sql: &str) -> Vec<Statement<'_>> {
     let mut statements = Vec::new();
     let mut current: Option<StatementScanner> = None;
@@ -411,8 +411,8 @@ impl<'a> Parser<'a> {
         })
     }
 
-    /// Returns whether this is another statement that calls `PreventInTransactionBlock` in PostgreSQL's
-    /// source, as far as its text reveals.
+    /// Returns whether this is another statement that calls `PreventInTransactionBlock` in
+    /// PostgreSQL's source, as far as its text reveals.
     fn is_other_forbidden_in_transaction(&mut self) -> bool {
         if self.accept("vacuum")
             || self.accept_all(&["alter", "system"])

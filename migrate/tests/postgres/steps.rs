@@ -51,8 +51,8 @@ UPDATE app.item SET id = id + 10;";
     assert_eq!(sql["statement"], "CREATE UNIQUE INDEX CONCURRENTLY item_name ON app.item (name)");
     assert_eq!(
         sql["next"],
-        "the statement before it is done and stays; mend it, then run `migrate up` again: it goes \
-         on with this statement"
+        "the statement before it has completed and is kept; fix the file, then run `migrate up` \
+         again to resume with this statement"
     );
     assert!(!project.snapshot().contains("index "), "{}", project.snapshot());
     let status = project.migrate(&["status", "--check"]);
@@ -253,5 +253,5 @@ fn a_file_stays_who_it_is_and_keeps_the_lock() {
 #[test]
 fn an_index_needs_a_name() {
     let project = with("-- no-transaction\n\nCREATE INDEX CONCURRENTLY ON app.item (name);");
-    assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: Without a name the index");
+    assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: If this is interrupted");
 }

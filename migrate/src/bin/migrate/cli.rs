@@ -8,15 +8,15 @@ use migrate::{Database, Environment, Error, OutOfOrder, Project, WaitOptions};
 
 /// Migrate the schema of a PostgreSQL database
 ///
-/// Safe to run concurrently, to kill and to run again: completed work stays done, and nothing is applied
-/// twice. Results go to standard output, progress to standard error.
+/// Safe to run concurrently, to kill and to run again: completed work stays done, and nothing is
+/// applied twice. Results go to standard output, progress to standard error.
 #[derive(Parser)]
 #[command(version, after_long_help = MANUAL, after_help = "`--help` prints details, exit codes and examples.")]
 pub(crate) struct Cli {
     /// Database URL: postgres://user:password@host:port/database
     ///
-    /// Must point to PostgreSQL itself, not to a connection pooler. Accepts the parameters of libpq, for
-    /// example ?sslmode=verify-full&sslrootcert=/path/ca.crt
+    /// Must point to PostgreSQL itself, not to a connection pooler. Accepts the parameters of
+    /// libpq, for example ?sslmode=verify-full&sslrootcert=/path/ca.crt
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
     database_url: Option<String>,
 
@@ -78,11 +78,11 @@ pub(crate) struct Cli {
 
 const MANUAL: &str = "\
 Locking:
-  `up` reads the ledger, and exits without taking a lock if nothing is pending. Otherwise it waits for
-  the advisory lock that all runners of this database share, including sqlx's, validates the ledger
-  and the files, and applies each migration in its own transaction. A migration that does not get a
-  table lock within --lock-timeout is rolled back and retried, so that other sessions do not queue
-  behind it.
+  `up` reads the ledger, and exits without taking a lock if nothing is pending. Otherwise it waits
+  for the advisory lock that all runners of this database share, including sqlx's, validates the
+  ledger and the files, and applies each migration in its own transaction. A migration that does
+  not get a table lock within --lock-timeout is rolled back and retried, so that other sessions do
+  not queue behind it.
   A file whose first line is `-- no-transaction` runs statement by statement and can be resumed. Use
   it for CREATE INDEX CONCURRENTLY.
 
@@ -148,8 +148,8 @@ pub(crate) enum Command {
     },
     /// Print the SQL that `up` or `down` would run, with the locks and table sizes
     ///
-    /// Reads in a READ ONLY transaction and changes nothing. The output is SQL, with the locks and sizes
-    /// in comments.
+    /// Reads in a READ ONLY transaction and changes nothing. The output is SQL, with the locks and
+    /// sizes in comments.
     Plan {
         /// Stop at this version
         #[arg(long, value_name = "VERSION")]
@@ -291,10 +291,8 @@ impl Cli {
             (Some(url), _) => url.clone(),
             (None, Some(file)) => first_line("the database URL", file)?,
             (None, None) => {
-                return Err(Error::Usage(
-                    "no database URL; pass --database-url or --database-url-file, or set DATABASE_URL"
-                        .to_owned(),
-                ));
+                let remedy = "pass --database-url or --database-url-file, or set DATABASE_URL";
+                return Err(Error::Usage(format!("no database URL; {remedy}")));
             }
         };
         let mut database = Database::new(&url)?.wait(self.wait);

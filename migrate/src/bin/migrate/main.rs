@@ -62,8 +62,8 @@ async fn run_and_record(cli: &Cli) -> ExitCode {
     ExitCode::from(code)
 }
 
-/// Runs the command until it ends, a signal arrives, the server becomes unreachable, or the deadline
-/// passes. Returns the result with the exit code.
+/// Runs the command until it ends, a signal arrives, the server becomes unreachable, or the
+/// deadline passes. Returns the result with the exit code.
 async fn run_until_stopped(cli: &Cli, progress: &Progress) -> (Result<Option<i64>, Error>, u8) {
     let database = cli.database();
     let stopped = {

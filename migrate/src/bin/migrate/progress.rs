@@ -55,7 +55,8 @@ struct Failed<'a> {
 }
 
 impl Progress {
-    /// Creates a reporter. By default, the format is human-readable on a terminal and JSON otherwise.
+    /// Creates a reporter. By default, the format is human-readable on a terminal and JSON
+    /// otherwise.
     pub(crate) fn new(format: Option<Format>) -> Progress {
         let is_terminal = std::io::stderr().is_terminal();
         let default = if is_terminal { Format::Human } else { Format::Json };

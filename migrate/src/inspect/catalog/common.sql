@@ -1,6 +1,7 @@
 -- The objects of the project. Every other file in this folder continues this WITH clause. $1 is the
 -- schema of the project, $2 the names of this tool's tables, which are omitted unless privileges on
--- them have been granted. Members of extensions and the internal objects of range types are omitted.
+-- them have been granted. Members of extensions and the internal objects of range types are
+-- omitted.
 WITH namespace AS (
   SELECT oid, tableoid AS class, nspname, nspowner, nspacl, quote_ident(nspname) AS name
   FROM pg_namespace WHERE nspname = $1::text
@@ -76,8 +77,8 @@ sequence AS (
              ELSE 9223372036854775807
            END AS most) type
 ),
--- Column defaults. A default that uses a sequence or a function of the project is set after that has
--- been created, and the default of a view's column after the view.
+-- Column defaults. A default that uses a sequence or a function of the project is set after that
+-- has been created, and the default of a view's column after the view.
 column_default AS (
   SELECT d.oid, d.adrelid, d.adnum, pg_get_expr(d.adbin, d.adrelid) AS expression,
          c.relkind = 'v' OR a.attgenerated = '' AND EXISTS (

@@ -1,5 +1,5 @@
--- Default privileges of the schema's owner and the project's roles. Those of a schema add to those of
--- the database, which replace the built-in ones.
+-- Default privileges of the schema's owner and the project's roles. Those of a schema add to those
+-- of the database, which replace the built-in ones.
 , target AS (
   SELECT d.defaclrole AS owner, d.defaclobjtype AS type,
          format('ALTER DEFAULT PRIVILEGES FOR ROLE %I%s', pg_get_userbyid(d.defaclrole),

@@ -1,5 +1,5 @@
--- Dependencies between objects. A part is replaced by the object to which it belongs: a row type and
--- its array type by the table, the index of a constraint by the constraint.
+-- Dependencies between objects. A part is replaced by the object to which it belongs: a row type
+-- and its array type by the table, the index of a constraint by the constraint.
 , part (class, oid, whole_class, whole) AS (
   SELECT t.tableoid, t.oid, c.tableoid, c.oid
   FROM pg_type t JOIN pg_class c ON c.oid = t.typrelid WHERE c.relkind <> 'c'

@@ -1,5 +1,5 @@
--- Privileges that differ from the defaults: granted ones, and default ones that have been revoked. The
--- complete set on a table is written as ALL, because PostgreSQL 17 has added MAINTAIN.
+-- Privileges that differ from the defaults: granted ones, and default ones that have been revoked.
+-- The complete set on a table is written as ALL, because PostgreSQL 17 has added MAINTAIN.
 , target AS (
   SELECT CASE word WHEN 'SCHEMA' THEN 'SCHEMA' WHEN 'SEQUENCE' THEN 'SEQUENCE'
                    WHEN 'PROCEDURE' THEN 'PROCEDURE' WHEN 'FUNCTION' THEN 'FUNCTION'

@@ -1,5 +1,5 @@
--- Objects of kinds without a generated statement: operators, collations, foreign tables, text search.
--- Only their existence and names are compared.
+-- Objects of kinds without a generated statement: operators, collations, foreign tables, text
+-- search. Only their existence and names are compared.
 SELECT 'other' AS kind, concat(o.type, ' ', o.identity) AS name,
        '--   This object exists, but its definition is not dumped.' AS sql,
        d.classid::bigint AS class, d.objid::bigint AS id

@@ -1,7 +1,7 @@
--- The roles of the project, their privileges on the database, and their memberships. Passwords are not
--- read. Omitted, because they legitimately differ between installations: `lc_messages`, which
--- `bootstrap` sets only as a superuser; CONNECTION LIMIT, which `bootstrap --connection-limit` adjusts;
--- and the default privileges of PUBLIC on a database (CONNECT, TEMPORARY), which
+-- The roles of the project, their privileges on the database, and their memberships. Passwords are
+-- not read. Omitted, because they legitimately differ between installations: `lc_messages`, which
+-- `bootstrap` sets only as a superuser; CONNECTION LIMIT, which `bootstrap --connection-limit`
+-- adjusts; and the default privileges of PUBLIC on a database (CONNECT, TEMPORARY), which
 -- `bootstrap --shared-database` keeps.
 , role AS (
   SELECT * FROM pg_roles WHERE starts_with(rolname, $1 || '_')

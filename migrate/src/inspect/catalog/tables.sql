@@ -1,6 +1,6 @@
--- Tables with their columns, and defaults that are set separately. A partition is created as a table
--- and then attached. It inherits the identity columns of its parent. Before PostgreSQL 17 it could have
--- different ones, which are omitted.
+-- Tables with their columns, and defaults that are set separately. A partition is created as a
+-- table and then attached. It inherits the identity columns of its parent. Before PostgreSQL 17 it
+-- could have different ones, which are omitted.
 SELECT CASE WHEN r.is_tool_table THEN 'ledger' ELSE 'table' END AS kind, r.name,
        format('CREATE %sTABLE %s (%s)%s%s%s;',
               CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END, r.name,
