@@ -119,7 +119,7 @@ impl Project {
     pub fn built_in() -> Project {
         let ledger = MIGRATOR.table_name.to_string();
         Project {
-            migrations: pair(MIGRATOR.iter()).expect("the embedded migrations are valid"),
+            migrations: pair_scripts(MIGRATOR.iter()).expect("the embedded migrations are valid"),
             schema: schema_of(&ledger),
             ledger,
             roles: Some(include_str!("../../db/roles.sql").to_owned()),
@@ -148,7 +148,7 @@ impl Project {
             .await
             .map_err(|error| Error::Usage(format!("{}: {error}", folder.display())))?;
         Ok(Project {
-            migrations: pair(migrator.iter())?,
+            migrations: pair_scripts(migrator.iter())?,
             schema: schema_of(&ledger),
             ledger,
             roles: read_optional(&folder.join("roles.sql"))?,
@@ -224,7 +224,7 @@ fn read_seeds(folder: &Path) -> Result<Vec<SqlFile>, Error> {
 }
 
 /// Combines the up and down files of each version into a [`Migration`].
-fn pair<'a>(
+fn pair_scripts<'a>(
     files: impl Iterator<Item = &'a sqlx::migrate::Migration>,
 ) -> Result<Vec<Migration>, Error> {
     let (mut up, mut down) = (Vec::<Migration>::new(), Vec::new());

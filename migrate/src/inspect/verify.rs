@@ -193,10 +193,10 @@ mod tests {
 
     #[test]
     fn difference_shows_only_differing_lines() {
-        let (one, two) =
+        let (short, long) =
             ("CREATE (\n  a int,\n  b int\n);", "CREATE (\n  a int,\n  b int,\n  c int\n);");
-        assert_eq!(difference(Some(one), Some(two)), "changed: table a.b\n  + c int");
-        assert_eq!(difference(Some(two), Some(one)), "changed: table a.b\n  - c int");
+        assert_eq!(difference(Some(short), Some(long)), "changed: table a.b\n  + c int");
+        assert_eq!(difference(Some(long), Some(short)), "changed: table a.b\n  - c int");
         assert_eq!(difference(Some("x;"), None), "missing: table a.b\n  - x;");
         assert_eq!(difference(None, Some("x;\ny;")), "unexpected: table a.b\n  + x;\n  + y;");
     }

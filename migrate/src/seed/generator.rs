@@ -66,7 +66,7 @@ impl Generator {
                 Generator::Sentence(min, max)
             }
             ("choice", [_, ..]) => {
-                Generator::Choice(arguments.iter().map(|&one| one.to_owned()).collect())
+                Generator::Choice(arguments.iter().map(|&value| value.to_owned()).collect())
             }
             ("integer", [min, max]) => {
                 let (min, max) = range(integer(min)?, integer(max)?)?;

@@ -559,11 +559,11 @@ fn locks_rows(name: &SyntaxNode) -> bool {
         let Some(of) = clause.children().find(|child| child.kind() == LOCKING_OF) else {
             return true;
         };
-        of.children().any(|one| {
-            let one = text(&one);
+        of.children().any(|table| {
+            let table = text(&table);
             own_names.iter().flatten().any(|name| {
                 let last = name.rsplit(['.', ' ']).next();
-                last.is_some_and(|last| last == one)
+                last.is_some_and(|last| last == table)
             })
         })
     })
@@ -642,7 +642,8 @@ mod tests {
 
     #[test]
     fn work_of_alter_table_is_recognized() {
-        let work = |statement: &str| relation_locks(statement).expect("it is known")[0].work;
+        let work =
+            |statement: &str| relation_locks(statement).expect("the locks are known")[0].work;
         for (action, expected) in [
             ("ADD COLUMN a int", None),
             ("ADD COLUMN a int DEFAULT 1 NOT NULL", None),
@@ -662,6 +663,6 @@ mod tests {
         assert_eq!(work("TRUNCATE s.t"), Some(Work::Empties));
         assert_eq!(work("VACUUM (FULL) s.t"), Some(Work::Rewrites));
         assert_eq!(work("VACUUM s.t"), None);
-        assert!(relation_locks("DROP TABLE s.t CASCADE").expect("it is known")[0].cascades);
+        assert!(relation_locks("DROP TABLE s.t CASCADE").expect("the locks are known")[0].cascades);
     }
 }

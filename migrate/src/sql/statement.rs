@@ -344,10 +344,10 @@ impl<'a> Parser<'a> {
             return self.reindex();
         }
         if self.accept("copy") {
-            let between = |(one, other)| {
-                self.tokens.windows(2).any(|pair| pair[0].is(one) && pair[1].is(other))
+            let has_pair = |(first, second)| {
+                self.tokens.windows(2).any(|pair| pair[0].is(first) && pair[1].is(second))
             };
-            let with_client = [("from", "stdin"), ("to", "stdout")].into_iter().any(between);
+            let with_client = [("from", "stdin"), ("to", "stdout")].into_iter().any(has_pair);
             return with_client.then_some(StatementKind::CopyWithClient);
         }
         self.is_other_forbidden_in_transaction().then_some(StatementKind::NotInTransaction)

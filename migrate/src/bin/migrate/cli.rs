@@ -41,13 +41,13 @@ pub(crate) struct Cli {
     pub(crate) source: Option<PathBuf>,
 
     /// How long to wait until the database accepts a connection
-    #[arg(long, env = "MIGRATE_WAIT", default_value = "60", value_parser = seconds, global = true, value_name = "SECONDS")]
+    #[arg(long, env = "MIGRATE_WAIT", default_value = "60", value_parser = parse_seconds, global = true, value_name = "SECONDS")]
     wait: Duration,
 
     /// Time limit for the whole run; when it is exceeded, roll back and exit with 75
     ///
     /// Set it below the activeDeadlineSeconds of a Job.
-    #[arg(long, env = "MIGRATE_DEADLINE", value_parser = seconds, global = true, value_name = "SECONDS")]
+    #[arg(long, env = "MIGRATE_DEADLINE", value_parser = parse_seconds, global = true, value_name = "SECONDS")]
     pub(crate) deadline: Option<Duration>,
 
     /// Format of the result on standard output
@@ -182,7 +182,7 @@ pub(crate) enum Command {
         #[arg(long, value_name = "VERSION")]
         min_version: Option<i64>,
         /// How long to wait
-        #[arg(long, default_value = "300", value_parser = seconds, value_name = "SECONDS")]
+        #[arg(long, default_value = "300", value_parser = parse_seconds, value_name = "SECONDS")]
         timeout: Duration,
     },
     /// Record migrations as applied without running them, for a database with an existing schema
@@ -221,13 +221,13 @@ pub(crate) enum Command {
     /// Create the roles that own, migrate and use the schema; needs an administrator
     Bootstrap {
         /// Set the password of a role to the first line of a file
-        #[arg(long, value_name = "ROLE=FILE", value_parser = pair)]
+        #[arg(long, value_name = "ROLE=FILE", value_parser = parse_pair)]
         password: Vec<(String, String)>,
         /// Set the password of a role to the value of an environment variable
-        #[arg(long, value_name = "ROLE=VARIABLE", value_parser = pair)]
+        #[arg(long, value_name = "ROLE=VARIABLE", value_parser = parse_pair)]
         password_env: Vec<(String, String)>,
         /// Override the connection limit of a role in roles.sql
-        #[arg(long, value_name = "ROLE=COUNT", value_parser = limit)]
+        #[arg(long, value_name = "ROLE=COUNT", value_parser = parse_limit)]
         connection_limit: Vec<(String, u16)>,
         /// Keep the default privileges of PUBLIC on the database
         #[arg(long)]
@@ -262,16 +262,16 @@ pub(crate) enum Command {
 #[derive(Args)]
 pub(crate) struct WriteOptions {
     /// How long to wait for another runner to finish
-    #[arg(long, env = "MIGRATE_LOCK_WAIT", default_value = "300", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, env = "MIGRATE_LOCK_WAIT", default_value = "300", value_parser = parse_seconds, value_name = "SECONDS")]
     lock_wait: Duration,
     /// How long a statement waits for a table lock before its migration is rolled back
-    #[arg(long, env = "MIGRATE_LOCK_TIMEOUT", default_value = "3", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, env = "MIGRATE_LOCK_TIMEOUT", default_value = "3", value_parser = parse_seconds, value_name = "SECONDS")]
     lock_timeout: Duration,
     /// How long such a migration is retried
-    #[arg(long, env = "MIGRATE_RETRY", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, env = "MIGRATE_RETRY", default_value = "60", value_parser = parse_seconds, value_name = "SECONDS")]
     retry: Duration,
     /// How long a statement may run
-    #[arg(long, env = "MIGRATE_STATEMENT_TIMEOUT", default_value = "900", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, env = "MIGRATE_STATEMENT_TIMEOUT", default_value = "900", value_parser = parse_seconds, value_name = "SECONDS")]
     statement_timeout: Duration,
     /// Allow running as a superuser
     #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
@@ -386,17 +386,17 @@ fn first_line(what: &str, file: &std::path::Path) -> Result<String, Error> {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (role, source) = text.split_once('=').ok_or("expected ROLE=...")?;
     Ok((role.to_owned(), source.to_owned()))
 }
 
-fn limit(text: &str) -> Result<(String, u16), String> {
-    let (role, count) = pair(text)?;
+fn parse_limit(text: &str) -> Result<(String, u16), String> {
+    let (role, count) = parse_pair(text)?;
     Ok((role, count.parse().map_err(|_| "expected a number of connections".to_owned())?))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
