@@ -9,8 +9,8 @@ use crate::event::{Event, Report};
 use crate::postgres::{Backoff, Session};
 
 /// A condition that is true while this session holds the lock `$1` and is still the session with
-/// the token `$2`. Every write to the ledger includes it as a fence, because a pooler that runs
-/// each transaction in another session loses the lock without an error.
+/// the token `$2`. Every transaction that runs a migration checks it as a fence, because a pooler
+/// that runs each transaction in another session loses the lock without an error.
 pub(crate) const FENCE: &str = "(current_setting('migrate.session', true) = $2 AND EXISTS (
     SELECT FROM pg_locks
     WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted AND objsubid = 1
