@@ -1,6 +1,6 @@
--- The schema katas at version 5, as `migrate dump` writes it and `migrate verify` compares it.
+-- The schema katas at version 5: the output of `migrate dump`, with which `migrate verify` compares.
 -- To restore it, run it as an administrator in an empty database, after `migrate bootstrap`.
--- That makes what is in comments here: roles, and their rights to the database.
+-- `migrate bootstrap` creates what is commented out: roles and privileges on the database.
 
 -- role: katas_app
 --   ALTER ROLE katas_app LOGIN;

@@ -80,7 +80,7 @@ impl Fixture {
         ];
         let administrator = Database::new(&self.postgres.administrator(postgres::DATABASE))?;
         migrate::bootstrap(project, &administrator, &passwords, true, &|_| ()).await?;
-        migrate::mark(&administrator, &"development".parse()?, &|_| ()).await?;
+        migrate::set_environment(&administrator, &"development".parse()?, &|_| ()).await?;
         let url = self.postgres.url("katas_migrator", &migrator, postgres::DATABASE);
         let migrator = Database::new(&url)?;
         migrate::up(project, &migrator, UpOptions::default(), &|_| ()).await?;

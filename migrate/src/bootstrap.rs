@@ -1,28 +1,27 @@
-//! The roles, made once per server by an administrator.
+//! `migrate bootstrap`: creates the roles, as an administrator.
 
 use std::time::Duration;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::backoff::Backoff;
-use crate::database::Database;
+use crate::Error;
 use crate::error::postgres_error;
+use crate::event::Report;
+use crate::postgres::{Backoff, Database, Session};
 use crate::project::Project;
-use crate::{Error, Report};
 
-/// A role's password, to be set.
+/// A password for a role.
 pub struct Password<'a> {
-    /// The role's name.
+    /// The name of the role.
     pub role: &'a str,
-    /// Its password. It does not leave this process: PostgreSQL is given what it would store.
+    /// The password. Only its SCRAM verifier is sent to PostgreSQL.
     pub password: &'a str,
 }
 
-/// Makes the roles or puts them right, and sets the given passwords. `database` is connected to as
-/// an administrator: a superuser, or a role that may create roles.
+/// Creates the roles or resets their attributes, and sets passwords. The login role must be a
+/// superuser or have `CREATEROLE`.
 ///
-/// With `exclusive`, the database is the application's own, and everybody else loses the rights
-/// that PostgreSQL gives to everybody.
+/// With `exclusive`, revokes the default privileges of `PUBLIC` on the database.
 pub async fn bootstrap(
     project: &Project,
     database: &Database,
@@ -31,16 +30,16 @@ pub async fn bootstrap(
     report: Report<'_>,
 ) -> Result<(), Error> {
     let Some(roles) = &project.roles else {
-        return Err(Error::Usage("there is no roles.sql beside the migrations".to_owned()));
+        return Err(Error::Usage("the project has no roles.sql".to_owned()));
     };
-    let mut session = database.connect(report).await?;
-    let (second, half_minute) = (Duration::from_secs(1), Duration::from_secs(30));
-    let mut backoff = Backoff::new(Duration::from_millis(50), second, half_minute);
+    let mut session = Session::connect(database, report).await?;
+    let (longest, total) = (Duration::from_secs(1), Duration::from_secs(30));
+    let mut backoff = Backoff::new(Duration::from_millis(50), longest, total);
     loop {
         match attempt(&mut session.connection, roles, passwords, exclusive).await {
             Ok(()) => break,
-            // "tuple concurrently updated": somebody changes the same roles from another database.
-            Err(error) if is_race(&error) && backoff.pause().await => {}
+            // Another bootstrap changes the same roles, for another database of the server.
+            Err(error) if is_concurrent_update(&error) && backoff.pause().await => {}
             Err(error) => return Err(error.into()),
         }
     }
@@ -48,8 +47,10 @@ pub async fn bootstrap(
     Ok(())
 }
 
-fn is_race(error: &sqlx::Error) -> bool {
-    postgres_error(error).is_some_and(|refusal| refusal.code() == "XX000")
+/// Returns whether this is "tuple concurrently updated", which PostgreSQL reports as an internal
+/// error.
+fn is_concurrent_update(error: &sqlx::Error) -> bool {
+    postgres_error(error).is_some_and(|cause| cause.code() == "XX000")
 }
 
 async fn attempt(
@@ -81,14 +82,14 @@ async fn attempt(
     transaction.commit().await
 }
 
-/// Limits how many connections each role may have, to other numbers than `roles.sql` does.
-/// `database` is as for [`bootstrap`].
+/// Sets the connection limits of roles, in place of those in `roles.sql`. Needs the same privileges
+/// as [`bootstrap`].
 pub async fn limit_connections(
     database: &Database,
     limits: &[(String, u16)],
     report: Report<'_>,
 ) -> Result<(), Error> {
-    let mut session = database.connect(report).await?;
+    let mut session = Session::connect(database, report).await?;
     for (role, limit) in limits {
         let (sql,): (String,) =
             sqlx::query_as("SELECT format('ALTER ROLE %I CONNECTION LIMIT %s', $1, $2)")
@@ -102,13 +103,13 @@ pub async fn limit_connections(
     Ok(())
 }
 
-/// Whether the server knows a role of this name.
+/// Returns whether a role exists.
 pub async fn has_role(database: &Database, role: &str) -> Result<bool, Error> {
-    let mut session = database.connect(&|_| ()).await?;
-    let (known,) = sqlx::query_as("SELECT to_regrole(quote_ident($1)) IS NOT NULL")
+    let mut session = Session::connect(database, &|_| ()).await?;
+    let (exists,) = sqlx::query_as("SELECT to_regrole(quote_ident($1)) IS NOT NULL")
         .bind(role)
         .fetch_one(&mut session.connection)
         .await?;
     session.close().await;
-    Ok(known)
+    Ok(exists)
 }

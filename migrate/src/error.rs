@@ -1,64 +1,64 @@
-//! What can go wrong, by what its caller can do about it: each kind has an exit code of its own.
+//! Errors, classified by what the caller can do about them. Each kind has an exit code.
 
 use std::{fmt, io};
 
 use serde::Serialize;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
 
-use crate::statements::Statement;
+use crate::sql::Statement;
 
-/// Why a command did not do what it was asked for.
+/// Why a command failed.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// Nothing that this build foresees.
+    /// An unexpected failure.
     #[error("{0}")]
     Unexpected(String),
-    /// The command line, or a value or file that it names, is not right.
+    /// The command line is invalid, or a value or file that it names is.
     #[error("{0}")]
     Usage(String),
-    /// The ledger and the migrations contradict each other: nothing was done.
+    /// The ledger and the migrations contradict each other. Nothing was changed.
     #[error("{0}")]
     Integrity(String),
-    /// A statement of a file failed.
+    /// A statement of a file failed with an error from PostgreSQL.
     #[error("{0}")]
     Sql(Box<SqlFailure>),
-    /// There are migrations to apply.
-    #[error("{0} migrations are pending: run `migrate up`")]
+    /// Migrations are pending.
+    #[error("pending migrations: {0}; run `migrate up`")]
     Pending(usize),
-    /// The schema is not what the migrations make.
+    /// The schema differs from the one that the migrations create.
     #[error("{0}")]
     Drift(String),
-    /// A migration is unsafe.
+    /// `lint` has findings.
     #[error("{0}")]
     Lint(String),
-    /// PostgreSQL does not know this user, its password, or the database, or does not permit it; or
-    /// this is a place where it would do harm.
+    /// PostgreSQL rejected the login or denied a privilege, or running here would be harmful: as a
+    /// superuser, in production, through a pooler.
     #[error("{0}")]
     Refused(String),
-    /// The database, or a lock, could not be had in time: trying again may help.
+    /// The database or a lock was not available in time. Trying again may help.
     #[error("{0}")]
     Unavailable(String),
 }
 
-/// A statement that PostgreSQL did not carry out.
+/// A statement that failed, and why.
 #[derive(Debug, Serialize)]
 pub struct SqlFailure {
-    /// The file that it stands in.
+    /// The file that contains the statement.
     pub file: String,
-    /// The line in that file, from 1: that of the mistake when PostgreSQL tells, or else the
-    /// statement's first.
+    /// The 1-based line in that file: the position that PostgreSQL reports, or else the first line
+    /// of the statement.
     pub line: usize,
-    /// The statement's beginning.
+    /// The beginning of the statement.
     pub statement: String,
     /// PostgreSQL's message.
     pub message: String,
-    /// Its SQLSTATE.
+    /// The SQLSTATE.
     pub code: String,
     /// PostgreSQL's detail.
     pub detail: Option<String>,
-    /// What may help.
+    /// How to fix it: PostgreSQL's hint or a more specific one.
     pub hint: Option<String>,
-    /// What remains, and what to do next.
+    /// What has been rolled back or kept, and what to do next.
     pub next: String,
 }
 
@@ -77,8 +77,8 @@ impl fmt::Display for SqlFailure {
 }
 
 impl Error {
-    /// The exit code. Stable: a Job's failure policy decides by it. 2 is a mistake in the command
-    /// line, 75 is `EX_TEMPFAIL` of sysexits.h.
+    /// Returns the exit code. Exit codes are stable, because the `podFailurePolicy` of a Job relies
+    /// on them. 2 is clap's code for a usage error, and 75 is `EX_TEMPFAIL` of sysexits.h.
     pub fn exit_code(&self) -> u8 {
         match self {
             Error::Unexpected(_) => 1,
@@ -93,7 +93,7 @@ impl Error {
         }
     }
 
-    /// The kind in one word, for machines.
+    /// Returns the kind as one word for the JSON log.
     pub fn kind(&self) -> &'static str {
         match self {
             Error::Unexpected(_) => "unexpected",
@@ -108,21 +108,21 @@ impl Error {
         }
     }
 
-    /// Whether it may pass by itself.
+    /// Returns whether trying again later may succeed.
     pub fn is_temporary(&self) -> bool {
         matches!(self, Error::Unavailable(_))
     }
 
-    /// `statement` of a file failed; `next` says what remains and what to do.
-    pub(crate) fn of_statement(
+    /// Creates the error for a failed `statement` of a file. `next` is [`SqlFailure::next`].
+    pub(crate) fn statement_failed(
         file: &str,
         statement: &Statement<'_>,
         error: sqlx::Error,
         next: String,
     ) -> Error {
-        let refusal = match postgres_error(&error) {
-            Some(refusal) if !is_of_the_connection(refusal.code()) => refusal,
-            // The connection went, not the statement wrong.
+        let cause = match postgres_error(&error) {
+            Some(cause) if !is_connection_failure(cause.code()) => cause,
+            // The connection failed rather than the statement.
             _ => {
                 let line = statement.line;
                 let place = format!("{file}:{line}");
@@ -135,19 +135,19 @@ impl Error {
         };
         let failure = SqlFailure {
             file: file.to_owned(),
-            line: statement.line + lines_before(statement.text, refusal.position()),
-            statement: beginning(statement.text),
-            message: refusal.message().to_owned(),
-            code: refusal.code().to_owned(),
-            detail: refusal.detail().map(str::to_owned),
-            hint: hint(refusal),
+            line: statement.line + newlines_before(statement.text, cause.position()),
+            statement: excerpt(statement.text),
+            message: cause.message().to_owned(),
+            code: cause.code().to_owned(),
+            detail: cause.detail().map(str::to_owned),
+            hint: hint(cause),
             next,
         };
         match failure.code.as_str() {
-            // No permission.
+            // insufficient_privilege
             "42501" => Error::Refused(failure.to_string()),
-            // Nothing is wrong with the file.
-            code if in_the_way(code).is_some() => {
+            // The file is not at fault.
+            code if contention(code).is_some() => {
                 Error::Unavailable(format!("{file}:{}: {}", failure.line, failure.message))
             }
             _ => Error::Sql(Box::new(failure)),
@@ -155,7 +155,7 @@ impl Error {
     }
 }
 
-fn lines_before(text: &str, position: Option<PgErrorPosition<'_>>) -> usize {
+fn newlines_before(text: &str, position: Option<PgErrorPosition<'_>>) -> usize {
     match position {
         Some(PgErrorPosition::Original(position)) => {
             let before = text.chars().take(position.saturating_sub(1));
@@ -165,89 +165,92 @@ fn lines_before(text: &str, position: Option<PgErrorPosition<'_>>) -> usize {
     }
 }
 
-/// Enough of a statement to recognise it, in one line.
-fn beginning(text: &str) -> String {
-    const ENOUGH: usize = 120;
+/// Returns the beginning of a statement on one line.
+fn excerpt(text: &str) -> String {
+    const MAX_CHARS: usize = 120;
     let words = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    match words.char_indices().nth(ENOUGH) {
+    match words.char_indices().nth(MAX_CHARS) {
         Some((end, _)) => format!("{} ...", &words[..end]),
         None => words,
     }
 }
 
-fn hint(refusal: &PgDatabaseError) -> Option<String> {
-    let ours = match refusal.code() {
-        "42704" if refusal.message().starts_with("role ") => {
-            "the roles are made once, by an administrator: run `migrate bootstrap`"
+fn hint(cause: &PgDatabaseError) -> Option<String> {
+    let hint = match cause.code() {
+        "42704" if cause.message().starts_with("role ") => {
+            "run `migrate bootstrap` as an administrator to create the roles"
         }
-        "57014" if refusal.message().contains("statement timeout") => {
-            "give it more time with --statement-timeout, or do it in smaller pieces"
+        "57014" if cause.message().contains("statement timeout") => {
+            "raise --statement-timeout, or split the statement into smaller batches"
         }
-        _ => return refusal.hint().map(str::to_owned),
+        _ => return cause.hint().map(str::to_owned),
     };
-    Some(ours.to_owned())
+    Some(hint.to_owned())
 }
 
-/// What PostgreSQL itself said, if it was it that said no.
+/// Returns the error as PostgreSQL sent it, if it came from PostgreSQL.
 pub(crate) fn postgres_error(error: &sqlx::Error) -> Option<&PgDatabaseError> {
     error.as_database_error()?.try_downcast_ref()
 }
 
-/// The SQLSTATE, if PostgreSQL gave one.
+/// Returns the SQLSTATE, if the error came from PostgreSQL.
 pub(crate) fn code(error: &sqlx::Error) -> Option<&str> {
     postgres_error(error).map(PgDatabaseError::code)
 }
 
-/// Connection lost, too many of them, shutting down, starting up.
-fn is_of_the_connection(code: &str) -> bool {
-    // 57014 is a statement that was cancelled.
+/// Returns whether a SQLSTATE means that the connection was lost or not accepted: connection
+/// exceptions, too many connections, a server that starts up or shuts down.
+fn is_connection_failure(code: &str) -> bool {
+    // Not all of class 57: 57014 is a canceled statement.
     code == "53300" || ["08", "57P"].iter().any(|class| code.starts_with(class))
 }
 
-/// The connection, out of resources, or others that were in the way.
+/// Returns whether a SQLSTATE means a connection failure, insufficient resources, or contention.
 fn is_temporary(code: &str) -> bool {
-    is_of_the_connection(code) || code.starts_with("53") || in_the_way(code).is_some()
+    is_connection_failure(code) || code.starts_with("53") || contention(code).is_some()
 }
 
-/// In which way others were in the way, if that was it: lock not available, deadlock, serialisation
-/// failure.
-pub(crate) fn in_the_way(code: &str) -> Option<&'static str> {
+/// Describes the SQLSTATEs that are caused by concurrent transactions: `lock_not_available`,
+/// `deadlock_detected` and `serialization_failure`.
+pub(crate) fn contention(code: &str) -> Option<&'static str> {
     match code {
-        "55P03" => Some("a lock was not to be had in time"),
-        "40P01" => Some("it and another session waited for each other"),
-        "40001" => Some("it and another transaction changed the same"),
+        "55P03" => Some("lock timeout"),
+        "40P01" => Some("deadlock with another session"),
+        "40001" => Some("serialization failure: a concurrent transaction changed the same rows"),
         _ => None,
     }
 }
 
-fn is_loss(kind: io::ErrorKind) -> bool {
+fn is_connection_loss(kind: io::ErrorKind) -> bool {
     use io::ErrorKind::{BrokenPipe, ConnectionAborted, ConnectionReset, UnexpectedEof};
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
-        if let Some(refusal) = postgres_error(&error) {
-            let text = format!("{} ({})", refusal.message(), refusal.code());
-            return match refusal.code() {
-                // PgBouncer's answer to settings that it does not pass on.
-                "08P01" if refusal.message().contains("unsupported startup parameter") => {
-                    Error::Refused(format!("{POOLER} (it said: {text})"))
+        if let Some(cause) = postgres_error(&error) {
+            let text = format!("{} ({})", cause.message(), cause.code());
+            return match cause.code() {
+                // PgBouncer's response to settings that it does not forward.
+                "08P01" if cause.message().contains("unsupported startup parameter") => {
+                    Error::Refused(format!("{POOLER_NOT_SUPPORTED} (server error: {text})"))
                 }
-                // A statement that was prepared is not there: another session has answered.
-                "26000" => Error::Refused(format!("{POOLER} (it said: {text})")),
-                // Wrong user or password, no such database, no permission.
+                // A prepared statement does not exist, because another session has answered.
+                "26000" => Error::Refused(format!("{POOLER_NOT_SUPPORTED} (server error: {text})")),
+                // Wrong password, wrong user, no such database, insufficient privilege.
                 "28P01" | "28000" | "3D000" | "42501" => Error::Refused(text),
                 code if is_temporary(code) => Error::Unavailable(text),
                 _ => Error::Unexpected(text),
             };
         }
         match error {
-            sqlx::Error::Io(error) if is_loss(error.kind()) => Error::Unavailable(format!(
-                "the connection to PostgreSQL was lost ({error}): it rolls back what was under way; \
-                 run the same again"
-            )),
-            // Refused, timed out, a name that does not resolve (yet).
+            sqlx::Error::Io(error) if is_connection_loss(error.kind()) => {
+                Error::Unavailable(format!(
+                    "the connection to PostgreSQL was lost: {error}; the current transaction is \
+                 rolled back; run the same command again"
+                ))
+            }
+            // Connection refused, timed out, or the name does not resolve yet.
             sqlx::Error::Io(error) => Error::Unavailable(error.to_string()),
             sqlx::Error::Tls(error) => Error::Refused(format!("TLS: {error}")),
             error => Error::Unexpected(error.to_string()),
@@ -255,7 +258,41 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Why a pooler will not do.
-pub(crate) const POOLER: &str = "this is a connection pooler, not PostgreSQL: the lock that keeps \
-    runners apart, and the limits on how long others wait, belong to one session, and a pooler \
-    hands sessions on; give the address of PostgreSQL itself";
+/// The message for a connection through a pooler.
+pub(crate) const POOLER_NOT_SUPPORTED: &str = "connected to a connection pooler: the advisory lock \
+    and the timeouts belong to one server session, which a pooler shares between clients; connect \
+    to PostgreSQL directly";
+
+/// Why an attempt to run a file or a statement failed.
+pub(crate) enum AttemptError {
+    /// Concurrent transactions interfered. The attempt was rolled back, and may succeed later.
+    Contended { reason: String, blockers: Vec<String> },
+    /// Trying again does not help.
+    Fatal(Error),
+}
+
+impl From<Error> for AttemptError {
+    fn from(error: Error) -> AttemptError {
+        AttemptError::Fatal(error)
+    }
+}
+
+impl From<sqlx::Error> for AttemptError {
+    fn from(error: sqlx::Error) -> AttemptError {
+        match code(&error).and_then(contention) {
+            Some(reason) => {
+                AttemptError::Contended { reason: reason.to_owned(), blockers: Vec::new() }
+            }
+            None => AttemptError::Fatal(error.into()),
+        }
+    }
+}
+
+impl From<AttemptError> for Error {
+    fn from(error: AttemptError) -> Error {
+        match error {
+            AttemptError::Contended { reason, .. } => Error::Unavailable(reason),
+            AttemptError::Fatal(error) => error,
+        }
+    }
+}

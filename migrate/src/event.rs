@@ -1,85 +1,85 @@
-//! What happens on the way, for whoever watches: a person at a terminal, or a log.
+//! Progress events, for a terminal or a log.
 
 use std::fmt;
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 
-/// Where progress is told.
+/// A callback that receives progress events.
 pub type Report<'a> = &'a (dyn Fn(&Event) + Sync);
 
-/// Something that has happened. As JSON it has the name of the event as `event`; [`fmt::Display`]
-/// says it in one line.
+/// A progress event. In JSON, the field `event` has the name of the variant. [`fmt::Display`]
+/// formats the event as one line of text.
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
-    /// The database does not answer yet.
+    /// The database does not accept connections yet.
     WaitingForDatabase {
-        /// Why not.
+        /// Why the last attempt failed.
         reason: String,
     },
-    /// Another runner has the lock.
+    /// Another runner holds the lock.
     WaitingForLock {
-        /// The session that has it.
+        /// The session that holds it.
         holder: String,
     },
-    /// This runner has the lock.
+    /// This runner has acquired the lock.
     Locked {
-        /// How long that took.
+        /// How long acquiring it took.
         #[serde(serialize_with = "seconds", rename = "seconds")]
         waited: Duration,
     },
-    /// The schema is not yet where one waits for it to be.
+    /// The schema is older than the version that `wait` waits for.
     WaitingForSchema {
-        /// Where it is.
+        /// The current version.
         version: i64,
-        /// Where it has to be.
+        /// The required version.
         wanted: i64,
     },
-    /// A statement waits for locks that others have.
+    /// A statement waits for locks that other sessions hold.
     Blocked {
-        /// The file that it stands in.
+        /// The file that contains the statement.
         file: String,
-        /// The sessions that it waits for.
+        /// The sessions that hold the locks.
         by: Vec<String>,
     },
-    /// An attempt has been rolled back, and there will be another one.
+    /// An attempt has been rolled back, and another one starts.
     TryingAgain {
         /// The file.
         file: String,
-        /// What PostgreSQL said.
+        /// Why the attempt failed.
         reason: String,
-        /// The sessions that were in the way.
+        /// The sessions that blocked it.
         blockers: Vec<String>,
     },
-    /// One statement of a file that is no transaction has been done.
+    /// A statement of a non-transactional file has finished.
     Step {
         /// The file.
         file: String,
-        /// Its number in the file, from 1.
+        /// The 1-based number of the statement.
         step: usize,
-        /// How many there are.
+        /// The number of statements in the file.
         of: usize,
         /// How long it took.
         #[serde(serialize_with = "seconds", rename = "seconds")]
         took: Duration,
     },
-    /// What an interrupted `CREATE INDEX CONCURRENTLY` left behind has been removed.
+    /// The invalid index of an interrupted `CREATE INDEX CONCURRENTLY` has been dropped.
     Recovered {
-        /// The index.
+        /// The name of the index.
         index: String,
     },
     /// A migration has been applied.
     Applied {
-        /// Its name.
+        /// The name of the migration.
         migration: String,
         /// How long it took.
         #[serde(serialize_with = "seconds", rename = "seconds")]
         took: Duration,
     },
-    /// A migration has been undone.
+    /// A migration has been reverted.
     Undone {
-        /// Its name.
+        /// The name of the migration.
         migration: String,
         /// How long it took.
         #[serde(serialize_with = "seconds", rename = "seconds")]
@@ -100,34 +100,36 @@ impl fmt::Display for Event {
             Event::WaitingForLock { holder } => {
                 write!(to, "waiting for the lock, held by {holder}")
             }
-            Event::Locked { waited } => write!(to, "got the lock after {} ms", waited.as_millis()),
-            Event::WaitingForSchema { version, wanted } => {
-                write!(to, "the schema is at version {version}, waiting for {wanted}")
+            Event::Locked { waited } => {
+                write!(to, "acquired the lock after {} ms", waited.as_millis())
             }
-            Event::Blocked { file, by } => write!(to, "{file} waits for {}", by.join(", ")),
+            Event::WaitingForSchema { version, wanted } => {
+                write!(to, "the schema is at version {version}; waiting for version {wanted}")
+            }
+            Event::Blocked { file, by } => write!(to, "{file} is blocked by {}", by.join(", ")),
             Event::TryingAgain { file, reason, blockers } => {
-                write!(to, "{file} was rolled back, {reason}{}; trying again", because_of(blockers))
+                write!(to, "{file} was rolled back: {reason}{}; retrying", blocked_by(blockers))
             }
             Event::Step { file, step, of, took } => {
-                write!(to, "{file}: {step} of {of} done in {} ms", took.as_millis())
+                write!(to, "{file}: statement {step} of {of} done in {} ms", took.as_millis())
             }
             Event::Recovered { index } => {
-                write!(to, "removed {index}, which an earlier run had not finished")
+                write!(to, "dropped {index}, left invalid by an interrupted run")
             }
             Event::Applied { migration, took } => {
                 write!(to, "applied {migration} in {} ms", took.as_millis())
             }
             Event::Undone { migration, took } => {
-                write!(to, "undid {migration} in {} ms", took.as_millis())
+                write!(to, "reverted {migration} in {} ms", took.as_millis())
             }
         }
     }
 }
 
-/// Who was in the way, where that is known.
-pub(crate) fn because_of(blockers: &[String]) -> String {
+/// Formats the sessions that blocked an attempt. Empty if none are known.
+pub(crate) fn blocked_by(blockers: &[String]) -> String {
     match blockers {
         [] => String::new(),
-        _ => format!(" because of {}", blockers.join(", ")),
+        _ => format!(", blocked by {}", blockers.join(", ")),
     }
 }

@@ -1,32 +1,39 @@
-//! The ledger of applied migrations: sqlx's table, and beside it how far the unfinished ones are.
+//! The ledger of applied migrations, which is sqlx's table, and the progress of unfinished ones.
+
+mod lock;
+mod selection;
 
 use std::time::Duration;
 
-use sha2::{Digest, Sha384};
 use sqlx::{AssertSqlSafe, FromRow, PgConnection, Row};
 
 use crate::Error;
-use crate::lock::{FENCE, Lock, lost};
-use crate::project::{Migration, Project, name};
-use crate::runner::Failed;
-use crate::session::Session;
+use crate::error::AttemptError;
+use crate::postgres::Session;
+use crate::project::{Migration, Project, migration_name};
+pub(crate) use lock::{FENCE, Lock, lock_lost};
+pub use selection::{OutOfOrder, RevertTo};
+pub(crate) use selection::{became_transactional, checksum_matches, pending, to_revert};
 
-/// Which transaction this is, as whom, and where names are looked up.
-pub(crate) const STANDING: &str = "pg_current_xact_id()::text AS transaction, \
+/// The columns of a [`TransactionState`].
+pub(crate) const TRANSACTION_STATE: &str = "pg_current_xact_id()::text AS transaction, \
     current_user::text AS role, current_setting('search_path') AS search_path";
 
-/// What [`STANDING`] selects: the same at the beginning and the end of a migration.
+/// What a script must leave unchanged: its transaction, the role, and the search path.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
-pub(crate) struct Standing {
+pub(crate) struct TransactionState {
     pub(crate) transaction: String,
     pub(crate) role: String,
     pub(crate) search_path: String,
 }
 
-impl Standing {
-    /// How things stand now.
-    pub(crate) async fn now(connection: &mut PgConnection) -> Result<Standing, sqlx::Error> {
-        sqlx::query_as(AssertSqlSafe(format!("SELECT {STANDING}"))).fetch_one(connection).await
+impl TransactionState {
+    /// Reads the current state.
+    pub(crate) async fn read(
+        connection: &mut PgConnection,
+    ) -> Result<TransactionState, sqlx::Error> {
+        let sql = format!("SELECT {TRANSACTION_STATE}");
+        sqlx::query_as(AssertSqlSafe(sql)).fetch_one(connection).await
     }
 }
 
@@ -35,40 +42,42 @@ impl Standing {
 pub(crate) struct Applied {
     pub(crate) version: i64,
     pub(crate) description: String,
-    /// RFC 3339, UTC.
+    /// RFC 3339, in UTC.
     pub(crate) installed_on: String,
-    /// Whether it has been done to its end.
+    /// Whether the migration is finished. `false` while it is partly applied or partly reverted.
     pub(crate) success: bool,
     pub(crate) checksum: Vec<u8>,
 }
 
 impl Applied {
+    /// Returns the name of the migration as in its file name.
     pub(crate) fn name(&self) -> String {
-        name(self.version, &self.description)
+        migration_name(self.version, &self.description)
     }
 }
 
-/// The tables, by their qualified names.
+/// The tables of the ledger, by their qualified names.
 #[derive(Clone, Debug)]
 pub(crate) struct Ledger {
-    /// sqlx's.
+    /// sqlx's table of applied migrations.
     pub(crate) table: String,
-    /// The statements that have been run of migrations that are no transaction and not finished.
+    /// The table of statements that have run in unfinished, non-transactional migrations.
     pub(crate) steps: String,
     schema: String,
 }
 
 impl Ledger {
-    pub(crate) fn of(project: &Project) -> Ledger {
+    /// Returns the ledger of a project.
+    pub(crate) fn new(project: &Project) -> Ledger {
         let schema = project.schema.clone();
         Ledger { table: project.ledger.clone(), steps: format!("{schema}._migrate_steps"), schema }
     }
 
-    /// All rows by version; none when there is no ledger yet.
+    /// Reads all rows, ordered by version. Returns none if the table does not exist.
     pub(crate) async fn read(&self, connection: &mut PgConnection) -> Result<Vec<Applied>, Error> {
         let Ledger { table, .. } = self;
-        // Without parameters it goes there and back once, and twice as a prepared statement: most
-        // runs do nothing but this.
+        // Without parameters, the simple protocol needs one round trip instead of two. Most runs do
+        // nothing else.
         let sql = format!("SELECT to_regclass('{table}') IS NOT NULL");
         let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *connection).await?;
         if !row.try_get(0)? {
@@ -84,10 +93,14 @@ impl Ledger {
         Ok(rows)
     }
 
-    /// Makes the schema and the tables where they are missing. Needs the lock.
-    pub(crate) async fn ensure(&self, connection: &mut PgConnection) -> Result<(), Error> {
+    /// Creates the schema and the tables that are missing. The caller must hold the lock.
+    pub(crate) async fn create_if_missing(
+        &self,
+        connection: &mut PgConnection,
+    ) -> Result<(), Error> {
         let Ledger { table, steps, schema } = self;
-        // Even `IF NOT EXISTS` asks for the right to create.
+        // `CREATE ... IF NOT EXISTS` would require the CREATE privilege even when nothing is
+        // missing.
         let sql = format!(
             "DO $$ BEGIN
                IF to_regnamespace('{schema}') IS NULL THEN CREATE SCHEMA {schema}; END IF;
@@ -102,7 +115,7 @@ impl Ledger {
                  );
                END IF;
                IF to_regclass('{steps}') IS NULL THEN
-                 -- Step 0 is there from when a migration is begun until it is finished.
+                 -- Step 0 exists from the start of a migration until it is finished.
                  CREATE TABLE {steps} (
                    version bigint NOT NULL,
                    step integer NOT NULL,
@@ -119,18 +132,18 @@ impl Ledger {
         Ok(())
     }
 
-    /// Claims the migration's row, in the transaction that applies it: of two runners that got here
-    /// past the lock, the second waits for the first, and then fails.
+    /// Inserts the migration's row in the transaction that applies it. If two runners get here
+    /// despite the lock, the second one waits for the first one's transaction and then fails.
     pub(crate) async fn claim(
         &self,
         session: &mut Session,
         lock: &Lock,
         migration: &Migration,
         finished: bool,
-    ) -> Result<Standing, Failed> {
+    ) -> Result<TransactionState, AttemptError> {
         let sql = format!(
             "INSERT INTO {} (version, description, success, checksum, execution_time)
-             SELECT $3, $4, $5, $6, -1 WHERE {FENCE} RETURNING {STANDING}",
+             SELECT $3, $4, $5, $6, -1 WHERE {FENCE} RETURNING {TRANSACTION_STATE}",
             self.table
         );
         let claimed = sqlx::query_as(AssertSqlSafe(sql))
@@ -148,19 +161,19 @@ impl Ledger {
                 let error = format!("{name} has just been applied by another runner");
                 Err(Error::Unavailable(error).into())
             }
-            claimed => Ok(claimed?.ok_or_else(lost)?),
+            claimed => Ok(claimed?.ok_or_else(lock_lost)?),
         }
     }
 
-    /// Takes the migration's row away, in the transaction that undoes it.
-    pub(crate) async fn unclaim(
+    /// Deletes the migration's row in the transaction that reverts it.
+    pub(crate) async fn delete(
         &self,
         session: &mut Session,
         lock: &Lock,
         migration: &Migration,
-    ) -> Result<Standing, Failed> {
+    ) -> Result<TransactionState, AttemptError> {
         let sql = format!(
-            "DELETE FROM {} WHERE version = $3 AND {FENCE} RETURNING {STANDING}",
+            "DELETE FROM {} WHERE version = $3 AND {FENCE} RETURNING {TRANSACTION_STATE}",
             self.table
         );
         let row = sqlx::query_as(AssertSqlSafe(sql))
@@ -169,10 +182,10 @@ impl Ledger {
             .bind(migration.version)
             .fetch_optional(&mut session.connection)
             .await?;
-        Ok(row.ok_or_else(lost)?)
+        Ok(row.ok_or_else(lock_lost)?)
     }
 
-    /// Notes how long an applied migration took, and that it is finished.
+    /// Marks an applied migration as finished, and records how long it took.
     pub(crate) async fn finish(
         &self,
         connection: &mut PgConnection,
@@ -183,21 +196,21 @@ impl Ledger {
             "UPDATE {} SET execution_time = $2, success = true, checksum = $3 WHERE version = $1",
             self.table
         );
-        let noted = sqlx::query(AssertSqlSafe(sql))
+        let updated = sqlx::query(AssertSqlSafe(sql))
             .bind(migration.version)
             .bind(i64::try_from(took.as_nanos()).unwrap_or(i64::MAX))
             .bind(&migration.checksum)
             .execute(connection)
             .await?;
-        match noted.rows_affected() {
+        match updated.rows_affected() {
             1 => Ok(()),
-            _ => Err(Error::Integrity(format!("{} is not in the ledger any more", migration.name))),
+            _ => Err(Error::Integrity(format!("{} is no longer in the ledger", migration.name))),
         }
     }
 }
 
-/// A time as PostgreSQL writes it in a session whose DateStyle is ISO and whose TimeZone is UTC, to
-/// the second: 2026-01-31 09:30:00.123456+00.
+/// Converts a timestamp such as `2026-01-31 09:30:00.123456+00`, in PostgreSQL's ISO style and UTC,
+/// to RFC 3339 with a precision of one second.
 fn rfc3339(time: &str) -> String {
     match time.split_once(' ') {
         Some((date, time)) => format!("{date}T{}Z", time.get(..8).unwrap_or(time)),
@@ -205,173 +218,7 @@ fn rfc3339(time: &str) -> String {
     }
 }
 
-/// The highest version that has been applied to its end.
-pub(crate) fn version(applied: &[Applied]) -> i64 {
+/// Returns the version of the schema: the highest one that is finished, or 0.
+pub(crate) fn current_version(applied: &[Applied]) -> i64 {
     applied.iter().filter(|row| row.success).map(|row| row.version).max().unwrap_or(0)
-}
-
-/// What to do with a pending migration that is older than an applied one.
-#[derive(Clone, Copy, Debug, Default, PartialEq)]
-pub enum OutOfOrder {
-    /// Refuse: on other databases it was, or will be, applied in another order.
-    #[default]
-    Refuse,
-    /// Apply it.
-    Apply,
-}
-
-/// What is still to be applied, in order, once everything has been found to fit. A migration that
-/// was begun and can be gone on with is among it.
-pub(crate) fn pending<'a>(
-    project: &'a Project,
-    applied: &[Applied],
-    out_of_order: OutOfOrder,
-) -> Result<Vec<&'a Migration>, Error> {
-    for row in applied {
-        check(project, row)?;
-    }
-    let is_done = |version| applied.iter().any(|row| row.version == version && row.success);
-    let ours = project.migrations.iter();
-    let pending: Vec<_> = ours.filter(|migration| !is_done(migration.version)).collect();
-    let newest_applied = version(applied);
-    match pending.iter().find(|migration| migration.version < newest_applied) {
-        Some(late) if out_of_order == OutOfOrder::Refuse => Err(Error::Integrity(format!(
-            "{} comes too late: version {newest_applied} has been applied already; give it a \
-             higher number, or, where the order does not matter, run `migrate up --out-of-order`",
-            late.name
-        ))),
-        _ => Ok(pending),
-    }
-}
-
-/// What to say of an unfinished migration that cannot be gone on with.
-pub(crate) fn changed_in_the_middle(row: &Applied) -> String {
-    format!(
-        "{} was begun on {} and not finished, and is a single transaction in this build: restore \
-         `-- no-transaction`, or look what is there of it and run `migrate repair --forget {}`",
-        row.name(),
-        row.installed_on,
-        row.version
-    )
-}
-
-fn check(project: &Project, row: &Applied) -> Result<(), Error> {
-    let name = row.name();
-    let ours = project.migrations.iter().find(|migration| migration.version == row.version);
-    let problem = match ours {
-        // What has been run of it is compared statement by statement.
-        Some(ours) if !row.success && ours.can_be_half_done() => return Ok(()),
-        _ if !row.success => changed_in_the_middle(row),
-        Some(ours) if !is_of(&row.checksum, ours) => format!(
-            "{name} has been edited since it was applied on {}: restore the file, and put the \
-             change into a new migration; if the edit changes nothing (a comment), run \
-             `migrate repair`",
-            row.installed_on
-        ),
-        // The database may be ahead: this is an older build, and a newer one has been here.
-        None if row.version < project.newest() => format!(
-            "{name} was applied on {} and is not in this build: restore the file, or, if it is not \
-             to come back, run `migrate repair`",
-            row.installed_on
-        ),
-        _ => return Ok(()),
-    };
-    Err(Error::Integrity(problem))
-}
-
-/// Whether the checksum is the migration's, whichever ends of lines the file had when it was
-/// applied, and whether or not they were left out of account.
-pub(crate) fn is_of(checksum: &[u8], migration: &Migration) -> bool {
-    let unix = || migration.up.sql.replace("\r\n", "\n");
-    checksum == migration.checksum
-        || checksum == Sha384::digest(unix()).as_slice()
-        || checksum == Sha384::digest(unix().replace('\n', "\r\n")).as_slice()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn row(version: i64, checksum: &[u8]) -> Applied {
-        Applied {
-            version,
-            description: "x".into(),
-            installed_on: "2026-01-01T00:00:00Z".into(),
-            success: true,
-            checksum: checksum.to_vec(),
-        }
-    }
-
-    fn ours() -> Project {
-        Project::built_in()
-    }
-
-    /// The ledger after the first `count` migrations.
-    fn after(count: usize) -> Vec<Applied> {
-        let project = ours();
-        let done = project.migrations.iter().take(count);
-        done.map(|migration| row(migration.version, &migration.checksum)).collect()
-    }
-
-    fn count(applied: &[Applied]) -> usize {
-        pending(&ours(), applied, OutOfOrder::Refuse).unwrap().len()
-    }
-
-    fn refusal(applied: &[Applied]) -> String {
-        let error = pending(&ours(), applied, OutOfOrder::Refuse).unwrap_err();
-        assert_eq!(error.exit_code(), 3);
-        error.to_string()
-    }
-
-    #[test]
-    fn what_is_not_applied_is_pending() {
-        let all = ours().migrations.len();
-        assert_eq!(count(&[]), all);
-        assert_eq!(count(&after(1)), all - 1);
-        assert_eq!(count(&after(all)), 0);
-    }
-
-    #[test]
-    fn an_edited_migration_is_refused() {
-        let mut ledger = after(1);
-        ledger[0].checksum = b"other".to_vec();
-        assert!(refusal(&ledger).contains("edited since it was applied"));
-    }
-
-    #[test]
-    fn other_ends_of_lines_are_the_same_migration() {
-        let mut ledger = after(1);
-        let windows = ours().migrations[0].up.sql.replace('\n', "\r\n");
-        ledger[0].checksum = Sha384::digest(windows).to_vec();
-        assert_eq!(count(&ledger), ours().migrations.len() - 1);
-    }
-
-    #[test]
-    fn a_database_that_is_ahead_is_fine_and_one_with_other_migrations_is_not() {
-        let mut ahead = after(ours().migrations.len());
-        ahead.push(row(9999, b"newer"));
-        assert_eq!(count(&ahead), 0);
-        assert!(refusal(&[row(0, b"other")]).contains("not in this build"));
-    }
-
-    #[test]
-    fn a_migration_that_comes_too_late_is_refused_unless_that_is_asked_for() {
-        let mut ledger = after(1);
-        ledger.push(row(9999, b"newer"));
-        assert!(refusal(&ledger).contains("comes too late"));
-        let project = ours();
-        let late = pending(&project, &ledger, OutOfOrder::Apply).unwrap();
-        assert_eq!(late.len(), project.migrations.len() - 1);
-    }
-
-    #[test]
-    fn an_unfinished_migration_is_pending_if_it_can_be_gone_on_with() {
-        let mut ledger = after(2);
-        ledger[1].success = false;
-        assert!(refusal(&ledger).contains("not finished"));
-        let mut project = ours();
-        project.migrations[1].up.transactional = false;
-        let pending = pending(&project, &ledger, OutOfOrder::Refuse).unwrap();
-        assert_eq!(pending[0].version, 2);
-    }
 }

@@ -1,65 +1,58 @@
-//! Brings a PostgreSQL schema to the version that a build needs: once, in order, however many of it
-//! start at the same time, whatever happens to them meanwhile.
+//! Schema migrations for PostgreSQL that are safe to run concurrently, to interrupt and to repeat.
 //!
-//! sqlx gives the format of the migrations, embeds them with their checksums, and connects. Its
-//! runner is not used: it waits inside of `pg_advisory_lock`, which deadlocks with
-//! `CREATE INDEX CONCURRENTLY`, and it applies what it can before it notices what it cannot.
+//! sqlx defines the format of the migrations, embeds them with their checksums, and provides the
+//! connection. Its runner is not used: it waits inside `pg_advisory_lock`, which deadlocks with
+//! `CREATE INDEX CONCURRENTLY`, and it applies migrations before it has validated the rest.
 //!
-//! The order of one run ([`up`]): connect, patiently; read the ledger; if nothing is pending, be
-//! done without a lock; poll for the lock; read the ledger again and validate all of it, and what can
-//! be seen of the files; then each migration in a transaction that first claims its row in the
-//! ledger. A file that asks for no transaction is run step by step, and every step that is done is
-//! noted, so that the next run goes on where this one ended.
+//! [`up`] proceeds as follows:
 //!
-//! Nothing here knows whose schema it is: that is in the SQL ([`Project`]).
+//! 1. Connect, and retry while the server is not ready.
+//! 2. Read the ledger. If nothing is pending, return without taking the lock.
+//! 3. Poll for the advisory lock.
+//! 4. Read the ledger again, validate all of it, and reject files that cannot succeed.
+//! 5. Apply each migration in a transaction that first claims its row in the ledger. A file that
+//!    opts out of the transaction runs statement by statement. Each finished statement is recorded,
+//!    so that the next run resumes after it.
+//!
+//! | module | task |
+//! | --- | --- |
+//! | `project` | the migrations, roles and seeds to work with |
+//! | `sql` | what the text of a statement reveals: its kind, its locks |
+//! | `postgres` | connections, retries, the environment marker of a database |
+//! | `ledger` | applied migrations, and the lock that protects their table |
+//! | `apply` | the commands that write to the ledger: up, down, baseline, repair |
+//! | `inspect` | the commands that only read: status, wait, plan, verify, dump |
+//! | `lint`, `seed`, `bootstrap`, `sweep` | one command each |
+//!
+//! No module depends on a particular schema: everything specific to one is in [`Project`].
 
-mod backoff;
+mod apply;
 mod bootstrap;
-mod catalog;
-mod create;
-mod database;
-mod down;
-mod dump;
-mod environment;
 mod error;
 mod event;
 mod inspect;
 mod ledger;
 mod lint;
-mod lock;
-mod plan;
+mod postgres;
 mod project;
-mod refusal;
-mod repair;
-mod runner;
 mod seed;
-mod session;
-mod statements;
-mod status;
-mod steps;
+mod sql;
 mod sweep;
-mod touches;
-mod up;
-mod verify;
 
+pub use apply::{
+    Baseline, Down, Fix, Repair, Up, UpOptions, WaitOptions, baseline, down, repair, up,
+};
 pub use bootstrap::{Password, bootstrap, has_role, limit_connections};
-pub use create::create;
-pub use database::Database;
-pub use down::{Back, Down, down};
-pub use dump::write_dump;
-pub use environment::{Environment, mark};
 pub use error::{Error, SqlFailure};
 pub use event::{Event, Report};
-pub use inspect::{dump, plan, verify};
-pub use ledger::OutOfOrder;
+pub use inspect::{
+    Difference, MigrationStatus, Plan, PlannedLock, PlannedScript, PlannedStatement, Size, State,
+    Status, Verification, compare, dump, plan, status, verify, wait, write_dump,
+};
+pub use ledger::{OutOfOrder, RevertTo};
 pub use lint::{Finding, lint};
-pub use plan::{Plan, PlannedLock, PlannedScript, PlannedStatement, Size};
-pub use project::{File, Migration, Project, Script};
-pub use repair::{Baseline, Fix, Repair, baseline, repair};
-pub use runner::Patience;
-pub use seed::{OnProgress, Seed, SeedOptions, SeedProgress, Seeded, SeededRows, seed, seeds};
-pub use status::{MigrationStatus, State, Status, status, wait};
+pub use postgres::{Database, Environment, set_environment};
+pub use project::{Migration, Project, Script, SqlFile, create};
+pub use seed::{OnProgress, Seed, SeedOptions, SeedProgress, SeedReport, SeedResult, seed, seeds};
+pub use sql::{LockMode, RelationLock, Work, relation_locks};
 pub use sweep::{Sweep, sweep};
-pub use touches::{LockMode, Touch, Work, touches};
-pub use up::{Up, UpOptions, up};
-pub use verify::{Difference, Verified, compare};

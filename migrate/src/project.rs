@@ -1,4 +1,6 @@
-//! What there is to apply: a folder of SQL, built into the binary or read at run time.
+//! The project: a folder of SQL files, built into the binary or read at run time.
+
+mod create;
 
 use std::path::{Path, PathBuf};
 
@@ -6,7 +8,7 @@ use serde::Deserialize;
 use sqlx::migrate::{MigrationType, Migrator, ResolveConfig, ResolveWith};
 
 use crate::Error;
-use crate::runner::Direction;
+pub use create::create;
 
 /// The migrations in `db/migrations/`.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -21,84 +23,103 @@ const SEEDS: [(&str, &str); 6] = [
     ("06_sentences", include_str!("../../db/seeds/06_sentences.sql")),
 ];
 
-/// The schema of a database as files: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql` and `seeds/`.
+/// The contents of a project folder: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql`,
+/// `seeds/`.
 #[derive(Clone, Debug)]
 pub struct Project {
-    /// The migrations in the order of their versions, each version once.
+    /// The migrations, ordered by version. Versions are unique.
     pub migrations: Vec<Migration>,
-    /// The table that says what has been applied, with its schema: sqlx's `table-name`.
+    /// The qualified name of the table of applied migrations: sqlx's `table-name`.
     pub ledger: String,
-    /// The schema that the migrations fill. The ledger is in it, and the roles' names begin with it.
+    /// The schema that the migrations create objects in. It contains the ledger, and its name is
+    /// the prefix of the role names.
     pub schema: String,
-    /// The roles, for an administrator to make.
+    /// SQL that creates the roles, for an administrator.
     pub roles: Option<String>,
-    /// What `dump` prints of a database that has all migrations.
+    /// The output of `dump` for a database with all migrations.
     pub dump: Option<String>,
-    /// Removes what nobody needs any more.
+    /// SQL that purges obsolete rows.
     pub sweep: Option<String>,
-    /// Data for trying things out, in the order of their names.
-    pub seeds: Vec<File>,
+    /// Sample data, ordered by name.
+    pub seeds: Vec<SqlFile>,
 }
 
-/// A step of the schema.
+/// A migration: the files of one version.
 #[derive(Clone, Debug)]
 pub struct Migration {
-    /// Its number.
+    /// The version, which is the number in the file name.
     pub version: i64,
-    /// Its number and what it is about, as in the name of its file: `0002_dictionary`.
+    /// Version and description as in the file name: `0002_dictionary`.
     pub name: String,
-    /// What the ledger keeps: the words of the name.
+    /// The description as the ledger stores it: the words of the file name.
     pub description: String,
-    /// SHA-384 of `up`, ends of lines aside, as sqlx computes it.
+    /// SHA-384 of `up` without carriage returns, as sqlx computes it.
     pub checksum: Vec<u8>,
-    /// Applies it.
+    /// The script that applies the migration.
     pub up: Script,
-    /// Undoes it, where that is possible.
+    /// The script that reverts it, if it is reversible.
     pub down: Option<Script>,
 }
 
+/// The direction in which a migration runs.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Direction {
+    Up,
+    Down,
+}
+
+impl Direction {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Direction::Up => "up",
+            Direction::Down => "down",
+        }
+    }
+}
+
 impl Migration {
-    /// Whether this direction is one transaction.
-    pub(crate) fn is_at_once(&self, direction: Direction) -> bool {
+    /// Returns whether the script of this direction exists and runs in one transaction.
+    pub(crate) fn is_transactional(&self, direction: Direction) -> bool {
         match direction {
             Direction::Up => self.up.transactional,
             Direction::Down => self.down.as_ref().is_some_and(|down| down.transactional),
         }
     }
 
-    /// Whether one of its directions is no transaction.
-    pub(crate) fn can_be_half_done(&self) -> bool {
+    /// Returns whether a run can leave the migration partly done: whether one of its scripts is not
+    /// transactional.
+    pub(crate) fn may_be_partial(&self) -> bool {
         !self.up.transactional || self.down.as_ref().is_some_and(|down| !down.transactional)
     }
 }
 
-/// One direction of a migration.
+/// A file of a migration, for one direction.
 #[derive(Clone, Debug)]
 pub struct Script {
-    /// The file's name, without its folder.
+    /// The file name, without its folder.
     pub file: String,
-    /// Its text.
+    /// The text of the file.
     pub sql: String,
-    /// Whether all of it is one transaction. A file whose first line is `-- no-transaction` is run
-    /// step by step.
+    /// Whether the script runs in one transaction. A file whose first line is `-- no-transaction`
+    /// runs statement by statement instead.
     pub transactional: bool,
 }
 
-/// A file of SQL.
+/// A named file of SQL.
 #[derive(Clone, Debug)]
-pub struct File {
-    /// Its name, without the ending.
+pub struct SqlFile {
+    /// The file name without its extension.
     pub name: String,
-    /// Its text.
+    /// The text of the file.
     pub text: String,
 }
 
 impl Project {
-    /// The one that was compiled in.
+    /// Returns the project that was embedded at compile time.
     pub fn built_in() -> Project {
         let ledger = MIGRATOR.table_name.to_string();
         Project {
-            migrations: pair(MIGRATOR.iter()).expect("the tests build and apply it"),
+            migrations: pair_scripts(MIGRATOR.iter()).expect("the embedded migrations are valid"),
             schema: schema_of(&ledger),
             ledger,
             roles: Some(include_str!("../../db/roles.sql").to_owned()),
@@ -106,13 +127,13 @@ impl Project {
             sweep: Some(include_str!("../../db/sweep.sql").to_owned()),
             seeds: SEEDS
                 .iter()
-                .map(|(name, text)| File { name: (*name).into(), text: (*text).into() })
+                .map(|(name, text)| SqlFile { name: (*name).into(), text: (*text).into() })
                 .collect(),
         }
     }
 
-    /// The one in this folder. Only `migrations/` has to be there. `sqlx.toml`, in the folder or
-    /// above it, names the ledger as it does for sqlx.
+    /// Reads the project in `folder`. Only `migrations/` is required. As in sqlx, `sqlx.toml` in
+    /// this folder or its parent names the ledger.
     pub async fn read(folder: &Path) -> Result<Project, Error> {
         let settings = Settings::read(folder)?;
         let ledger = match settings.table_name {
@@ -127,29 +148,29 @@ impl Project {
             .await
             .map_err(|error| Error::Usage(format!("{}: {error}", folder.display())))?;
         Ok(Project {
-            migrations: pair(migrator.iter())?,
+            migrations: pair_scripts(migrator.iter())?,
             schema: schema_of(&ledger),
             ledger,
-            roles: optional(&folder.join("roles.sql"))?,
-            dump: optional(&folder.join("schema.sql"))?,
-            sweep: optional(&folder.join("sweep.sql"))?,
-            seeds: seeds(&folder.join("seeds"))?,
+            roles: read_optional(&folder.join("roles.sql"))?,
+            dump: read_optional(&folder.join("schema.sql"))?,
+            sweep: read_optional(&folder.join("sweep.sql"))?,
+            seeds: read_seeds(&folder.join("seeds"))?,
         })
     }
 
-    /// The migration of this version.
+    /// Returns the migration with this version.
     pub fn migration(&self, version: i64) -> Result<&Migration, Error> {
         let found = self.migrations.iter().find(|migration| migration.version == version);
         found.ok_or_else(|| Error::Usage(format!("there is no migration {version} in this build")))
     }
 
-    /// The newest version, 0 when there is none.
+    /// Returns the newest version, or 0 if there are no migrations.
     pub fn newest(&self) -> i64 {
         self.migrations.last().map_or(0, |migration| migration.version)
     }
 }
 
-/// What `sqlx.toml` says about migrations, as far as it matters here.
+/// The supported settings of the section `[migrate]` in `sqlx.toml`.
 #[derive(Default, Deserialize)]
 #[serde(default, rename_all = "kebab-case")]
 struct Settings {
@@ -161,12 +182,12 @@ impl Settings {
     fn read(folder: &Path) -> Result<Settings, Error> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
-        struct File {
+        struct SqlxToml {
             migrate: Settings,
         }
         for path in [folder.join("sqlx.toml"), folder.join("../sqlx.toml")] {
-            if let Some(text) = optional(&path)? {
-                let file: File = toml::from_str(&text)
+            if let Some(text) = read_optional(&path)? {
+                let file: SqlxToml = toml::from_str(&text)
                     .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
                 return Ok(file.migrate);
             }
@@ -179,8 +200,8 @@ fn schema_of(ledger: &str) -> String {
     ledger.split_once('.').map_or("public", |(schema, _)| schema).to_owned()
 }
 
-/// The text of a file that need not be there.
-fn optional(path: &Path) -> Result<Option<String>, Error> {
+/// Reads a file. Returns `None` if it does not exist.
+fn read_optional(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
@@ -188,34 +209,34 @@ fn optional(path: &Path) -> Result<Option<String>, Error> {
     }
 }
 
-fn seeds(folder: &Path) -> Result<Vec<File>, Error> {
+fn read_seeds(folder: &Path) -> Result<Vec<SqlFile>, Error> {
     let mut paths: Vec<PathBuf> = match std::fs::read_dir(folder) {
         Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
         Err(_) => Vec::new(),
     };
-    paths.retain(|path| path.extension().is_some_and(|ending| ending == "sql"));
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
     paths.sort();
     let read = |path: &PathBuf| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(File { name, text: optional(path)?.unwrap_or_default() })
+        Ok(SqlFile { name, text: read_optional(path)?.unwrap_or_default() })
     };
     paths.iter().map(read).collect()
 }
 
-/// Brings the two directions of each migration together.
-fn pair<'a>(
+/// Combines the up and down files of each version into a [`Migration`].
+fn pair_scripts<'a>(
     files: impl Iterator<Item = &'a sqlx::migrate::Migration>,
 ) -> Result<Vec<Migration>, Error> {
     let (mut up, mut down) = (Vec::<Migration>::new(), Vec::new());
     for file in files {
-        let name = name(file.version, &file.description);
-        let ending = match file.migration_type {
+        let name = migration_name(file.version, &file.description);
+        let suffix = match file.migration_type {
             MigrationType::Simple => "",
             MigrationType::ReversibleUp => ".up",
             MigrationType::ReversibleDown => ".down",
         };
         let script = Script {
-            file: format!("{name}{ending}.sql"),
+            file: format!("{name}{suffix}.sql"),
             sql: file.sql.as_str().to_owned(),
             transactional: !file.no_tx,
         };
@@ -224,8 +245,8 @@ fn pair<'a>(
             continue;
         }
         if let Some(other) = up.iter().find(|other| other.version == file.version) {
-            let (one, other) = (&script.file, &other.up.file);
-            return Err(Error::Usage(format!("{one} and {other} have the same number")));
+            let (first, second) = (&other.up.file, &script.file);
+            return Err(Error::Usage(format!("{first} and {second} have the same version")));
         }
         up.push(Migration {
             version: file.version,
@@ -239,14 +260,14 @@ fn pair<'a>(
     for (version, script) in down {
         match up.iter_mut().find(|migration| migration.version == version) {
             Some(migration) => migration.down = Some(script),
-            None => return Err(Error::Usage(format!("{} has nothing to undo", script.file))),
+            None => return Err(Error::Usage(format!("{} has no .up.sql", script.file))),
         }
     }
     up.sort_by_key(|migration| migration.version);
     Ok(up)
 }
 
-/// The name of a migration, as its file has it.
-pub(crate) fn name(version: i64, description: &str) -> String {
+/// Returns the name of a migration as in its file name.
+pub(crate) fn migration_name(version: i64, description: &str) -> String {
     format!("{version:04}_{}", description.replace(' ', "_"))
 }

@@ -1,10 +1,9 @@
-//! Data for trying things out: the same on every machine, once, and never in production.
+//! `migrate seed`: sample data, which is equal on every machine and never loaded into production.
 //!
-//! Rows are loaded in blocks. Each block is one transaction: it claims the block in a ledger of its
-//! own, `_migrate_seeds`, generates the rows into a temporary table by `COPY`, and runs the seed's SQL
-//! over them. So whatever happens, a block is there as a whole or not at all; the next run goes on
-//! where the last one ended; more rows can be added later; and any number of runs at the same time
-//! share the blocks among themselves.
+//! Rows are loaded in blocks. Each block is one transaction, which claims the block in the table
+//! `_migrate_seeds`, generates the rows into a temporary table with `COPY`, and runs the seed's SQL
+//! on them. A block is therefore loaded completely or not at all, a run resumes where the last one
+//! stopped, rows can be added later, and concurrent runs share the blocks.
 
 mod file;
 mod generator;
@@ -17,141 +16,138 @@ use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::Error;
-use crate::backoff::Backoff;
-use crate::database::Database;
-use crate::environment::{self, Environment};
 use crate::event::Report;
-use crate::ledger::{self, Standing};
+use crate::ledger::{Ledger, TransactionState};
+use crate::postgres::{Backoff, Database, Environment, Session, read_environment};
 use crate::project::Project;
-use crate::statements::{Statement, split};
+use crate::sql::{Statement, split};
 pub use file::Seed;
 
-/// The most rows that one transaction loads: less than a second's work, so that little is lost with a
-/// run that is killed, and that several runs have something to share. Not much fewer either: sqlx
-/// leaves Nagle's algorithm on, and so the end of each `COPY` takes 40 ms.
-pub const BLOCK: u64 = 50_000;
+/// The number of rows in a block. Loading it takes less than a second, so that little work is lost
+/// when a run is killed, and concurrent runs can share a seed. Smaller blocks would be slow: sqlx
+/// does not set `TCP_NODELAY`, and Nagle's algorithm delays the end of each `COPY` by 40 ms.
+const BLOCK_ROWS: u64 = 50_000;
 
-/// How many bytes of rows are sent at a time.
-const CHUNK: usize = 64 << 10;
+/// The size of the chunks in which rows are sent, in bytes.
+const CHUNK_BYTES: usize = 64 << 10;
 
-/// How long to wait for another run that loads the same block, from the last sign of its progress.
-const PATIENCE: Duration = Duration::from_secs(300);
+/// How long to wait for another run that loads the same block. Progress of this run restarts it.
+const BLOCK_WAIT: Duration = Duration::from_secs(300);
 
-/// What to load.
+/// Options of [`seed`].
 #[derive(Clone, Debug, Default)]
 pub struct SeedOptions {
-    /// How many rows each seed that scales shall have, in place of its own number.
+    /// The number of rows of each scalable seed. `None` for the number in its file.
     pub scale: Option<u64>,
-    /// The names of the seeds to load, with or without their number; empty for all.
+    /// The names of the seeds to load, with or without their number. Empty for all.
     pub only: Vec<String>,
 }
 
-/// How far a seed is.
+/// The progress of a seed.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct SeedProgress<'a> {
-    /// The seed's name.
+    /// The name of the seed.
     pub seed: &'a str,
-    /// How many of its rows are there, or on their way in the block that is being loaded.
+    /// The number of rows loaded so far, including the current block.
     pub rows: u64,
-    /// How many there will be.
+    /// The number of rows after this run.
     pub total: u64,
 }
 
-/// Where [`SeedProgress`] is told of a seed that is not there yet: when it begins, after each chunk of
-/// rows, and when it is there.
+/// A callback that receives the progress of a seed: at the start, after each chunk of rows, and at
+/// the end. It is not called for a seed that is complete already.
 pub type OnProgress<'a> = &'a (dyn Fn(SeedProgress<'_>) + Sync);
 
-/// What [`seed`] has done.
+/// The result of [`seed`].
 #[derive(Clone, Debug, Serialize)]
-pub struct Seeded {
-    /// What the database is for.
+pub struct SeedReport {
+    /// The environment of the database.
     pub environment: Environment,
-    /// Each seed, in the order in which they were loaded.
-    pub seeds: Vec<SeededRows>,
+    /// The seeds, in the order of loading.
+    pub seeds: Vec<SeedResult>,
 }
 
-/// What has become of one seed.
+/// The result for one seed.
 #[derive(Clone, Debug, Serialize)]
-pub struct SeededRows {
-    /// The seed's name.
+pub struct SeedResult {
+    /// The name of the seed.
     pub seed: String,
-    /// How many rows this run has loaded; 0 when all were there.
+    /// The number of rows that this run has loaded.
     pub loaded: u64,
-    /// How many rows there are now.
+    /// The number of rows after this run.
     pub rows: u64,
 }
 
-impl fmt::Display for Seeded {
+impl fmt::Display for SeedReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a database for {}:", self.environment)?;
+        write!(f, "environment: {}", self.environment)?;
         self.seeds.iter().try_for_each(|seed| write!(f, "\n{seed}"))
     }
 }
 
-impl fmt::Display for SeededRows {
+impl fmt::Display for SeedResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:20} ", self.seed)?;
         match (self.loaded, self.rows) {
-            // One that declares no rows brings its own.
-            (0, 1) => write!(f, "already there"),
+            // A seed that generates no rows contains its data as SQL.
+            (0, 1) => write!(f, "already loaded"),
             (_, 1) => write!(f, "loaded"),
-            (0, rows) => write!(f, "already there ({rows} rows)"),
+            (0, rows) => write!(f, "already loaded ({rows} rows)"),
             (loaded, rows) if loaded == rows => write!(f, "{rows} rows"),
             (loaded, rows) => write!(f, "{rows} rows, {loaded} of them new"),
         }
     }
 }
 
-/// The seeds of a project, in the order in which they are loaded.
+/// Parses the seeds of a project, in the order of loading.
 pub fn seeds(project: &Project) -> Result<Vec<Seed>, Error> {
     project.seeds.iter().map(Seed::parse).collect()
 }
 
-/// Loads what is missing of the seeds, one after another. Connect as the role that owns the tables.
+/// Loads the missing rows of seeds, one seed after another. The role must own the tables.
 ///
-/// Refuses a database that is not marked as something else than production ([`crate::mark`]), and one
-/// that has not all migrations. Row `k` of a seed is always the same row, so to ask for more rows
-/// later only adds some, and to ask for fewer removes none. A seed that has changed since it was
-/// loaded is an error, before anything is loaded: its old rows stay as they are.
+/// Fails for a production database (see [`crate::set_environment`]) and if migrations are pending.
+/// Row `k` of a seed is always the same, so a larger scale adds rows, and a smaller one removes
+/// none. If a seed has changed since it was loaded, this fails before loading anything.
 pub async fn seed(
     project: &Project,
     database: &Database,
     options: &SeedOptions,
     progress: OnProgress<'_>,
     report: Report<'_>,
-) -> Result<Seeded, Error> {
-    let seeds = chosen(seeds(project)?, &options.only)?;
-    let mut session = database.connect(report).await?;
-    session.refuse_superuser().await?;
+) -> Result<SeedReport, Error> {
+    let seeds = select(seeds(project)?, &options.only)?;
+    let mut session = Session::connect(database, report).await?;
+    session.reject_superuser().await?;
     let connection = &mut session.connection;
-    let environment = environment::read(connection).await?;
+    let environment = read_environment(connection).await?;
     if environment.is_production() {
         return Err(Error::Refused(format!(
-            "{} is not marked as anything else than production, and seeds are for trying things \
-             out; if it is, its owner runs `migrate bootstrap --environment development`",
+            "refusing to load sample data into a production database: {} is not marked as any \
+             other environment; to mark it, run `migrate bootstrap --environment development`",
             database.address()
         )));
     }
     ensure_migrated(connection, project).await?;
-    let ledger = Ledger { table: format!("{}._migrate_seeds", project.schema) };
-    ledger.ensure(connection).await?;
+    let ledger = SeedLedger { table: format!("{}._migrate_seeds", project.schema) };
+    ledger.create_if_missing(connection).await?;
     let mut missing = Vec::new();
     for seed in &seeds {
-        let wanted = options.scale.filter(|_| seed.scales).unwrap_or(seed.rows);
-        missing.push(ledger.missing(connection, seed, wanted).await?);
+        let rows = options.scale.filter(|_| seed.scales).unwrap_or(seed.rows);
+        missing.push(ledger.missing(connection, seed, rows).await?);
     }
-    let mut done = Vec::new();
+    let mut results = Vec::new();
     for (seed, missing) in seeds.iter().zip(missing) {
-        let mut run = Run { connection: &mut *connection, ledger: &ledger, seed, progress };
-        done.push(run.load(missing).await?);
+        let mut loader = Loader { connection: &mut *connection, ledger: &ledger, seed, progress };
+        results.push(loader.load(missing).await?);
     }
     session.close().await;
-    Ok(Seeded { environment, seeds: done })
+    Ok(SeedReport { environment, seeds: results })
 }
 
-/// The seeds are written for the tables as the newest migration leaves them.
+/// Fails if migrations are pending, because seeds are written for the newest version of the schema.
 async fn ensure_migrated(connection: &mut PgConnection, project: &Project) -> Result<(), Error> {
-    let applied = ledger::Ledger::of(project).read(connection).await?;
+    let applied = Ledger::new(project).read(connection).await?;
     let is_done = |version| applied.iter().any(|row| row.version == version && row.success);
     let versions = project.migrations.iter().map(|migration| migration.version);
     match versions.filter(|&version| !is_done(version)).count() {
@@ -160,60 +156,62 @@ async fn ensure_migrated(connection: &mut PgConnection, project: &Project) -> Re
     }
 }
 
-/// The seeds of these names; all of them when there are no names.
-fn chosen(mut seeds: Vec<Seed>, only: &[String]) -> Result<Vec<Seed>, Error> {
-    let is_called = |seed: &Seed, name: &str| {
+/// Returns the seeds with these names, or all seeds if there are no names.
+fn select(mut seeds: Vec<Seed>, only: &[String]) -> Result<Vec<Seed>, Error> {
+    let has_name = |seed: &Seed, name: &str| {
         let (_, short) = seed.name.split_once('_').unwrap_or_default();
         seed.name == name || short == name
     };
-    if let Some(name) = only.iter().find(|name| !seeds.iter().any(|seed| is_called(seed, name))) {
+    if let Some(name) = only.iter().find(|name| !seeds.iter().any(|seed| has_name(seed, name))) {
         let known: Vec<_> = seeds.iter().map(|seed| seed.name.as_str()).collect();
         return Err(Error::Usage(format!(
-            "there is no seed called {name}, only {}",
+            "unknown seed {name}; available seeds: {}",
             known.join(", ")
         )));
     }
     if !only.is_empty() {
-        seeds.retain(|seed| only.iter().any(|name| is_called(seed, name)));
+        seeds.retain(|seed| only.iter().any(|name| has_name(seed, name)));
     }
     Ok(seeds)
 }
 
-/// A stretch of a seed's rows: it is claimed and loaded as a whole, but may become longer later.
+/// A range of a seed's rows, which is claimed and loaded in one transaction. The last block may
+/// grow later.
 #[derive(Clone, Copy)]
 struct Block {
-    /// From 0.
+    /// The 0-based number of the block.
     number: u64,
-    /// How many rows it shall have.
+    /// The number of rows it should have, at most [`BLOCK_ROWS`].
     rows: u64,
 }
 
 impl Block {
-    /// The blocks that so many rows are in.
+    /// Returns the blocks of a seed with this number of rows.
     fn all(rows: u64) -> impl Iterator<Item = Block> {
-        (0..rows.div_ceil(BLOCK))
-            .map(move |number| Block { number, rows: BLOCK.min(rows - number * BLOCK) })
+        (0..rows.div_ceil(BLOCK_ROWS))
+            .map(move |number| Block { number, rows: BLOCK_ROWS.min(rows - number * BLOCK_ROWS) })
     }
 }
 
-/// What is still to be loaded of a seed.
+/// The missing blocks of a seed.
 struct Missing {
     blocks: Vec<Block>,
-    /// How many rows are there already.
+    /// The number of rows that are loaded already.
     loaded: u64,
-    /// How many there will be.
+    /// The number of rows after loading the blocks.
     total: u64,
 }
 
-/// The table that says what has been loaded, and of which file.
-struct Ledger {
+/// The table of loaded blocks, with the checksums of their files.
+struct SeedLedger {
     table: String,
 }
 
-impl Ledger {
-    async fn ensure(&self, connection: &mut PgConnection) -> Result<(), Error> {
+impl SeedLedger {
+    async fn create_if_missing(&self, connection: &mut PgConnection) -> Result<(), Error> {
         let table = &self.table;
-        // Even `IF NOT EXISTS` asks for the right to create, and two at once collide in the catalog.
+        // `CREATE ... IF NOT EXISTS` would require the CREATE privilege even when the table exists,
+        // and concurrent executions can conflict in the catalog.
         let sql = format!(
             "DO $$ BEGIN
                IF to_regclass('{table}') IS NULL THEN
@@ -227,19 +225,19 @@ impl Ledger {
                  );
                END IF;
              EXCEPTION WHEN duplicate_table OR duplicate_object OR unique_violation THEN
-               NULL; -- Made by somebody else just now.
+               NULL; -- Created concurrently.
              END $$"
         );
         sqlx::raw_sql(AssertSqlSafe(sql)).execute(connection).await?;
         Ok(())
     }
 
-    /// What of the first `wanted` rows is still to be loaded.
+    /// Returns the blocks that are missing from the first `rows` rows.
     async fn missing(
         &self,
         connection: &mut PgConnection,
         seed: &Seed,
-        wanted: u64,
+        rows: u64,
     ) -> Result<Missing, Error> {
         let sql = format!("SELECT block, rows, checksum FROM {} WHERE seed = $1", self.table);
         let found: Vec<(i64, i64, Vec<u8>)> =
@@ -252,16 +250,16 @@ impl Ledger {
             .map(|(block, rows, _)| (block.cast_unsigned(), rows.cast_unsigned()))
             .collect();
         let loaded: u64 = found.values().sum();
-        let lacks = |block: &Block| {
+        let missing_rows = |block: &Block| {
             block.rows.saturating_sub(found.get(&block.number).copied().unwrap_or_default())
         };
-        let blocks: Vec<_> = Block::all(wanted).filter(|block| lacks(block) > 0).collect();
-        let total = loaded + blocks.iter().map(lacks).sum::<u64>();
+        let blocks: Vec<_> = Block::all(rows).filter(|block| missing_rows(block) > 0).collect();
+        let total = loaded + blocks.iter().map(missing_rows).sum::<u64>();
         Ok(Missing { blocks, loaded, total })
     }
 
-    /// Whether nobody else is loading the block: then nobody will before the transaction ends.
-    async fn lock(
+    /// Tries to lock the block until the end of the transaction. Returns whether it succeeded.
+    async fn try_lock(
         &self,
         transaction: &mut PgConnection,
         seed: &Seed,
@@ -276,7 +274,7 @@ impl Ledger {
         Ok(locked)
     }
 
-    /// Claims the block, and returns how many rows it has had so far.
+    /// Claims the block, and returns the number of rows it has had so far.
     async fn claim(
         &self,
         transaction: &mut PgConnection,
@@ -292,11 +290,11 @@ impl Ledger {
             .fetch_optional(&mut *transaction)
             .await?;
         let before = before.map_or(0, |(rows,)| rows);
-        // Were the lock lost, the row would still be there: then this changes nothing.
+        // If another run has changed the row despite the lock, this updates nothing.
         let sql = format!(
-            "INSERT INTO {table} AS known (seed, block, rows, checksum) VALUES ($1, $2, $3, $4)
-             ON CONFLICT (seed, block) DO UPDATE SET rows = greatest($3, known.rows), loaded_at = now()
-             WHERE known.rows = $5 AND known.checksum = $4"
+            "INSERT INTO {table} AS claimed (seed, block, rows, checksum) VALUES ($1, $2, $3, $4)
+             ON CONFLICT (seed, block) DO UPDATE SET rows = greatest($3, claimed.rows), loaded_at = now()
+             WHERE claimed.rows = $5 AND claimed.checksum = $4"
         );
         let claimed = sqlx::query(AssertSqlSafe(sql))
             .bind(&seed.name)
@@ -315,56 +313,56 @@ impl Ledger {
 
 fn changed(seed: &Seed) -> Error {
     Error::Integrity(format!(
-        "{}.sql has changed since it was loaded, and its rows stay as they are: begin with an empty \
-         database, or leave it out with `--only`",
+        "{}.sql has changed since it was loaded, and loaded rows are never replaced; start with an \
+         empty database, or load only other seeds with `--only`",
         seed.name
     ))
 }
 
-/// One seed on its way into the database.
-struct Run<'r> {
+/// Loads one seed.
+struct Loader<'r> {
     connection: &'r mut PgConnection,
-    ledger: &'r Ledger,
+    ledger: &'r SeedLedger,
     seed: &'r Seed,
     progress: OnProgress<'r>,
 }
 
-impl Run<'_> {
-    fn tell(&self, rows: u64, total: u64) {
+impl Loader<'_> {
+    fn report(&self, rows: u64, total: u64) {
         (self.progress)(SeedProgress { seed: &self.seed.name, rows: rows.min(total), total });
     }
 
-    /// Loads the blocks that nobody else is loading, and waits for those that somebody is.
-    async fn load(&mut self, missing: Missing) -> Result<SeededRows, Error> {
+    /// Loads the missing blocks, and waits for those that another run is loading.
+    async fn load(&mut self, missing: Missing) -> Result<SeedResult, Error> {
         let Missing { mut blocks, loaded, total } = missing;
         let name = self.seed.name.clone();
         if blocks.is_empty() {
-            return Ok(SeededRows { seed: name, loaded: 0, rows: total });
+            return Ok(SeedResult { seed: name, loaded: 0, rows: total });
         }
-        let mut ours = 0;
-        self.tell(loaded, total);
-        let mut backoff = patience();
+        let mut added = 0;
+        self.report(loaded, total);
+        let mut backoff = block_backoff();
         while !blocks.is_empty() {
             let mut busy = Vec::new();
             for &block in &blocks {
-                match self.load_block(block, loaded + ours, total).await? {
-                    Some(rows) => ours += rows,
+                match self.load_block(block, loaded + added, total).await? {
+                    Some(rows) => added += rows,
                     None => busy.push(block),
                 }
             }
             if busy.len() < blocks.len() {
-                backoff = patience();
+                backoff = block_backoff();
             } else if !backoff.pause().await {
-                return Err(Error::Unavailable(format!("somebody else is still loading {name}")));
+                return Err(Error::Unavailable(format!("another run is still loading {name}")));
             }
             blocks = busy;
         }
-        self.tell(total, total);
-        Ok(SeededRows { seed: name, loaded: ours, rows: total })
+        self.report(total, total);
+        Ok(SeedResult { seed: name, loaded: added, rows: total })
     }
 
-    /// Loads what is missing of a block, in one transaction. How many rows that were; `None` when
-    /// somebody else is loading it.
+    /// Loads the missing rows of a block in one transaction, and returns their number. Returns
+    /// `None` if another run is loading the block.
     async fn load_block(
         &mut self,
         block: Block,
@@ -373,32 +371,33 @@ impl Run<'_> {
     ) -> Result<Option<u64>, Error> {
         let (ledger, seed, progress) = (self.ledger, self.seed, self.progress);
         let mut transaction = self.connection.begin().await?;
-        if !ledger.lock(&mut transaction, seed, block).await? {
+        if !ledger.try_lock(&mut transaction, seed, block).await? {
             return Ok(None);
         }
         let before = ledger.claim(&mut transaction, seed, block).await?;
         if before >= block.rows {
             return Ok(Some(0));
         }
-        let first = block.number * BLOCK;
+        let first = block.number * BLOCK_ROWS;
         let rows = first + before + 1..=first + block.rows;
         let added = block.rows - before;
-        // Another run may hold a row that this one changes too, until its block is there.
-        let prepare = format!("SET LOCAL lock_timeout = '60s'; {}", seed.table());
+        // The SQL may change a row that another run has locked until it commits its block.
+        let prepare = format!("SET LOCAL lock_timeout = '60s'; {}", seed.create_table());
         sqlx::raw_sql(AssertSqlSafe(prepare)).execute(&mut *transaction).await?;
-        let tell = |rows: u64| {
+        let report = |rows: u64| {
             progress(SeedProgress { seed: &seed.name, rows: (done + rows).min(total), total });
         };
-        copy(&mut transaction, seed, rows, &tell).await?;
-        let standing = Standing::now(&mut transaction).await?;
+        copy(&mut transaction, seed, rows, &report).await?;
+        let before = TransactionState::read(&mut transaction).await?;
         for statement in split(&seed.sql) {
-            let done =
+            let result =
                 sqlx::raw_sql(AssertSqlSafe(statement.text)).execute(&mut *transaction).await;
-            done.map_err(|error| failed(seed, &statement, error))?;
+            result.map_err(|error| failed(seed, &statement, error))?;
         }
-        if Standing::now(&mut transaction).await? != standing {
+        if TransactionState::read(&mut transaction).await? != before {
             return Err(Error::Integrity(format!(
-                "{} ends the transaction, or changes the role or the search_path: it must not",
+                "{} ends its transaction or changes the role or search_path; remove the statement \
+                 that does",
                 seed.file()
             )));
         }
@@ -409,30 +408,30 @@ impl Run<'_> {
 }
 
 fn failed(seed: &Seed, statement: &Statement<'_>, error: sqlx::Error) -> Error {
-    let next =
-        "nothing of this block of rows remains; mend the file, then run `migrate seed` again";
-    Error::of_statement(&seed.file(), statement, error, next.to_owned())
+    let next = "this block of rows was rolled back; fix the file, then run `migrate seed` again";
+    Error::statement_failed(&seed.file(), statement, error, next.to_owned())
 }
 
-fn patience() -> Backoff {
-    Backoff::new(Duration::from_millis(20), Duration::from_secs(1), PATIENCE)
+fn block_backoff() -> Backoff {
+    Backoff::new(Duration::from_millis(20), Duration::from_secs(1), BLOCK_WAIT)
 }
 
-/// Generates these rows into the temporary table, a chunk at a time; tells how many there are so far.
+/// Generates rows into the temporary table in chunks, and reports the number of rows after each
+/// chunk.
 async fn copy(
     transaction: &mut PgConnection,
     seed: &Seed,
     rows: std::ops::RangeInclusive<u64>,
-    tell: &(dyn Fn(u64) + Sync),
+    report: &(dyn Fn(u64) + Sync),
 ) -> Result<(), Error> {
     let mut copy = transaction.copy_in_raw("COPY pg_temp.fake FROM STDIN").await?;
-    let mut chunk = String::with_capacity(CHUNK + 1024);
+    let mut chunk = String::with_capacity(CHUNK_BYTES + 1024);
     for (row, count) in rows.zip(1..) {
         seed.write_row(row, &mut chunk);
-        if chunk.len() >= CHUNK {
+        if chunk.len() >= CHUNK_BYTES {
             copy.send(chunk.as_bytes()).await?;
             chunk.clear();
-            tell(count);
+            report(count);
         }
     }
     copy.send(chunk.as_bytes()).await?;
@@ -443,37 +442,37 @@ async fn copy(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::File;
+    use crate::SqlFile;
 
     #[test]
-    fn blocks_hold_every_row_once() {
+    fn blocks_cover_every_row_once() {
         let blocks = |rows| {
             let blocks = Block::all(rows).map(|block| (block.number, block.rows));
             blocks.collect::<Vec<_>>()
         };
         assert_eq!(blocks(0), []);
         assert_eq!(blocks(1), [(0, 1)]);
-        assert_eq!(blocks(BLOCK), [(0, BLOCK)]);
-        assert_eq!(blocks(2 * BLOCK + 7), [(0, BLOCK), (1, BLOCK), (2, 7)]);
+        assert_eq!(blocks(BLOCK_ROWS), [(0, BLOCK_ROWS)]);
+        assert_eq!(blocks(2 * BLOCK_ROWS + 7), [(0, BLOCK_ROWS), (1, BLOCK_ROWS), (2, 7)]);
     }
 
     #[test]
-    fn seeds_are_chosen_by_name_and_kept_in_order() {
+    fn seeds_are_selected_by_name_in_project_order() {
         let files = ["01_words", "02_people", "03_more_people"];
         let project = Project {
-            seeds: files.map(|name| File { name: name.into(), text: String::new() }).into(),
+            seeds: files.map(|name| SqlFile { name: name.into(), text: String::new() }).into(),
             ..Project::built_in()
         };
         let names = |only: &[&str]| {
             let only: Vec<_> = only.iter().map(|&name| name.to_owned()).collect();
-            let chosen = chosen(seeds(&project)?, &only)?;
-            Ok::<_, Error>(chosen.into_iter().map(|seed| seed.name).collect::<Vec<_>>())
+            let selected = select(seeds(&project)?, &only)?;
+            Ok::<_, Error>(selected.into_iter().map(|seed| seed.name).collect::<Vec<_>>())
         };
         assert_eq!(names(&[]).unwrap(), files);
         assert_eq!(names(&["people", "01_words"]).unwrap(), ["01_words", "02_people"]);
         assert_eq!(
             names(&["peopl"]).unwrap_err().to_string(),
-            "there is no seed called peopl, only 01_words, 02_people, 03_more_people"
+            "unknown seed peopl; available seeds: 01_words, 02_people, 03_more_people"
         );
     }
 }

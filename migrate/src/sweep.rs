@@ -1,38 +1,39 @@
-//! Removing what nobody needs any more, in small steps.
+//! `migrate sweep`: purges obsolete rows in small transactions.
 
 use serde::Serialize;
 use sqlx::AssertSqlSafe;
 
-use crate::database::Database;
+use crate::Error;
+use crate::event::Report;
+use crate::postgres::{Database, Session};
 use crate::project::Project;
-use crate::statements::{Statement, split};
-use crate::{Error, Report};
+use crate::sql::{Statement, split};
 
-/// What [`sweep`] has done.
+/// The result of [`sweep`].
 #[derive(Debug, Serialize)]
 pub struct Sweep {
-    /// How many rows it changed or removed.
+    /// The number of rows changed or deleted.
     pub rows: u64,
 }
 
-/// Runs each statement of `sweep.sql` until it changes nothing. Each time is a transaction of its
-/// own, so nothing is held for long, and this can be interrupted anywhere.
+/// Runs each statement of `sweep.sql` until it changes no rows. Every execution is one transaction,
+/// so locks are held only briefly, and the command can be interrupted at any time.
 pub async fn sweep(
     project: &Project,
     database: &Database,
     report: Report<'_>,
 ) -> Result<Sweep, Error> {
     let Some(sql) = &project.sweep else {
-        return Err(Error::Usage("there is no sweep.sql beside the migrations".to_owned()));
+        return Err(Error::Usage("the project has no sweep.sql".to_owned()));
     };
-    let mut session = database.connect(report).await?;
-    session.refuse_superuser().await?;
+    let mut session = Session::connect(database, report).await?;
+    session.reject_superuser().await?;
     let mut rows = 0;
     for statement in split(sql) {
         loop {
             let query = sqlx::query(AssertSqlSafe(statement.text.to_owned()));
-            let done = query.execute(&mut session.connection).await;
-            match done.map_err(|error| failed(&statement, error))?.rows_affected() {
+            let result = query.execute(&mut session.connection).await;
+            match result.map_err(|error| failed(&statement, error))?.rows_affected() {
                 0 => break,
                 changed => rows += changed,
             }
@@ -43,6 +44,6 @@ pub async fn sweep(
 }
 
 fn failed(statement: &Statement<'_>, error: sqlx::Error) -> Error {
-    let next = "what has been swept stays so; run `migrate sweep` again when this is mended";
-    Error::of_statement("sweep.sql", statement, error, next.to_owned())
+    let next = "rows purged so far stay purged; fix the file, then run `migrate sweep` again";
+    Error::statement_failed("sweep.sql", statement, error, next.to_owned())
 }

@@ -481,7 +481,8 @@ impl App {
         let options = SeedOptions { scale: None, only };
         let seeded = RUNTIME.block_on(async {
             let environment = "test".parse()?;
-            migrate::mark(&Database::new(&self.administrator)?, &environment, &|_| ()).await?;
+            migrate::set_environment(&Database::new(&self.administrator)?, &environment, &|_| ())
+                .await?;
             let migrator = Database::new(&self.migrator)?;
             migrate::seed(&Project::built_in(), &migrator, &options, &|_| (), &|_| ()).await
         });

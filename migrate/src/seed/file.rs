@@ -1,4 +1,4 @@
-//! A seed's file: what its head declares, and the rows that follow from it.
+//! Parses the file of a seed and generates its rows.
 
 use std::fmt::Write;
 
@@ -8,27 +8,29 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::generator::Generator;
-use crate::{Error, File};
+use crate::Error;
+use crate::project::SqlFile;
 
-/// Data for trying things out: rows to generate, and SQL that makes the application's rows of them.
+/// Sample data: a declaration of rows to generate, and SQL that inserts them into the tables of the
+/// application.
 ///
-/// The comments at the head of the file declare the rows. `-- rows: 100` is how many there are, one
-/// when it is missing; with `-- rows: 100, scales` there may be more. Each `-- fake: NAME KIND` is a
-/// column. The SQL finds the rows in `pg_temp.fake`, numbered from 1 in the column `n`, and runs once
-/// for every 50,000 of them.
+/// The comments at the beginning of the file declare the rows. `-- rows: 100` sets their number,
+/// which defaults to one; `-- rows: 100, scales` lets the user choose another one. Each `-- fake:
+/// NAME KIND` declares a column. The SQL reads the rows from `pg_temp.fake`, numbered from 1 in the
+/// column `n`, and runs once per block of 50,000 rows.
 #[derive(Clone, Debug, Serialize)]
 pub struct Seed {
-    /// The name of its file, without the ending.
+    /// The file name without its extension.
     pub name: String,
-    /// The first line of its file.
+    /// The description, which is the first line of the file.
     pub about: String,
-    /// How many rows there are when nobody asks for another number.
+    /// The default number of rows.
     pub rows: u64,
-    /// Whether another number can be asked for.
+    /// Whether the number of rows can be changed.
     pub scales: bool,
     #[serde(skip)]
     pub(super) sql: String,
-    /// SHA-256 of the file, ends of lines aside.
+    /// SHA-256 of the file without carriage returns.
     #[serde(skip)]
     pub(super) checksum: Vec<u8>,
     #[serde(skip)]
@@ -38,8 +40,8 @@ pub struct Seed {
 }
 
 impl Seed {
-    /// Reads a file.
-    pub(super) fn parse(file: &File) -> Result<Seed, Error> {
+    /// Parses a file.
+    pub(super) fn parse(file: &SqlFile) -> Result<Seed, Error> {
         let sql = file.text.replace('\r', "");
         let mut seed = Seed {
             name: file.name.clone(),
@@ -54,66 +56,66 @@ impl Seed {
         let sql = seed.sql.clone();
         let head = sql.lines().map_while(|line| line.strip_prefix("--")).map(str::trim);
         for (index, line) in head.enumerate() {
-            let read = match line.split_once(": ") {
-                Some(("rows", rows)) => seed.read_rows(rows),
-                Some(("fake", column)) => seed.read_column(column),
+            let result = match line.split_once(": ") {
+                Some(("rows", rows)) => seed.parse_rows(rows),
+                Some(("fake", column)) => seed.parse_column(column),
                 _ if index == 0 => {
                     seed.about = line.to_owned();
                     Ok(())
                 }
                 _ => Ok(()),
             };
-            read.map_err(|reason| {
+            result.map_err(|reason| {
                 Error::Usage(format!("{}:{}: {reason}", seed.file(), index + 1))
             })?;
         }
         Ok(seed)
     }
 
-    /// The file's name.
+    /// Returns the file name.
     pub(super) fn file(&self) -> String {
         format!("{}.sql", self.name)
     }
 
-    fn read_rows(&mut self, text: &str) -> Result<(), String> {
+    fn parse_rows(&mut self, text: &str) -> Result<(), String> {
         let number = text.strip_suffix(", scales");
         self.scales = number.is_some();
         self.rows = match number.unwrap_or(text).parse() {
             Ok(rows) if rows > 0 => rows,
-            _ => return Err(format!("`{text}` is not a number of rows, such as 100")),
+            _ => return Err(format!("invalid number of rows `{text}`; expected for example 100")),
         };
         Ok(())
     }
 
-    fn read_column(&mut self, text: &str) -> Result<(), String> {
-        let (name, kind) = text.split_once(' ').ok_or("expected a column and its kind")?;
-        let word = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        if !word || name == "n" || self.columns.iter().any(|(other, _)| other == name) {
-            return Err(format!("`{name}` cannot be the name of a column"));
+    fn parse_column(&mut self, text: &str) -> Result<(), String> {
+        let (name, kind) = text.split_once(' ').ok_or("expected a column name and a kind")?;
+        let is_word = name.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
+        if !is_word || name == "n" || self.columns.iter().any(|(other, _)| other == name) {
+            return Err(format!("invalid column name `{name}`"));
         }
-        let before: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
-        let generator = Generator::parse(kind.trim(), &before)?;
+        let columns: Vec<&str> = self.columns.iter().map(|(name, _)| name.as_str()).collect();
+        let generator = Generator::parse(kind.trim(), &columns)?;
         self.columns.push((name.to_owned(), generator));
         Ok(())
     }
 
-    /// The table that the SQL finds its rows in.
-    pub(super) fn table(&self) -> String {
+    /// Returns the statement that creates the temporary table for the rows.
+    pub(super) fn create_table(&self) -> String {
         let mut sql = "CREATE TEMPORARY TABLE fake (n bigint".to_owned();
         for (name, generator) in &self.columns {
-            // Writing to a string does not fail.
+            // Writing to a String cannot fail.
             let _ = write!(sql, ", \"{name}\" {}", generator.sql_type());
         }
         sql + ") ON COMMIT DROP"
     }
 
-    /// Appends a row in the text format of `COPY`. What is in it depends on the seed's name and on
-    /// its number, and on nothing else: each row has a stream of random numbers of its own.
+    /// Appends a row in the text format of `COPY`. Its values depend only on the name of the seed
+    /// and the number of the row, because each row has a separate stream of random numbers.
     pub(super) fn write_row(&self, row: u64, out: &mut String) {
         let mut rng = self.rng.clone();
         rng.set_stream(row);
         let mut values = Vec::with_capacity(self.columns.len());
-        // Writing to a string does not fail.
+        // Writing to a String cannot fail.
         let _ = write!(out, "{row}");
         for (_, generator) in &self.columns {
             let value = generator.value(&mut rng, row, &values);
@@ -138,11 +140,11 @@ mod tests {
     use super::*;
 
     fn parse(text: &str) -> Result<Seed, Error> {
-        Seed::parse(&File { name: "01_x".to_owned(), text: text.to_owned() })
+        Seed::parse(&SqlFile { name: "01_x".to_owned(), text: text.to_owned() })
     }
 
     const ALL: &str = "\
--- All there is.
+-- Every kind.
 -- rows: 3, scales
 -- fake: first first_name
 -- fake: last last_name
@@ -161,46 +163,48 @@ mod tests {
 -- fake: price price(0.50, 12.00)
 -- fake: day date(2024-02-28, 2024-03-01)
 SELECT 1;
--- rows: this is no longer the head
+-- rows: after the head, this is an ordinary comment
 ";
 
     #[test]
-    fn the_head_declares_the_rows() {
+    fn head_declares_the_rows() {
         let seed = parse(ALL).unwrap();
-        assert_eq!((seed.about.as_str(), seed.rows, seed.scales), ("All there is.", 3, true));
-        assert!(seed.table().ends_with(
+        assert_eq!((seed.about.as_str(), seed.rows, seed.scales), ("Every kind.", 3, true));
+        assert!(seed.create_table().ends_with(
             "\"item\" text, \"number\" bigint, \"price\" numeric, \"day\" date) ON COMMIT DROP"
         ));
         let plain = parse("SELECT 1;\n").unwrap();
         assert_eq!((plain.rows, plain.scales), (1, false));
-        let bytes = |text| parse(text).unwrap().checksum;
-        assert_eq!(bytes("-- a\r\nSELECT 1;\r\n"), bytes("-- a\nSELECT 1;\n"));
+        let checksum = |text| parse(text).unwrap().checksum;
+        assert_eq!(checksum("-- a\r\nSELECT 1;\r\n"), checksum("-- a\nSELECT 1;\n"));
     }
 
     #[test]
-    fn a_mistake_in_the_head_is_told_with_its_line() {
+    fn error_in_the_head_has_its_line() {
         for (text, expected) in [
-            ("-- x\n-- rows: many\n", "01_x.sql:2: `many` is not a number of rows, such as 100"),
-            ("-- rows: 0\n", "01_x.sql:1: `0` is not a number of rows, such as 100"),
-            ("-- rows: 5, scale\n", "01_x.sql:1: `5, scale` is not a number of rows, such as 100"),
-            ("--\n--\n-- fake: a\n", "01_x.sql:3: expected a column and its kind"),
-            ("-- fake: n word\n", "01_x.sql:1: `n` cannot be the name of a column"),
-            ("-- fake: a\" word\n", "01_x.sql:1: `a\"` cannot be the name of a column"),
             (
-                "-- fake: a word\n-- fake: a word\n",
-                "01_x.sql:2: `a` cannot be the name of a column",
+                "-- x\n-- rows: many\n",
+                "01_x.sql:2: invalid number of rows `many`; expected for example 100",
             ),
-            ("-- fake: a email(b)\n", "01_x.sql:1: no column before is called b"),
+            ("-- rows: 0\n", "01_x.sql:1: invalid number of rows `0`; expected for example 100"),
+            (
+                "-- rows: 5, scale\n",
+                "01_x.sql:1: invalid number of rows `5, scale`; expected for example 100",
+            ),
+            ("--\n--\n-- fake: a\n", "01_x.sql:3: expected a column name and a kind"),
+            ("-- fake: n word\n", "01_x.sql:1: invalid column name `n`"),
+            ("-- fake: a\" word\n", "01_x.sql:1: invalid column name `a\"`"),
+            ("-- fake: a word\n-- fake: a word\n", "01_x.sql:2: invalid column name `a`"),
+            ("-- fake: a email(b)\n", "01_x.sql:1: no preceding column is named b"),
         ] {
             assert_eq!(parse(text).unwrap_err().to_string(), expected);
         }
     }
 
-    /// Everybody who runs the same build has the same rows, on every machine. When this fails after
-    /// an update of a dependency, rows from now on are others than before: databases that are
-    /// there already keep what they have.
+    /// A build generates the same rows on every machine. If this fails after an update of a
+    /// dependency, new databases get different rows, and existing ones keep theirs.
     #[test]
-    fn a_row_is_always_the_same() {
+    fn rows_are_deterministic() {
         let seed = parse(ALL).unwrap();
         let mut rows = String::new();
         seed.write_row(1, &mut rows);
@@ -208,11 +212,11 @@ SELECT 1;
         assert_eq!(rows, include_str!("rows.txt"));
         let mut again = String::new();
         seed.write_row(1_000_000, &mut again);
-        assert!(rows.ends_with(&again), "it does not matter which rows came before");
+        assert!(rows.ends_with(&again), "a row does not depend on the rows before it");
     }
 
     #[test]
-    fn values_stay_in_their_range() {
+    fn values_stay_within_their_range() {
         let seed = parse(
             "-- fake: number integer(-1, 1)\n-- fake: price price(0.99, 1.01)\n\
              -- fake: day date(2024-02-28, 2024-03-01)\n",

@@ -1,4 +1,4 @@
-//! Values that look real, by the name of their kind.
+//! Generators of realistic values.
 
 use chrono::{Days, NaiveDate};
 use fake::faker::{address, company, lorem, name};
@@ -6,18 +6,18 @@ use fake::locales::EN;
 use fake::rand::seq::IndexedRandom;
 use fake::{Fake, Rng};
 
-/// What `-- fake:` may name, for whoever has misspelt it.
+/// The kinds that `-- fake:` accepts, for the error message.
 const KNOWN: &str = "first_name, last_name, full_name, email(COLUMN), profession, company, \
                      catch_phrase, city, country, street, word, sentence(MIN, MAX), \
                      choice(A, B, ...), integer(MIN, MAX), price(MIN, MAX), date(FIRST, LAST)";
 
-/// What makes the values of a column.
+/// A generator for the values of a column.
 #[derive(Clone, Debug)]
 pub(super) enum Generator {
     FirstName,
     LastName,
     FullName,
-    /// From a name, in the column of this index.
+    /// Derived from a name in the column with this index.
     Email(usize),
     Profession,
     Company,
@@ -26,22 +26,22 @@ pub(super) enum Generator {
     Country,
     Street,
     Word,
-    /// Of so many words.
+    /// The minimum and maximum number of words.
     Sentence(i64, i64),
     Choice(Vec<String>),
     Integer(i64, i64),
-    /// In hundredths.
+    /// The minimum and maximum in hundredths.
     Price(i64, i64),
-    /// From this day, up to so many days later.
+    /// The first day, and the number of days after it.
     Date(NaiveDate, u64),
 }
 
 impl Generator {
-    /// Reads `name` or `name(argument, ...)`. `columns` are the names of the columns before.
+    /// Parses `name` or `name(argument, ...)`. `columns` are the names of the preceding columns.
     pub(super) fn parse(text: &str, columns: &[&str]) -> Result<Generator, String> {
         let (name, arguments) = match text.split_once('(') {
             Some((name, rest)) => {
-                let inner = rest.strip_suffix(')').ok_or("a parenthesis is not closed")?;
+                let inner = rest.strip_suffix(')').ok_or("missing closing parenthesis")?;
                 (name.trim_end(), inner.split(',').map(str::trim).collect())
             }
             None => (text, Vec::new()),
@@ -52,7 +52,7 @@ impl Generator {
             ("full_name", []) => Generator::FullName,
             ("email", [of]) => {
                 let index = columns.iter().position(|column| column == of);
-                Generator::Email(index.ok_or_else(|| format!("no column before is called {of}"))?)
+                Generator::Email(index.ok_or_else(|| format!("no preceding column is named {of}"))?)
             }
             ("profession", []) => Generator::Profession,
             ("company", []) => Generator::Company,
@@ -62,14 +62,14 @@ impl Generator {
             ("street", []) => Generator::Street,
             ("word", []) => Generator::Word,
             ("sentence", [min, max]) => {
-                let (min, max) = range(whole(min)?, whole(max)?)?;
+                let (min, max) = range(integer(min)?, integer(max)?)?;
                 Generator::Sentence(min, max)
             }
             ("choice", [_, ..]) => {
-                Generator::Choice(arguments.iter().map(|&one| one.to_owned()).collect())
+                Generator::Choice(arguments.iter().map(|&value| value.to_owned()).collect())
             }
             ("integer", [min, max]) => {
-                let (min, max) = range(whole(min)?, whole(max)?)?;
+                let (min, max) = range(integer(min)?, integer(max)?)?;
                 Generator::Integer(min, max)
             }
             ("price", [min, max]) => {
@@ -77,14 +77,14 @@ impl Generator {
                 Generator::Price(min, max)
             }
             ("date", [first, last]) => {
-                let (first, last) = range(day(first)?, day(last)?)?;
+                let (first, last) = range(date(first)?, date(last)?)?;
                 Generator::Date(first, last.signed_duration_since(first).num_days().unsigned_abs())
             }
-            _ => return Err(format!("`{text}` is not one of {KNOWN}")),
+            _ => return Err(format!("unknown kind `{text}`; expected one of {KNOWN}")),
         })
     }
 
-    /// The type of the column in PostgreSQL.
+    /// Returns the PostgreSQL type of the column.
     pub(super) fn sql_type(&self) -> &'static str {
         match self {
             Generator::Integer(..) => "bigint",
@@ -94,13 +94,13 @@ impl Generator {
         }
     }
 
-    /// The value in the row of this number, after these values.
-    pub(super) fn value(&self, rng: &mut impl Rng, row: u64, before: &[String]) -> String {
+    /// Generates the value for a row. `preceding` are the values of the preceding columns.
+    pub(super) fn value(&self, rng: &mut impl Rng, row: u64, preceding: &[String]) -> String {
         match self {
             Generator::FirstName => name::raw::FirstName(EN).fake_with_rng(rng),
             Generator::LastName => name::raw::LastName(EN).fake_with_rng(rng),
             Generator::FullName => name::raw::Name(EN).fake_with_rng(rng),
-            Generator::Email(of) => email(&before[*of], row),
+            Generator::Email(of) => email(&preceding[*of], row),
             Generator::Profession => company::raw::Profession(EN).fake_with_rng(rng),
             Generator::Company => company::raw::CompanyName(EN).fake_with_rng(rng),
             Generator::CatchPhrase => company::raw::CatchPhrase(EN).fake_with_rng(rng),
@@ -116,7 +116,7 @@ impl Generator {
                 format!("{}.{:02}", price / 100, price % 100)
             }
             Generator::Date(first, days) => {
-                // Both ends are days that were read, and so is what lies between.
+                // Cannot overflow, because the last day is valid.
                 let day = first.checked_add_days(Days::new(rng.random_range(0..=*days)));
                 day.unwrap_or(*first).to_string()
             }
@@ -124,8 +124,8 @@ impl Generator {
     }
 }
 
-/// An address that fits a name. The row's number makes it the only one of its kind; nobody ever gets
-/// mail at this domain (RFC 2606).
+/// Returns an address that matches a name. The row number makes it unique. The domain is reserved
+/// and receives no mail (RFC 2606).
 fn email(name: &str, row: u64) -> String {
     let words = name.split_whitespace().map(|word| {
         let letters = word.chars().filter(char::is_ascii_alphanumeric);
@@ -135,7 +135,7 @@ fn email(name: &str, row: u64) -> String {
     format!("{}{row}@example.com", words.join("."))
 }
 
-/// `fake` writes its cities in two words: Medhurst ton.
+/// Returns the name of a city. The generator of `fake` would separate the suffix: "Medhurst ton".
 fn city(rng: &mut impl Rng) -> String {
     let name: &str = name::raw::LastName(EN).fake_with_rng(rng);
     if rng.random_ratio(1, 3) {
@@ -158,27 +158,27 @@ fn sentence(rng: &mut impl Rng, min: i64, max: i64) -> String {
 
 fn range<T: PartialOrd>(min: T, max: T) -> Result<(T, T), String> {
     if min > max {
-        return Err("the second is less than the first".to_owned());
+        return Err("the maximum is less than the minimum".to_owned());
     }
     Ok((min, max))
 }
 
-fn whole(text: &str) -> Result<i64, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a whole number"))
+fn integer(text: &str) -> Result<i64, String> {
+    text.parse().map_err(|_| format!("invalid integer `{text}`"))
 }
 
-fn day(text: &str) -> Result<NaiveDate, String> {
-    text.parse().map_err(|_| format!("`{text}` is not a date, such as 2026-01-31"))
+fn date(text: &str) -> Result<NaiveDate, String> {
+    text.parse().map_err(|_| format!("invalid date `{text}`; expected for example 2026-01-31"))
 }
 
-/// `12.50` is 1250.
+/// Parses a price with two decimal places, and returns it in hundredths.
 fn hundredths(text: &str) -> Result<i64, String> {
     let (units, cents) = text.split_once('.').unwrap_or((text, "00"));
     let digits = |part: &str| part.bytes().all(|byte| byte.is_ascii_digit());
     let joined = format!("{units}{cents}");
     match joined.parse() {
         Ok(price) if cents.len() == 2 && !units.is_empty() && digits(&joined) => Ok(price),
-        _ => Err(format!("`{text}` is not a price, such as 12.50")),
+        _ => Err(format!("invalid price `{text}`; expected for example 12.50")),
     }
 }
 
@@ -187,27 +187,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_address_fits_its_name() {
+    fn email_is_derived_from_the_name() {
         assert_eq!(email("August", 1), "august1@example.com");
         assert_eq!(email("Ada O'Keefe Zoë", 12), "ada.okeefe.zo12@example.com");
         assert_eq!(email("例え", 3), "3@example.com");
     }
 
     #[test]
-    fn what_cannot_be_made_is_told() {
+    fn invalid_declarations_are_rejected() {
         for (text, reason) in [
-            ("names", "`names` is not one of first_name"),
-            ("first_name(1)", "`first_name(1)` is not one of"),
-            ("email(x)", "no column before is called x"),
-            ("integer(1, 2", "a parenthesis is not closed"),
-            ("integer(1, x)", "`x` is not a whole number"),
-            ("integer(2, 1)", "the second is less than the first"),
-            ("price(1.5, 2.00)", "`1.5` is not a price"),
-            ("price(-1.50, 2.00)", "`-1.50` is not a price"),
-            ("date(2026-02-30, 2026-03-01)", "`2026-02-30` is not a date"),
+            ("names", "unknown kind `names`; expected one of first_name"),
+            ("first_name(1)", "unknown kind `first_name(1)`; expected one of"),
+            ("email(x)", "no preceding column is named x"),
+            ("integer(1, 2", "missing closing parenthesis"),
+            ("integer(1, x)", "invalid integer `x`"),
+            ("integer(2, 1)", "the maximum is less than the minimum"),
+            ("price(1.5, 2.00)", "invalid price `1.5`"),
+            ("price(-1.50, 2.00)", "invalid price `-1.50`"),
+            ("date(2026-02-30, 2026-03-01)", "invalid date `2026-02-30`"),
         ] {
-            let told = Generator::parse(text, &["n"]).unwrap_err();
-            assert!(told.starts_with(reason), "{text}: {told}");
+            let error = Generator::parse(text, &["n"]).unwrap_err();
+            assert!(error.starts_with(reason), "{text}: {error}");
         }
     }
 }

@@ -120,7 +120,7 @@ fn silent_connection_is_given_up() {
     let proxy = Proxy::new(SERVER.port());
     let url = proxy.url(&project.url, SERVER.port());
     let silence = Duration::from_millis(300);
-    let database = migrate::Database::new(&url).expect("parse URL").silence(silence);
+    let database = migrate::Database::new(&url).expect("parse URL").unreachable_after(silence);
     // In the middle of the first transaction.
     let (_plan, _occurred) = proxy.plan(Fault::Silence, 15);
     let start = Instant::now();
@@ -129,7 +129,7 @@ fn silent_connection_is_given_up() {
             up = migrate::up(&files, &database, migrate::UpOptions::default(), &|_| ()) => {
                 panic!("{up:?}")
             }
-            error = database.lost() => error,
+            error = database.unreachable() => error,
         }
     });
     assert_eq!(error.exit_code(), 75);

@@ -7,7 +7,7 @@ use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use katas_host::local::postgres::{Postgres, PostgresInstall};
-use migrate::{Difference, Project, Verified};
+use migrate::{Difference, Project, Verification};
 use sha2::{Digest, Sha256};
 use sqlx::{Connection, PgConnection};
 
@@ -88,12 +88,12 @@ impl Database {
         })
     }
 
-    fn verify(&self) -> Verified {
+    fn verify(&self) -> Verification {
         verify(&self.administrator(), &Project::built_in())
     }
 }
 
-fn verify(url: &str, project: &Project) -> Verified {
+fn verify(url: &str, project: &Project) -> Verification {
     RUNTIME.block_on(async {
         let mut connection = PgConnection::connect(url).await.expect("connect");
         migrate::compare(&mut connection, project, project.newest()).await.expect("compare")
@@ -216,10 +216,8 @@ fn has_citext(database: &Database) -> bool {
     })
 }
 
-fn first_lines(verified: &Verified) -> Vec<String> {
-    let first = |difference: &Difference| {
-        difference.to_string().lines().next().unwrap_or_default().to_owned()
-    };
+fn first_lines(verified: &Verification) -> Vec<String> {
+    let first = |it: &Difference| it.to_string().lines().next().unwrap_or_default().to_owned();
     verified.drift.iter().map(first).collect()
 }
 
@@ -399,7 +397,7 @@ fn fingerprint_without_drift_is_digest_of_schema_sql() {
     let digest = Sha256::digest(include_bytes!("../../../db/schema.sql"));
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     for database in [Database::migrated(&INSTALLED), Database::migrated(&BUNDLED)] {
-        let Verified { version, fingerprint, drift } = database.verify();
+        let Verification { version, fingerprint, drift } = database.verify();
         let expected = (Project::built_in().newest(), digest.clone(), Vec::new());
         assert_eq!((version, fingerprint, drift), expected);
     }

@@ -74,7 +74,7 @@ fn up_waits_for_lock_of_sqlx_runner() {
     let mut other = RUNTIME.block_on(PgConnection::connect(&database.migrator)).expect("connect");
     RUNTIME.block_on(other.lock()).expect("lock");
     let busy = database.migrate(&["up", "--lock-wait", "0"]);
-    assert_exit(&busy, 75, "the lock is held by process ");
+    assert_exit(&busy, 75, "the migration lock is held by process ");
     let running = database.start_until(&["up"], "waiting for the lock, held by process ");
     RUNTIME.block_on(other.unlock()).expect("unlock");
     assert_exit(&running.finish(), 0, "the schema is at version");
@@ -89,7 +89,7 @@ fn up_resumes_after_killed_run() {
     database.sql("CREATE SCHEMA katas AUTHORIZATION katas_owner");
     // Creating a table of the same name has to wait for this transaction.
     let held = database.hold("CREATE TABLE katas.entry ()");
-    let killed = database.start_until(&["up"], "a lock was not to be had in time");
+    let killed = database.start_until(&["up"], "lock timeout");
     killed.kill();
     drop(held);
     let output = database.migrate(&["up"]);
@@ -159,7 +159,7 @@ fn status_lists_migrations_and_changes_nothing() {
     assert_exit(&before, 0, "0001_schema");
     assert_eq!(pending(&before), count());
     let checked = database.migrate(&["status", "--check"]);
-    assert_exit(&checked, 5, "migrations are pending: run `migrate up`");
+    assert_exit(&checked, 5, "; run `migrate up`");
     let schema = "SELECT coalesce(to_regnamespace('katas')::text, 'none')";
     assert_eq!(database.value(schema), "none");
     assert_exit(&database.migrate(&["up"]), 0, "");
@@ -174,14 +174,14 @@ fn status_lists_migrations_and_changes_nothing() {
 #[test]
 fn wait_returns_when_schema_reaches_version() {
     let database = Database::new();
-    let waiting = format!("the schema is at version 0, waiting for {}", newest());
+    let waiting = format!("the schema is at version 0; waiting for version {}", newest());
     let late = database.migrate(&["wait", "--timeout", "0"]);
     assert_exit(&late, 75, &waiting);
     let running = database.start_until(&["wait"], &waiting);
     assert_exit(&database.migrate(&["up"]), 0, "");
     assert_exit(&running.finish(), 0, &format!("the schema is at version {}", newest()));
     let future = database.migrate(&["wait", "--min-version", "9000", "--timeout", "0"]);
-    assert_exit(&future, 75, "waiting for 9000");
+    assert_exit(&future, 75, "waiting for version 9000");
 }
 
 #[test]
@@ -205,7 +205,7 @@ fn missing_roles_error_names_bootstrap() {
     let server = server();
     let url = server.administrator("postgres");
     let refused = migrate(&url, &["up"]).output().expect("run migrate");
-    assert_exit(&refused, 9, "`migrate bootstrap` makes the roles");
+    assert_exit(&refused, 9, "refusing to run as a superuser");
     let refused = migrate(&url, &["up", "--allow-superuser"]).output().expect("run migrate");
     assert_exit(&refused, 4, "run `migrate bootstrap`");
 }
@@ -249,7 +249,7 @@ fn server_log_contains_no_password() {
 fn sweep_purges_only_obsolete_rows() {
     let database = Database::new();
     assert_exit(&database.migrate(&["up"]), 0, "");
-    assert_exit(&database.migrate(&["sweep"]), 0, "0 rows swept");
+    assert_exit(&database.migrate(&["sweep"]), 0, "0 rows purged");
     database.sql(
         "INSERT INTO katas.dataset (name, columns, state, touched_at)
          SELECT state, '{a}', state, now() - age
@@ -263,7 +263,7 @@ fn sweep_purges_only_obsolete_rows() {
          FROM (VALUES ('31 days'), ('29 days')) AS receipt (age)",
     );
     // Two datasets with 60,000 rows each, the update that marks one of them as deleted, and one key.
-    assert_exit(&database.migrate(&["sweep"]), 0, "120004 rows swept");
+    assert_exit(&database.migrate(&["sweep"]), 0, "120004 rows purged");
     let datasets = "SELECT string_agg(state || ' ' || (SELECT count(*) FROM katas.dataset_row
                                                    WHERE dataset = number), ', ' ORDER BY state)
                 FROM katas.dataset";

@@ -40,7 +40,7 @@ fn edited_and_missing_files_are_rejected_until_repaired() {
         assert_exit(&repair, 0, "nothing has been changed");
         assert_eq!(project.snapshot(), before);
         assert_exit(&project.migrate(&["repair", "--yes"]), 0, "-- done");
-        assert_exit(&project.migrate(&["repair"]), 0, "there is nothing to repair");
+        assert_exit(&project.migrate(&["repair"]), 0, "nothing to repair");
         assert_success(&project.migrate(&["up"]));
         assert!(project.snapshot().contains("ledger 3 third t"));
     }
@@ -52,7 +52,7 @@ fn late_migration_is_rejected_without_out_of_order() {
     assert_success(&project.migrate(&["up"]));
     project.write(SECOND.0, SECOND.1);
     let before = project.snapshot();
-    assert_failed(&project.migrate(&["up"]), 3, "0002_second comes too late");
+    assert_failed(&project.migrate(&["up"]), 3, "0002_second is out of order");
     assert_eq!(project.snapshot(), before);
     assert_success(&project.migrate(&["up", "--out-of-order"]));
     assert!(project.snapshot().contains("ledger 2 second t"));
@@ -83,17 +83,17 @@ fn changed_line_endings_are_not_an_edit() {
         project.write(file, text);
     }
     assert_exit(&project.migrate(&["status", "--check"]), 0, "version 3 of 3");
-    assert_exit(&project.migrate(&["repair"]), 0, "there is nothing to repair");
+    assert_exit(&project.migrate(&["repair"]), 0, "nothing to repair");
 }
 
 #[test]
 fn read_only_and_refused_commands_create_nothing() {
     let project = Project::new(&[ITEM]);
-    assert_exit(&project.migrate(&["status", "--check"]), 5, "1 migrations are pending");
-    assert_exit(&project.migrate(&["repair"]), 0, "there is nothing to repair");
-    assert_failed(&project.migrate(&["down", "--to", "0"]), 9, "this database is in production");
-    let schema = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
-    assert_eq!(project.value(schema), "nothing");
+    assert_exit(&project.migrate(&["status", "--check"]), 5, "pending migrations: 1");
+    assert_exit(&project.migrate(&["repair"]), 0, "nothing to repair");
+    assert_failed(&project.migrate(&["down", "--to", "0"]), 9, "production database");
+    let made = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";
+    assert_eq!(project.value(made), "nothing");
 }
 
 #[test]
@@ -108,7 +108,7 @@ fn repair_forget_resets_unfinished_migration() {
     // Left unfinished by `up`: counts as never started.
     assert_eq!(failed_event(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
     let down = project.migrate(&["down", "--production"]);
-    assert_failed(&down, 3, "`migrate up` of 0002_steps was begun and is not finished");
+    assert_failed(&down, 3, "`migrate up` of 0002_steps is unfinished");
     let before = project.snapshot();
     let repair = project.migrate(&forget[..3]);
     assert_exit(&repair, 0, "DELETE FROM app._migrate_steps WHERE version = 2;");
@@ -124,7 +124,7 @@ fn repair_forget_resets_unfinished_migration() {
         "22012"
     );
     let up = project.migrate(&["up"]);
-    assert_failed(&up, 3, "`migrate down` of 0002_steps was begun and is not finished");
+    assert_failed(&up, 3, "`migrate down` of 0002_steps is unfinished");
     assert_exit(&project.migrate(&forget), 0, "-- done");
     assert!(project.snapshot().contains("ledger 2 steps t"), "{}", project.snapshot());
     assert_exit(&project.migrate(&["up"]), 0, "(0 applied)");
@@ -135,12 +135,16 @@ fn baseline_is_rejected_when_ledger_has_entries() {
     let project = Project::new(&[ITEM, SECOND, THIRD]);
     assert_failed(&project.migrate(&["baseline", "--to", "9"]), 2, "there is no migration 9");
     project.sql("CREATE SCHEMA app AUTHORIZATION tester; CREATE TABLE app.item (id int)");
-    let baseline = project.migrate(&["baseline", "--to", "1"]);
-    assert_exit(&baseline, 0, "1 migrations count as applied, up to 1");
+    let marked = project.migrate(&["baseline", "--to", "1"]);
+    assert_exit(&marked, 0, "recorded as applied up to version 1; migrations: 1");
     assert_exit(&project.migrate(&["up"]), 0, "the schema is at version 3 (2 applied)");
     let refused = project.migrate(&["baseline"]);
-    assert_failed(&refused, 3, "the ledger has begun already, with 0001_item");
+    assert_failed(&refused, 3, "the ledger is not empty: it begins with 0001_item");
     let other = Project::new(&[ITEM, SECOND]);
-    assert_exit(&other.migrate(&["baseline"]), 0, "2 migrations count as applied, up to 2");
+    assert_exit(
+        &other.migrate(&["baseline"]),
+        0,
+        "recorded as applied up to version 2; migrations: 2",
+    );
     assert_exit(&other.migrate(&["up"]), 0, "the schema is at version 2 (0 applied)");
 }

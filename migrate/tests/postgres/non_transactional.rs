@@ -51,8 +51,8 @@ UPDATE app.item SET id = id + 10;";
     assert_eq!(sql["statement"], "CREATE UNIQUE INDEX CONCURRENTLY item_name ON app.item (name)");
     assert_eq!(
         sql["next"],
-        "the statement before it is done and stays; mend it, then run `migrate up` again: it goes \
-         on with this statement"
+        "the statement before it has completed and is kept; fix the file, then run `migrate up` \
+         again to resume with this statement"
     );
     assert!(!project.snapshot().contains("index "), "{}", project.snapshot());
     let status = project.migrate(&["status", "--check"]);
@@ -214,7 +214,10 @@ fn deferred_constraint_violation_is_reported_with_line() {
     let sql = &failed["sql"];
     assert_eq!((&sql["line"], &sql["code"]), (&5.into(), &"23505".into()));
     let next = sql["next"].as_str().expect("a string");
-    assert!(next.starts_with("the 2 statements before it are done and stay; mend it"), "{next}");
+    assert!(
+        next.starts_with("the 2 statements before it have completed and are kept; fix the file"),
+        "{next}"
+    );
 }
 
 #[test]
@@ -224,7 +227,11 @@ fn edit_of_finished_statement_is_rejected_and_of_later_one_accepted() {
     assert_eq!(failed_event(&project.migrate(&["up"]), 4)["sql"]["code"], "22012");
     project.write("0002_steps.up.sql", &file.replace("+ 1", "+ 2"));
     let refused = project.migrate(&["up"]);
-    assert_failed(&refused, 3, "statement 1 of 0002_steps.up.sql has been run and has been edited");
+    assert_failed(
+        &refused,
+        3,
+        "statement 1 of 0002_steps.up.sql has completed and was edited since",
+    );
     assert_failed(&refused, 3, "`migrate repair --forget 2`");
     // Changed line endings are not an edit.
     project.write("0002_steps.up.sql", &file.replace("/ 0", "/ 1").replace('\n', "\r\n"));
@@ -240,7 +247,7 @@ fn changed_role_and_discard_all_are_rejected() {
     );
     project.sql("CREATE ROLE another_role; GRANT another_role TO tester");
     let refused = project.migrate(&["up"]);
-    assert_failed(&refused, 3, "0002_steps.up.sql goes on as the role another_role");
+    assert_failed(&refused, 3, "0002_steps.up.sql changes the role to another_role");
     let file = "-- no-transaction\n\nDISCARD ALL;\nUPDATE app.item SET id = 0;";
     project.write("0002_steps.up.sql", file);
     assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: ");
@@ -251,5 +258,5 @@ fn changed_role_and_discard_all_are_rejected() {
 fn concurrent_index_without_name_is_rejected() {
     let project =
         project_with_pending("-- no-transaction\n\nCREATE INDEX CONCURRENTLY ON app.item (name);");
-    assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: Without a name the index");
+    assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: If this is interrupted");
 }

@@ -11,7 +11,7 @@ use crate::proxy::read;
 use crate::support::{Project, SERVER, assert_failed, eventually};
 
 const ITEM: (&str, &str) = ("0001_item.up.sql", "CREATE TABLE app.item (id int);");
-const REASON: &str = "this is a connection pooler, not PostgreSQL";
+const REASON: &str = "connected to a connection pooler";
 
 fn url_with_port(project: &Project, port: u16) -> String {
     project.url.replace(&format!(":{}/", SERVER.port()), &format!(":{port}/"))

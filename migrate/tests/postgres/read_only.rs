@@ -31,7 +31,7 @@ fn plan_prints_exact_sql_and_changes_nothing() {
     assert_exit(&plan, 0, "about 1000 rows");
     let lock = &json(&project, &["plan"])["scripts"][0]["statements"][0]["locks"][0];
     assert_eq!((&lock["relation"], &lock["size"]["rows"]), (&"app.item".into(), &1000.into()));
-    assert_failed(&project.migrate(&["plan", "--down"]), 3, "0001_item cannot be undone");
+    assert_failed(&project.migrate(&["plan", "--down"]), 3, "0001_item cannot be reverted");
     project.write("0001_item.down.sql", "DROP TABLE app.item;");
     assert_exit(&project.migrate(&["plan", "--down"]), 0, "removes it");
 }
@@ -39,7 +39,7 @@ fn plan_prints_exact_sql_and_changes_nothing() {
 #[test]
 fn verify_reports_manual_change_as_drift() {
     let project = Project::new(&[("0001_item.up.sql", ITEM)]);
-    assert_failed(&project.migrate(&["verify"]), 5, "1 migrations are pending");
+    assert_failed(&project.migrate(&["verify"]), 5, "pending migrations: 1");
     assert_success(&project.migrate(&["up"]));
     assert_failed(&project.migrate(&["verify"]), 2, "the project has no schema.sql");
     let dump = json(&project, &["dump"])["sql"].as_str().expect("a string").to_owned();

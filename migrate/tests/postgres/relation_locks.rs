@@ -1,10 +1,10 @@
-//! Compares the locks that `touches` predicts for a statement with those that a server takes.
+//! Compares the locks that `relation_locks` predicts for a statement with those that a server takes.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 use katas_host::local::postgres::{Postgres, PostgresInstall};
-use migrate::{LockMode, touches};
+use migrate::{LockMode, relation_locks};
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::support::RUNTIME;
@@ -239,9 +239,9 @@ async fn locks(connection: &mut PgConnection, pid: i32) -> (Names, BTreeMap<i64,
 /// belongs to `table`.
 fn predicted(statement: &str, table: &str) -> Locks {
     let mut locks = Locks::new();
-    for touch in touches(statement).unwrap_or_else(|| panic!("not parsed: {statement}")) {
-        locks.insert(touch.relation, touch.lock);
-        if let Some(lock) = touch.table_lock {
+    for touch in relation_locks(statement).unwrap_or_else(|| panic!("not parsed: {statement}")) {
+        locks.insert(touch.relation, touch.mode);
+        if let Some(lock) = touch.table_mode {
             locks.insert(table.to_owned(), lock);
         }
     }

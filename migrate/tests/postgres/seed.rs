@@ -7,8 +7,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use katas_host::local::postgres::Postgres;
 use migrate::{
-    Database, Environment, Error, File, Password, Project, SeedOptions, SeedProgress, Seeded,
-    UpOptions,
+    Database, Environment, Error, Password, Project, SeedOptions, SeedProgress, SeedReport,
+    SqlFile, UpOptions,
 };
 use sqlx::{Connection, PgConnection};
 
@@ -36,7 +36,7 @@ INSERT INTO public.person SELECT n, name, email, born FROM pg_temp.fake;
 
 /// Creates a project with these seeds and without migrations.
 fn project(seeds: &[(&str, &str)]) -> Project {
-    let seeds = seeds.iter().map(|&(name, text)| File { name: name.into(), text: text.into() });
+    let seeds = seeds.iter().map(|&(name, text)| SqlFile { name: name.into(), text: text.into() });
     Project {
         migrations: Vec::new(),
         ledger: "public._sqlx_migrations".to_owned(),
@@ -85,25 +85,31 @@ fn as_superuser(url: &str) -> Database {
 }
 
 fn mark(url: &str, environment: &str) {
-    let environment: Environment = environment.parse().expect("parse environment");
+    let environment: Environment = environment.parse().expect("a word");
     let database = Database::new(url).expect("parse URL");
-    RUNTIME.block_on(migrate::mark(&database, &environment, &|_| ())).expect("mark database");
+    RUNTIME
+        .block_on(migrate::set_environment(&database, &environment, &|_| ()))
+        .expect("it is marked");
 }
 
 fn options(scale: u64) -> SeedOptions {
     SeedOptions { scale: Some(scale), only: Vec::new() }
 }
 
-async fn run_seed(url: &str, project: &Project, options: &SeedOptions) -> Result<Seeded, Error> {
+async fn run_seed(
+    url: &str,
+    project: &Project,
+    options: &SeedOptions,
+) -> Result<SeedReport, Error> {
     migrate::seed(project, &as_superuser(url), options, &|_| (), &|_| ()).await
 }
 
-fn seed(url: &str, project: &Project, options: &SeedOptions) -> Result<Seeded, Error> {
+fn seed(url: &str, project: &Project, options: &SeedOptions) -> Result<SeedReport, Error> {
     RUNTIME.block_on(run_seed(url, project, options))
 }
 
 /// Returns the number of rows that a run has loaded of each seed.
-fn loaded(seeded: &Seeded) -> Vec<u64> {
+fn loaded(seeded: &SeedReport) -> Vec<u64> {
     seeded.seeds.iter().map(|seed| seed.loaded).collect()
 }
 
@@ -256,8 +262,9 @@ fn owner_without_superuser_can_mark_database() {
         assert!(seed(&owner, &project(&[]), &SeedOptions::default()).is_ok());
         let other = server.url(&role, "x", "postgres");
         let other = Database::new(&other).expect("parse URL");
-        let test = "test".parse().expect("parse environment");
-        let refused = RUNTIME.block_on(migrate::mark(&other, &test, &|_| ())).unwrap_err();
+        let test = "test".parse().expect("a word");
+        let refused =
+            RUNTIME.block_on(migrate::set_environment(&other, &test, &|_| ())).unwrap_err();
         assert!(matches!(refused, Error::Refused(_)), "{refused}");
     }
 }
@@ -383,22 +390,22 @@ fn migrate(url: &str, arguments: &[&str]) -> Output {
 #[test]
 fn seed_command_lists_loads_and_rejects() {
     let url = database(&SERVER);
-    assert_exit(&migrate("", &["seed", "--list"]), 0, "rows: 100, scales");
+    assert_exit(&migrate("", &["seed", "--list"]), 0, "rows: 100, scalable");
     assert_exit(&migrate(&url, &["seed"]), 9, "migrate bootstrap --environment development");
     let bootstrap = |name| migrate(&url, &["bootstrap", "--environment", name]);
-    assert_exit(&bootstrap("Development!"), 2, "expected a word in lower case");
-    assert_exit(&bootstrap("development"), 0, "the roles are in place");
+    assert_exit(&bootstrap("Development!"), 2, "expected a lower-case word");
+    assert_exit(&bootstrap("development"), 0, "the roles are up to date");
     let role = ["--role", "katas_owner"];
     assert_exit(&migrate(&url, &[&role[..], &["seed"]].concat()), 5, "run `migrate up`");
     assert_exit(&migrate(&url, &[&role[..], &["up"]].concat()), 0, "the schema is at version");
     let seed = |arguments: &[&str]| migrate(&url, &[&role[..], &["seed"], arguments].concat());
-    assert_exit(&seed(&["--only", "unknown"]), 2, "there is no seed called unknown");
+    assert_exit(&seed(&["--only", "unknown"]), 2, "unknown seed unknown");
     let output = seed(&["--only", "users,price_lists", "--scale", "250"]);
     assert_exit(&output, 0, "250 rows");
     let line = r#""event":"seeded","seed":"03_users","rows":250,"total":250}"#;
-    assert!(String::from_utf8_lossy(&output.stderr).contains(line), "not a terminal, so JSON");
-    assert_exit(&seed(&["--only", "users"]), 0, "already there (250 rows)");
+    assert!(String::from_utf8_lossy(&output.stderr).contains(line), "no terminal, so JSON");
+    assert_exit(&seed(&["--only", "users"]), 0, "already loaded (250 rows)");
     // Running `bootstrap` again keeps the mark.
-    assert_exit(&migrate(&url, &["bootstrap"]), 0, "the roles are in place");
+    assert_exit(&migrate(&url, &["bootstrap"]), 0, "the roles are up to date");
     assert_exit(&seed(&[]), 0, "01_dictionary");
 }

@@ -60,7 +60,9 @@ fn signal_during_statement(server: &Postgres) {
         let message = failed["message"].as_str().expect("a string");
         assert_eq!(
             message,
-            format!("{name} came: what was under way was rolled back; run the same again to go on")
+            format!(
+                "received {name}: the current transaction was rolled back; run the same command again to resume"
+            )
         );
         assert_next_run_succeeds(&project, &["--lock-wait", "0"]);
     }
@@ -87,7 +89,7 @@ fn sigterm_during_index_build_is_recovered_by_next_run() {
     let mut running = project.start(&["up"]);
     running.wait_for_event("blocked");
     running.signal(Signal::TERM);
-    assert_failed(&running.finish(), 143, "SIGTERM came");
+    assert_failed(&running.finish(), 143, "received SIGTERM");
     eventually("its sessions have ended", || project.sessions() == "0");
     assert!(project.snapshot().contains("index f"), "{}", project.snapshot());
     release(held);
@@ -104,21 +106,21 @@ fn signal_while_waiting_for_lock_or_database_exits() {
     let mut second = project.start(&["up"]);
     second.wait_for_event("waiting_for_lock");
     second.signal(Signal::TERM);
-    assert_failed(&second.finish(), 143, "SIGTERM came");
+    assert_failed(&second.finish(), 143, "received SIGTERM");
     first.signal(Signal::TERM);
-    assert_failed(&first.finish(), 143, "SIGTERM came");
+    assert_failed(&first.finish(), 143, "received SIGTERM");
     let url = "postgres://u:p-secret@127.0.0.1:1/x";
     let mut unreachable = Running::start(migrate(url, &["up"]).env("MIGRATE_LOG", "json"));
     unreachable.wait_for_event("waiting_for_database");
     unreachable.signal(Signal::INT);
-    assert_failed(&unreachable.finish(), 130, "SIGINT came");
+    assert_failed(&unreachable.finish(), 130, "received SIGINT");
 }
 
 #[test]
 fn deadline_rolls_back_and_exits_with_75() {
     let project = slow_project(&SERVER);
     let output = project.migrate(&["up", "--deadline", "1"]);
-    assert_failed(&output, 75, "the deadline has passed: what was under way was rolled back");
+    assert_failed(&output, 75, "deadline exceeded: the current transaction was rolled back");
     eventually("its sessions have ended", || project.sessions() == "0");
     assert_next_run_succeeds(&project, &["--lock-wait", "0"]);
 }

@@ -88,7 +88,7 @@ impl Database {
             .arg(format!("--password=katas_migrator={}", migrator.display()))
             .arg(format!("--password=katas_app={}", app.display()))
             .output();
-        assert_exit(&bootstrap.expect("run migrate"), 0, "the roles are in place");
+        assert_exit(&bootstrap.expect("run migrate"), 0, "the roles are up to date");
         Database {
             administrator,
             migrator: server.url("katas_migrator", "m-secret", &name),

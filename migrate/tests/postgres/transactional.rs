@@ -7,16 +7,16 @@ const NOTHING: &str = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')"
 #[test]
 fn statement_that_ends_transaction_is_rejected_before_any_change() {
     for (statement, text) in [
-        ("COMMIT", "The file runs in one transaction, which this would end"),
-        ("commit and chain", "The file runs in one transaction"),
-        ("ROLLBACK", "The file runs in one transaction"),
-        ("BEGIN", "The file runs in one transaction"),
-        ("START TRANSACTION", "The file runs in one transaction"),
-        ("PREPARE TRANSACTION 'x'", "The file runs in one transaction"),
+        ("COMMIT", "This ends the transaction in which the file runs"),
+        ("commit and chain", "This ends the transaction in which the file runs"),
+        ("ROLLBACK", "This ends the transaction in which the file runs"),
+        ("BEGIN", "This ends the transaction in which the file runs"),
+        ("START TRANSACTION", "This ends the transaction in which the file runs"),
+        ("PREPARE TRANSACTION 'x'", "This ends the transaction in which the file runs"),
         ("CREATE INDEX CONCURRENTLY i ON app.item (id)", "This cannot run in a transaction"),
         ("VACUUM app.item", "This cannot run in a transaction"),
-        ("COPY app.item FROM STDIN", "Nobody is at the other end of this"),
-        ("copy (select 1) to stdout", "Nobody is at the other end of this"),
+        ("COPY app.item FROM STDIN", "A migration has no client to copy from or to"),
+        ("copy (select 1) to stdout", "A migration has no client to copy from or to"),
     ] {
         let project = Project::new(&[
             ("0001_item.up.sql", "CREATE TABLE app.item (id int);"),
@@ -62,14 +62,14 @@ fn commit_in_procedural_code_fails_and_is_rolled_back() {
 #[test]
 fn changed_role_or_search_path_is_rejected_and_rolled_back() {
     for (statement, text) in [
-        ("SET ROLE other_role", "0001_item.up.sql goes on as the role other_role"),
-        ("SET search_path = public", "0001_item.up.sql leaves another search_path"),
+        ("SET ROLE other_role", "0001_item.up.sql changes the role to other_role"),
+        ("SET search_path = public", "0001_item.up.sql changes search_path"),
         (
             "SELECT set_config('search_path', 'public', false)",
-            "0001_item.up.sql leaves another search_path",
+            "0001_item.up.sql changes search_path",
         ),
         // Otherwise the wrong role would write the ledger.
-        ("DO 'BEGIN SET ROLE other_role; END'", "goes on as the role other_role"),
+        ("DO 'BEGIN SET ROLE other_role; END'", "changes the role to other_role"),
     ] {
         let file = format!("CREATE TABLE app.item (); {statement};");
         let project = Project::new(&[("0001_item.up.sql", &file)]);
@@ -161,7 +161,7 @@ fn failed_statement_is_reported_with_line_and_sqlstate() {
         assert_eq!(sql["code"], code, "{file}");
         let text = sql["statement"].as_str().expect("a string");
         assert!(text.starts_with(statement), "{text}");
-        let next = "nothing of the file remains; mend it, then run `migrate up` again";
+        let next = "the whole file was rolled back; fix the file, then run `migrate up` again";
         assert_eq!(sql["next"], next);
         let message = failed["message"].as_str().expect("a string");
         for part in [&format!("0001_wrong.up.sql:{line}: "), code, statement, next] {

@@ -51,7 +51,7 @@ fn down_without_down_script_is_rejected_before_any_change() {
     let before = project.snapshot();
     for arguments in [["--to", "0"], ["--to", "1"], ["--steps", "2"]] {
         let down = [&["down", "--production"], &arguments[..]].concat();
-        assert_failed(&project.migrate(&down), 3, "0002_a cannot be undone: it has no .down.sql");
+        assert_failed(&project.migrate(&down), 3, "0002_a cannot be reverted: it has no .down.sql");
         assert_eq!(project.snapshot(), before);
     }
 }
@@ -65,7 +65,7 @@ fn down_in_production_is_rejected() {
         project.sql(&format!("COMMENT ON DATABASE {database} IS '{mark}'"));
     };
     let assert_refused = || {
-        assert_failed(&project.migrate(&["down"]), 9, "this database is in production");
+        assert_failed(&project.migrate(&["down"]), 9, "production database");
         assert_eq!(version(&project), "3");
     };
     assert_refused();
@@ -89,18 +89,14 @@ fn interrupted_down_resumes_at_failed_statement() {
     let failed = failed_event(&project.migrate(&down), 4);
     assert_eq!(failed["sql"]["line"], 3);
     let next = failed["sql"]["next"].as_str().expect("a string");
-    assert!(next.contains("run `migrate down` again: it goes on with this statement"), "{next}");
+    assert!(next.contains("run `migrate down` again to resume with this statement"), "{next}");
     assert_exit(&project.migrate(&["status"]), 0, "not finished");
     let up = project.migrate(&["up"]);
-    assert_failed(
-        &up,
-        3,
-        "`migrate down` of 0001_item was begun and is not finished: run that first",
-    );
+    assert_failed(&up, 3, "`migrate down` of 0001_item is unfinished; run `migrate down` first");
     // If the finished DELETE ran again, it would remove this row and the next statement would fail.
     project.sql("INSERT INTO app.item VALUES (7)");
     project.write("0001_item.down.sql", &file.replace("1 / 0", "1 / count(*) FROM app.item"));
-    assert_exit(&project.migrate(&down), 0, "the schema is at version 0 (1 undone)");
+    assert_exit(&project.migrate(&down), 0, "the schema is at version 0 (1 reverted)");
     assert_exit(&project.migrate(&["up"]), 0, "the schema is at version 3 (3 applied)");
 }
 

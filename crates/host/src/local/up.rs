@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail};
-use migrate::{Database, Event, Password, Patience, Project, SeedOptions, UpOptions};
+use migrate::{Database, Event, Password, Project, SeedOptions, UpOptions, WaitOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -204,7 +204,7 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     ];
     let project = Project::built_in();
     migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
-    migrate::mark(&administrator, &"development".parse()?, &|_| ()).await?;
+    migrate::set_environment(&administrator, &"development".parse()?, &|_| ()).await?;
     let migrator = Database::new(&postgres.url("katas_migrator", &migrator, postgres::DATABASE))?;
     migrate_up(&project, &migrator, report).await?;
     if options.seed {
@@ -250,8 +250,8 @@ async fn migrate_up(
     database: &Database,
     report: Report<'_>,
 ) -> anyhow::Result<()> {
-    let patience = Patience { lock: Duration::from_secs(60), ..Patience::default() };
-    let options = UpOptions { patience, ..UpOptions::default() };
+    let wait = WaitOptions { lock: Duration::from_secs(60), ..WaitOptions::default() };
+    let options = UpOptions { wait, ..UpOptions::default() };
     let on_event = |event: &Event| match event {
         // Not worth a line: waiting for the lock is a separate event.
         Event::Locked { .. } => {}

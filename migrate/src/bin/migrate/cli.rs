@@ -4,23 +4,23 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use migrate::{Database, Environment, Error, OutOfOrder, Patience, Project};
+use migrate::{Database, Environment, Error, OutOfOrder, Project, WaitOptions};
 
-/// Brings the schema of a PostgreSQL database to the version that this build needs
+/// Migrate the schema of a PostgreSQL database
 ///
-/// Safe to start many times at once, to kill, and to start again: whatever has been done stays done,
-/// and nothing is done twice. Results go to standard output, progress to standard error.
+/// Safe to run concurrently, to kill and to run again: completed work stays done, and nothing is
+/// applied twice. Results go to standard output, progress to standard error.
 #[derive(Parser)]
-#[command(version, after_long_help = MANUAL, after_help = "`--help` says more, exit codes included.")]
+#[command(version, after_long_help = MANUAL, after_help = "`--help` prints details, exit codes and examples.")]
 pub(crate) struct Cli {
-    /// postgres://user:password@host:port/database
+    /// Database URL: postgres://user:password@host:port/database
     ///
-    /// The address of PostgreSQL itself, not of a pooler. Parameters as of libpq, for example
-    /// ?sslmode=verify-full&sslrootcert=/path/ca.crt
+    /// Must point to PostgreSQL itself, not to a connection pooler. Accepts the parameters of
+    /// libpq, for example ?sslmode=verify-full&sslrootcert=/path/ca.crt
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
     database_url: Option<String>,
 
-    /// A file with the URL in its first line
+    /// File with the database URL in its first line
     #[arg(
         long,
         env = "DATABASE_URL_FILE",
@@ -30,33 +30,35 @@ pub(crate) struct Cli {
     )]
     database_url_file: Option<PathBuf>,
 
-    /// The role to act as once connected, where the server does not do that by itself
+    /// Role to switch to after logging in, if the server does not do so itself
     #[arg(long, env = "MIGRATE_ROLE", global = true)]
     role: Option<String>,
 
-    /// The folder with migrations/, roles.sql, schema.sql, sweep.sql and seeds/, in place of those built in
+    /// Project folder to use instead of the embedded one
+    ///
+    /// Contains migrations/, and optionally roles.sql, schema.sql, sweep.sql and seeds/.
     #[arg(long, env = "MIGRATE_SOURCE", global = true, value_name = "FOLDER")]
     pub(crate) source: Option<PathBuf>,
 
-    /// How long to wait for the database to accept a connection
-    #[arg(long, env = "MIGRATE_WAIT", default_value = "60", value_parser = seconds, global = true, value_name = "SECONDS")]
+    /// How long to wait until the database accepts a connection
+    #[arg(long, env = "MIGRATE_WAIT", default_value = "60", value_parser = parse_seconds, global = true, value_name = "SECONDS")]
     wait: Duration,
 
-    /// How long all of it may take; then it is rolled back, and the exit code is 75
+    /// Time limit for the whole run; when it is exceeded, roll back and exit with 75
     ///
-    /// To be shorter than the activeDeadlineSeconds of a Job.
-    #[arg(long, env = "MIGRATE_DEADLINE", value_parser = seconds, global = true, value_name = "SECONDS")]
+    /// Set it below the activeDeadlineSeconds of a Job.
+    #[arg(long, env = "MIGRATE_DEADLINE", value_parser = parse_seconds, global = true, value_name = "SECONDS")]
     pub(crate) deadline: Option<Duration>,
 
-    /// What standard output is for
+    /// Format of the result on standard output
     #[arg(long, env = "MIGRATE_FORMAT", default_value = "human", global = true)]
     pub(crate) format: Format,
 
-    /// What standard error is for; by default people if it is a terminal, and JSON lines if not
+    /// Format of the progress on standard error [default: human on a terminal, json otherwise]
     #[arg(long, env = "MIGRATE_LOG", global = true)]
     pub(crate) log: Option<Format>,
 
-    /// Where to leave the outcome for Kubernetes
+    /// File for the termination message of the container; written only if it exists
     #[arg(
         long,
         env = "MIGRATE_TERMINATION_LOG",
@@ -66,7 +68,7 @@ pub(crate) struct Cli {
     )]
     pub(crate) termination_log: PathBuf,
 
-    /// Where to leave metrics for Prometheus's textfile collector
+    /// File for metrics, to be read by Prometheus's textfile collector
     #[arg(long, env = "MIGRATE_METRICS_FILE", global = true, value_name = "FILE")]
     pub(crate) metrics_file: Option<PathBuf>,
 
@@ -75,81 +77,87 @@ pub(crate) struct Cli {
 }
 
 const MANUAL: &str = "\
-How it goes about it:
-  `up` reads the ledger, and is done without a lock when nothing is pending. Otherwise it waits for
-  the lock that all runners of this database share, sqlx's own included, checks everything that can
-  be checked, and applies each file in a transaction of its own. A statement that does not get its
-  lock in time is rolled back and tried again, so that nobody queues behind it.
-  A file that begins with the line `-- no-transaction` is run statement by statement, and goes on
-  where it ended: for CREATE INDEX CONCURRENTLY.
+Locking:
+  `up` reads the ledger, and exits without taking a lock if nothing is pending. Otherwise it waits
+  for the advisory lock that all runners of this database share, including sqlx's, validates the
+  ledger and the files, and applies each migration in its own transaction. A migration that does
+  not get a table lock within --lock-timeout is rolled back and retried, so that other sessions do
+  not queue behind it.
+  A file whose first line is `-- no-transaction` runs statement by statement and can be resumed. Use
+  it for CREATE INDEX CONCURRENTLY.
 
 Exit codes:
-  0    done, or nothing to do
-  1    something unforeseen
-  2    a mistake in the command line, or in a file that it names
-  3    the database and this build disagree about what was applied; nothing was done
+  0    success, or nothing to do
+  1    unexpected error
+  2    invalid command line, or an invalid file named on it
+  3    the ledger and this build contradict each other; nothing was changed
   4    a statement failed; its transaction was rolled back
-  5    `status --check`, `verify`: migrations are pending
-  6    `verify`: the schema is not what the migrations make
+  5    `status --check`, `verify`, `seed`: migrations are pending
+  6    `verify`: the schema differs from the expected one
   7    `lint`: a migration is unsafe
-  9    not permitted: user, password, rights, no such database, a pooler, or a place to keep out of
-  75   the database or a lock was not to be had in time: try again
-  130  interrupted (SIGINT), 143 told to end (SIGTERM): what was under way was rolled back";
+  9    not permitted: user, password, privilege, missing database, pooler, superuser, production
+  75   the database or a lock was not available in time; try again
+  130  interrupted (SIGINT), 143 terminated (SIGTERM); the current transaction was rolled back
 
-/// For whom output is.
+Examples:
+  migrate up --database-url postgres://katas_migrator:secret@localhost/katas
+  migrate plan --down --steps 2
+  migrate status --check --format json";
+
+/// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub(crate) enum Format {
-    /// People
+    /// Text
     Human,
-    /// Programs
+    /// JSON
     Json,
 }
 
 #[derive(Subcommand)]
 pub(crate) enum Command {
-    /// Apply all pending migrations
+    /// Apply pending migrations
     Up {
         /// Stop at this version
         #[arg(long, value_name = "VERSION")]
         to: Option<i64>,
-        /// Apply pending migrations that are older than applied ones, too
+        /// Also apply pending migrations that are older than applied ones
         #[arg(long)]
         out_of_order: bool,
         #[command(flatten)]
-        changing: Changing,
+        write: WriteOptions,
     },
-    /// Undo migrations: the newest, or as far as is said
+    /// Revert applied migrations, newest first
     Down {
-        /// Undo everything after this version; 0 undoes everything
+        /// Revert everything after this version; 0 reverts all migrations
         #[arg(long, value_name = "VERSION")]
         to: Option<i64>,
-        /// Undo so many migrations
+        /// Number of migrations to revert
         #[arg(long, default_value_t = 1, conflicts_with = "to", value_name = "COUNT")]
         steps: usize,
-        /// Even where real data is lost
+        /// Allow this in a production database, where it destroys data
         #[arg(long)]
         production: bool,
         #[command(flatten)]
-        changing: Changing,
+        write: WriteOptions,
     },
-    /// Show which migrations are applied and which are pending
+    /// List applied and pending migrations
     Status {
-        /// Exit with 5 when any is pending
+        /// Exit with 5 if migrations are pending
         #[arg(long)]
         check: bool,
     },
-    /// Show what `up` or `down` would do: the exact SQL, what each statement locks, how large that is
+    /// Print the SQL that `up` or `down` would run, with the locks and table sizes
     ///
-    /// Reads in a READ ONLY transaction and makes nothing. What is printed is SQL, with the rest in
-    /// comments.
+    /// Reads in a READ ONLY transaction and changes nothing. The output is SQL, with the locks and
+    /// sizes in comments.
     Plan {
         /// Stop at this version
         #[arg(long, value_name = "VERSION")]
         to: Option<i64>,
-        /// Show what `down` would do
+        /// Plan `down` instead of `up`
         #[arg(long)]
         down: bool,
-        /// With --down: so many migrations
+        /// With --down, the number of migrations to revert
         #[arg(
             long,
             default_value_t = 1,
@@ -159,144 +167,143 @@ pub(crate) enum Command {
         )]
         steps: usize,
     },
-    /// Look for what is unsafe in the SQL, with the rules of squawk (squawkhq.com/docs/rules)
+    /// Report unsafe SQL, with the rules of squawk (squawkhq.com/docs/rules); needs no database
     ///
-    /// A finding that is meant to be is silenced in the line before, with a reason:
-    /// -- squawk-ignore ban-drop-column -- nobody has read it since version 7
+    /// To suppress a finding, name the rule and a reason on the line above:
+    /// -- squawk-ignore ban-drop-column -- unused since version 7
     Lint,
-    /// Compare the schema, its rights and its roles with what the migrations make
+    /// Compare schema, privileges and roles with schema.sql
     Verify,
-    /// Print the schema, its rights and its roles as SQL: the same bytes for the same schema
+    /// Print schema, privileges and roles as SQL, byte for byte equal for equal schemas
     Dump,
-    /// Wait until the schema is at least as new as this build
+    /// Wait until the schema is at least at the newest version of this build
     Wait {
-        /// The version to wait for, if not this build's
+        /// Version to wait for instead
         #[arg(long, value_name = "VERSION")]
         min_version: Option<i64>,
-        /// How long
-        #[arg(long, default_value = "300", value_parser = seconds, value_name = "SECONDS")]
+        /// How long to wait
+        #[arg(long, default_value = "300", value_parser = parse_seconds, value_name = "SECONDS")]
         timeout: Duration,
     },
-    /// Note migrations as applied without running them, for a database that has its schema already
+    /// Record migrations as applied without running them, for a database with an existing schema
     Baseline {
-        /// The last one; all of them if not given
+        /// Last migration to record [default: the newest]
         #[arg(long, value_name = "VERSION")]
         to: Option<i64>,
         #[command(flatten)]
-        changing: Changing,
+        write: WriteOptions,
     },
-    /// Accept edited and missing files of applied migrations: prints the SQL, runs it with --yes
+    /// Accept edited and missing files of applied migrations: print the SQL, or run it with --yes
     Repair {
-        /// Begin this unfinished migration anew
+        /// Reset this unfinished migration instead
         #[arg(long, value_name = "VERSION")]
         forget: Option<i64>,
-        /// Do it
+        /// Run the SQL
         #[arg(long)]
         yes: bool,
         #[command(flatten)]
-        changing: Changing,
+        write: WriteOptions,
     },
-    /// Remove what nobody needs any more, in short statements: to be run now and then
+    /// Purge obsolete rows in short transactions; run this periodically
     Sweep {
-        /// Sweep even as a superuser
+        /// Allow running as a superuser
         #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
         allow_superuser: bool,
     },
-    /// Make the files of a new migration
+    /// Create the files of a new migration
     New {
-        /// What it is about, as in add_prices
+        /// Description in the file name, such as add_prices
         name: String,
-        /// For statements that cannot be in a transaction
+        /// Create files that run without a transaction
         #[arg(long)]
         no_transaction: bool,
     },
-    /// Make the roles that own, migrate and use the schema; needs an administrator
+    /// Create the roles that own, migrate and use the schema; needs an administrator
     Bootstrap {
-        /// Set a role's password to the first line of a file
-        #[arg(long, value_name = "ROLE=FILE", value_parser = pair)]
+        /// Set the password of a role to the first line of a file
+        #[arg(long, value_name = "ROLE=FILE", value_parser = parse_pair)]
         password: Vec<(String, String)>,
-        /// Set a role's password to the value of an environment variable
-        #[arg(long, value_name = "ROLE=VARIABLE", value_parser = pair)]
+        /// Set the password of a role to the value of an environment variable
+        #[arg(long, value_name = "ROLE=VARIABLE", value_parser = parse_pair)]
         password_env: Vec<(String, String)>,
-        /// Let a role have this many connections, in place of what roles.sql says
-        #[arg(long, value_name = "ROLE=COUNT", value_parser = limit)]
+        /// Override the connection limit of a role in roles.sql
+        #[arg(long, value_name = "ROLE=COUNT", value_parser = parse_limit)]
         connection_limit: Vec<(String, u16)>,
-        /// Leave alone the rights that everybody has in the database
+        /// Keep the default privileges of PUBLIC on the database
         #[arg(long)]
         shared_database: bool,
-        /// What the database is for: development, test, staging, or another word in lower case
+        /// Mark the database as development, test, staging, or another lower-case word
         ///
-        /// It is production until it is marked otherwise, and `seed` and `down` keep out of production.
-        /// Without this option a mark stays as it is.
+        /// An unmarked database counts as production, which `seed` and `down` refuse. Without this
+        /// option, the marker does not change.
         #[arg(long, value_name = "NAME")]
         environment: Option<Environment>,
     },
-    /// Load data to try things out with: the same everywhere, once, and never in production
+    /// Load sample data, except into a production database
     ///
-    /// What is there already is not loaded again. Any number of these can run at the same time: they
-    /// share the work.
+    /// Loads only what is missing. Concurrent runs share the work.
     Seed {
-        /// Load so many rows of each seed that scales, in place of its own number
+        /// Number of rows of each scalable seed [default: the number in its file]
         #[arg(long, value_name = "ROWS")]
         scale: Option<u64>,
-        /// Load only the seeds of these names
+        /// Load only the seeds with these names
         #[arg(long, value_name = "NAME", value_delimiter = ',')]
         only: Vec<String>,
-        /// Show which seeds there are, and load nothing; needs no database
+        /// List the seeds without loading them; needs no database
         #[arg(long, conflicts_with_all = ["scale", "only"])]
         list: bool,
-        /// Load even as a superuser, who then owns the table that says what has been loaded
+        /// Allow running as a superuser, who then owns the table that records loaded seeds
         #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
         allow_superuser: bool,
     },
 }
 
-/// What commands that write have in common.
+/// The options of commands that write to the ledger.
 #[derive(Args)]
-pub(crate) struct Changing {
+pub(crate) struct WriteOptions {
     /// How long to wait for another runner to finish
-    #[arg(long, env = "MIGRATE_LOCK_WAIT", default_value = "300", value_parser = seconds, value_name = "SECONDS")]
+    #[arg(long, env = "MIGRATE_LOCK_WAIT", default_value = "300", value_parser = parse_seconds, value_name = "SECONDS")]
     lock_wait: Duration,
-    /// How long a statement waits for a lock on a table before its file is rolled back
-    #[arg(long, env = "MIGRATE_LOCK_TIMEOUT", default_value = "3", value_parser = seconds, value_name = "SECONDS")]
+    /// How long a statement waits for a table lock before its migration is rolled back
+    #[arg(long, env = "MIGRATE_LOCK_TIMEOUT", default_value = "3", value_parser = parse_seconds, value_name = "SECONDS")]
     lock_timeout: Duration,
-    /// How long such a file is tried again
-    #[arg(long, env = "MIGRATE_RETRY", default_value = "60", value_parser = seconds, value_name = "SECONDS")]
+    /// How long such a migration is retried
+    #[arg(long, env = "MIGRATE_RETRY", default_value = "60", value_parser = parse_seconds, value_name = "SECONDS")]
     retry: Duration,
-    /// How long a statement may take
-    #[arg(long, env = "MIGRATE_STATEMENT_TIMEOUT", default_value = "900", value_parser = seconds, value_name = "SECONDS")]
+    /// How long a statement may run
+    #[arg(long, env = "MIGRATE_STATEMENT_TIMEOUT", default_value = "900", value_parser = parse_seconds, value_name = "SECONDS")]
     statement_timeout: Duration,
-    /// Migrate even as a superuser
+    /// Allow running as a superuser
     #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
     allow_superuser: bool,
 }
 
-impl Changing {
-    pub(crate) fn patience(&self) -> Patience {
-        Patience { lock: self.lock_wait, retry: self.retry }
+impl WriteOptions {
+    pub(crate) fn wait_options(&self) -> WaitOptions {
+        WaitOptions { lock: self.lock_wait, retry: self.retry }
     }
 }
 
 impl Cli {
-    /// The database that is meant.
+    /// Returns the database with all options applied.
     pub(crate) fn database(&self) -> Result<Database, Error> {
         let url = match (&self.database_url, &self.database_url_file) {
             (Some(url), _) => url.clone(),
             (None, Some(file)) => first_line("the database URL", file)?,
             (None, None) => {
-                let ways = "give --database-url or --database-url-file, or set DATABASE_URL";
-                return Err(Error::Usage(format!("no database: {ways}")));
+                let remedy = "pass --database-url or --database-url-file, or set DATABASE_URL";
+                return Err(Error::Usage(format!("no database URL; {remedy}")));
             }
         };
         let mut database = Database::new(&url)?.wait(self.wait);
         if let Some(role) = &self.role {
             database = database.role(role);
         }
-        if let Some(changing) = self.command.changing() {
+        if let Some(write) = self.command.write_options() {
             database = database
-                .lock_timeout(changing.lock_timeout)
-                .statement_timeout(changing.statement_timeout)
-                .allow_superuser(changing.allow_superuser);
+                .lock_timeout(write.lock_timeout)
+                .statement_timeout(write.statement_timeout)
+                .allow_superuser(write.allow_superuser);
         }
         if let Command::Seed { allow_superuser, .. } | Command::Sweep { allow_superuser } =
             self.command
@@ -306,7 +313,7 @@ impl Cli {
         Ok(database)
     }
 
-    /// What there is to apply.
+    /// Returns the project in `--source`, or the embedded one.
     pub(crate) async fn project(&self) -> Result<Project, Error> {
         match &self.source {
             Some(folder) => Project::read(folder).await,
@@ -316,7 +323,7 @@ impl Cli {
 }
 
 impl Command {
-    /// Its name, as it is typed.
+    /// Returns the name of the subcommand.
     pub(crate) fn name(&self) -> &'static str {
         match self {
             Command::Up { .. } => "up",
@@ -336,23 +343,23 @@ impl Command {
         }
     }
 
-    fn changing(&self) -> Option<&Changing> {
+    fn write_options(&self) -> Option<&WriteOptions> {
         match self {
-            Command::Up { changing, .. }
-            | Command::Down { changing, .. }
-            | Command::Baseline { changing, .. }
-            | Command::Repair { changing, .. } => Some(changing),
+            Command::Up { write, .. }
+            | Command::Down { write, .. }
+            | Command::Baseline { write, .. }
+            | Command::Repair { write, .. } => Some(write),
             _ => None,
         }
     }
 }
 
-/// What to do with migrations that come late.
+/// Converts `--out-of-order`.
 pub(crate) fn out_of_order(apply: bool) -> OutOfOrder {
     if apply { OutOfOrder::Apply } else { OutOfOrder::Refuse }
 }
 
-/// The passwords of `--password` and `--password-env`.
+/// Reads the passwords of `--password` and `--password-env`.
 pub(crate) fn passwords(
     files: &[(String, String)],
     variables: &[(String, String)],
@@ -363,15 +370,15 @@ pub(crate) fn passwords(
     });
     let from_variables = variables.iter().map(|(role, variable)| match std::env::var(variable) {
         Ok(password) if !password.is_empty() => Ok((role.clone(), password)),
-        _ => Err(Error::Usage(format!("the password of {role}: {variable} is not set"))),
+        _ => Err(Error::Usage(format!("no password for {role}: {variable} is not set"))),
     });
     from_files.chain(from_variables).collect()
 }
 
-/// Tools that write secrets into files end them with a new line.
+/// Reads the first line of a file. Tools often write secrets with a trailing newline.
 fn first_line(what: &str, file: &std::path::Path) -> Result<String, Error> {
     let text = std::fs::read_to_string(file).map_err(|error| {
-        Error::Usage(format!("{what} cannot be read from {}: {error}", file.display()))
+        Error::Usage(format!("cannot read {what} from {}: {error}", file.display()))
     })?;
     match text.lines().next() {
         Some(line) if !line.is_empty() => Ok(line.to_owned()),
@@ -379,17 +386,17 @@ fn first_line(what: &str, file: &std::path::Path) -> Result<String, Error> {
     }
 }
 
-fn pair(text: &str) -> Result<(String, String), String> {
+fn parse_pair(text: &str) -> Result<(String, String), String> {
     let (role, source) = text.split_once('=').ok_or("expected ROLE=...")?;
     Ok((role.to_owned(), source.to_owned()))
 }
 
-fn limit(text: &str) -> Result<(String, u16), String> {
-    let (role, count) = pair(text)?;
+fn parse_limit(text: &str) -> Result<(String, u16), String> {
+    let (role, count) = parse_pair(text)?;
     Ok((role, count.parse().map_err(|_| "expected a number of connections".to_owned())?))
 }
 
-fn seconds(text: &str) -> Result<Duration, String> {
+fn parse_seconds(text: &str) -> Result<Duration, String> {
     let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds".to_owned())?;
     Duration::try_from_secs_f64(seconds).map_err(|error| error.to_string())
 }
@@ -403,15 +410,15 @@ mod tests {
 
     use super::*;
 
-    /// The commands between backticks in the documents.
+    /// Returns the commands in backticks in the documentation.
     fn documented() -> Vec<String> {
         let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
         let folders = [root.clone(), root.join("docs"), root.join("db/migrations")];
-        let files = folders.iter().flat_map(|folder| folder.read_dir().expect("it is a folder"));
-        let paths = files.map(|file| file.expect("it is a file").path());
+        let files = folders.iter().flat_map(|folder| folder.read_dir().expect("the folder exists"));
+        let paths = files.map(|file| file.expect("the entry is readable").path());
         let texts = paths
-            .filter(|path| path.extension().is_some_and(|ending| ending == "md"))
-            .map(|path| std::fs::read_to_string(path).expect("it is text"));
+            .filter(|path| path.extension().is_some_and(|extension| extension == "md"))
+            .map(|path| std::fs::read_to_string(path).expect("the file is text"));
         let code = |text: String| {
             let spans = text.split('`').skip(1).step_by(2).map(str::to_owned);
             spans.filter(|span| span.starts_with("migrate ")).collect::<Vec<_>>()
@@ -420,13 +427,13 @@ mod tests {
     }
 
     #[test]
-    fn the_documents_commands_are_understood() {
+    fn documented_commands_can_be_parsed() {
         let commands = documented();
         assert!(commands.len() > 10, "{commands:?}");
         for command in commands {
             match Cli::try_parse_from(command.split_whitespace()) {
                 Ok(_) => {}
-                // A name for what it does, without its arguments.
+                // The documentation may name a command without its arguments.
                 Err(error) if error.kind() == ErrorKind::MissingRequiredArgument => {}
                 Err(error) if error.kind() == ErrorKind::DisplayHelp => {}
                 Err(error) => panic!("{command}: {error}"),
@@ -444,7 +451,7 @@ mod tests {
     }
 
     #[test]
-    fn the_manual_lists_every_exit_code() {
+    fn manual_lists_every_exit_code() {
         for code in ["0", "1", "2", "3", "4", "5", "6", "7", "9", "75", "130"] {
             let line = |line: &str| line.split_whitespace().next() == Some(code);
             assert!(MANUAL.lines().any(line), "{code}");

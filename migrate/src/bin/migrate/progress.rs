@@ -1,4 +1,4 @@
-//! Standard error: for a person, or as lines of JSON for a log.
+//! Standard error: text, or JSON lines for a log.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;
@@ -8,23 +8,23 @@ use chrono::{SecondsFormat, Utc};
 use migrate::{Error, Event, SeedProgress};
 use serde::Serialize;
 
-use crate::bar::Bar;
 use crate::cli::Format;
+use crate::progress_bar::SeedBar;
 
-/// Tells what happens, and keeps what the outcome needs of it.
+/// Reports progress, and collects statistics for the outcome.
 pub(crate) struct Progress {
     format: Format,
-    /// Where there is a terminal to draw on.
-    bar: Option<Bar>,
-    seen: Mutex<Seen>,
+    /// `None` if standard error is not a terminal, or the format is JSON.
+    bar: Option<SeedBar>,
+    stats: Mutex<RunStats>,
 }
 
-/// What has happened so far.
+/// The statistics of a run.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Seen {
-    /// The migrations that were applied or undone, and how long each took.
+pub(crate) struct RunStats {
+    /// The migrations that were applied or reverted, with their durations.
     pub(crate) migrations: Vec<(String, Duration)>,
-    /// How long the lock was waited for.
+    /// The time spent waiting for the lock.
     pub(crate) lock_wait: Duration,
 }
 
@@ -55,35 +55,37 @@ struct Failed<'a> {
 }
 
 impl Progress {
-    /// In this format, or in the one that fits where standard error goes to.
+    /// Creates a reporter. By default, the format is human-readable on a terminal and JSON
+    /// otherwise.
     pub(crate) fn new(format: Option<Format>) -> Progress {
         let is_terminal = std::io::stderr().is_terminal();
-        let fitting = if is_terminal { Format::Human } else { Format::Json };
-        let format = format.unwrap_or(fitting);
-        let bar = (is_terminal && format == Format::Human).then(Bar::default);
-        Progress { format, bar, seen: Mutex::default() }
+        let default = if is_terminal { Format::Human } else { Format::Json };
+        let format = format.unwrap_or(default);
+        let bar = (is_terminal && format == Format::Human).then(SeedBar::default);
+        Progress { format, bar, stats: Mutex::default() }
     }
 
+    /// Reports an event.
     pub(crate) fn event(&self, event: &Event) {
-        // Only a panic while it is locked could poison it, and there is none.
-        let mut seen = self.seen.lock().expect("it is not poisoned");
+        // Only a panic while the lock is held could poison it.
+        let mut stats = self.stats.lock().expect("the lock is not poisoned");
         match event {
             Event::Applied { migration, took } | Event::Undone { migration, took } => {
-                seen.migrations.push((migration.clone(), *took));
+                stats.migrations.push((migration.clone(), *took));
             }
-            Event::Locked { waited } => seen.lock_wait = *waited,
+            Event::Locked { waited } => stats.lock_wait = *waited,
             _ => {}
         }
-        // Of no interest to a person who did not have to wait.
-        let is_quick = matches!(event, Event::Locked { waited } if waited.as_secs() == 0);
+        // Not interesting on a terminal unless there was a wait.
+        let is_immediate = matches!(event, Event::Locked { waited } if waited.as_secs() == 0);
         match self.format {
-            Format::Human if is_quick => {}
+            Format::Human if is_immediate => {}
             Format::Human => line(&event.to_string()),
             Format::Json => json("info", event.to_string(), event),
         }
     }
 
-    /// Shows how far a seed is: all the time to who watches, and to a log once it is there.
+    /// Reports the progress of a seed: continuously on a terminal, and otherwise once at the end.
     pub(crate) fn rows(&self, progress: SeedProgress<'_>) {
         let SeedProgress { seed, rows, total } = progress;
         match &self.bar {
@@ -99,6 +101,7 @@ impl Progress {
         }
     }
 
+    /// Reports an error.
     pub(crate) fn failure(&self, error: &Error, exit_code: u8) {
         let sql = match error {
             Error::Sql(failure) => Some(&**failure),
@@ -111,18 +114,19 @@ impl Progress {
         }
     }
 
-    pub(crate) fn seen(&self) -> Seen {
-        self.seen.lock().expect("it is not poisoned").clone()
+    /// Returns the statistics so far.
+    pub(crate) fn stats(&self) -> RunStats {
+        self.stats.lock().expect("the lock is not poisoned").clone()
     }
 }
 
 fn json(level: &str, message: String, event: impl Serialize) {
     let time = Utc::now().to_rfc3339_opts(SecondsFormat::Millis, true);
     let text = serde_json::to_string(&Line { time, level, message, event });
-    line(&text.expect("its keys are strings"));
+    line(&text.expect("all keys are strings"));
 }
 
-/// Nobody may be reading any more, and that is no reason to stop.
+/// Writes a line. Errors are ignored, because a closed pipe must not stop the run.
 fn line(text: &str) {
     let _ = writeln!(std::io::stderr().lock(), "{text}");
 }

@@ -1,0 +1,209 @@
+//! `migrate verify`: compares a database with the expected schema.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use sqlx::PgConnection;
+
+use super::catalog::{self, Object, Stage};
+use super::dump;
+use crate::Error;
+use crate::event::Report;
+use crate::ledger::{OutOfOrder, current_version, pending};
+use crate::postgres::Database;
+use crate::project::Project;
+
+/// The result of a comparison.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Verification {
+    /// The version of the schema according to the ledger.
+    pub version: i64,
+    /// SHA-256 of the output of `dump` for this database, in hexadecimal. Without drift, it equals
+    /// that of the project's `schema.sql`.
+    pub fingerprint: String,
+    /// The differences, in the order of a dump. Rows and other schemas are not compared.
+    pub drift: Vec<Difference>,
+}
+
+/// An object that differs from the expected one.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+pub struct Difference {
+    /// The kind of object, such as `table`, `index`, `role setting` or `grant`.
+    pub kind: String,
+    /// The name of the object, qualified with its schema and table.
+    pub name: String,
+    /// The SQL that creates the expected object. `None` if the object should not exist.
+    pub expected: Option<String>,
+    /// The SQL that creates the object as found. `None` if it does not exist.
+    pub found: Option<String>,
+}
+
+/// Compares the schema of a database with the project's `schema.sql`. Fails if the database is not
+/// at the newest version of the project, because only that one is known.
+pub async fn verify(
+    project: &Project,
+    database: &Database,
+    report: Report<'_>,
+) -> Result<Verification, Error> {
+    let (mut session, applied) = super::connect(project, database, report).await?;
+    match pending(project, &applied, OutOfOrder::Apply)?.len() {
+        0 => {}
+        pending => return Err(Error::Pending(pending)),
+    }
+    let version = current_version(&applied);
+    if version > project.newest() {
+        return Err(Error::Integrity(format!(
+            "the database is at version {version}, newer than this build at version {}; verify it \
+             with a build of version {version}",
+            project.newest()
+        )));
+    }
+    let verification = compare(&mut session.connection, project, version).await?;
+    session.close().await;
+    Ok(verification)
+}
+
+/// Compares the catalog with the project's `schema.sql`. `version` is the version according to the
+/// ledger, and must be the newest of the project.
+///
+/// The connection needs no privileges and must not be in a transaction.
+pub async fn compare(
+    connection: &mut PgConnection,
+    project: &Project,
+    version: i64,
+) -> Result<Verification, Error> {
+    let Some(expected) = &project.dump else {
+        let help = "create it with `migrate dump` from a database whose schema is correct";
+        return Err(Error::Usage(format!("the project has no schema.sql; {help}")));
+    };
+    let expected = dump::parse(expected);
+    if !expected.iter().any(|object| object.kind == "schema") {
+        return Err(Error::Usage("schema.sql is not an output of `migrate dump`".to_owned()));
+    }
+    let found = catalog::read(connection, project).await?;
+    let text = dump::text(&found, &project.schema, version);
+    Ok(Verification {
+        version,
+        fingerprint: hex(&Sha256::digest(text)),
+        drift: differences(expected, found.objects),
+    })
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+fn differences(expected: Vec<Object>, found: Vec<Object>) -> Vec<Difference> {
+    type Pair = (Option<String>, Option<String>);
+    let mut pairs = BTreeMap::<(usize, String, String), Pair>::new();
+    // These exist only to make a dump restorable.
+    let is_compared = |object: &Object| !matches!(object.kind.as_str(), "session" | "ledger");
+    for object in expected.into_iter().filter(is_compared) {
+        pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().0 =
+            Some(object.sql);
+    }
+    for object in found.into_iter().filter(is_compared) {
+        pairs.entry((catalog::rank(&object.kind), object.kind, object.name)).or_default().1 =
+            Some(object.sql);
+    }
+    pairs
+        .into_iter()
+        .filter(|(_, (expected, found))| expected != found)
+        .map(|((_, kind, name), (expected, found))| Difference { kind, name, expected, found })
+        .collect()
+}
+
+impl fmt::Display for Verification {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Verification { version, fingerprint, drift } = self;
+        if drift.is_empty() {
+            return write!(f, "no drift: the schema is that of version {version} ({fingerprint})");
+        }
+        for difference in drift {
+            writeln!(f, "{difference}\n")?;
+        }
+        let s = if drift.len() == 1 { "" } else { "s" };
+        write!(f, "{} difference{s} from version {version} (-: expected, +: found)", drift.len())?;
+        let is_of_bootstrap =
+            |difference: &Difference| catalog::stage(&difference.kind) == Stage::Bootstrap;
+        if drift.iter().any(is_of_bootstrap) {
+            write!(f, "\nroles and database privileges: `migrate bootstrap` restores roles.sql")?;
+        }
+        if !drift.iter().all(is_of_bootstrap) {
+            write!(
+                f,
+                "\nto revert the changes, run the expected statements, then `migrate verify`; to \
+                 keep them, add a migration with `migrate new`"
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Difference { kind, name, expected, found } = self;
+        let (word, removed, added) = match (expected, found) {
+            (Some(expected), Some(found)) => {
+                let (removed, added) = differing_lines(expected, found);
+                ("changed", removed, added)
+            }
+            (Some(expected), None) => ("missing", expected.lines().collect(), Vec::new()),
+            (_, found) => {
+                ("unexpected", Vec::new(), found.iter().flat_map(|sql| sql.lines()).collect())
+            }
+        };
+        write!(f, "{word}: {kind} {name}")?;
+        removed.iter().try_for_each(|line| write!(f, "\n  - {line}"))?;
+        added.iter().try_for_each(|line| write!(f, "\n  + {line}"))
+    }
+}
+
+/// Returns the lines that occur in only one of the texts, or all lines if only their order differs.
+fn differing_lines<'a>(expected: &'a str, found: &'a str) -> (Vec<&'a str>, Vec<&'a str>) {
+    match (missing_lines(expected, found), missing_lines(found, expected)) {
+        (removed, added) if removed.is_empty() && added.is_empty() => {
+            (expected.lines().collect(), found.lines().collect())
+        }
+        pair => pair,
+    }
+}
+
+/// Returns the lines of `text` that do not occur in `other`.
+fn missing_lines<'a>(text: &'a str, other: &str) -> Vec<&'a str> {
+    let other: Vec<_> = other.lines().map(normalize).collect();
+    text.lines().map(normalize).filter(|line| !line.is_empty() && !other.contains(line)).collect()
+}
+
+/// Removes indentation and the trailing comma, which the last column of a table lacks.
+fn normalize(line: &str) -> &str {
+    line.trim().trim_end_matches(',')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn difference(expected: Option<&str>, found: Option<&str>) -> String {
+        let [expected, found] = [expected, found].map(|sql| sql.map(str::to_owned));
+        Difference { kind: "table".into(), name: "a.b".into(), expected, found }.to_string()
+    }
+
+    #[test]
+    fn difference_shows_only_differing_lines() {
+        let (short, long) =
+            ("CREATE (\n  a int,\n  b int\n);", "CREATE (\n  a int,\n  b int,\n  c int\n);");
+        assert_eq!(difference(Some(short), Some(long)), "changed: table a.b\n  + c int");
+        assert_eq!(difference(Some(long), Some(short)), "changed: table a.b\n  - c int");
+        assert_eq!(difference(Some("x;"), None), "missing: table a.b\n  - x;");
+        assert_eq!(difference(None, Some("x;\ny;")), "unexpected: table a.b\n  + x;\n  + y;");
+    }
+
+    #[test]
+    fn difference_in_order_shows_all_lines() {
+        let text = difference(Some("a,\nb"), Some("b,\na"));
+        assert_eq!(text, "changed: table a.b\n  - a,\n  - b\n  + b,\n  + a");
+    }
+}

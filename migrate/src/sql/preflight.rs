@@ -1,0 +1,57 @@
+//! Statements that are known to fail before they run. The runner rejects them, and `lint` reports
+//! them.
+
+use super::statement::StatementKind;
+
+/// Why a statement is rejected.
+pub(crate) struct Rejection {
+    /// The name of the `lint` rule.
+    pub(crate) rule: &'static str,
+    /// The problem.
+    pub(crate) message: &'static str,
+    /// The remedy.
+    pub(crate) help: &'static str,
+}
+
+/// Returns why a statement of this kind cannot run in a file, if it cannot.
+pub(crate) fn rejection(kind: &StatementKind, transactional: bool) -> Option<Rejection> {
+    let reject = |rule, message, help| Some(Rejection { rule, message, help });
+    match kind {
+        StatementKind::TransactionControl if transactional => reject(
+            "transaction-control",
+            "This ends the transaction in which the file runs.",
+            "Remove it, or begin the file with the line `-- no-transaction`.",
+        ),
+        StatementKind::TransactionControl => reject(
+            "transaction-control",
+            "Every statement of this file runs in its own transaction.",
+            "Move statements that must be atomic to a file without `-- no-transaction`.",
+        ),
+        kind if transactional && kind.forbids_transaction() => reject(
+            "not-in-transaction",
+            "This cannot run in a transaction.",
+            "Begin the file with the line `-- no-transaction`.",
+        ),
+        StatementKind::DiscardAll => reject(
+            "discard-all",
+            "This releases the lock that excludes other runners.",
+            "Use `RESET ALL`.",
+        ),
+        StatementKind::LocalSetting if !transactional => reject(
+            "local-setting",
+            "This has no effect, because its transaction ends with the statement.",
+            "Use `SET`.",
+        ),
+        StatementKind::CreateIndexConcurrently { index: None, .. } => reject(
+            "unnamed-index",
+            "If this is interrupted, its invalid index cannot be identified without a name.",
+            "Name the index.",
+        ),
+        StatementKind::CopyWithClient => reject(
+            "copy-from-client",
+            "A migration has no client to copy from or to.",
+            "Use `INSERT`.",
+        ),
+        _ => None,
+    }
+}

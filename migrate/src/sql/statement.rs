@@ -1,0 +1,767 @@
+//! Splits SQL into statements, and classifies them by their leading keywords.
+
+use std::iter;
+
+use squawk_lexer::{LiteralKind, TokenKind, tokenize};
+
+/// The maximum length of an identifier: PostgreSQL's `NAMEDATALEN` less one. PostgreSQL truncates
+/// longer ones.
+const MAX_IDENTIFIER_BYTES: usize = 63;
+
+/// A statement and its position in a file.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Statement<'a> {
+    /// The text from the first token to the last, without the semicolon and surrounding comments.
+    pub(crate) text: &'a str,
+    /// The 1-based line of the first token.
+    pub(crate) line: usize,
+}
+
+/// The kind of a statement, as far as the runner has to know it in advance.
+#[derive(Debug, PartialEq)]
+pub(crate) enum StatementKind {
+    /// Begins, ends or prepares a transaction. Does not include `SAVEPOINT`, `RELEASE` and
+    /// `ROLLBACK TO`, which stay within a transaction.
+    TransactionControl,
+    /// Changes a setting of the session: `SET`, `RESET`, `DISCARD`. Does not include
+    /// `SET TRANSACTION` and `SET CONSTRAINTS`, whose effect ends with the transaction.
+    SessionSetting,
+    /// `DISCARD ALL`, which also releases the advisory locks of the session.
+    DiscardAll,
+    /// `SET LOCAL`, which changes a setting until the transaction ends.
+    LocalSetting,
+    /// `CREATE INDEX CONCURRENTLY`. If it fails, an invalid index remains.
+    CreateIndexConcurrently {
+        /// The name of the index, which is in the schema of the table. `None` if PostgreSQL chooses
+        /// the name, or if it is a `U&` identifier. Such an index cannot be identified later.
+        index: Option<String>,
+        /// The table.
+        table: RelationName,
+    },
+    /// `REINDEX CONCURRENTLY`. If it fails, invalid indexes remain whose names end with `_ccnew` or
+    /// `_ccold`.
+    ReindexConcurrently(ReindexTarget),
+    /// `DROP INDEX CONCURRENTLY`. If it fails, the index remains and is invalid.
+    DropIndexConcurrently(RelationName),
+    /// Any other statement that PostgreSQL rejects in a transaction, such as `VACUUM`.
+    NotInTransaction,
+    /// `COPY` from standard input or to standard output, which needs a client.
+    CopyWithClient,
+    /// Any other statement.
+    Other,
+}
+
+impl StatementKind {
+    /// Returns whether PostgreSQL rejects the statement in a transaction.
+    pub(crate) fn forbids_transaction(&self) -> bool {
+        matches!(
+            self,
+            StatementKind::CreateIndexConcurrently { .. }
+                | StatementKind::ReindexConcurrently(_)
+                | StatementKind::DropIndexConcurrently(_)
+                | StatementKind::NotInTransaction
+        )
+    }
+}
+
+/// The target of `REINDEX`.
+#[derive(Debug, PartialEq)]
+pub(crate) enum ReindexTarget {
+    /// One index.
+    Index(RelationName),
+    /// All indexes of a table.
+    Table(RelationName),
+    /// All indexes of a schema or the database.
+    Many,
+}
+
+/// The name of a relation as stored in the catalog: unquoted, and folded to lower case unless it
+/// was quoted.
+#[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
+pub(crate) struct RelationName {
+    /// The schema, if the name is qualified.
+    pub(crate) schema: Option<String>,
+    /// The unqualified name.
+    pub(crate) name: String,
+}
+
+impl RelationName {
+    /// Parses a name as written in SQL. Returns `None` for invalid names and `U&` identifiers.
+    pub(crate) fn parse(text: &str) -> Option<RelationName> {
+        let mut parser = Parser::new(text);
+        parser.relation_name().filter(|_| parser.next == parser.tokens.len())
+    }
+}
+
+/// Splits SQL at the same places as psql (`src/fe_utils/psqlscan.l`): at semicolons outside of
+/// parentheses and of the `BEGIN ATOMIC ... END` body of a routine. Empty statements are omitted.
+/// If the text ends within a string, a comment or parentheses, the last statement extends to the
+/// end, and PostgreSQL reports the syntax error.
+pub(crate) fn split(sql: &str) -> Vec<Statement<'_>> {
+    let mut statements = Vec::new();
+    let mut current: Option<StatementScanner> = None;
+    let (mut line, mut counted) = (1, 0);
+    for token in tokens(sql) {
+        if token.kind == TokenKind::Semi
+            && current.as_ref().is_none_or(StatementScanner::is_complete)
+        {
+            statements.extend(current.take().map(|scan| scan.statement(sql)));
+            continue;
+        }
+        let scan = current.get_or_insert_with(|| {
+            line += sql[counted..token.start].matches('\n').count();
+            counted = token.start;
+            StatementScanner::new(line, token.start)
+        });
+        scan.push(&token);
+    }
+    statements.extend(current.map(|scan| scan.statement(sql)));
+    statements
+}
+
+impl Statement<'_> {
+    /// Returns the kind of the statement.
+    pub(crate) fn kind(&self) -> StatementKind {
+        Parser::new(self.text).kind().unwrap_or(StatementKind::Other)
+    }
+}
+
+/// A token other than white space or a comment.
+struct Token<'a> {
+    kind: TokenKind,
+    text: &'a str,
+    start: usize,
+}
+
+impl Token<'_> {
+    /// Returns whether this is the keyword `word`, or an unquoted identifier of the same name.
+    fn is(&self, word: &str) -> bool {
+        self.kind == TokenKind::Ident && self.text.eq_ignore_ascii_case(word)
+    }
+}
+
+/// Returns the tokens without white space and comments. An unterminated comment is kept as a token,
+/// because PostgreSQL rejects it.
+fn tokens(sql: &str) -> impl Iterator<Item = Token<'_>> {
+    let mut start = 0;
+    // A string on a later line continues a preceding E'...' and has escapes too.
+    let (mut after_escapes, mut on_later_line) = (false, false);
+    iter::from_fn(move || {
+        loop {
+            let rest = &sql[start..];
+            let mut token = tokenize(rest).next()?;
+            if after_escapes && on_later_line && rest.starts_with('\'') {
+                token = tokenize(&format!("E{rest}")).next()?;
+                token.len -= 1;
+            }
+            let text = &rest[..token.len as usize];
+            let from = start;
+            start += text.len();
+            match token.kind {
+                TokenKind::Whitespace => on_later_line |= text.contains(['\n', '\r']),
+                TokenKind::LineComment => {}
+                TokenKind::BlockComment { terminated: true } => after_escapes = false,
+                kind => {
+                    after_escapes =
+                        matches!(kind, TokenKind::Literal { kind: LiteralKind::EscStr { .. } });
+                    on_later_line = false;
+                    return Some(Token { kind, text, start: from });
+                }
+            }
+        }
+    })
+}
+
+/// The state of the search for the end of a statement.
+struct StatementScanner {
+    line: usize,
+    start: usize,
+    end: usize,
+    parentheses: usize,
+    /// The number of blocks that are open, each of which needs an `END`.
+    blocks: usize,
+    header: RoutineHeader,
+    previous_is_begin: bool,
+}
+
+/// The progress in recognizing `CREATE [OR REPLACE] {FUNCTION | PROCEDURE}`.
+#[derive(Clone, Copy, PartialEq)]
+enum RoutineHeader {
+    Nothing,
+    Create,
+    CreateOr,
+    CreateOrReplace,
+    Routine,
+    Other,
+}
+
+impl StatementScanner {
+    fn new(line: usize, start: usize) -> StatementScanner {
+        StatementScanner {
+            line,
+            start,
+            end: start,
+            parentheses: 0,
+            blocks: 0,
+            header: RoutineHeader::Nothing,
+            previous_is_begin: false,
+        }
+    }
+
+    fn push(&mut self, token: &Token<'_>) {
+        self.end = token.start + token.text.len();
+        match token.kind {
+            TokenKind::OpenParen => self.parentheses += 1,
+            TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),
+            _ => {}
+        }
+        if self.header == RoutineHeader::Routine && self.parentheses == 0 {
+            // psql counts every BEGIN, and therefore mishandles a function of that name.
+            let opens = self.previous_is_begin && token.is("atomic");
+            if opens || self.blocks > 0 && token.is("case") {
+                self.blocks += 1;
+            } else if self.blocks > 0 && token.is("end") {
+                self.blocks -= 1;
+            }
+        }
+        self.previous_is_begin = token.is("begin");
+        self.header = match self.header {
+            RoutineHeader::Nothing if token.is("create") => RoutineHeader::Create,
+            RoutineHeader::Create if token.is("or") => RoutineHeader::CreateOr,
+            RoutineHeader::CreateOr if token.is("replace") => RoutineHeader::CreateOrReplace,
+            RoutineHeader::Create | RoutineHeader::CreateOrReplace
+                if token.is("function") || token.is("procedure") =>
+            {
+                RoutineHeader::Routine
+            }
+            RoutineHeader::Routine => RoutineHeader::Routine,
+            _ => RoutineHeader::Other,
+        };
+    }
+
+    fn is_complete(&self) -> bool {
+        self.parentheses == 0 && self.blocks == 0
+    }
+
+    fn statement<'a>(&self, sql: &'a str) -> Statement<'a> {
+        Statement { text: &sql[self.start..self.end], line: self.line }
+    }
+}
+
+/// A parser for the beginning of a statement.
+struct Parser<'a> {
+    tokens: Vec<Token<'a>>,
+    next: usize,
+}
+
+impl<'a> Parser<'a> {
+    fn new(text: &'a str) -> Parser<'a> {
+        Parser { tokens: tokens(text).collect(), next: 0 }
+    }
+
+    /// Advances past the next token if it is `word`.
+    fn accept(&mut self, word: &str) -> bool {
+        let is_next = self.tokens.get(self.next).is_some_and(|token| token.is(word));
+        self.next += usize::from(is_next);
+        is_next
+    }
+
+    /// Advances past the next token if it is one of `words`.
+    fn accept_any(&mut self, words: &[&str]) -> bool {
+        words.iter().any(|word| self.accept(word))
+    }
+
+    /// Advances past `words` if they follow in this order.
+    fn accept_all(&mut self, words: &[&str]) -> bool {
+        let before = self.next;
+        let are_next = words.iter().all(|word| self.accept(word));
+        if !are_next {
+            self.next = before;
+        }
+        are_next
+    }
+
+    fn accept_kind(&mut self, kind: TokenKind) -> bool {
+        let is_next = self.tokens.get(self.next).is_some_and(|token| token.kind == kind);
+        self.next += usize::from(is_next);
+        is_next
+    }
+
+    fn identifier(&mut self) -> Option<String> {
+        let name = identifier(self.tokens.get(self.next)?)?;
+        self.next += 1;
+        Some(name)
+    }
+
+    fn relation_name(&mut self) -> Option<RelationName> {
+        let first = self.identifier()?;
+        if !self.accept_kind(TokenKind::Dot) {
+            return Some(RelationName { schema: None, name: first });
+        }
+        Some(RelationName { schema: Some(first), name: self.identifier()? })
+    }
+
+    /// Returns `None` for [`StatementKind::Other`] and for syntax errors.
+    fn kind(&mut self) -> Option<StatementKind> {
+        if self.accept_any(&["begin", "start", "commit", "end", "abort"]) {
+            return Some(StatementKind::TransactionControl);
+        }
+        if self.accept("rollback") {
+            let _ = self.accept_any(&["work", "transaction"]);
+            let kind = if self.accept("to") {
+                StatementKind::Other
+            } else {
+                StatementKind::TransactionControl
+            };
+            return Some(kind);
+        }
+        if self.accept_all(&["prepare", "transaction"]) {
+            return Some(StatementKind::TransactionControl);
+        }
+        if self.accept_all(&["discard", "all"]) {
+            return Some(StatementKind::DiscardAll);
+        }
+        if self.accept_any(&["reset", "discard"]) {
+            return Some(StatementKind::SessionSetting);
+        }
+        if self.accept("set") {
+            return Some(if self.accept_any(&["transaction", "constraints"]) {
+                StatementKind::Other
+            } else if self.accept("local") {
+                StatementKind::LocalSetting
+            } else {
+                StatementKind::SessionSetting
+            });
+        }
+        if self.accept("create") {
+            return self.create();
+        }
+        if self.accept_all(&["drop", "index", "concurrently"]) {
+            let _ = self.accept_all(&["if", "exists"]);
+            return Some(StatementKind::DropIndexConcurrently(self.relation_name()?));
+        }
+        if self.accept("reindex") {
+            return self.reindex();
+        }
+        if self.accept("copy") {
+            let has_pair = |(first, second)| {
+                self.tokens.windows(2).any(|pair| pair[0].is(first) && pair[1].is(second))
+            };
+            let with_client = [("from", "stdin"), ("to", "stdout")].into_iter().any(has_pair);
+            return with_client.then_some(StatementKind::CopyWithClient);
+        }
+        self.is_other_forbidden_in_transaction().then_some(StatementKind::NotInTransaction)
+    }
+
+    fn create(&mut self) -> Option<StatementKind> {
+        if self.accept_any(&["database", "tablespace", "subscription"]) {
+            return Some(StatementKind::NotInTransaction);
+        }
+        let _ = self.accept("unique");
+        if !self.accept_all(&["index", "concurrently"]) {
+            return None;
+        }
+        let _ = self.accept_all(&["if", "not", "exists"]);
+        let mut index = None;
+        if !self.accept("on") {
+            index = self.identifier();
+            // A `U&` identifier is one token too.
+            self.next += usize::from(index.is_none());
+            if !self.accept("on") {
+                return None;
+            }
+        }
+        let _ = self.accept("only");
+        Some(StatementKind::CreateIndexConcurrently { index, table: self.relation_name()? })
+    }
+
+    fn reindex(&mut self) -> Option<StatementKind> {
+        let mut concurrently = false;
+        if self.accept_kind(TokenKind::OpenParen) {
+            while !self.accept_kind(TokenKind::CloseParen) {
+                if self.accept("concurrently") {
+                    concurrently = !self.is_off();
+                } else if self.next < self.tokens.len() {
+                    self.next += 1;
+                } else {
+                    return None;
+                }
+            }
+        }
+        let index = self.accept("index");
+        let table = !index && self.accept("table");
+        let many = !index && !table && self.accept_any(&["schema", "database", "system"]);
+        concurrently |= self.accept("concurrently");
+        if !concurrently {
+            return many.then_some(StatementKind::NotInTransaction);
+        }
+        Some(StatementKind::ReindexConcurrently(if index {
+            ReindexTarget::Index(self.relation_name()?)
+        } else if table {
+            ReindexTarget::Table(self.relation_name()?)
+        } else {
+            ReindexTarget::Many
+        }))
+    }
+
+    /// Returns whether the next token is the value `off` of an option, without advancing.
+    fn is_off(&self) -> bool {
+        self.tokens.get(self.next).is_some_and(|value| {
+            value.is("off") || value.is("false") || ["0", "'off'", "'false'"].contains(&value.text)
+        })
+    }
+
+    /// Returns whether this is another statement that calls `PreventInTransactionBlock` in
+    /// PostgreSQL's source, as far as its text reveals.
+    fn is_other_forbidden_in_transaction(&mut self) -> bool {
+        if self.accept("vacuum")
+            || self.accept_all(&["alter", "system"])
+            || self.accept("drop") && self.accept_any(&["database", "tablespace"])
+        {
+            return true;
+        }
+        // CLUSTER without a table processes all tables.
+        if self.accept("cluster") {
+            let _ = self.accept("verbose");
+            return self.next == self.tokens.len();
+        }
+        self.accept_all(&["alter", "table"])
+            && self.tokens.iter().any(|token| token.is("detach"))
+            && self.tokens.last().is_some_and(|token| token.is("concurrently"))
+    }
+}
+
+/// Returns the name that a token denotes, if it is an identifier.
+fn identifier(token: &Token<'_>) -> Option<String> {
+    let mut name = match token.kind {
+        TokenKind::Ident => token.text.to_ascii_lowercase(),
+        TokenKind::QuotedIdent { terminated: true, uescape: false } => {
+            token.text[1..token.text.len() - 1].replace("\"\"", "\"")
+        }
+        _ => return None,
+    };
+    name.truncate(name.floor_char_boundary(MAX_IDENTIFIER_BYTES));
+    Some(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn texts(sql: &str) -> Vec<&str> {
+        split(sql).into_iter().map(|statement| statement.text).collect()
+    }
+
+    fn kind(text: &str) -> StatementKind {
+        Statement { text, line: 1 }.kind()
+    }
+
+    #[test]
+    fn semicolon_ends_a_statement() {
+        assert_eq!(texts("SELECT 1; SELECT 2;"), ["SELECT 1", "SELECT 2"]);
+        assert_eq!(texts("SELECT 1; SELECT 2"), ["SELECT 1", "SELECT 2"]);
+        assert_eq!(texts(";; SELECT 1;;\n;"), ["SELECT 1"]);
+        assert!(texts("").is_empty());
+        assert!(texts(" \n-- SELECT 1;\n/* ; */ ;").is_empty());
+        assert_eq!(texts("\u{feff}SELECT 1;"), ["SELECT 1"]);
+    }
+
+    #[test]
+    fn surrounding_comments_are_omitted_and_lines_counted() {
+        let sql =
+            "-- first\n/* a\nb */ SELECT 1 -- one\n  + 1 -- two\n;\r\n\r\nSELECT\n2; SELECT 3";
+        let expected = [("SELECT 1 -- one\n  + 1", 3), ("SELECT\n2", 7), ("SELECT 3", 8)];
+        assert_eq!(split(sql), expected.map(|(text, line)| Statement { text, line }));
+    }
+
+    #[test]
+    fn semicolon_inside_string_comment_or_parentheses_does_not_split() {
+        for sql in [
+            "SELECT ';'",
+            "SELECT 'it''s; so'",
+            r"SELECT E'it\'s; so'",
+            r"SELECT e'\\', ';'",
+            r"SELECT '\' || ';'",
+            "SELECT E'a'\n'b\\'; c'",
+            "SELECT E'a' -- more\n -- and more\n 'b\\'; c'",
+            r#"SELECT 1 AS "a;""b;""#,
+            r#"SELECT U&"a;b", U&'c;d', N'e;f', B'0;1', X'0;a'"#,
+            "SELECT $$;$$, $a$ $$;$$ $b$;$b$ $a$, $1",
+            "SELECT a$b$ AS c$d FROM x$y",
+            "SELECT $é$;$é$",
+            "SELECT 1 /* ; /* ; */ ; */ + 1",
+            "SELECT 1 --;\n+ 1",
+            "SELECT 2 */* ; */ 3",
+            "CREATE RULE r AS ON INSERT TO t DO (DELETE FROM a; DELETE FROM b)",
+            "DO $do$ BEGIN PERFORM 1; END $do$",
+        ] {
+            assert_eq!(texts(&format!("{sql}; SELECT 1;")), [sql, "SELECT 1"]);
+        }
+        // These second strings do not continue the first one, so they have no escapes.
+        assert_eq!(texts(r"SELECT E'a', 'b\'; SELECT 'c'").len(), 2);
+        assert_eq!(texts("SELECT E'a' /* here */\n'b\\'; SELECT 'c'").len(), 2);
+    }
+
+    #[test]
+    fn semicolon_inside_function_body_does_not_split() {
+        for sql in [
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2; END",
+            "create /* x */ or replace procedure p() begin atomic insert into t values (1); end",
+            "CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC \
+             SELECT CASE a WHEN 1 THEN CASE WHEN true THEN 2 END END; SELECT (CASE a END); END",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 AS \"end\"; END",
+            "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1; SELECT 2'",
+            "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+            "CREATE FUNCTION f(begin int, atomic int) RETURNS int LANGUAGE sql AS 'SELECT 1'",
+        ] {
+            assert_eq!(texts(&format!("{sql}; SELECT 1")), [sql, "SELECT 1"]);
+        }
+        assert_eq!(texts("BEGIN; SELECT 1; END").len(), 3);
+        assert_eq!(texts("CREATE TABLE function (a int); SELECT begin atomic; END").len(), 3);
+        assert_eq!(texts("SELECT CASE WHEN true THEN 1 END; SELECT 2").len(), 2);
+    }
+
+    #[test]
+    fn unterminated_token_extends_to_the_end() {
+        for sql in [
+            "SELECT 'a; SELECT 2;",
+            "SELECT E'a\\'; SELECT 2;",
+            "SELECT $a$; SELECT 2; $b$",
+            "SELECT \"a; SELECT 2;",
+            "SELECT (1; SELECT 2;",
+            "/* SELECT 1; SELECT 2;",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1; SELECT 2;",
+        ] {
+            assert_eq!(texts(sql), [sql]);
+        }
+        // As in psql, surplus closing parentheses have no effect.
+        assert_eq!(texts("SELECT 1); SELECT 2"), ["SELECT 1)", "SELECT 2"]);
+    }
+
+    #[test]
+    fn split_preserves_tokens_and_lines() {
+        let pieces = [
+            "SELECT 1",
+            "'a;'",
+            "$$;$$",
+            "E'\\''",
+            "(",
+            ")",
+            ";",
+            "-- ;\n",
+            "/* ; */",
+            "\"b;\"",
+            "CREATE FUNCTION f()",
+            "BEGIN ATOMIC",
+            "CASE",
+            "END",
+            "\n",
+            "é",
+        ];
+        let tokens = |sql: &str| {
+            let kept = tokens(sql).filter(|token| token.kind != TokenKind::Semi);
+            kept.map(|token| token.text.to_owned()).collect::<Vec<_>>()
+        };
+        // Every sequence of four pieces.
+        let count = pieces.len();
+        for choice in 0..count.pow(4) {
+            let sql = (0..4).fold(String::new(), |sql, digit| {
+                sql + pieces[choice / count.pow(digit) % count] + " "
+            });
+            let whole = tokens(&sql);
+            let parts: Vec<_> = split(&sql).iter().flat_map(|part| tokens(part.text)).collect();
+            assert_eq!(whole, parts, "{sql:?}");
+            for Statement { text, line } in split(&sql) {
+                let start = text.as_ptr().addr() - sql.as_ptr().addr();
+                assert_eq!(line, 1 + sql[..start].matches('\n').count(), "{sql:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn transaction_control_excludes_savepoints() {
+        for text in [
+            "BEGIN",
+            "begin isolation level serializable",
+            "START TRANSACTION READ ONLY",
+            "COMMIT",
+            "COMMIT AND CHAIN",
+            "END",
+            "end work",
+            "ROLLBACK",
+            "ROLLBACK WORK",
+            "ABORT",
+            "ROLLBACK AND CHAIN",
+            "PREPARE TRANSACTION 'a'",
+            "COMMIT PREPARED 'a'",
+            "ROLLBACK PREPARED 'a'",
+            "commit /* now */",
+            "Commit -- now\n work",
+        ] {
+            assert_eq!(kind(text), StatementKind::TransactionControl, "{text}");
+        }
+        for text in [
+            "SAVEPOINT a",
+            "RELEASE a",
+            "ROLLBACK TO a",
+            "rollback work to savepoint a",
+            "ROLLBACK TRANSACTION TO SAVEPOINT a",
+            "PREPARE p AS SELECT 1",
+            "\"begin\"",
+            "SET TRANSACTION READ ONLY",
+            "SET CONSTRAINTS ALL DEFERRED",
+            "SELECT 'COMMIT'",
+            "DO $$ BEGIN COMMIT; END $$",
+            "SELECT set_config('a.b', 'c', true)",
+            "SETOF",
+            "",
+        ] {
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
+        }
+    }
+
+    #[test]
+    fn settings_are_classified_by_lifetime() {
+        for text in [
+            "SET search_path = a",
+            "set session lock_timeout to '1s'",
+            "SET ROLE a",
+            "RESET ALL",
+            "RESET ROLE",
+            "DISCARD PLANS",
+            "SET SESSION AUTHORIZATION a",
+            "SET TIME ZONE 'UTC'",
+            "SET SESSION CHARACTERISTICS AS TRANSACTION READ ONLY",
+            "SET transaction_timeout = 1",
+        ] {
+            assert_eq!(kind(text), StatementKind::SessionSetting, "{text}");
+        }
+        assert_eq!(kind("discard /**/ all"), StatementKind::DiscardAll);
+        for text in ["SET LOCAL search_path = a", "set /**/ local role a"] {
+            assert_eq!(kind(text), StatementKind::LocalSetting, "{text}");
+        }
+    }
+
+    fn name(schema: Option<&str>, name: &str) -> RelationName {
+        RelationName { schema: schema.map(str::to_owned), name: name.to_owned() }
+    }
+
+    #[test]
+    fn create_index_concurrently_yields_index_and_table() {
+        let long = "x".repeat(70);
+        for (text, index, table) in [
+            ("CREATE INDEX CONCURRENTLY i ON s.t (a)", Some("i"), name(Some("s"), "t")),
+            ("create unique index concurrently I on T using gin (a)", Some("i"), name(None, "t")),
+            (
+                r#"CREATE INDEX CONCURRENTLY IF NOT EXISTS "I""a" ON ONLY "S" . "T.u" (a)"#,
+                Some("I\"a"),
+                name(Some("S"), "T.u"),
+            ),
+            ("CREATE INDEX CONCURRENTLY ON s.t (a)", None, name(Some("s"), "t")),
+            (r#"CREATE INDEX CONCURRENTLY "on" ON t (a)"#, Some("on"), name(None, "t")),
+            (r#"CREATE INDEX CONCURRENTLY U&"a" ON t (a)"#, None, name(None, "t")),
+            (
+                &format!("CREATE INDEX CONCURRENTLY {long} ON t (a)"),
+                Some(&long[..63]),
+                name(None, "t"),
+            ),
+        ] {
+            let index = index.map(str::to_owned);
+            assert_eq!(
+                kind(text),
+                StatementKind::CreateIndexConcurrently { index, table },
+                "{text}"
+            );
+        }
+        for text in ["CREATE INDEX i ON t (a)", "CREATE INDEX \"concurrently\" ON t (a)"] {
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
+        }
+    }
+
+    #[test]
+    fn identifier_is_truncated_at_a_character_boundary() {
+        let text = format!("CREATE INDEX CONCURRENTLY {}é ON t (a)", "x".repeat(62));
+        let StatementKind::CreateIndexConcurrently { index, .. } = kind(&text) else {
+            panic!("{text}")
+        };
+        assert_eq!(index, Some("x".repeat(62)));
+    }
+
+    #[test]
+    fn drop_and_reindex_concurrently_yield_their_target() {
+        let i = || name(Some("s"), "i");
+        for text in
+            ["DROP INDEX CONCURRENTLY s.i", "drop index /* */ concurrently if exists S.I cascade"]
+        {
+            assert_eq!(kind(text), StatementKind::DropIndexConcurrently(i()), "{text}");
+        }
+        for text in [
+            "REINDEX INDEX CONCURRENTLY s.i",
+            "REINDEX (CONCURRENTLY) INDEX s.i",
+            "REINDEX (VERBOSE, CONCURRENTLY on, TABLESPACE x) INDEX s.i",
+        ] {
+            assert_eq!(
+                kind(text),
+                StatementKind::ReindexConcurrently(ReindexTarget::Index(i())),
+                "{text}"
+            );
+        }
+        let table = StatementKind::ReindexConcurrently(ReindexTarget::Table(name(None, "t")));
+        assert_eq!(kind("REINDEX TABLE CONCURRENTLY t"), table);
+        for text in ["REINDEX SCHEMA CONCURRENTLY s", "REINDEX DATABASE CONCURRENTLY"] {
+            assert_eq!(
+                kind(text),
+                StatementKind::ReindexConcurrently(ReindexTarget::Many),
+                "{text}"
+            );
+        }
+        for text in [
+            "DROP INDEX s.i",
+            "DROP INDEX CONCURRENTLY",
+            "REINDEX TABLE t",
+            "REINDEX (CONCURRENTLY off) INDEX i",
+            "REINDEX (CONCURRENTLY",
+        ] {
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
+        }
+    }
+
+    #[test]
+    fn copy_with_client_is_recognized() {
+        for text in ["COPY t FROM STDIN", "copy t (a) from stdin (format csv)", "COPY t TO STDOUT"]
+        {
+            assert_eq!(kind(text), StatementKind::CopyWithClient, "{text}");
+        }
+        for text in ["COPY t FROM '/a'", "COPY stdin TO '/a'", "COPY t TO PROGRAM 'cat'"] {
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
+        }
+    }
+
+    #[test]
+    fn statements_forbidden_in_a_transaction_are_recognized() {
+        for text in [
+            "VACUUM",
+            "VACUUM (ANALYZE) t",
+            "CREATE DATABASE a",
+            "DROP DATABASE a",
+            "CLUSTER",
+            "ALTER SYSTEM SET a = 1",
+            "CREATE TABLESPACE a LOCATION '/a'",
+            "REINDEX SCHEMA s",
+            "ALTER TABLE a DETACH PARTITION b CONCURRENTLY",
+            "CREATE SUBSCRIPTION a",
+        ] {
+            assert_eq!(kind(text), StatementKind::NotInTransaction, "{text}");
+        }
+        for text in [
+            "ALTER TABLE a DETACH PARTITION b",
+            "CLUSTER t USING i",
+            "ANALYZE",
+            "DROP TABLE a",
+            "REFRESH MATERIALIZED VIEW CONCURRENTLY v",
+            "ALTER DATABASE a SET b = c",
+        ] {
+            assert_eq!(kind(text), StatementKind::Other, "{text}");
+        }
+    }
+}
