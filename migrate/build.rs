@@ -1,6 +1,8 @@
-//! Rebuilds the crate when a migration is added: `migrate!()` cannot tell cargo about new files.
+//! Rebuilds the crate when a migration is added, because `migrate!()` cannot tell cargo about new
+//! files, and detects the optional programs of the tests.
 
 fn main() {
-    println!("cargo:rerun-if-changed=../db/migrations");
-    println!("cargo:rerun-if-changed=sqlx.toml");
+    println!("cargo::rerun-if-changed=../db/migrations");
+    println!("cargo::rerun-if-changed=sqlx.toml");
+    test_tools::detect(&[test_tools::PGBOUNCER, test_tools::POSTGRES]);
 }

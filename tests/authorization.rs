@@ -33,6 +33,31 @@ fn writes_without_the_token_return_401() {
 }
 
 #[test]
+fn private_reads_without_the_token_return_401() {
+    let app = App::with_private_reads("secret");
+    let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+    let private = ["/users", "/users/1", "/api/v1/users", "/api/v1/users/1", "/api/v2/users"];
+    let receipt = format!("/api/v1/receipts/{id}");
+    let receipts = ["/api/v2/users/1", "/api/v1/receipts", &receipt];
+    for path in [&private[..], &receipts].concat() {
+        app.get(path).problem(401);
+        let authorized = app.request(Method::GET, path, &[("Authorization", "Bearer secret")], "");
+        assert!(matches!(authorized.status, 200 | 404), "{path}: {authorized:?}");
+    }
+    for path in ["/api/v1/entries", "/api/v1/datasets", "/db-check"] {
+        assert_eq!(app.get(path).status, 200, "{path}");
+    }
+}
+
+#[test]
+fn private_reads_without_a_configured_token_return_500() {
+    let app = App::with_private_reads("");
+    app.get("/users").problem(500);
+    let [line] = app.wait_for_log("{", 1).try_into().expect("one line");
+    assert!(line.contains("private_reads is true, but api_token is empty"), "{line}");
+}
+
+#[test]
 fn wrong_token_is_rejected_before_the_body_is_parsed() {
     let app = App::with_token("secret");
     for authorization in ["Bearer Secret", "Bearer secre", "Basic secret", "Bearer"] {

@@ -1,7 +1,6 @@
 //! A headless Chromium, controlled through the DevTools protocol over two pipes.
 
 use std::io::{BufRead, BufReader, Write};
-use std::path::PathBuf;
 use std::process::{Child, ChildStdin, Command, Stdio};
 use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
@@ -24,23 +23,14 @@ pub(super) struct Browser {
     _profile: TempDir,
 }
 
-/// Finds the program in `PATH`.
-fn program() -> Option<PathBuf> {
-    let path = std::env::var_os("PATH")?;
-    let names = ["chromium", "chromium-browser", "google-chrome"];
-    let mut candidates =
-        std::env::split_paths(&path).flat_map(|folder| names.map(|name| folder.join(name)));
-    candidates.find(|candidate| candidate.is_file())
-}
-
 impl Browser {
-    /// Starts a browser with an empty page. Returns `None`, and prints a notice, if none is
-    /// installed.
-    pub(super) fn start() -> Option<Browser> {
-        let Some(program) = program() else {
-            eprintln!("Chromium is not installed; the tests of the pages are skipped");
-            return None;
-        };
+    /// Starts a browser with an empty page.
+    ///
+    /// # Panics
+    ///
+    /// If none is installed; the tests that call this carry `cfg_attr(not(has_chromium), ignore)`.
+    pub(super) fn start() -> Browser {
+        let program = test_tools::CHROMIUM.find().expect("Chromium is installed");
         let profile = tempfile::tempdir().expect("create a temporary folder");
         // The protocol uses the descriptors 3 and 4, which only a shell can redirect without
         // `unsafe`.
@@ -82,7 +72,7 @@ impl Browser {
             _profile: profile,
         };
         browser.attach();
-        Some(browser)
+        browser
     }
 
     /// Opens an empty page, and subscribes to its events.

@@ -275,7 +275,7 @@ fn error_responses_match_document() {
 
 #[test]
 fn operations_with_security_return_401_without_token() {
-    let app = App::with_token("secret");
+    let app = App::with_private_reads("secret");
     let document = Document::fetch(&app);
     for operation in document.operations() {
         let response = calls(&operation, &LinkedValues::new(), &document)[0].send(&app);

@@ -11,6 +11,7 @@ use super::render::deployment;
 use crate::support::RUNTIME;
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn jobs_and_metrics_work_without_a_superuser() {
     let production = deployment("production");
     let cluster = production.of_kind("Cluster").next().expect("a Cluster");

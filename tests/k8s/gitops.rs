@@ -12,6 +12,7 @@ fn wave(object: &Value) -> i32 {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn argo_cd_syncs_prerequisites_before_the_job_and_the_spinapp_last() {
     let objects = overlay_with("production", &["../gitops/argocd/waves"], "");
     let job = objects.of_kind("Job").next().expect("a Job");
@@ -31,6 +32,7 @@ fn argo_cd_syncs_prerequisites_before_the_job_and_the_spinapp_last() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn argo_cd_has_a_health_rule_for_spinapps() {
     let objects = kustomize("k8s/gitops/argocd");
     let settings = objects.of_kind("ConfigMap").find(|map| name(map) == "argocd-cm");
@@ -40,6 +42,7 @@ fn argo_cd_has_a_health_rule_for_spinapps() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn flux_applies_the_executor_first_and_keeps_finished_jobs() {
     let flux = kustomize("k8s/gitops/flux");
     let [first, second] = ["katas-namespace", "katas"].map(|step| {

@@ -69,11 +69,13 @@ fn exit_codes() -> BTreeSet<u64> {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn migrate_help_documents_the_exit_codes() {
     assert!(exit_codes().is_superset(&BTreeSet::from([0, 1, 2, 3, 4, 9, 75])));
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn migrate_accepts_the_arguments_of_every_job() {
     for name in [r#"local + ["sweep", "load-data"]"#, "production"] {
         let objects = deployment(name);

@@ -15,6 +15,7 @@ fn assert_violation(name: &str, change: impl FnOnce(Objects) -> Objects, message
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn unknown_field_is_detected() {
     assert_violation(
         "local",
@@ -41,6 +42,7 @@ fn unknown_field_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn wrong_type_is_detected() {
     assert_violation(
         "local",
@@ -50,6 +52,7 @@ fn wrong_type_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn spinapp_that_the_operator_rejects_is_detected() {
     assert_violation(
         "local",
@@ -85,6 +88,7 @@ fn spinapp_that_the_operator_rejects_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn missing_variable_and_missing_database_are_detected() {
     let empty = encode_base64(
         "[[variables_provider]]\ntype = \"static\"\nvalues = { database_url = \"\" }\n",
@@ -109,6 +113,7 @@ fn missing_variable_and_missing_database_are_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn dangling_reference_is_detected() {
     assert_violation(
         "production",
@@ -153,6 +158,7 @@ fn dangling_reference_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn broken_monitoring_reference_is_detected() {
     let monitored = "local + monitoring";
     let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_traces_endpoint";
@@ -193,6 +199,7 @@ fn broken_monitoring_reference_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn exceeded_connection_limit_is_detected() {
     assert_violation(
         "production",
@@ -234,6 +241,7 @@ fn exceeded_connection_limit_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn unpinned_image_is_detected() {
     for image in [
         "ghcr.io/katas-dev/katas",
@@ -257,6 +265,7 @@ fn unpinned_image_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn unrestricted_pod_is_detected() {
     let pointer = "/spec/template/spec/containers/0";
     for (part, value, message) in [
@@ -273,6 +282,7 @@ fn unrestricted_pod_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn wrong_network_policy_is_detected() {
     assert_violation(
         "local",
@@ -295,6 +305,7 @@ fn wrong_network_policy_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn wrong_job_policy_is_detected() {
     let codes = "/spec/podFailurePolicy/rules/0/onExitCodes/values";
     assert_violation(
@@ -320,6 +331,7 @@ fn wrong_job_policy_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn misrouted_path_is_detected() {
     assert_violation(
         "split",
@@ -336,6 +348,7 @@ fn misrouted_path_is_detected() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn secret_in_the_repository_is_detected() {
     for yaml in [
         "{apiVersion: v1, kind: Secret, metadata: {name: a}, stringData: {a: b}}",

@@ -43,6 +43,7 @@ fn violations(objects: &Objects) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn every_deployment_satisfies_every_rule() {
     for (name, objects) in deployments() {
         assert_eq!(violations(objects), Vec::<String>::new(), "{name}");
@@ -50,6 +51,7 @@ fn every_deployment_satisfies_every_rule() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn base_renders_in_less_than_a_second() {
     let (objects, duration) = base();
     let apps = objects.of_kind("SpinApp").count();

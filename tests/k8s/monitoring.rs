@@ -15,6 +15,7 @@ fn alerts(objects: &Objects) -> BTreeSet<String> {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn alerts_and_documented_alerts_are_the_same() {
     let manual = file(Path::new("docs/OPERATIONS.md"));
     let (_, section) = manual.split_once("\n## Alerts\n").expect("the section");
@@ -25,6 +26,7 @@ fn alerts_and_documented_alerts_are_the_same() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn production_scrapes_metrics_and_its_executor_exports_telemetry() {
     let production = deployment("production");
     for (kind, name) in [
@@ -44,6 +46,7 @@ fn production_scrapes_metrics_and_its_executor_exports_telemetry() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn deployment_without_monitoring_needs_no_prometheus_operator() {
     for (deployment, objects) in
         [("local", deployment("local")), ("sweep", overlay_with("local", &["sweep"], ""))]

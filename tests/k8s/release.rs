@@ -27,6 +27,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn gitops_deploys_the_current_version() {
     for file in ["argocd/application.yaml", "flux/source.yaml"] {
         let text = text(format!("k8s/gitops/{file}").as_ref());

@@ -70,6 +70,7 @@ fn contains_password(text: &str) -> bool {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn repository_contains_no_secrets() {
     // Helm templates are not YAML; `k8s/check-chart` compares their rendered output.
     let manifests = files(".yaml").into_iter().filter(|path| path.starts_with("k8s"));
@@ -85,6 +86,7 @@ fn repository_contains_no_secrets() {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn secrets_script_keeps_existing_passwords_and_replaces_deleted_ones() {
     let copy = copy();
     let folder = copy.path().join("k8s/overlays/production/secrets");

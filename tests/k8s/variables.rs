@@ -94,6 +94,7 @@ fn compose_config() -> String {
 }
 
 #[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn every_runtime_config_has_a_static_value_for_every_variable() {
     let manifest = manifest();
     let copy = copy();

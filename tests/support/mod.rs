@@ -153,7 +153,8 @@ impl Engine {
         RUNTIME.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let address = listener.local_addr()?;
-            if !is_spin() {
+            // The local host exports no spans, so a test that collects them runs on Spin.
+            if !is_spin() && environment.is_empty() {
                 let server = Server::start(app, listener, Config { variables, log })?;
                 return Ok((Engine::Katas(server), address));
             }
@@ -211,12 +212,17 @@ impl App {
 
     /// Starts the application with this database. The components connect to `url`.
     pub(crate) fn with(cluster: &Cluster, database: &str, url: &str) -> App {
-        App::serve(app(), cluster, database, url, "", &[])
+        App::serve(app(), cluster, database, url, &[], &[])
     }
 
     /// Starts the application with a migrated database. Writes require this token.
     pub(crate) fn with_token(token: &str) -> App {
         App::migrated(app(), token, &[])
+    }
+
+    /// Like [`App::with_token`], but reading personal data requires the token as well.
+    pub(crate) fn with_private_reads(token: &str) -> App {
+        App::migrated_with(app(), &[("api_token", token), ("private_reads", "true")], &[])
     }
 
     /// Starts the application with a migrated database and exports spans to the collector. Only
@@ -281,10 +287,18 @@ impl App {
     }
 
     fn migrated(app: Arc<katas_host::App>, token: &str, environment: &[(&str, &str)]) -> App {
+        App::migrated_with(app, &[("api_token", token)], environment)
+    }
+
+    fn migrated_with(
+        app: Arc<katas_host::App>,
+        variables: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> App {
         let cluster = cluster();
         let database = cluster.create_database(true);
         let url = cluster.app(&database);
-        let mut app = App::serve(app, cluster, &database, &url, token, environment);
+        let mut app = App::serve(app, cluster, &database, &url, variables, environment);
         app.database = Some(database);
         app
     }
@@ -294,7 +308,7 @@ impl App {
         cluster: &Cluster,
         database: &str,
         url: &str,
-        token: &str,
+        extra_variables: &[(&str, &str)],
         environment: &[(&str, &str)],
     ) -> App {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -304,8 +318,8 @@ impl App {
             ("database_url".to_owned(), url.to_owned()),
             ("database_host".to_owned(), format!("127.0.0.1:{}", cluster.postgres.port())),
         ]);
-        if !token.is_empty() {
-            variables.insert("api_token".to_owned(), token.to_owned());
+        for (name, value) in extra_variables {
+            variables.insert((*name).to_owned(), (*value).to_owned());
         }
         let (engine, address) =
             Engine::start(app, variables, sink, environment).expect("the application starts");

@@ -15,7 +15,8 @@ const LAST_NAME: &str = "Kennedy";
 #[test]
 fn user_is_found_by_id_at_every_base_path() {
     let app = with_users();
-    let august = json!({"user_id": 1, "username": "August", "email": "august1@example.com"});
+    let august =
+        json!({"user_id": 1, "id": 1, "username": "August", "email": "august1@example.com"});
     for (base, version) in BASE_PATHS {
         let found = app.get(&format!("{base}/1"));
         found.is(200, &august);
@@ -43,7 +44,8 @@ fn users_are_listed_by_id_at_every_base_path() {
         for (user, number) in users.iter().zip(1..) {
             let name = user["username"].as_str().expect("a name");
             let email = format!("{}{number}@example.com", name.to_lowercase());
-            let expected = json!({"user_id": number, "username": name, "email": email});
+            let expected =
+                json!({"user_id": number, "id": number, "username": name, "email": email});
             assert_eq!(*user, expected);
         }
     }
@@ -112,15 +114,36 @@ fn list_is_limited_by_skip_and_limit() {
 }
 
 #[test]
-fn write_methods_return_405() {
+fn post_creates_a_user_at_every_base_path() {
+    let app = App::start();
+    // Unknown fields are ignored in version 1.
+    let body = json!({"username": "August", "email": "august@example.com", "age": 42});
+    for ((base, version), id) in BASE_PATHS.into_iter().zip(1..) {
+        let created = app.post(base, &body);
+        let expected =
+            json!({"user_id": id, "id": id, "username": "August", "email": "august@example.com"});
+        created.is(201, &expected);
+        assert_eq!(created.header("api-version"), version, "{base}");
+        app.get(created.header("location")).is(200, &expected);
+        app.get(&format!("{base}/{id}")).is(200, &expected);
+    }
+    app.post("/users", &json!({"username": ""}))
+        .is_invalid(&[("/email", "is required"), ("/username", "must not be empty")]);
+}
+
+#[test]
+fn put_and_delete_return_405() {
     let app = with_users();
     let before = app.get("/users").json();
     for (base, _) in BASE_PATHS {
-        for path in [base.to_owned(), format!("{base}/1")] {
-            for method in [Method::POST, Method::PUT, Method::DELETE] {
-                let response = app.request(method, &path, &[JSON], "{}");
+        for method in [Method::PUT, Method::DELETE] {
+            for (path, allow) in [
+                (base.to_owned(), "GET, HEAD, POST, OPTIONS"),
+                (format!("{base}/1"), "GET, HEAD, OPTIONS"),
+            ] {
+                let response = app.request(method.clone(), &path, &[JSON], "{}");
                 response.problem(405);
-                assert_eq!(response.header("allow"), "GET, HEAD, OPTIONS");
+                assert_eq!(response.header("allow"), allow);
             }
         }
     }
@@ -133,7 +156,7 @@ fn both_versions_see_the_same_users() {
     let body = json!({"username": "Zoë 🦀 \"\\\u{1}", "email": "zoë@例え.テスト"});
     let id = app.post("/api/v2/users", &body).json()["id"].clone();
     let expected: Value =
-        json!({"user_id": id, "username": body["username"], "email": body["email"]});
+        json!({"user_id": id, "id": id, "username": body["username"], "email": body["email"]});
     app.get(&format!("/users/{id}")).is(200, &expected);
     app.get("/users").is(200, &json!([expected]));
 }

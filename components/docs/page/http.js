@@ -37,7 +37,7 @@ export function buildRequest(operation, valueOf, token) {
   const headers = {};
   for (const field of fieldsIn('header')) headers[field.name] = field.value;
   if (operation.accept) headers.Accept = operation.accept;
-  if (token && operation.method !== 'GET') headers.Authorization = `Bearer ${token}`;
+  if (token) headers.Authorization = `Bearer ${token}`;
 
   let body;
   const members = fieldsIn('json').map((field) => `${string(field.name)}: ${toJson[field.as ?? 'text'](field.value)}`);

@@ -1,7 +1,7 @@
-//! For the build scripts of test crates: detects optional programs, so that a test that needs a
-//! missing one is reported as ignored, with the reason, rather than as passed.
+//! Optional programs of tests. A test that needs a missing one is reported as ignored, with the
+//! reason, rather than as passed.
 //!
-//! The build script calls [`detect`]; the test carries
+//! The build script of a test crate calls [`detect`]; the test carries
 //! `#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]`.
 
 use std::env;
@@ -9,81 +9,77 @@ use std::path::{Path, PathBuf};
 
 /// A program that some tests need.
 pub struct Tool {
-    /// The name in `has_<name>`.
-    pub name: &'static str,
-    /// File names of the program; one of them is enough.
+    /// The configuration that [`detect`] sets if the program is installed.
+    pub cfg: &'static str,
+    /// The program's file names; one of them suffices.
     pub programs: &'static [&'static str],
-    /// Folders to search after those of `PATH`; the last component may be a prefix that ends in
-    /// `*`, followed by `/bin`.
-    pub folders: &'static [&'static str],
-    /// Whether the build fails without it in CI, which sets `CI`.
-    pub required_in_ci: bool,
+    /// Directories to search after those of `PATH`. `*` before `/bin` matches any suffix.
+    pub directories: &'static [&'static str],
 }
 
-/// Chromium or Chrome, driven by the tests of the page.
+/// Chromium or Chrome.
 pub const CHROMIUM: Tool = Tool {
-    name: "chromium",
+    cfg: "has_chromium",
     programs: &["chromium", "chromium-browser", "google-chrome", "Google Chrome"],
-    folders: &["/Applications/Google Chrome.app/Contents/MacOS"],
-    required_in_ci: true,
+    directories: &["/Applications/Google Chrome.app/Contents/MacOS"],
 };
 
-/// `kubectl`, whose Kustomize renders the manifests.
-pub const KUBECTL: Tool =
-    Tool { name: "kubectl", programs: &["kubectl"], folders: &[], required_in_ci: true };
+/// `kubectl`, which renders the manifests.
+pub const KUBECTL: Tool = Tool { cfg: "has_kubectl", programs: &["kubectl"], directories: &[] };
 
-/// PgBouncer, which Debian installs outside of an ordinary user's `PATH`.
-pub const PGBOUNCER: Tool = Tool {
-    name: "pgbouncer",
-    programs: &["pgbouncer"],
-    folders: &["/usr/sbin"],
-    required_in_ci: true,
-};
+/// PgBouncer, which Debian installs outside an ordinary user's `PATH`.
+pub const PGBOUNCER: Tool =
+    Tool { cfg: "has_pgbouncer", programs: &["pgbouncer"], directories: &["/usr/sbin"] };
 
-/// An installed PostgreSQL, in the folders that `katas_host` searches: the bundled one has no
-/// timers, so its timeouts never fire.
+/// An installed PostgreSQL, in the directories that `katas_host` searches. The bundled server does
+/// not enforce timeouts.
 pub const POSTGRES: Tool = Tool {
-    name: "postgres",
+    cfg: "has_timeouts",
     programs: &["postgres"],
-    folders: &[
+    directories: &[
         "/usr/lib/postgresql/*/bin",
         "/usr/pgsql-*/bin",
         "/opt/homebrew/opt/postgresql@*/bin",
         "/usr/local/opt/postgresql@*/bin",
     ],
-    required_in_ci: true,
 };
 
-/// Spin. Package registries do not have it, so CI without it ignores its tests.
-pub const SPIN: Tool =
-    Tool { name: "spin", programs: &["spin"], folders: &[], required_in_ci: false };
+/// Spin.
+pub const SPIN: Tool = Tool { cfg: "has_spin", programs: &["spin"], directories: &[] };
 
-/// Sets the configuration `has_<name>` for each tool that is installed.
+impl Tool {
+    /// Returns the path of the program.
+    pub fn find(&self) -> Option<PathBuf> {
+        let candidates = self
+            .all_directories()
+            .into_iter()
+            .flat_map(|directory| self.programs.iter().map(move |program| directory.join(program)));
+        candidates.into_iter().find(|candidate| candidate.is_file())
+    }
+
+    fn all_directories(&self) -> Vec<PathBuf> {
+        let path = env::var_os("PATH").unwrap_or_default();
+        let own = self.directories.iter().flat_map(|pattern| expand(pattern));
+        env::split_paths(&path).chain(own).collect()
+    }
+}
+
+/// For a build script: sets the configuration of each tool that is installed.
 pub fn detect(tools: &[Tool]) {
     println!("cargo::rerun-if-env-changed=PATH");
-    println!("cargo::rerun-if-env-changed=CI");
-    let path = env::var_os("PATH").unwrap_or_default();
-    let path: Vec<PathBuf> = env::split_paths(&path).collect();
     for tool in tools {
-        println!("cargo::rustc-check-cfg=cfg(has_{})", tool.name);
-        let folders: Vec<PathBuf> =
-            path.iter().cloned().chain(tool.folders.iter().flat_map(|it| expand(it))).collect();
-        let is_installed = folders
-            .iter()
-            .any(|folder| tool.programs.iter().any(|program| folder.join(program).is_file()));
-        if is_installed {
-            println!("cargo::rustc-cfg=has_{}", tool.name);
-        } else if tool.required_in_ci && env::var_os("CI").is_some() {
-            println!("cargo::error={} is not installed; CI runs every test", tool.name);
+        println!("cargo::rustc-check-cfg=cfg({})", tool.cfg);
+        if tool.find().is_some() {
+            println!("cargo::rustc-cfg={}", tool.cfg);
         }
-        // A program that is installed or removed changes its folder.
-        for folder in folders.iter().filter(|folder| folder.is_dir()) {
-            println!("cargo::rerun-if-changed={}", folder.display());
+        // Installing or removing a program changes its directory.
+        for directory in tool.all_directories().iter().filter(|directory| directory.is_dir()) {
+            println!("cargo::rerun-if-changed={}", directory.display());
         }
     }
 }
 
-/// The folders of a pattern: itself, or one for each entry with the prefix before `*/bin`.
+/// Returns the directories that match a pattern.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some(prefix) = pattern.strip_suffix("*/bin") else {
         return vec![PathBuf::from(pattern)];
@@ -104,14 +100,14 @@ mod tests {
         for version in ["pgsql-16", "pgsql-17", "other"] {
             std::fs::create_dir_all(parent.join(version)).unwrap();
         }
-        let mut folders = expand(&format!("{}/pgsql-*/bin", parent.display()));
-        folders.sort();
-        assert_eq!(folders, ["pgsql-16/bin", "pgsql-17/bin"].map(|it| parent.join(it)));
+        let mut directories = expand(&format!("{}/pgsql-*/bin", parent.display()));
+        directories.sort();
+        assert_eq!(directories, ["pgsql-16/bin", "pgsql-17/bin"].map(|it| parent.join(it)));
         std::fs::remove_dir_all(parent).unwrap();
     }
 
     #[test]
-    fn folder_without_pattern_expands_to_itself() {
+    fn directory_without_pattern_expands_to_itself() {
         assert_eq!(expand("/usr/sbin"), [PathBuf::from("/usr/sbin")]);
     }
 }

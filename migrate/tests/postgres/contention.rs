@@ -10,7 +10,7 @@ use tokio::task::JoinSet;
 
 use crate::support::{
     BUNDLED, Project, RUNTIME, SERVER, assert_failed, assert_success, events, eventually,
-    failed_event, has_timeouts, release,
+    failed_event, release,
 };
 
 const ITEM: (&str, &str) = (
@@ -126,10 +126,8 @@ fn index_build_outlasts_lock_timeout(server: &Postgres) {
 }
 
 #[test]
+#[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
 fn table_lock_holder_is_reported_and_waited_for() {
-    if !has_timeouts() {
-        return;
-    }
     let project = Project::new(&[ITEM, ("0002_more.up.sql", "ALTER TABLE app.item ADD more int;")]);
     assert_success(&project.migrate(&["up", "--to", "1"]));
     let held = project.hold("SET application_name = 'a report'; SELECT * FROM app.item");
@@ -147,10 +145,8 @@ fn table_lock_holder_is_reported_and_waited_for() {
 }
 
 #[test]
+#[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
 fn up_gives_up_when_table_stays_locked() {
-    if !has_timeouts() {
-        return;
-    }
     let project = Project::new(&[
         ITEM,
         ("0002_more.up.sql", "CREATE TABLE app.new (); ALTER TABLE app.item ADD more int;"),
@@ -168,10 +164,8 @@ fn up_gives_up_when_table_stays_locked() {
 }
 
 #[test]
+#[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
 fn step_with_lock_timeout_is_retried() {
-    if !has_timeouts() {
-        return;
-    }
     let project = Project::new(&[
         ITEM,
         (
@@ -192,10 +186,8 @@ fn step_with_lock_timeout_is_retried() {
 }
 
 #[test]
+#[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
 fn locked_ledger_is_waited_for() {
-    if !has_timeouts() {
-        return;
-    }
     let project = Project::new(&[ITEM, ("0002_more.up.sql", "ALTER TABLE app.item ADD more int;")]);
     assert_success(&project.migrate(&["up", "--to", "1"]));
     // SHARE mode admits readers and blocks writers.
@@ -213,10 +205,8 @@ fn locked_ledger_is_waited_for() {
 }
 
 #[test]
+#[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
 fn deadlock_is_retried() {
-    if !has_timeouts() {
-        return;
-    }
     // The first attempt waits until the other session is blocked, so that the migration's own lock
     // request completes the deadlock.
     let project = Project::new(&[(

@@ -5,7 +5,7 @@ use sqlx::{Connection, PgConnection};
 
 use crate::support::{
     Project, RUNTIME, assert_exit, assert_failed, assert_success, events, eventually, failed_event,
-    has_timeouts, release,
+    release,
 };
 
 const ITEM: (&str, &str) = (
@@ -86,10 +86,8 @@ fn preexisting_index_is_not_mistaken_for_finished_statement() {
 }
 
 #[test]
+#[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
 fn invalid_index_is_rebuilt() {
-    if !has_timeouts() {
-        return;
-    }
     for build in [BUILD, &BUILD.replace("CONCURRENTLY", "CONCURRENTLY IF NOT EXISTS")] {
         let project = project_with_pending(build);
         create_invalid_index(&project);
@@ -109,10 +107,8 @@ fn valid_index_satisfies_if_not_exists() {
 }
 
 #[test]
+#[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
 fn index_of_killed_run_is_dropped_while_table_is_in_use() {
-    if !has_timeouts() {
-        return;
-    }
     let project = project_with_pending(BUILD);
     let held = project.hold("UPDATE app.item SET id = id");
     let mut running = project.start(&["up"]);

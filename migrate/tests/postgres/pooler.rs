@@ -18,15 +18,12 @@ fn url_with_port(project: &Project, port: u16) -> String {
 }
 
 #[test]
+#[cfg_attr(not(has_pgbouncer), ignore = "PgBouncer is not installed")]
 fn pgbouncer_is_rejected() {
-    let program = Path::new("/usr/sbin/pgbouncer");
-    if !program.exists() {
-        eprintln!("skipped: {} is not installed", program.display());
-        return;
-    }
+    let program = test_tools::PGBOUNCER.find().expect("PgBouncer is installed");
     for ignored in ["extra_float_digits", "extra_float_digits, options"] {
         let project = Project::new(&[ITEM]);
-        let bouncer = PgBouncer::start(program, ignored);
+        let bouncer = PgBouncer::start(&program, ignored);
         let output = project.command_at(&url_with_port(&project, bouncer.port), &["up"]).output();
         assert_failed(&output.expect("run migrate"), 9, REASON);
         let schema = "SELECT coalesce(to_regnamespace('app')::text, 'nothing')";

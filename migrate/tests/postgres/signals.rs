@@ -7,7 +7,7 @@ use rustix::process::Signal;
 
 use crate::support::{
     BUNDLED, Project, Running, SERVER, assert_failed, assert_success, events, eventually,
-    failed_event, has_timeouts, migrate, release,
+    failed_event, migrate, release,
 };
 
 /// Creates a project whose migration sleeps for 600 s while the table `public.slow` exists.
@@ -126,10 +126,8 @@ fn deadline_rolls_back_and_exits_with_75() {
 }
 
 #[test]
+#[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
 fn kill_during_statement_is_detected_by_server() {
-    if !has_timeouts() {
-        return;
-    }
     let project = slow_project(&SERVER);
     let running = start_and_wait_for_sleep(&project, &["up"]);
     assert_ne!(project.sessions(), "0");

@@ -48,16 +48,6 @@ fn start(source: PostgresInstall) -> Postgres {
     server
 }
 
-/// Returns whether the server enforces timeouts. The bundled server accepts all of PostgreSQL's
-/// timeout settings and enforces none of them.
-pub fn has_timeouts() -> bool {
-    let has_timeouts = !SERVER.description().contains("comes with");
-    if !has_timeouts {
-        eprintln!("skipped: {} does not enforce timeouts", SERVER.description());
-    }
-    has_timeouts
-}
-
 fn new_name() -> String {
     static NUMBER: AtomicU32 = AtomicU32::new(0);
     format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed))
