@@ -318,7 +318,8 @@ impl App {
             ("database_url".to_owned(), url.to_owned()),
             ("database_host".to_owned(), format!("127.0.0.1:{}", cluster.postgres.port())),
         ]);
-        for (name, value) in extra_variables {
+        // An empty value is the default, and not every application has the variable.
+        for (name, value) in extra_variables.iter().filter(|(_, value)| !value.is_empty()) {
             variables.insert((*name).to_owned(), (*value).to_owned());
         }
         let (engine, address) =

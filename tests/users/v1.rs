@@ -128,7 +128,7 @@ fn post_creates_a_user_at_every_base_path() {
         app.get(&format!("{base}/{id}")).is(200, &expected);
     }
     app.post("/users", &json!({"username": ""}))
-        .is_invalid(&[("/email", "is required"), ("/username", "must not be empty")]);
+        .is_invalid(&[("/username", "must not be empty"), ("/email", "is required")]);
 }
 
 #[test]
