@@ -189,7 +189,7 @@ fn unauthorized_roles_and_missing_database_exit_with_9() {
     assert_exit(&app, 9, "permission denied");
     for (from, to, text) in [
         ("m-secret", "wrong-secret", "password authentication failed"),
-        ("katas_migrator", "nobody_here", "password authentication failed"),
+        ("katas_migrator", "wrong-password", "password authentication failed"),
         ("test_", "missing_", "does not exist (3D000)"),
     ] {
         let url = database.migrator.replace(from, to);
