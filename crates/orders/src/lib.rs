@@ -116,7 +116,7 @@ pub fn stored_prices(db: &Db, name: &PriceListName) -> Result<Prices, Problem> {
     })
 }
 
-/// Returns the 422 for an order with a sum of too many digits.
+/// Returns 422 for an order whose sum has too many digits.
 pub fn too_many_digits(error: AmountError) -> Problem {
     Problem::invalid_body(format_args!("has a sum that {error}"))
 }

@@ -197,10 +197,10 @@ impl<'a> Client<'a> {
     pub(crate) fn post_text(
         &mut self,
         path: &str,
-        kind: &str,
+        media_type: &str,
         body: &str,
     ) -> Result<Response, String> {
-        let headers = [("content-type", kind)];
+        let headers = [("content-type", media_type)];
         self.send(Method::POST, path, &headers, Content::Text(body), Auth::Token)
     }
 

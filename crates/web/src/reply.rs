@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{Preconditions, Problem, Request};
 
-/// A response of a handler.
+/// The response of a handler.
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) status: StatusCode,
@@ -81,7 +81,7 @@ impl Reply {
         Reply::new(StatusCode::OK).body(media_type, Body::Stream(length, next))
     }
 
-    /// Creates a 200 from text that is already JSON. It is not parsed: a list can have 40 MB.
+    /// Creates a 200 from JSON text, which is not parsed: a list can be 40 MB long.
     pub fn json_text(text: String) -> Reply {
         Reply::content("application/json", text.into_bytes())
     }
