@@ -32,7 +32,7 @@ pub enum PriceSource {
 pub struct Costs(pub Prices);
 
 impl FromFields for Order {
-    // The FastAPI predecessor of version 1 ignored them.
+    // The FastAPI predecessor of version 1 ignored unknown fields.
     const ALLOW_UNKNOWN_FIELDS: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Option<Order> {
