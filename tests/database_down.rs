@@ -22,9 +22,9 @@ fn wait_for_status(app: &App, path: &str, status: u16) {
 }
 
 /// Checks that requests fail with 503 after `stop` and succeed once PostgreSQL is restarted.
-fn assert_recovers(source: PostgresInstall, stop: fn(&mut Cluster)) {
-    let mut cluster = RUNTIME.block_on(Cluster::start(source, false)).expect("the cluster starts");
-    let app = App::with(&cluster, DATABASE, &cluster.app(DATABASE));
+fn assert_recovers(install: PostgresInstall, stop: fn(&mut Cluster)) {
+    let mut cluster = RUNTIME.block_on(Cluster::start(install, false)).expect("the cluster starts");
+    let app = App::with_url(&cluster, DATABASE, &cluster.app_url(DATABASE));
     let apple = json!({"word": "Apple", "definition": "A fruit"});
     app.post("/api/v1/newentry", &apple).is(201, &apple);
 

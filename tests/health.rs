@@ -27,7 +27,7 @@ fn health_responses_are_not_cacheable() {
 
 #[test]
 fn only_db_check_requires_the_database() {
-    let app = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
+    let app = App::with_url(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
     for probe in ["/", "/health", "/healthcheck", "/status"] {
         assert_eq!(app.get(probe).status, 200, "{probe}");
     }
@@ -36,7 +36,7 @@ fn only_db_check_requires_the_database() {
 
 #[test]
 fn missing_schema_is_not_ready() {
-    let app = App::on(&cluster().create_database(false));
+    let app = App::with_database(&cluster().create_database(false));
     let response = app.get("/db-check");
     response.is_problem(503, "the schema does not exist yet");
     assert_eq!(response.header("retry-after"), "1");

@@ -16,7 +16,7 @@ fn both_paths_return_the_word_and_ignore_unknown_fields() {
 }
 
 #[test]
-fn counts_characters_and_stops_at_the_first_word_that_is_too_short() {
+fn result_counts_characters_and_ends_at_the_first_short_word() {
     let app = App::start();
     for (words, expected) in [
         (json!([]), ""),

@@ -1,4 +1,4 @@
-//! The components serve the rows that `migrate seed` loads like rows that they stored themselves.
+//! The components serve rows loaded by `migrate seed` like rows that they have stored themselves.
 
 use std::collections::BTreeMap;
 

@@ -6,7 +6,7 @@ use std::thread;
 use http::Method;
 use serde_json::json;
 
-use super::{CSV, DATASETS, csv_rows, export, load, loaded, stored_counts};
+use super::{CSV, DATASETS, create_dataset, csv_rows, export, load, stored_counts};
 use crate::support::{App, JSON};
 
 #[test]
@@ -39,7 +39,7 @@ fn json_is_loaded_like_csv() {
     assert_eq!(response.status, 201, "{response:?}");
     let from_json = export(&app, response.header("location"));
     assert_eq!(from_json.body, "word,n\r\n\"yo,da\",\"\"\"\n\"\r\n,\r\n");
-    assert_eq!(export(&app, &loaded(&app, &from_json.body)).body, from_json.body);
+    assert_eq!(export(&app, &create_dataset(&app, &from_json.body)).body, from_json.body);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn fields_are_exported_unchanged() {
         canonical += &format!("{},\"{quoted},\"\r\n", if quoted == field { field } else { "x" });
     }
     canonical += "\"\r\",\"\n\"\r\n\"\"\"\",\r\n";
-    let path = loaded(&app, &canonical);
+    let path = create_dataset(&app, &canonical);
     assert_eq!(export(&app, &path).body, canonical);
 }
 
@@ -80,13 +80,14 @@ fn fields_are_exported_unchanged() {
 fn file_of_many_batches_is_loaded_completely() {
     let app = App::start();
     let file = csv_rows(9001);
-    let path = loaded(&app, &file);
+    let path = create_dataset(&app, &file);
     assert_eq!(app.get(&path).json()["rows"], 9001);
     assert!(export(&app, &path).body == file.replace('\n', "\r\n"));
-    // The last row fills a batch; a file without rows.
-    let path = loaded(&app, csv_rows(8000));
+    // The last row fills a batch.
+    let path = create_dataset(&app, csv_rows(8000));
     assert_eq!(app.get(&path).json()["rows"], 8000);
-    let path = loaded(&app, "a,b");
+    // The file has no rows.
+    let path = create_dataset(&app, "a,b");
     assert_eq!(export(&app, &path).body, "a,b\r\n");
     assert_eq!(app.get(&format!("{path}/rows")).json()["items"], json!([]));
 }
@@ -175,9 +176,9 @@ fn other_media_types_return_415() {
 #[test]
 fn file_larger_than_64_mebibytes_returns_413() {
     let app = App::start();
-    let announced = "POST /api/v1/datasets?name=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
-                     Content-Type: text/csv\r\nContent-Length: 67108865\r\n\r\n";
-    assert!(app.raw(announced.as_bytes()).starts_with("HTTP/1.1 413 "));
+    let request = "POST /api/v1/datasets?name=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                   Content-Type: text/csv\r\nContent-Length: 67108865\r\n\r\n";
+    assert!(app.raw(request.as_bytes()).starts_with("HTTP/1.1 413 "));
 }
 
 #[test]
@@ -185,12 +186,12 @@ fn concurrent_loads_do_not_mix() {
     let app = App::start();
     let app = &app;
     let files: Vec<_> = ["x", "y", "z"].map(|marker| csv_rows(9000).replace("row", marker)).into();
-    let loaded: Vec<_> = thread::scope(|scope| {
+    let paths: Vec<_> = thread::scope(|scope| {
         let loads: Vec<_> =
-            files.iter().map(|file| scope.spawn(move || loaded(app, file))).collect();
+            files.iter().map(|file| scope.spawn(move || create_dataset(app, file))).collect();
         loads.into_iter().map(|load| load.join().expect("no panic")).collect()
     });
-    for (path, sent) in loaded.iter().zip(&files) {
+    for (path, sent) in paths.iter().zip(&files) {
         assert!(export(app, path).body == sent.replace('\n', "\r\n"), "{path}");
     }
 }
@@ -225,7 +226,7 @@ fn complete_load(mut connection: std::net::TcpStream) -> String {
 }
 
 #[test]
-fn dataset_is_visible_when_complete() {
+fn dataset_becomes_visible_when_its_load_is_complete() {
     let app = App::start();
     assert!(complete_load(incomplete_load(&app)).starts_with("HTTP/1.1 201 "));
     assert_eq!(app.get(DATASETS).json()["items"][0]["rows"], 9001);
@@ -260,10 +261,10 @@ fn load_with_failed_statements_stays_invisible_and_is_purged_later() {
     drop(lock);
     assert_eq!(stored_counts(&app), "1 8000");
     // A later load purges it once it has been inactive for longer than 15 minutes.
-    loaded(&app, "a\n");
+    create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "2 8000");
     app.sql("UPDATE katas.dataset SET touched_at = touched_at - interval '16 minutes'");
-    loaded(&app, "a\n");
+    create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "2 0");
     assert_eq!(app.get(DATASETS).json()["items"].as_array().map(Vec::len), Some(2));
 }

@@ -25,12 +25,12 @@ fn page(app: &App, path: &str) -> Response {
     app.request(Method::GET, path, &[ACCEPT_HTML], "")
 }
 
-/// The texts between each `before` and the next `after`.
+/// Returns the text between each `before` and the next `after`.
 fn between<'t>(text: &'t str, before: &str, after: char) -> Vec<&'t str> {
     text.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
 }
 
-/// The paths of all files that the pages load, directly or by an import.
+/// Returns the paths of all files that the pages load, directly or by an import.
 fn assets(app: &App) -> BTreeSet<String> {
     let mut assets = BTreeSet::new();
     for path in PAGES {
@@ -48,7 +48,7 @@ fn assets(app: &App) -> BTreeSet<String> {
     assets
 }
 
-/// The compressed size of the files in the component, in bytes.
+/// Returns the compressed size of the files in the component, in bytes.
 pub(crate) fn compressed_bytes() -> u64 {
     let app = App::start();
     let paths: Vec<_> = assets(&app).into_iter().chain(["/openapi.json".to_owned()]).collect();

@@ -9,7 +9,7 @@ use crate::support::{App, JSON};
 /// The base paths of version 1, each with its `API-Version` response header.
 const BASE_PATHS: [(&str, &str); 3] = [("/users", ""), ("/api/v1/users", "1"), ("/api/users", "1")];
 
-/// The name of the seed's hundredth user.
+/// The name of the hundredth user in the seed.
 const LAST_NAME: &str = "Kennedy";
 
 #[test]
