@@ -20,7 +20,7 @@ fn writes_without_the_token_return_401() {
         let unauthorized = app.call(example);
         if is_write(example) {
             unauthorized
-                .is_problem(401, "authorization required; send Authorization: Bearer <token>");
+                .assert_problem(401, "authorization required; send Authorization: Bearer <token>");
             assert_eq!(unauthorized.header("www-authenticate"), "Bearer realm=\"katas\"");
             let authorized = app.call_with(example, &[("Authorization", "Bearer secret")]);
             assert_eq!(authorized.status, example.status, "{example:?} {authorized:?}");

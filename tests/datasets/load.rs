@@ -20,10 +20,10 @@ fn csv_file_is_loaded_and_exported_in_canonical_form() {
     assert_eq!(dataset["rows"], 3);
     let path = response.header("location");
     assert_eq!(path, format!("{DATASETS}/{}", dataset["id"].as_str().expect("an id")));
-    app.get(path).is(200, &dataset);
+    app.get(path).assert_json(200, &dataset);
     let items = json!([["yoda", "1"], ["be,st", "2"], ["h\"a\ns", ""]]);
     let page = json!({"columns": ["word", "n"], "items": items, "next": null});
-    app.get(&format!("{path}/rows")).is(200, &page);
+    app.get(&format!("{path}/rows")).assert_json(200, &page);
     let exported = export(&app, path);
     assert_eq!(exported.header("content-type"), "text/csv; charset=utf-8");
     assert_eq!(exported.body, "word,n\r\nyoda,1\r\n\"be,st\",2\r\n\"h\"\"a\ns\",\r\n");
@@ -109,15 +109,15 @@ fn invalid_csv_returns_422_with_the_line_and_stores_nothing() {
         (b"a\n\xff\n", "line 2 is not valid UTF-8"),
         (b"a\n\0\n", "line 2 contains a NUL character"),
     ] {
-        load(&app, file).is_problem(422, detail);
+        load(&app, file).assert_problem(422, detail);
     }
     let late = csv_rows(9000) + "9001";
     load(&app, late)
-        .is_problem(422, "line 9002 has the wrong number of fields: expected 2, found 1");
+        .assert_problem(422, "line 9002 has the wrong number of fields: expected 2, found 1");
     let long = format!("a\n{}\n", "x".repeat((64 << 10) + 1));
-    load(&app, long).is_problem(422, "line 2 exceeds the row limit of 65536 bytes");
+    load(&app, long).assert_problem(422, "line 2 exceeds the row limit of 65536 bytes");
     let wide = vec!["a"; 1002].join(",");
-    load(&app, wide).is_problem(422, "line 1 has more than 1000 fields");
+    load(&app, wide).assert_problem(422, "line 1 has more than 1000 fields");
     assert_eq!(stored_counts(&app), "0 0");
 }
 
@@ -126,19 +126,20 @@ fn invalid_json_table_returns_the_pointer_of_each_error() {
     let app = App::start();
     let post =
         |columns, rows| app.post(DATASETS, &json!({"name": "x", "columns": columns, "rows": rows}));
-    app.post(DATASETS, &json!({})).is_invalid(&[
+    app.post(DATASETS, &json!({})).assert_invalid(&[
         ("/name", "is required"),
         ("/columns", "is required"),
         ("/rows", "is required"),
     ]);
     let ragged = post(json!(["a", "b"]), json!([["1", "2"], ["3"]]));
-    ragged.is_invalid(&[("/rows/1", "has the wrong number of fields: expected 2, found 1")]);
-    post(json!(["a"]), json!([[1]])).is_invalid(&[("/rows/0", "must be an array of strings")]);
-    post(json!(["a"]), json!([["\0"]])).is_invalid(&[("/rows/0", "contains a NUL character")]);
-    post(json!([]), json!([])).is_invalid(&[("/columns", "has no column names")]);
-    post(json!(["a", "a"]), json!([])).is_invalid(&[("/columns", "repeats the column name 'a'")]);
+    ragged.assert_invalid(&[("/rows/1", "has the wrong number of fields: expected 2, found 1")]);
+    post(json!(["a"]), json!([[1]])).assert_invalid(&[("/rows/0", "must be an array of strings")]);
+    post(json!(["a"]), json!([["\0"]])).assert_invalid(&[("/rows/0", "contains a NUL character")]);
+    post(json!([]), json!([])).assert_invalid(&[("/columns", "has no column names")]);
+    post(json!(["a", "a"]), json!([]))
+        .assert_invalid(&[("/columns", "repeats the column name 'a'")]);
     let many = post(json!(["a"]), json!(vec![["x"]; 10_001]));
-    many.is_invalid(&[("/rows", "must have at most 10000 elements")]);
+    many.assert_invalid(&[("/rows", "must have at most 10000 elements")]);
     let most = post(json!(["a"]), json!(vec![["x"]; 10_000]));
     assert_eq!(most.json()["rows"], 10_000);
 }
@@ -149,10 +150,10 @@ fn dataset_name_must_have_1_to_200_characters() {
     let post =
         |query: &str| app.request(Method::POST, &format!("{DATASETS}{query}"), &[CSV], "a\n");
     for query in ["", "?name="] {
-        post(query).is_problem(400, "name must not be empty");
+        post(query).assert_problem(400, "name must not be empty");
     }
     let long = format!("?name={}", "x".repeat(201));
-    post(&long).is_problem(400, "name must have at most 200 characters");
+    post(&long).assert_problem(400, "name must have at most 200 characters");
     assert_eq!(post("?name=Caf%C3%A9+1").json()["name"], "Café 1");
 }
 
@@ -166,7 +167,7 @@ fn other_media_types_return_415() {
         [("Content-Type", "text/plain"), ("X", "")],
         [("Content-Type", "text/csv"), ("Content-Encoding", "gzip")],
     ] {
-        app.request(Method::POST, path, &headers, "a\n").is_problem(415, detail);
+        app.request(Method::POST, path, &headers, "a\n").assert_problem(415, detail);
     }
     let parameters = [("Content-Type", "Text/CSV; charset=utf-8; header=present")];
     assert_eq!(app.request(Method::POST, path, &parameters, "a\n").status, 201);

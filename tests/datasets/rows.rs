@@ -96,7 +96,7 @@ fn accept_header_selects_json_page_or_csv_export() {
         assert_eq!(get(accept).header("content-type"), media_type, "{accept}");
     }
     let response = get("text/html");
-    response.is_problem(406, "available media types: application/json, text/csv");
+    response.assert_problem(406, "available media types: application/json, text/csv");
     let head = app.request(Method::HEAD, &path, &[("Accept", "text/csv")], "");
     assert_eq!((head.header("content-length"), head.body.as_str()), ("6", ""));
 }
@@ -105,7 +105,7 @@ fn accept_header_selects_json_page_or_csv_export() {
 fn unknown_dataset_returns_404() {
     let app = App::start();
     let missing = |response: Response, id: &str| {
-        response.is_problem(404, &format!("dataset {id} not found"));
+        response.assert_problem(404, &format!("dataset {id} not found"));
     };
     for id in ["1", "x'y", "00000000-0000-0000-0000-000000000000"] {
         let path = format!("{DATASETS}/{id}");

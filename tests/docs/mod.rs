@@ -63,7 +63,7 @@ fn root_is_json_unless_html_is_preferred() {
     let healthy = json!({"status": "healthy", "app": "katas", "version": version});
     for accept in ["*/*", "application/json", "text/html;q=0.5, application/json", ""] {
         let response = app.request(Method::GET, "/", &[("Accept", accept)], "");
-        response.is(200, &healthy);
+        response.assert_json(200, &healthy);
         assert_eq!(response.header("vary"), "accept, accept-encoding");
     }
     let html = page(&app, "/");
@@ -89,7 +89,7 @@ fn assets_of_pages_are_served_with_their_media_type() {
         assert_eq!((response.status, response.header("content-type")), (200, content_type));
         assert_eq!(response.header("x-content-type-options"), "nosniff", "{path}");
     }
-    app.get("/docs/current/unknown.js").is_problem(404, "no file unknown.js");
+    app.get("/docs/current/unknown.js").assert_problem(404, "no file unknown.js");
 }
 
 #[test]
