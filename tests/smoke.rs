@@ -117,6 +117,12 @@ fn smoke_test_with_the_token_passes() {
 }
 
 #[test]
+fn smoke_test_with_the_token_passes_when_reads_are_private() {
+    let app = App::with_private_reads("secret");
+    assert_passed(&smoke(&with_token(&app, "secret")));
+}
+
+#[test]
 fn writing_checks_without_the_token_or_with_another_fail() {
     let app = App::with_token("secret");
     for (options, reason) in [
