@@ -104,7 +104,7 @@ const REVOKES: &str = "
     ) AS granted (privilege, object)";
 
 /// Returns whether all examples of `spin.toml` succeed and the created data can be deleted.
-fn everything_works(app: &App) -> bool {
+fn examples_and_deletions_succeed(app: &App) -> bool {
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
     let mut examples = manifest.component.values().flat_map(|component| component.examples());
     let succeeded = examples.all(|example| app.call(example).status == example.status);
@@ -122,11 +122,11 @@ fn everything_works(app: &App) -> bool {
 #[test]
 fn revoking_any_privilege_breaks_an_example() {
     let app = App::with_database(&cluster().create_database(true));
-    assert!(everything_works(&app));
+    assert!(examples_and_deletions_succeed(&app));
     let revokes = app.value(REVOKES);
     for revoke in revokes.split(';') {
         let app = App::with_database(&cluster().create_database(true));
         app.sql(revoke);
-        assert!(!everything_works(&app), "unused privilege: {revoke}");
+        assert!(!examples_and_deletions_succeed(&app), "unused privilege: {revoke}");
     }
 }

@@ -15,7 +15,7 @@ fn lines(app: &App, count: usize) -> Vec<Value> {
 }
 
 #[test]
-fn line_has_component_method_route_status_and_duration() {
+fn log_line_has_component_method_route_status_and_duration() {
     let app = App::start();
     app.get("/api/v1/look/private");
     let [line] = lines(&app, 1).try_into().expect("one line");
@@ -49,7 +49,7 @@ fn logged_fields(line: &str) -> Vec<[String; 2]> {
 }
 
 #[test]
-fn line_has_exactly_the_documented_fields() {
+fn log_line_has_exactly_the_documented_fields() {
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
     let unavailable = App::with_url(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
     let available = App::start();
@@ -79,7 +79,7 @@ fn line_has_exactly_the_documented_fields() {
 }
 
 #[test]
-fn line_has_the_trace_id_of_a_single_valid_traceparent() {
+fn log_line_has_the_trace_id_of_a_single_valid_traceparent() {
     let app = App::start();
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traceparent = format!("00-{id}-00f067aa0ba902b7-01");

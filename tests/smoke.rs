@@ -123,7 +123,7 @@ fn smoke_test_with_the_token_passes_when_reads_are_private() {
 }
 
 #[test]
-fn writing_checks_without_the_token_or_with_another_fail() {
+fn writing_checks_without_a_valid_token_fail() {
     let app = App::with_token("secret");
     for (options, reason) in [
         (options(&app), "authorization required; send Authorization: Bearer <token>"),

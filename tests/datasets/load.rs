@@ -158,7 +158,7 @@ fn dataset_name_must_have_1_to_200_characters() {
 }
 
 #[test]
-fn other_media_types_return_415() {
+fn unsupported_media_type_or_encoding_returns_415() {
     let app = App::start();
     let detail =
         "body format not supported; send text/csv or application/json without Content-Encoding";
@@ -183,7 +183,7 @@ fn file_larger_than_64_mebibytes_returns_413() {
 }
 
 #[test]
-fn concurrent_loads_do_not_mix() {
+fn concurrent_loads_do_not_interfere() {
     let app = App::start();
     let app = &app;
     let files: Vec<_> = ["x", "y", "z"].map(|marker| csv_rows(9000).replace("row", marker)).into();

@@ -17,7 +17,7 @@ fn csv_bytes(length: usize) -> String {
 }
 
 #[test]
-fn sixty_megabytes_need_no_more_memory_than_one() {
+fn memory_does_not_depend_on_the_size_of_the_file() {
     let app = App::start();
     let load_and_read = |length| {
         let path = create_dataset(&app, csv_bytes(length));

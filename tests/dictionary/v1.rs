@@ -21,7 +21,7 @@ fn added_entry_can_be_looked_up() {
 }
 
 #[test]
-fn unversioned_paths_are_version_1() {
+fn unversioned_paths_serve_version_1() {
     let app = App::start();
     app.post("/api/newentry", &apple()).assert_json(201, &apple());
     let found = app.get("/api/look/Apple");

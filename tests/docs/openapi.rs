@@ -1,4 +1,4 @@
-//! The OpenAPI document by itself: references, schemas, examples and links.
+//! The validity of the OpenAPI document: references, schemas, examples and links.
 
 use std::collections::BTreeSet;
 

@@ -118,12 +118,12 @@ impl Cluster {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let template = if migrated { postgres::DATABASE } else { "template0" };
-        self.administrate(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
-        self.administrate(&format!("GRANT CREATE ON DATABASE {name} TO katas_owner"));
+        self.execute_as_superuser(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        self.execute_as_superuser(&format!("GRANT CREATE ON DATABASE {name} TO katas_owner"));
         name
     }
 
-    fn administrate(&self, sql: &str) {
+    fn execute_as_superuser(&self, sql: &str) {
         let url = self.postgres.administrator("postgres");
         RUNTIME.block_on(execute(&url, sql)).expect(sql);
     }
@@ -557,7 +557,7 @@ impl Drop for App {
             }
         }
         if let Some(database) = &self.database {
-            cluster().administrate(&format!("DROP DATABASE {database} WITH (FORCE)"));
+            cluster().execute_as_superuser(&format!("DROP DATABASE {database} WITH (FORCE)"));
         }
     }
 }
