@@ -89,7 +89,7 @@ fn assets_of_pages_are_served_with_their_media_type() {
         assert_eq!((response.status, response.header("content-type")), (200, content_type));
         assert_eq!(response.header("x-content-type-options"), "nosniff", "{path}");
     }
-    app.get("/docs/current/unknown.js").assert_problem(404, "no file unknown.js");
+    app.get("/docs/current/unknown.js").assert_problem(404, "file unknown.js not found");
 }
 
 #[test]

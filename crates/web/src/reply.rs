@@ -129,7 +129,7 @@ impl Reply {
     pub fn conditional(self, request: &Request, tag: &str) -> Result<Reply, Problem> {
         let Preconditions { if_match, if_none_match } = request.preconditions()?;
         if if_match.is_some_and(|required| !required.contains(tag)) {
-            return Err(Problem::precondition_failed("the resource has changed since it was read"));
+            return Err(Problem::precondition_failed("the resource does not match If-Match"));
         }
         let unchanged = if_none_match.is_some_and(|known| known.contains(tag));
         let reply = if unchanged { Reply::new(StatusCode::NOT_MODIFIED) } else { self };
