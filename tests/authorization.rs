@@ -1,4 +1,5 @@
-//! The API token is required for writes, and for reading personal data if `private_reads` is `true`.
+//! The API token is required for writes, and for reading personal data if `private_reads` is
+//! `true`.
 
 use http::Method;
 use katas_host::manifest::{Example, Manifest};

@@ -11,8 +11,8 @@
 //! SELECT definition FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1
 //! ```
 //!
-//! The first column is `NOT NULL` in the table, so NULL means that no row was found; the store reads
-//! it as an `Option`. A data change that may affect no row uses a CTE in place of the table:
+//! The first column is `NOT NULL` in the table, so NULL means that no row was found; the store
+//! reads it as an `Option`. A data change that may affect no row uses a CTE in place of the table:
 //!
 //! ```sql
 //! WITH changed AS (UPDATE … WHERE … RETURNING version)
@@ -44,17 +44,18 @@ pub use spin_sdk::pg4::ParameterValue as Parameter;
 
 /// The application's database.
 ///
-/// Each statement takes a connection from the host's pool and returns it. A request never holds two:
-/// two open connections per request can deadlock the pool. `BEGIN` is never sent, because the next
-/// statement may run on another connection. To combine several writes, use one statement with CTEs.
+/// Each statement takes a connection from the host's pool and returns it. A request never holds
+/// two: two open connections per request can deadlock the pool. `BEGIN` is never sent, because the
+/// next statement may run on another connection. To combine several writes, use one statement with
+/// CTEs.
 #[derive(Clone, Copy, Default)]
 pub struct Db {
     pool: Option<&'static str>,
 }
 
 impl Db {
-    /// Returns a handle with a separate pool, for a statement that must not wait for others. The host
-    /// has one pool per connection string; this one differs in its `application_name`.
+    /// Returns a handle with a separate pool, for a statement that must not wait for others. The
+    /// host has one pool per connection string; this one differs in its `application_name`.
     pub fn with_pool(application_name: &'static str) -> Db {
         Db { pool: Some(application_name) }
     }

@@ -1,7 +1,7 @@
 //! Limits how slowly a client may send or read a body.
 //!
-//! Spin has no timeouts: a client that stalls, or sends one byte at a time, would occupy an instance
-//! indefinitely. The limits allow for a phone on a poor network.
+//! Spin has no timeouts: a client that stalls, or sends one byte at a time, would occupy an
+//! instance indefinitely. The limits allow for a phone on a poor network.
 
 use std::time::Duration;
 

@@ -203,8 +203,8 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     }
 }
 
-/// Writes the whole chunk. Sends the head as soon as the host's buffer is full. Returns `false` when
-/// the client has closed the connection or reads too slowly.
+/// Writes the whole chunk. Sends the head as soon as the host's buffer is full. Returns `false`
+/// when the client has closed the connection or reads too slowly.
 fn write_all(
     stream: &OutputStream,
     mut chunk: &[u8],
