@@ -4,35 +4,11 @@
 use pg::Db;
 use rules::{Amount, NthChar};
 use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 use web::Problem;
 
 use crate::domain::{Spending, Task, Totals};
-use crate::store::{self, Dataset};
-
-/// The result of a run that has not been stored yet.
-pub struct Outcome {
-    pub kata: &'static str,
-    /// The parameters of the kata as a JSON object.
-    pub parameters: Box<RawValue>,
-    /// The result as a JSON object.
-    pub result: Box<RawValue>,
-    /// The number of rows read.
-    pub rows: i64,
-}
-
-impl Outcome {
-    fn new(
-        kata: &'static str,
-        parameters: impl Serialize,
-        result: impl Serialize,
-        rows: i64,
-    ) -> Result<Outcome, Problem> {
-        let parameters = to_raw_value(&parameters).map_err(Problem::internal)?;
-        let result = to_raw_value(&result).map_err(Problem::internal)?;
-        Ok(Outcome { kata, parameters, result, rows })
-    }
-}
+use crate::store::{self, Dataset, Outcome};
 
 pub fn run(db: &Db, dataset: &Dataset, task: &Task) -> Result<Outcome, Problem> {
     match task {
@@ -55,7 +31,7 @@ fn nth_char(db: &Db, dataset: &Dataset, column: &str) -> Result<Outcome, Problem
     let index = index(dataset, "column", column)?;
     let mut word = NthChar::default();
     let rows = for_each(db, dataset, index, None, |next, _| Ok(word.push(next)))?;
-    Outcome::new("nth-char", Parameters { column }, Word { word: word.into_word() }, rows)
+    outcome("nth-char", Parameters { column }, Word { word: word.into_word() }, rows)
 }
 
 fn spending(db: &Db, dataset: &Dataset, spending: &Spending) -> Result<Outcome, Problem> {
@@ -89,11 +65,23 @@ fn spending(db: &Db, dataset: &Dataset, spending: &Spending) -> Result<Outcome, 
     let mut totals = totals.with_tax(*tax).map_err(invalid)?;
     if group.is_some() {
         let groups = totals.into_iter().map(|(key, total)| Group { key, total }).collect();
-        Outcome::new("spending", spending, Groups { groups }, rows)
+        outcome("spending", spending, Groups { groups }, rows)
     } else {
         let total = totals.pop().map_or(Amount::ZERO, |(_, total)| total);
-        Outcome::new("spending", spending, Total { total }, rows)
+        outcome("spending", spending, Total { total }, rows)
     }
+}
+
+/// Creates an outcome from values of any type.
+fn outcome(
+    kata: &'static str,
+    parameters: impl Serialize,
+    result: impl Serialize,
+    rows: i64,
+) -> Result<Outcome, Problem> {
+    let parameters = to_raw_value(&parameters).map_err(Problem::internal)?;
+    let result = to_raw_value(&result).map_err(Problem::internal)?;
+    Ok(Outcome { kata, parameters, result, rows })
 }
 
 /// Returns the index of a column, from 1. `field` is the request field that names the column.

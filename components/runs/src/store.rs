@@ -7,8 +7,6 @@ use pg::{Db, Page, Parameter, Timestamp, int8, text, uuid};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::run::Outcome;
-
 /// The dataset of a run.
 pub struct Dataset {
     pub number: i64,
@@ -23,6 +21,17 @@ pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
     let mut row = db.row(SQL, &[id])?;
     let Some(number) = row.take(0)? else { return Ok(None) };
     Ok(Some(Dataset { number, columns: row.take(1)? }))
+}
+
+/// The result of a run that has not been stored yet.
+pub struct Outcome {
+    pub kata: &'static str,
+    /// The parameters of the kata as a JSON object.
+    pub parameters: Box<RawValue>,
+    /// The result as a JSON object.
+    pub result: Box<RawValue>,
+    /// The number of rows read.
+    pub rows: i64,
 }
 
 /// The fields of consecutive rows.

@@ -98,7 +98,8 @@ impl Db {
 /// Appends `application_name` to a connection string, which is a URI or keyword/value pairs. The
 /// last value takes precedence.
 fn with_application_name(url: &str, name: &str) -> String {
-    let separator = match (url.contains("://"), url.contains('?')) {
+    let is_uri = url.starts_with("postgres://") || url.starts_with("postgresql://");
+    let separator = match (is_uri, url.contains('?')) {
         (true, true) => '&',
         (true, false) => '?',
         (false, _) => ' ',
@@ -162,7 +163,7 @@ mod tests {
                 "postgres://u@h/d?sslmode=require",
                 "postgres://u@h/d?sslmode=require&application_name=n",
             ),
-            ("host=h user=u", "host=h user=u application_name=n"),
+            ("host=h password=x://y?", "host=h password=x://y? application_name=n"),
         ] {
             assert_eq!(with_application_name(url, "n"), expected);
         }

@@ -57,20 +57,20 @@ pub(crate) fn accepts_coding(accept_encoding: &str, coding: &str) -> bool {
     wildcard
 }
 
-/// Parses a weight such as `q=0.5` into thousandths. Returns `None` for any other parameter.
+/// Parses a weight such as `q=0.5` into thousandths (RFC 9110, section 12.4.2). Returns `None` for any
+/// other parameter.
 fn weight(parameter: &str) -> Option<usize> {
     let (name, weight) = parameter.split_once('=')?;
     if !name.trim_ascii().eq_ignore_ascii_case("q") {
         return None;
     }
-    let (whole, fraction) =
-        weight.trim_ascii().split_once('.').unwrap_or((weight.trim_ascii(), ""));
-    let mut thousandths = whole.parse::<usize>().ok()?.min(1);
-    let mut digits = fraction.bytes();
-    for _ in 0..3 {
-        let digit = digits.next().unwrap_or(b'0');
-        thousandths = thousandths * 10 + usize::from(digit.wrapping_sub(b'0') % 10);
-    }
+    let weight = weight.trim_ascii();
+    let (whole, fraction) = weight.split_once('.').unwrap_or((weight, ""));
+    let is_valid = matches!(whole, "0" | "1")
+        && fraction.len() <= 3
+        && fraction.bytes().all(|digit| digit.is_ascii_digit());
+    let thousandths =
+        is_valid.then(|| format!("{whole}{fraction:0<3}").parse::<usize>().ok())??;
     Some(thousandths.min(1000))
 }
 
@@ -128,7 +128,10 @@ mod tests {
             ("q=0.125", Some(125)),
             ("q=0", Some(0)),
             ("q=0.000", Some(0)),
-            ("q=7", Some(1000)),
+            ("q=7", None),
+            ("q=+1", None),
+            ("q=0.x", None),
+            ("q=0.1234", None),
             ("q=", None),
             ("q=x", None),
             ("level=1", None),
