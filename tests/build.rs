@@ -1,4 +1,4 @@
-//! Detects the optional programs of the tests.
+//! Detects the optional programs that tests need.
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");

@@ -22,26 +22,26 @@ fn wait_for_status(app: &App, path: &str, status: u16) {
 }
 
 /// Checks that requests fail with 503 after `stop` and succeed once PostgreSQL is restarted.
-fn assert_recovers(source: PostgresInstall, stop: fn(&mut Cluster)) {
-    let mut cluster = RUNTIME.block_on(Cluster::start(source, false)).expect("the cluster starts");
-    let app = App::with(&cluster, DATABASE, &cluster.app(DATABASE));
+fn assert_recovers(install: PostgresInstall, stop: fn(&mut Cluster)) {
+    let mut cluster = RUNTIME.block_on(Cluster::start(install, false)).expect("the cluster starts");
+    let app = App::with_url(&cluster, DATABASE, &cluster.app_url(DATABASE));
     let apple = json!({"word": "Apple", "definition": "A fruit"});
-    app.post("/api/v1/newentry", &apple).is(201, &apple);
+    app.post("/api/v1/newentry", &apple).assert_json(201, &apple);
 
     stop(&mut cluster);
     for _ in 0..3 {
         let response = app.get("/api/v1/look/Apple");
-        response.is_problem(503, "database unavailable; try again later");
+        response.assert_problem(503, "database unavailable; try again later");
         assert_eq!(response.header("retry-after"), "1");
         app.post("/api/v1/newentry", &apple).problem(503);
-        app.get("/db-check").is_problem(503, "the database does not respond");
+        app.get("/db-check").assert_problem(503, "the database does not respond");
         assert_eq!(app.get("/health").status, 200);
     }
 
     RUNTIME.block_on(cluster.postgres.restart()).expect("the cluster starts again");
     wait_for_status(&app, "/db-check", 200);
     wait_for_status(&app, "/api/v1/look/Apple", 200);
-    app.get("/api/v1/look/Apple").is(200, &apple);
+    app.get("/api/v1/look/Apple").assert_json(200, &apple);
 }
 
 #[test]
@@ -66,7 +66,7 @@ fn lock_timeout_returns_503() {
     // Another session holds the row lock until its connection is dropped.
     let lock = app.hold("SELECT FROM katas.entry FOR UPDATE");
     let response = app.put("/api/v2/entries/Apple", &json!({"definition": "later"}));
-    response.is_problem(503, "database unavailable; try again later");
+    response.assert_problem(503, "database unavailable; try again later");
     // Row locks do not block reads.
     assert_eq!(app.get("/api/v2/entries/Apple").status, 200);
     drop(lock);

@@ -8,13 +8,13 @@ use crate::support::{App, cluster};
 #[test]
 fn health_endpoints_return_the_documented_bodies() {
     let app = App::start();
-    app.get("/health").is(200, &json!({"status": "healthy"}));
-    app.get("/healthcheck").is(200, &json!({"Healthy": true}));
-    app.get("/status").is(200, &json!(1));
+    app.get("/health").assert_json(200, &json!({"status": "healthy"}));
+    app.get("/healthcheck").assert_json(200, &json!({"Healthy": true}));
+    app.get("/status").assert_json(200, &json!(1));
     let newest = Project::built_in().newest();
     let schema = json!({"version": newest, "required": newest});
     app.get("/db-check")
-        .is(200, &json!({"status": "ready", "database": "connected", "schema": schema}));
+        .assert_json(200, &json!({"status": "ready", "database": "connected", "schema": schema}));
 }
 
 #[test]
@@ -27,21 +27,21 @@ fn health_responses_are_not_cacheable() {
 
 #[test]
 fn only_db_check_requires_the_database() {
-    let app = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
+    let app = App::with_url(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
     for probe in ["/", "/health", "/healthcheck", "/status"] {
         assert_eq!(app.get(probe).status, 200, "{probe}");
     }
-    app.get("/db-check").is_problem(503, "the database does not respond");
+    app.get("/db-check").assert_problem(503, "the database does not respond");
 }
 
 #[test]
 fn missing_schema_is_not_ready() {
-    let app = App::on(&cluster().create_database(false));
+    let app = App::with_database(&cluster().create_database(false));
     let response = app.get("/db-check");
-    response.is_problem(503, "the schema does not exist yet");
+    response.assert_problem(503, "the schema does not exist yet");
     assert_eq!(response.header("retry-after"), "1");
     let response = app.get("/api/v1/look/Apple");
-    response.is_problem(503, "database unavailable; try again later");
+    response.assert_problem(503, "database unavailable; try again later");
     assert_eq!(response.header("retry-after"), "1");
 }
 
@@ -52,7 +52,7 @@ fn outdated_schema_is_not_ready_until_migrated() {
     app.sql(&format!("DELETE FROM katas._sqlx_migrations WHERE version = {newest}"));
     let old = app.value("SELECT max(version)::text FROM katas._sqlx_migrations");
     let detail = format!("the schema is at version {old}; this build requires {newest}");
-    app.get("/db-check").is_problem(503, &detail);
+    app.get("/db-check").assert_problem(503, &detail);
     app.sql(&format!(
         "INSERT INTO katas._sqlx_migrations VALUES ({newest}, 'x', now(), true, '', 0)"
     ));

@@ -22,8 +22,8 @@ fn budget_file() -> PathBuf {
     root().join("tests/instruction_budgets.toml")
 }
 
-/// Returns calls that fail, in addition to the successful ones of the manifest. Calls with status 401
-/// are sent without the token.
+/// Returns calls that fail, in addition to the successful ones of the manifest. Those with status
+/// 401 are sent without the token.
 fn failing_calls() -> Vec<(&'static str, Example)> {
     let calls = [
         ("datasets", "GET", "/api/v1/datasets/0", "", 404),

@@ -1,8 +1,8 @@
 //! Limits the instructions that a component runs between two host calls, on the largest input that
 //! each route accepts.
 //!
-//! Spin does not preempt components: one busy component per worker thread blocks all other requests.
-//! The limit is in instructions because time depends on the machine.
+//! Spin does not preempt components: one busy component per worker thread blocks all other
+//! requests. The limit is in instructions, because time depends on the machine.
 
 use http::Method;
 use serde_json::{Map, Value, json};
@@ -43,7 +43,7 @@ fn check_with_max(
     status
 }
 
-/// Checks the instructions since the last check. Spin does not count them.
+/// Checks the instructions since the previous check. Spin does not count instructions.
 #[track_caller]
 fn check_last(app: &App, component: &str, call: &str) {
     let count = app.take_longest_run(component).unwrap_or_default();
@@ -51,7 +51,7 @@ fn check_last(app: &App, component: &str, call: &str) {
 }
 
 /// Returns 1 MiB of JSON: `before`, as many copies of `element` as fit, and `after`.
-fn filled(before: &str, element: &str, after: &str) -> String {
+fn repeat_to_mebibyte(before: &str, element: &str, after: &str) -> String {
     let length = MEBIBYTE - before.len() - after.len();
     let elements = format!("{element},").repeat(length / (element.len() + 1));
     [before, elements.trim_end_matches(','), after].concat()
@@ -62,9 +62,9 @@ fn expensive_json() -> Vec<String> {
     let deep = ["[".repeat(60), "]".repeat(60)].concat();
     let elements = ["0", "\"\"", "\"\\n\"", "{}", "[]", "-1.5e-7", "true", deep.as_str()];
     let mut bodies: Vec<_> =
-        elements.iter().map(|element| filled("{\"words\":[", element, "]}")).collect();
-    bodies.push(filled("{\"words\":[{", "\"\":1", "}]}"));
-    bodies.push(filled("{", "\"\":1", "}"));
+        elements.iter().map(|element| repeat_to_mebibyte("{\"words\":[", element, "]}")).collect();
+    bodies.push(repeat_to_mebibyte("{\"words\":[{", "\"\":1", "}]}"));
+    bodies.push(repeat_to_mebibyte("{", "\"\":1", "}"));
     bodies.push(format!("{{\"words\":[\"{}\"]}}", "\\n".repeat(MEBIBYTE / 2 - 10)));
     bodies.push(format!("{{\"words\":[\"{}\"]}}", "\\ud83e\\udd80".repeat(MEBIBYTE / 12 - 2)));
     bodies.push(format!("{}1", " ".repeat(MEBIBYTE - 1)));
@@ -179,7 +179,7 @@ fn expensive_csv_files_stay_within_the_limit() {
         ("{\"name\":\"x\",\"columns\":[\"a\"],\"rows\":[[", "\"\\n\"", "]]}"),
         ("{\"name\":\"x\",\"rows\":[],\"columns\":[", "\"\"", "]}"),
     ] {
-        let body = filled(before, element, after);
+        let body = repeat_to_mebibyte(before, element, after);
         check(&app, "datasets", Method::POST, datasets, &body);
     }
 }

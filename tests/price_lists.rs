@@ -10,7 +10,7 @@ const SHOP: &str = "/api/v1/price-lists/shop";
 #[test]
 fn price_list_is_created_replaced_read_and_deleted() {
     let app = App::start();
-    app.get(SHOP).is_problem(404, "price list shop not found");
+    app.get(SHOP).assert_problem(404, "price list shop not found");
     let created = app.put(SHOP, &json!({"costs": {"socks": 5}}));
     assert_eq!(created.status, 201, "{created:?}");
     assert_eq!(created.json()["costs"], json!({"socks": 5}));
@@ -23,7 +23,7 @@ fn price_list_is_created_replaced_read_and_deleted() {
 
     let deleted = app.delete(SHOP);
     assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
-    app.delete(SHOP).is_problem(404, "price list shop not found");
+    app.delete(SHOP).assert_problem(404, "price list shop not found");
     assert_eq!(app.put(SHOP, &json!({"costs": {}})).status, 201);
 }
 
@@ -50,7 +50,7 @@ fn names_may_contain_any_characters_up_to_200() {
     app.get(SHOP).problem(404);
     let long = format!("/api/v1/price-lists/{}", "x".repeat(201));
     let costs = json!({"costs": {}});
-    app.put(&long, &costs).is_invalid(&[("/name", "must have at most 200 characters")]);
+    app.put(&long, &costs).assert_invalid(&[("/name", "must have at most 200 characters")]);
     app.get(&long).problem(404);
     app.delete(&long).problem(404);
 }
@@ -69,7 +69,7 @@ fn invalid_price_list_returns_the_pointer_of_the_error() {
             "must not contain a NUL character in an item name",
         ),
     ] {
-        app.put(SHOP, &body).is_invalid(&[(pointer, detail)]);
+        app.put(SHOP, &body).assert_invalid(&[(pointer, detail)]);
     }
     assert_eq!(app.value("SELECT count(*)::text FROM katas.price_list"), "0");
 }

@@ -1,4 +1,4 @@
-//! The privileges of the role `katas_app`: sufficient for the components, and none beyond that.
+//! The privileges of the role `katas_app`: exactly those that the components need.
 
 use katas_host::manifest::Manifest;
 use sqlx::{Connection, PgConnection};
@@ -8,7 +8,7 @@ use crate::support::{App, RUNTIME, cluster, root};
 /// Runs SQL as `katas_app` and returns the SQLSTATE if it fails.
 fn sqlstate(database: &str, sql: &str) -> Option<String> {
     RUNTIME.block_on(async {
-        let url = cluster().app(database);
+        let url = cluster().app_url(database);
         let mut connection = PgConnection::connect(&url).await.expect("the role may connect");
         let result = sqlx::raw_sql(sqlx::AssertSqlSafe(sql)).execute(&mut connection).await;
         connection.close().await.expect("the connection closes");
@@ -22,7 +22,7 @@ fn sqlstate(database: &str, sql: &str) -> Option<String> {
 #[test]
 fn app_role_can_read_and_write_rows_and_nothing_else() {
     let database = cluster().create_database(true);
-    let _app = App::on(&database);
+    let _app = App::with_database(&database);
     for allowed in [
         "SELECT * FROM katas.entry",
         "INSERT INTO katas.entry (word, definition) VALUES ('a', '')",
@@ -63,7 +63,7 @@ fn app_role_can_read_and_write_rows_and_nothing_else() {
 #[test]
 fn app_role_has_timeouts_and_a_connection_limit() {
     let database = cluster().create_database(true);
-    let app = App::on(&database);
+    let app = App::with_database(&database);
     let setting = |name: &str| {
         let role = format!(
             "SELECT setting FROM (SELECT unnest(rolconfig) AS setting FROM pg_roles \
@@ -104,7 +104,7 @@ const REVOKES: &str = "
     ) AS granted (privilege, object)";
 
 /// Returns whether all examples of `spin.toml` succeed and the created data can be deleted.
-fn everything_works(app: &App) -> bool {
+fn examples_and_deletions_succeed(app: &App) -> bool {
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
     let mut examples = manifest.component.values().flat_map(|component| component.examples());
     let succeeded = examples.all(|example| app.call(example).status == example.status);
@@ -121,12 +121,12 @@ fn everything_works(app: &App) -> bool {
 
 #[test]
 fn revoking_any_privilege_breaks_an_example() {
-    let app = App::on(&cluster().create_database(true));
-    assert!(everything_works(&app));
+    let app = App::with_database(&cluster().create_database(true));
+    assert!(examples_and_deletions_succeed(&app));
     let revokes = app.value(REVOKES);
     for revoke in revokes.split(';') {
-        let app = App::on(&cluster().create_database(true));
+        let app = App::with_database(&cluster().create_database(true));
         app.sql(revoke);
-        assert!(!everything_works(&app), "unused privilege: {revoke}");
+        assert!(!examples_and_deletions_succeed(&app), "unused privilege: {revoke}");
     }
 }

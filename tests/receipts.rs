@@ -72,7 +72,7 @@ fn repeated_idempotency_key_returns_the_same_receipt() {
     let mut other = order();
     other["tax"] = json!(0.1);
     let detail = "differs from the body first sent with this Idempotency-Key";
-    post_with_key(&app, "order-1", &other).is_invalid(&[("", detail)]);
+    post_with_key(&app, "order-1", &other).assert_invalid(&[("", detail)]);
     assert_ne!(post_with_key(&app, "order-2", &order()).json()["id"], first.json()["id"]);
     assert_ne!(app.post(PATH, &order()).json()["id"], app.post(PATH, &order()).json()["id"]);
     assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "4");
@@ -88,7 +88,7 @@ fn repeated_idempotency_key_returns_the_receipt_after_the_price_list_is_deleted(
     assert_eq!(post_with_key(&app, "k", &order).json(), first.json());
     app.delete("/api/v1/price-lists/shop");
     assert_eq!(post_with_key(&app, "k", &order).json(), first.json());
-    post_with_key(&app, "l", &order).is_invalid(&[("/price_list", "does not exist")]);
+    post_with_key(&app, "l", &order).assert_invalid(&[("/price_list", "does not exist")]);
 }
 
 #[test]
@@ -113,7 +113,7 @@ fn idempotency_key_must_have_1_to_255_characters() {
     let long = "k".repeat(256);
     for bad in ["", long.as_str()] {
         let detail = "Idempotency-Key must have 1 to 255 characters";
-        post_with_key(&app, bad, &order()).is_problem(400, detail);
+        post_with_key(&app, bad, &order()).assert_problem(400, detail);
     }
     assert_eq!(post_with_key(&app, &long[1..], &order()).status, 201);
 }
@@ -121,9 +121,9 @@ fn idempotency_key_must_have_1_to_255_characters() {
 #[test]
 fn invalid_order_stores_no_receipt() {
     let app = App::start();
-    app.post(PATH, &json!({"costs": {}, "items": []})).is_invalid(&[("/tax", "is required")]);
+    app.post(PATH, &json!({"costs": {}, "items": []})).assert_invalid(&[("/tax", "is required")]);
     let unknown = json!({"price_list": "none", "items": [], "tax": 0});
-    app.post(PATH, &unknown).is_invalid(&[("/price_list", "does not exist")]);
+    app.post(PATH, &unknown).assert_invalid(&[("/price_list", "does not exist")]);
     assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "0");
 }
 
@@ -133,7 +133,7 @@ fn unknown_id_returns_404() {
     for id in ["67e55044-10b1-426f-9247-bb680e5fe0c8", "1", "' OR true --"] {
         let encoded = id.replace(' ', "%20");
         let detail = format!("receipt {id} not found");
-        app.get(&format!("{PATH}/{encoded}")).is_problem(404, &detail);
+        app.get(&format!("{PATH}/{encoded}")).assert_problem(404, &detail);
     }
 }
 

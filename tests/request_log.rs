@@ -15,7 +15,7 @@ fn lines(app: &App, count: usize) -> Vec<Value> {
 }
 
 #[test]
-fn line_has_component_method_route_status_and_duration() {
+fn log_line_has_component_method_route_status_and_duration() {
     let app = App::start();
     app.get("/api/v1/look/private");
     let [line] = lines(&app, 1).try_into().expect("one line");
@@ -49,9 +49,9 @@ fn logged_fields(line: &str) -> Vec<[String; 2]> {
 }
 
 #[test]
-fn line_has_exactly_the_documented_fields() {
+fn log_line_has_exactly_the_documented_fields() {
     let traceparent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-    let unavailable = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
+    let unavailable = App::with_url(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
     let available = App::start();
     for (app, headers, status, conditions) in [
         (&available, &[][..], 404, vec!["always"]),
@@ -79,7 +79,7 @@ fn line_has_exactly_the_documented_fields() {
 }
 
 #[test]
-fn line_has_the_trace_id_of_a_single_valid_traceparent() {
+fn log_line_has_the_trace_id_of_a_single_valid_traceparent() {
     let app = App::start();
     let id = "4bf92f3577b34da6a3ce929d0e0e4736";
     let traceparent = format!("00-{id}-00f067aa0ba902b7-01");
@@ -103,7 +103,8 @@ fn unmatched_path_is_logged_without_a_route() {
 #[test]
 fn failure_is_logged_once_with_its_cause_and_without_secrets() {
     let password = "s3cr3t";
-    let app = App::with(cluster(), "postgres", &format!("postgres://u:{password}@127.0.0.1:1/x"));
+    let app =
+        App::with_url(cluster(), "postgres", &format!("postgres://u:{password}@127.0.0.1:1/x"));
     let body = json!({"word": "Apple", "definition": "confidential"}).to_string();
     let headers = [JSON, ("Authorization", "Bearer t0k3n")];
     app.request(Method::POST, "/api/v1/newentry", &headers, &body).problem(503);

@@ -24,7 +24,7 @@ fn unknown_path_returns_a_404_problem() {
         "/api/v1//look/Apple",
     ] {
         let path = path.to_owned();
-        app.get(&path).is_problem(404, &format!("no resource at {path}"));
+        app.get(&path).assert_problem(404, &format!("no resource at {path}"));
         app.request(Method::POST, &path, &[JSON], "{}").problem(404);
     }
 }

@@ -28,7 +28,7 @@ fn assert_result(app: &App, response: &Response, result: &Value) -> Value {
     assert_eq!(response.status, 201, "{response:?}");
     let run = response.json();
     assert_eq!(&run["result"], result);
-    app.get(response.header("location")).is(200, &run);
+    app.get(response.header("location")).assert_json(200, &run);
     run
 }
 
@@ -124,7 +124,7 @@ fn invalid_run_returns_the_pointer_of_the_error_and_is_not_stored() {
             "exceeds 10000 groups or 1048576 bytes of group keys",
         ),
     ] {
-        response.is_invalid(&[(field, detail)]);
+        response.assert_invalid(&[(field, detail)]);
     }
     assert_eq!(app.value("SELECT count(*)::text FROM katas.dataset_run"), "0");
 }
@@ -133,7 +133,7 @@ fn invalid_run_returns_the_pointer_of_the_error_and_is_not_stored() {
 fn runs_are_paged_in_creation_order() {
     let app = App::start();
     let runs = runs(&app, "word\na\n");
-    app.get(&runs).is(200, &json!({"items": [], "next": null}));
+    app.get(&runs).assert_json(200, &json!({"items": [], "next": null}));
     let order = json!({"kata": "nth-char", "column": "word"});
     let stored: Vec<_> = (0..3).map(|_| app.post(&runs, &order).json()["id"].clone()).collect();
     let mut found = Vec::new();
@@ -160,16 +160,16 @@ fn run_is_found_only_in_its_dataset_and_deleted_with_it() {
     let run = app.post(&one, &order);
     let id = run.json()["id"].as_str().expect("an id").to_owned();
     let missing = format!("run {id} not found");
-    app.get(&format!("{other}/{id}")).is_problem(404, &missing);
-    app.get(&format!("{one}/x")).is_problem(404, "run x not found");
+    app.get(&format!("{other}/{id}")).assert_problem(404, &missing);
+    app.get(&format!("{one}/x")).assert_problem(404, "run x not found");
 
     assert_eq!(app.delete(one.trim_end_matches("/runs")).status, 204);
-    app.get(run.header("location")).is_problem(404, &missing);
+    app.get(run.header("location")).assert_problem(404, &missing);
     let dataset = one.split('/').nth(4).expect("the id");
     let missing = format!("dataset {dataset} not found");
-    app.get(&one).is_problem(404, &missing);
-    app.post(&one, &order).is_problem(404, &missing);
-    app.get("/api/v1/datasets/x/runs").is_problem(404, "dataset x not found");
+    app.get(&one).assert_problem(404, &missing);
+    app.post(&one, &order).assert_problem(404, &missing);
+    app.get("/api/v1/datasets/x/runs").assert_problem(404, "dataset x not found");
     assert_eq!(app.value("SELECT count(*)::text FROM katas.dataset_run"), "0");
 }
 

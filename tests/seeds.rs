@@ -1,4 +1,4 @@
-//! The components serve the rows that `migrate seed` loads like rows that they stored themselves.
+//! The components serve rows loaded by `migrate seed` like rows that they have stored themselves.
 
 use std::collections::BTreeMap;
 
@@ -86,7 +86,7 @@ fn seeded_entries_and_price_lists_can_be_read_and_replaced() {
     let entry = app.get("/api/v1/look/acorn").json();
     assert_eq!(entry["definition"], "the nut of an oak");
     let order = json!({"price_list": "bakery", "items": ["rye bread", "coffee"], "tax": 0.1});
-    app.post("/api/v1/spending", &order).is(200, &json!({"total": 8.14}));
+    app.post("/api/v1/spending", &order).assert_json(200, &json!({"total": 8.14}));
     let costs = json!({"costs": {"coffee": 3}});
     assert_eq!(app.put("/api/v1/price-lists/bakery", &costs).status, 200);
 }

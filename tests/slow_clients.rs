@@ -1,4 +1,4 @@
-//! Clients that send or read slowly: they keep the database from no other client, and are given up.
+//! Clients that send or read slowly do not block other clients, and time out.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -9,12 +9,13 @@ use tokio::net::TcpSocket;
 
 use crate::support::{App, RUNTIME};
 
-/// One more than the pool of the host has connections.
+/// One more than the number of connections in the host's pool.
 const CLIENTS: usize = 65;
 const CSV: (&str, &str) = ("Content-Type", "text/csv");
 
-/// A dataset whose export exceeds all buffers between the component and a client that does not read.
-fn large_dataset(app: &App) -> String {
+/// Creates a dataset whose export exceeds all buffers between the component and a client that does
+/// not read. Returns its path.
+fn create_large_dataset(app: &App) -> String {
     let row = format!("{}\n", "x".repeat(1000));
     let file = format!("text\n{}", row.repeat(8000));
     let loaded = app.request(Method::POST, "/api/v1/datasets?name=large", &[CSV], file);
@@ -22,7 +23,7 @@ fn large_dataset(app: &App) -> String {
     loaded.header("location").to_owned()
 }
 
-/// A connection whose receive buffer is small.
+/// Opens a connection with a small receive buffer.
 fn connect(app: &App) -> TcpStream {
     let address = app.authority().parse().expect("an address");
     let stream = RUNTIME.block_on(async {
@@ -35,18 +36,18 @@ fn connect(app: &App) -> TcpStream {
     stream
 }
 
-/// Requests an export and reads its first bytes, and no more.
+/// Requests an export and reads only its first bytes.
 fn begin_export(app: &App, dataset: &str) -> TcpStream {
     let mut stream = connect(app);
     let request = format!("GET {dataset}/rows HTTP/1.1\r\nHost: x\r\nAccept: text/csv\r\n\r\n");
     stream.write_all(request.as_bytes()).expect("the server reads");
     let mut status = [0; 12];
-    stream.read_exact(&mut status).expect("the server answers");
+    stream.read_exact(&mut status).expect("the server responds");
     assert_eq!(&status, b"HTTP/1.1 200");
     stream
 }
 
-/// Begins an upload, and sends a line of it.
+/// Begins an upload and sends its first line.
 fn begin_upload(app: &App) -> TcpStream {
     let mut stream = connect(app);
     let request = "POST /api/v1/datasets?name=slow HTTP/1.1\r\nHost: x\r\n\
@@ -69,9 +70,9 @@ fn assert_served(app: &App) {
 }
 
 #[test]
-fn readers_of_exports_that_stall_leave_the_database_to_others() {
+fn stalled_exports_do_not_block_other_clients() {
     let app = App::start();
-    let dataset = large_dataset(&app);
+    let dataset = create_large_dataset(&app);
     let readers: Vec<_> = (0..CLIENTS).map(|_| begin_export(&app, &dataset)).collect();
     assert_served(&app);
     drop(readers);
@@ -79,19 +80,19 @@ fn readers_of_exports_that_stall_leave_the_database_to_others() {
 }
 
 #[test]
-fn uploads_that_stall_leave_the_database_to_others() {
+fn stalled_uploads_do_not_block_other_clients() {
     let app = App::start();
     let uploads: Vec<_> = (0..CLIENTS).map(|_| begin_upload(&app)).collect();
-    // The column names of each have been stored.
+    // The column names of every upload have been stored.
     app.wait_for_value("SELECT count(*)::text FROM katas.dataset", &CLIENTS.to_string());
     assert_served(&app);
     drop(uploads);
 }
 
 #[test]
-fn http_2_streams_with_a_closed_window_leave_the_database_to_others() {
+fn http_2_streams_with_a_closed_window_do_not_block_other_clients() {
     let app = App::start();
-    let dataset = large_dataset(&app);
+    let dataset = create_large_dataset(&app);
     let path = format!("{dataset}/rows");
     let mut connection = connect(&app);
     let mut frames = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
@@ -113,7 +114,7 @@ fn http_2_streams_with_a_closed_window_leave_the_database_to_others() {
     let mut heads = 0;
     while heads < CLIENTS {
         let mut head = [0; 9];
-        connection.read_exact(&mut head).expect("the server answers");
+        connection.read_exact(&mut head).expect("the server responds");
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
         connection.read_exact(&mut vec![0; length]).expect("a whole frame");
         heads += usize::from(head[3] == 0x1);
@@ -121,23 +122,24 @@ fn http_2_streams_with_a_closed_window_leave_the_database_to_others() {
     assert_served(&app);
 }
 
-/// A frame of HTTP/2 (RFC 9113, section 4.1).
+/// Encodes an HTTP/2 frame (RFC 9113, section 4.1).
 fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = (payload.len() as u32).to_be_bytes();
     let head = [length[1], length[2], length[3], kind, flags];
     [&head[..], &stream.to_be_bytes(), payload].concat()
 }
 
-/// Fields without compression (RFC 7541, section 6.2.2); names and values are shorter than 127 bytes.
+/// Encodes fields as literals without indexing (RFC 7541, section 6.2.2). Names and values must be
+/// shorter than 127 bytes.
 fn literal_fields(fields: &[(&str, &str)]) -> Vec<u8> {
     let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
     fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
 }
 
 #[test]
-fn client_that_stalls_for_30_seconds_is_given_up() {
+fn stalled_client_times_out_after_30_seconds() {
     let app = App::start();
-    let dataset = large_dataset(&app);
+    let dataset = create_large_dataset(&app);
     let mut reader = begin_export(&app, &dataset);
     let mut sender = connect(&app);
     let request = "POST /api/v1/nth-char HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n\
@@ -145,17 +147,17 @@ fn client_that_stalls_for_30_seconds_is_given_up() {
     sender.write_all(request.as_bytes()).expect("the server reads");
     let start = Instant::now();
     let mut response = String::new();
-    sender.read_to_string(&mut response).expect("the server answers");
+    sender.read_to_string(&mut response).expect("the server responds");
     assert!(response.starts_with("HTTP/1.1 408 "), "{response}");
     assert!(response.contains("the body arrived too slowly"), "{response}");
     assert!(start.elapsed() >= Duration::from_secs(25), "{:?}", start.elapsed());
-    // The line of the export is written when its component has given up.
+    // The log line of the export is written when it times out.
     while !app.log().iter().any(|line| line.contains("rows") && line.contains("\"GET\"")) {
         assert!(start.elapsed() < Duration::from_secs(60), "{:?}", app.log());
         std::thread::yield_now();
     }
     let mut rest = Vec::new();
-    // Whether as an end or as a reset, the connection is closed before the length that was announced.
+    // The connection is closed, possibly by a reset, before the client has received the whole body.
     let _ = reader.read_to_end(&mut rest);
     assert!(rest.len() < 8_000_000, "{}", rest.len());
 }

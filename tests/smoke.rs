@@ -117,7 +117,13 @@ fn smoke_test_with_the_token_passes() {
 }
 
 #[test]
-fn writing_checks_without_the_token_or_with_another_fail() {
+fn smoke_test_with_the_token_passes_when_reads_are_private() {
+    let app = App::with_private_reads("secret");
+    assert_passed(&smoke(&with_token(&app, "secret")));
+}
+
+#[test]
+fn writing_checks_without_a_valid_token_fail() {
     let app = App::with_token("secret");
     for (options, reason) in [
         (options(&app), "authorization required; send Authorization: Bearer <token>"),
@@ -147,7 +153,7 @@ fn deployment_without_token_fails_the_token_check() {
 
 #[test]
 fn unreachable_database_fails_db_check_and_writing_checks() {
-    let app = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
+    let app = App::with_url(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
     let report = smoke(&options(&app));
     let failing = [&["db-check", "spending"][..], &WRITING_CHECKS].concat();
     assert_failed(&report, &failing);
@@ -158,7 +164,7 @@ fn unreachable_database_fails_db_check_and_writing_checks() {
 
 #[test]
 fn missing_schema_fails_db_check() {
-    let app = App::on(&cluster().create_database(false));
+    let app = App::with_database(&cluster().create_database(false));
     let report = smoke(&options(&app));
     assert_eq!(report.exit_code, 1);
     let expected = "GET /db-check: status 503, expected 200: the schema does not exist yet";
@@ -268,12 +274,12 @@ fn transient_failure_passes_with_retries() {
 #[test]
 fn smoke_test_waits_for_the_migration() {
     let name = cluster().create_database(false);
-    let app = App::on(&name);
+    let app = App::with_database(&name);
     let options = Options { wait: Duration::from_secs(60), ..options(&app) };
     let report = thread::scope(|scope| {
         let running = scope.spawn(|| smoke(&options));
         app.wait_for_log("{\"component\":\"health\"", 1);
-        let migrator = Database::new(&cluster().migrator(&name)).expect("a URL");
+        let migrator = Database::new(&cluster().migrator_url(&name)).expect("a URL");
         let project = Project::built_in();
         let up = migrate::up(&project, &migrator, UpOptions::default(), &|_| ());
         RUNTIME.block_on(up).expect("the migration succeeds");

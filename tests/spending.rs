@@ -64,25 +64,27 @@ fn price_list_replaces_costs() {
     let body = r#"{"price_list":"shop","items":["socks","shoes"],"tax":0.09}"#;
     assert_eq!(total(&app, body), r#"{"total":70.85}"#);
     let unknown = json!({"price_list": "Shop", "items": [], "tax": 0});
-    app.post(PATH, &unknown).is_invalid(&[("/price_list", "does not exist")]);
+    app.post(PATH, &unknown).assert_invalid(&[("/price_list", "does not exist")]);
     let both = json!({"price_list": "shop", "costs": {}, "items": [], "tax": 0});
     let detail = "cannot be combined with costs";
-    app.post(PATH, &both).is_invalid(&[("/price_list", detail)]);
+    app.post(PATH, &both).assert_invalid(&[("/price_list", detail)]);
 }
 
 #[test]
 fn invalid_order_returns_all_errors() {
     let app = App::start();
-    app.post(PATH, &json!({})).is_invalid(&[
+    app.post(PATH, &json!({})).assert_invalid(&[
         ("/items", "is required"),
         ("/tax", "is required"),
         ("/costs", "is required"),
     ]);
-    app.post(PATH, &json!({"costs": {"a": -1}, "items": ["a", 2], "tax": "9 %"})).is_invalid(&[
-        ("/items/1", "must be a string"),
-        ("/tax", "must be a number"),
-        ("/costs/a", "must not be negative"),
-    ]);
+    app.post(PATH, &json!({"costs": {"a": -1}, "items": ["a", 2], "tax": "9 %"})).assert_invalid(
+        &[
+            ("/items/1", "must be a string"),
+            ("/tax", "must be a number"),
+            ("/costs/a", "must not be negative"),
+        ],
+    );
     for (body, pointer, detail) in [
         (r#"{"costs":{},"items":[],"tax":-0.01}"#, "/tax", "must not be negative"),
         (r#"{"costs":{},"items":[],"tax":1e400}"#, "/tax", "exceeds 28 digits"),
@@ -100,7 +102,7 @@ fn invalid_order_returns_all_errors() {
             "has a sum that exceeds 28 digits",
         ),
     ] {
-        app.request(Method::POST, PATH, &[JSON], body).is_invalid(&[(pointer, detail)]);
+        app.request(Method::POST, PATH, &[JSON], body).assert_invalid(&[(pointer, detail)]);
     }
     for not_json in [r#"{"costs":{},"items":[],"tax":NaN}"#, r#"{"tax":Infinity}"#, "{"] {
         app.request(Method::POST, PATH, &[JSON], not_json).problem(400);
@@ -117,8 +119,8 @@ fn more_than_10000_prices_or_items_are_rejected() {
         app.post(PATH, &json!({"costs": costs, "items": items, "tax": 0}))
     };
     assert_eq!(post(10_000, 10_000).body, r#"{"total":100}"#);
-    post(10_001, 1).is_invalid(&[("/costs", "must have at most 10000 elements")]);
-    post(1, 10_001).is_invalid(&[("/items", "must have at most 10000 elements")]);
+    post(10_001, 1).assert_invalid(&[("/costs", "must have at most 10000 elements")]);
+    post(1, 10_001).assert_invalid(&[("/items", "must have at most 10000 elements")]);
 }
 
 #[test]

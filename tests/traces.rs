@@ -1,6 +1,6 @@
-//! The engine's spans and the log line belong to the caller's trace.
+//! Spin's spans and the log line belong to the caller's trace.
 //!
-//! The local host has no spans, so these tests run on Spin.
+//! The local host exports no spans, so these tests run on Spin.
 
 use http::Method;
 use serde_json::Value;

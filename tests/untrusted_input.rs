@@ -21,7 +21,7 @@ fn body_larger_than_one_mebibyte_returns_413() {
     let send = |length| app.request(Method::POST, "/api/v1/newentry", &[JSON], body(length));
     assert_eq!(send(MEBIBYTE).status, 201);
     let detail = format!("the body exceeds {MEBIBYTE} bytes");
-    send(MEBIBYTE + 1).is_problem(413, &detail);
+    send(MEBIBYTE + 1).assert_problem(413, &detail);
 }
 
 #[test]
@@ -99,9 +99,9 @@ fn sql_in_a_value_is_stored_as_text() {
         "{{ database_url }}",
     ] {
         let entry = json!({"word": sql, "definition": sql});
-        app.post("/api/v1/newentry", &entry).is(201, &entry);
+        app.post("/api/v1/newentry", &entry).assert_json(201, &entry);
         let encoded: String = sql.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        app.get(&format!("/api/v1/look/{encoded}")).is(200, &entry);
+        app.get(&format!("/api/v1/look/{encoded}")).assert_json(200, &entry);
         let page = app.get(&format!("/api/v2/entries?prefix={encoded}")).json();
         assert_eq!(page["items"].as_array().map(Vec::len), Some(1), "{sql}");
         app.get(&format!("/api/v1/entries?skip={encoded}")).problem(400);
@@ -118,7 +118,7 @@ fn database_error_is_logged_but_not_returned() {
     let app = App::start();
     app.sql("ALTER TABLE katas.entry ALTER COLUMN word TYPE varchar(3)");
     let response = app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "secret"}));
-    response.is_problem(500, "internal error; the cause has been logged");
+    response.assert_problem(500, "internal error; the cause has been logged");
     let log = app.wait_for_log("{", 1).join("\n");
     assert!(log.contains("value too long for type character varying(3)"), "{log}");
 }

@@ -6,7 +6,7 @@ use std::thread;
 use http::Method;
 use serde_json::json;
 
-use super::{CSV, DATASETS, csv_rows, export, load, loaded, stored_counts};
+use super::{CSV, DATASETS, create_dataset, csv_rows, export, load, stored_counts};
 use crate::support::{App, JSON};
 
 #[test]
@@ -20,10 +20,10 @@ fn csv_file_is_loaded_and_exported_in_canonical_form() {
     assert_eq!(dataset["rows"], 3);
     let path = response.header("location");
     assert_eq!(path, format!("{DATASETS}/{}", dataset["id"].as_str().expect("an id")));
-    app.get(path).is(200, &dataset);
+    app.get(path).assert_json(200, &dataset);
     let items = json!([["yoda", "1"], ["be,st", "2"], ["h\"a\ns", ""]]);
     let page = json!({"columns": ["word", "n"], "items": items, "next": null});
-    app.get(&format!("{path}/rows")).is(200, &page);
+    app.get(&format!("{path}/rows")).assert_json(200, &page);
     let exported = export(&app, path);
     assert_eq!(exported.header("content-type"), "text/csv; charset=utf-8");
     assert_eq!(exported.body, "word,n\r\nyoda,1\r\n\"be,st\",2\r\n\"h\"\"a\ns\",\r\n");
@@ -39,7 +39,7 @@ fn json_is_loaded_like_csv() {
     assert_eq!(response.status, 201, "{response:?}");
     let from_json = export(&app, response.header("location"));
     assert_eq!(from_json.body, "word,n\r\n\"yo,da\",\"\"\"\n\"\r\n,\r\n");
-    assert_eq!(export(&app, &loaded(&app, &from_json.body)).body, from_json.body);
+    assert_eq!(export(&app, &create_dataset(&app, &from_json.body)).body, from_json.body);
 }
 
 #[test]
@@ -72,7 +72,7 @@ fn fields_are_exported_unchanged() {
         canonical += &format!("{},\"{quoted},\"\r\n", if quoted == field { field } else { "x" });
     }
     canonical += "\"\r\",\"\n\"\r\n\"\"\"\",\r\n";
-    let path = loaded(&app, &canonical);
+    let path = create_dataset(&app, &canonical);
     assert_eq!(export(&app, &path).body, canonical);
 }
 
@@ -80,13 +80,14 @@ fn fields_are_exported_unchanged() {
 fn file_of_many_batches_is_loaded_completely() {
     let app = App::start();
     let file = csv_rows(9001);
-    let path = loaded(&app, &file);
+    let path = create_dataset(&app, &file);
     assert_eq!(app.get(&path).json()["rows"], 9001);
     assert!(export(&app, &path).body == file.replace('\n', "\r\n"));
-    // The last row fills a batch; a file without rows.
-    let path = loaded(&app, csv_rows(8000));
+    // The last row fills a batch.
+    let path = create_dataset(&app, csv_rows(8000));
     assert_eq!(app.get(&path).json()["rows"], 8000);
-    let path = loaded(&app, "a,b");
+    // The file has no rows.
+    let path = create_dataset(&app, "a,b");
     assert_eq!(export(&app, &path).body, "a,b\r\n");
     assert_eq!(app.get(&format!("{path}/rows")).json()["items"], json!([]));
 }
@@ -108,15 +109,15 @@ fn invalid_csv_returns_422_with_the_line_and_stores_nothing() {
         (b"a\n\xff\n", "line 2 is not valid UTF-8"),
         (b"a\n\0\n", "line 2 contains a NUL character"),
     ] {
-        load(&app, file).is_problem(422, detail);
+        load(&app, file).assert_problem(422, detail);
     }
     let late = csv_rows(9000) + "9001";
     load(&app, late)
-        .is_problem(422, "line 9002 has the wrong number of fields: expected 2, found 1");
+        .assert_problem(422, "line 9002 has the wrong number of fields: expected 2, found 1");
     let long = format!("a\n{}\n", "x".repeat((64 << 10) + 1));
-    load(&app, long).is_problem(422, "line 2 exceeds the row limit of 65536 bytes");
+    load(&app, long).assert_problem(422, "line 2 exceeds the row limit of 65536 bytes");
     let wide = vec!["a"; 1002].join(",");
-    load(&app, wide).is_problem(422, "line 1 has more than 1000 fields");
+    load(&app, wide).assert_problem(422, "line 1 has more than 1000 fields");
     assert_eq!(stored_counts(&app), "0 0");
 }
 
@@ -125,19 +126,20 @@ fn invalid_json_table_returns_the_pointer_of_each_error() {
     let app = App::start();
     let post =
         |columns, rows| app.post(DATASETS, &json!({"name": "x", "columns": columns, "rows": rows}));
-    app.post(DATASETS, &json!({})).is_invalid(&[
+    app.post(DATASETS, &json!({})).assert_invalid(&[
         ("/name", "is required"),
         ("/columns", "is required"),
         ("/rows", "is required"),
     ]);
     let ragged = post(json!(["a", "b"]), json!([["1", "2"], ["3"]]));
-    ragged.is_invalid(&[("/rows/1", "has the wrong number of fields: expected 2, found 1")]);
-    post(json!(["a"]), json!([[1]])).is_invalid(&[("/rows/0", "must be an array of strings")]);
-    post(json!(["a"]), json!([["\0"]])).is_invalid(&[("/rows/0", "contains a NUL character")]);
-    post(json!([]), json!([])).is_invalid(&[("/columns", "has no column names")]);
-    post(json!(["a", "a"]), json!([])).is_invalid(&[("/columns", "repeats the column name 'a'")]);
+    ragged.assert_invalid(&[("/rows/1", "has the wrong number of fields: expected 2, found 1")]);
+    post(json!(["a"]), json!([[1]])).assert_invalid(&[("/rows/0", "must be an array of strings")]);
+    post(json!(["a"]), json!([["\0"]])).assert_invalid(&[("/rows/0", "contains a NUL character")]);
+    post(json!([]), json!([])).assert_invalid(&[("/columns", "has no column names")]);
+    post(json!(["a", "a"]), json!([]))
+        .assert_invalid(&[("/columns", "repeats the column name 'a'")]);
     let many = post(json!(["a"]), json!(vec![["x"]; 10_001]));
-    many.is_invalid(&[("/rows", "must have at most 10000 elements")]);
+    many.assert_invalid(&[("/rows", "must have at most 10000 elements")]);
     let most = post(json!(["a"]), json!(vec![["x"]; 10_000]));
     assert_eq!(most.json()["rows"], 10_000);
 }
@@ -148,15 +150,15 @@ fn dataset_name_must_have_1_to_200_characters() {
     let post =
         |query: &str| app.request(Method::POST, &format!("{DATASETS}{query}"), &[CSV], "a\n");
     for query in ["", "?name="] {
-        post(query).is_problem(400, "name must not be empty");
+        post(query).assert_problem(400, "name must not be empty");
     }
     let long = format!("?name={}", "x".repeat(201));
-    post(&long).is_problem(400, "name must have at most 200 characters");
+    post(&long).assert_problem(400, "name must have at most 200 characters");
     assert_eq!(post("?name=Caf%C3%A9+1").json()["name"], "Café 1");
 }
 
 #[test]
-fn other_media_types_return_415() {
+fn unsupported_media_type_or_encoding_returns_415() {
     let app = App::start();
     let detail =
         "body format not supported; send text/csv or application/json without Content-Encoding";
@@ -165,7 +167,7 @@ fn other_media_types_return_415() {
         [("Content-Type", "text/plain"), ("X", "")],
         [("Content-Type", "text/csv"), ("Content-Encoding", "gzip")],
     ] {
-        app.request(Method::POST, path, &headers, "a\n").is_problem(415, detail);
+        app.request(Method::POST, path, &headers, "a\n").assert_problem(415, detail);
     }
     let parameters = [("Content-Type", "Text/CSV; charset=utf-8; header=present")];
     assert_eq!(app.request(Method::POST, path, &parameters, "a\n").status, 201);
@@ -175,22 +177,22 @@ fn other_media_types_return_415() {
 #[test]
 fn file_larger_than_64_mebibytes_returns_413() {
     let app = App::start();
-    let announced = "POST /api/v1/datasets?name=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
-                     Content-Type: text/csv\r\nContent-Length: 67108865\r\n\r\n";
-    assert!(app.raw(announced.as_bytes()).starts_with("HTTP/1.1 413 "));
+    let request = "POST /api/v1/datasets?name=x HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+                   Content-Type: text/csv\r\nContent-Length: 67108865\r\n\r\n";
+    assert!(app.raw(request.as_bytes()).starts_with("HTTP/1.1 413 "));
 }
 
 #[test]
-fn concurrent_loads_do_not_mix() {
+fn concurrent_loads_do_not_interfere() {
     let app = App::start();
     let app = &app;
     let files: Vec<_> = ["x", "y", "z"].map(|marker| csv_rows(9000).replace("row", marker)).into();
-    let loaded: Vec<_> = thread::scope(|scope| {
+    let paths: Vec<_> = thread::scope(|scope| {
         let loads: Vec<_> =
-            files.iter().map(|file| scope.spawn(move || loaded(app, file))).collect();
+            files.iter().map(|file| scope.spawn(move || create_dataset(app, file))).collect();
         loads.into_iter().map(|load| load.join().expect("no panic")).collect()
     });
-    for (path, sent) in loaded.iter().zip(&files) {
+    for (path, sent) in paths.iter().zip(&files) {
         assert!(export(app, path).body == sent.replace('\n', "\r\n"), "{path}");
     }
 }
@@ -225,7 +227,7 @@ fn complete_load(mut connection: std::net::TcpStream) -> String {
 }
 
 #[test]
-fn dataset_is_visible_when_complete() {
+fn dataset_becomes_visible_when_its_load_is_complete() {
     let app = App::start();
     assert!(complete_load(incomplete_load(&app)).starts_with("HTTP/1.1 201 "));
     assert_eq!(app.get(DATASETS).json()["items"][0]["rows"], 9001);
@@ -260,10 +262,10 @@ fn load_with_failed_statements_stays_invisible_and_is_purged_later() {
     drop(lock);
     assert_eq!(stored_counts(&app), "1 8000");
     // A later load purges it once it has been inactive for longer than 15 minutes.
-    loaded(&app, "a\n");
+    create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "2 8000");
     app.sql("UPDATE katas.dataset SET touched_at = touched_at - interval '16 minutes'");
-    loaded(&app, "a\n");
+    create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "2 0");
     assert_eq!(app.get(DATASETS).json()["items"].as_array().map(Vec::len), Some(2));
 }

@@ -1,6 +1,6 @@
-//! The memory of a load and an export does not depend on the size of the file.
+//! The memory that a load or an export uses does not depend on the size of the file.
 
-use super::{export, loaded};
+use super::{create_dataset, export};
 use crate::support::App;
 
 /// Returns a CSV file of about `length` bytes with rows of up to a kilobyte.
@@ -17,10 +17,10 @@ fn csv_bytes(length: usize) -> String {
 }
 
 #[test]
-fn sixty_megabytes_need_no_more_memory_than_one() {
+fn memory_does_not_depend_on_the_size_of_the_file() {
     let app = App::start();
     let load_and_read = |length| {
-        let path = loaded(&app, csv_bytes(length));
+        let path = create_dataset(&app, csv_bytes(length));
         let exported = export(&app, &path);
         assert_eq!(app.get(&path).json()["bytes"], exported.body.len());
         app.peak_memory("datasets")

@@ -17,7 +17,7 @@ fn load(app: &App, file: impl AsRef<[u8]>) -> Response {
 }
 
 /// Loads a CSV file and returns the path of the dataset.
-fn loaded(app: &App, file: impl AsRef<[u8]>) -> String {
+fn create_dataset(app: &App, file: impl AsRef<[u8]>) -> String {
     let loaded = load(app, file);
     assert_eq!(loaded.status, 201, "{loaded:?}");
     loaded.header("location").to_owned()

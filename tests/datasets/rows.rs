@@ -6,7 +6,7 @@ use std::net::TcpStream;
 use http::Method;
 use serde_json::{Value, json};
 
-use super::{DATASETS, csv_rows, export, loaded, stored_counts};
+use super::{DATASETS, create_dataset, csv_rows, export, stored_counts};
 use crate::support::{App, Response};
 
 /// Returns all items of a list and the number of pages.
@@ -33,7 +33,7 @@ fn walk(app: &App, path: &str) -> (Vec<Value>, usize) {
 fn datasets_are_paged_in_creation_order() {
     let app = App::start();
     assert_eq!(walk(&app, DATASETS), (vec![], 1));
-    let paths: Vec<_> = (0..5).map(|_| loaded(&app, "a\n1\n")).collect();
+    let paths: Vec<_> = (0..5).map(|_| create_dataset(&app, "a\n1\n")).collect();
     app.delete(&paths[1]);
     let expected: Vec<_> =
         paths.iter().filter(|path| **path != paths[1]).map(|path| app.get(path).json()).collect();
@@ -50,14 +50,15 @@ fn pages_of_datasets_with_many_columns_are_shorter() {
     let app = App::start();
     let columns: Vec<_> = (0..1000).map(|number| format!("{number}{}", "x".repeat(50))).collect();
     let header = columns.join(",");
-    let expected: Vec<_> = (0..12).map(|_| app.get(&loaded(&app, &header)).json()).collect();
+    let expected: Vec<_> =
+        (0..12).map(|_| app.get(&create_dataset(&app, &header)).json()).collect();
     assert_eq!(walk(&app, DATASETS), (expected, 3));
 }
 
 #[test]
 fn rows_are_paged() {
     let app = App::start();
-    let path = loaded(&app, csv_rows(25)) + "/rows";
+    let path = create_dataset(&app, csv_rows(25)) + "/rows";
     let all: Vec<_> = (1..=25).map(|n| json!([n.to_string(), format!("row {n}")])).collect();
     for (limit, pages) in [(1, 25), (10, 3), (25, 1), (1000, 1)] {
         assert_eq!(walk(&app, &format!("{path}?limit={limit}")), (all.clone(), pages));
@@ -74,7 +75,7 @@ fn rows_are_paged() {
 fn pages_of_long_rows_are_shorter() {
     let app = App::start();
     let long = "x".repeat(40_000);
-    let path = loaded(&app, format!("a\n{}", format!("{long}\n").repeat(7))) + "/rows";
+    let path = create_dataset(&app, format!("a\n{}", format!("{long}\n").repeat(7))) + "/rows";
     let (items, pages) = walk(&app, &path);
     assert_eq!((items.len(), pages), (7, 4));
     assert_eq!(items[6], json!([long]));
@@ -83,7 +84,7 @@ fn pages_of_long_rows_are_shorter() {
 #[test]
 fn accept_header_selects_json_page_or_csv_export() {
     let app = App::start();
-    let path = loaded(&app, "a\n1\n") + "/rows";
+    let path = create_dataset(&app, "a\n1\n") + "/rows";
     let get = |accept| app.request(Method::GET, &path, &[("Accept", accept)], "");
     for (accept, media_type) in [
         ("*/*", "application/json"),
@@ -95,7 +96,7 @@ fn accept_header_selects_json_page_or_csv_export() {
         assert_eq!(get(accept).header("content-type"), media_type, "{accept}");
     }
     let response = get("text/html");
-    response.is_problem(406, "available media types: application/json, text/csv");
+    response.assert_problem(406, "available media types: application/json, text/csv");
     let head = app.request(Method::HEAD, &path, &[("Accept", "text/csv")], "");
     assert_eq!((head.header("content-length"), head.body.as_str()), ("6", ""));
 }
@@ -104,7 +105,7 @@ fn accept_header_selects_json_page_or_csv_export() {
 fn unknown_dataset_returns_404() {
     let app = App::start();
     let missing = |response: Response, id: &str| {
-        response.is_problem(404, &format!("dataset {id} not found"));
+        response.assert_problem(404, &format!("dataset {id} not found"));
     };
     for id in ["1", "x'y", "00000000-0000-0000-0000-000000000000"] {
         let path = format!("{DATASETS}/{id}");
@@ -118,8 +119,8 @@ fn unknown_dataset_returns_404() {
 #[test]
 fn dataset_is_deleted_with_its_rows() {
     let app = App::start();
-    let kept = loaded(&app, csv_rows(3));
-    let path = loaded(&app, csv_rows(9000));
+    let kept = create_dataset(&app, csv_rows(3));
+    let path = create_dataset(&app, csv_rows(9000));
     assert_eq!(app.delete(&path).status, 204);
     app.get(&path).problem(404);
     app.get(&format!("{path}/rows")).problem(404);
@@ -131,7 +132,7 @@ fn dataset_is_deleted_with_its_rows() {
 #[test]
 fn rows_of_a_large_dataset_are_purged_in_steps() {
     let app = App::start();
-    let path = loaded(&app, "a\n");
+    let path = create_dataset(&app, "a\n");
     app.sql(
         "INSERT INTO katas.dataset_row (dataset, position, size, fields) \
          SELECT number, n, 1, '{x}' FROM katas.dataset, generate_series(1, 510000) AS n",
@@ -140,14 +141,15 @@ fn rows_of_a_large_dataset_are_purged_in_steps() {
     app.get(&path).problem(404);
     assert_eq!(stored_counts(&app), "1 10000");
     // The next load purges the rest.
-    loaded(&app, "a\n");
+    create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "1 0");
 }
 
 #[test]
 fn interrupted_export_is_shorter_than_content_length() {
     let app = App::start();
-    let path = loaded(&app, format!("a\n{}", format!("{}\n", "x".repeat(999)).repeat(20_000)));
+    let path =
+        create_dataset(&app, format!("a\n{}", format!("{}\n", "x".repeat(999)).repeat(20_000)));
     let mut connection = app.connect();
     let request = format!(
         "GET {path}/rows HTTP/1.1\r\nHost: x\r\nConnection: close\r\nAccept: text/csv\r\n\r\n"

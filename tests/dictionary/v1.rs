@@ -13,21 +13,21 @@ fn apple() -> Value {
 fn added_entry_can_be_looked_up() {
     let app = App::start();
     let added = app.post("/api/v1/newentry", &apple());
-    added.is(201, &apple());
+    added.assert_json(201, &apple());
     assert_eq!(added.header("api-version"), "1");
     let found = app.get("/api/v1/look/Apple");
-    found.is(200, &apple());
+    found.assert_json(200, &apple());
     assert_eq!(found.header("api-version"), "1");
 }
 
 #[test]
-fn unversioned_paths_are_version_1() {
+fn unversioned_paths_serve_version_1() {
     let app = App::start();
-    app.post("/api/newentry", &apple()).is(201, &apple());
+    app.post("/api/newentry", &apple()).assert_json(201, &apple());
     let found = app.get("/api/look/Apple");
-    found.is(200, &apple());
+    found.assert_json(200, &apple());
     assert_eq!(found.header("api-version"), "1");
-    app.get("/api/entries").is(200, &json!([apple()]));
+    app.get("/api/entries").assert_json(200, &json!([apple()]));
     assert_eq!(app.delete("/api/entries/Apple").status, 200);
 }
 
@@ -36,15 +36,15 @@ fn existing_word_returns_400_and_keeps_its_entry() {
     let app = App::start();
     app.post("/api/v1/newentry", &apple());
     app.post("/api/v1/newentry", &json!({"word": "Apple", "definition": "A company"}))
-        .is_problem(400, "Entry for 'Apple' already exists");
-    app.get("/api/v1/look/Apple").is(200, &apple());
+        .assert_problem(400, "Entry for 'Apple' already exists");
+    app.get("/api/v1/look/Apple").assert_json(200, &apple());
 }
 
 #[test]
 fn unknown_word_returns_404() {
     let app = App::start();
-    app.get("/api/v1/look/Apple").is_problem(404, "Can't find entry for Apple");
-    app.delete("/api/v1/entries/Apple").is_problem(404, "Can't find entry for Apple");
+    app.get("/api/v1/look/Apple").assert_problem(404, "Can't find entry for Apple");
+    app.delete("/api/v1/entries/Apple").assert_problem(404, "Can't find entry for Apple");
 }
 
 #[test]
@@ -52,8 +52,8 @@ fn invalid_word_returns_404_on_read() {
     let app = App::start();
     let long = "a".repeat(201);
     let path = format!("/api/v1/look/{long}");
-    app.get(&path).is_problem(404, &format!("Can't find entry for {long}"));
-    app.get("/api/v1/look/a%00b").is_problem(404, "Can't find entry for a\0b");
+    app.get(&path).assert_problem(404, &format!("Can't find entry for {long}"));
+    app.get("/api/v1/look/a%00b").assert_problem(404, "Can't find entry for a\0b");
     app.get("/api/v1/look/%FF").problem(400);
 }
 
@@ -62,9 +62,10 @@ fn deleted_entry_is_not_found() {
     let app = App::start();
     app.post("/api/v1/newentry", &apple());
     let message = "Entry for 'Apple' deleted successfully";
-    app.delete("/api/v1/entries/Apple").is(200, &json!({"word": "Apple", "message": message}));
+    app.delete("/api/v1/entries/Apple")
+        .assert_json(200, &json!({"word": "Apple", "message": message}));
     app.get("/api/v1/look/Apple").problem(404);
-    app.post("/api/v1/newentry", &apple()).is(201, &apple());
+    app.post("/api/v1/newentry", &apple()).assert_json(201, &apple());
 }
 
 #[test]
@@ -72,10 +73,10 @@ fn words_are_case_sensitive() {
     let app = App::start();
     for word in ["Apple", "apple", "APPLE"] {
         let entry = json!({"word": word, "definition": word});
-        app.post("/api/v1/newentry", &entry).is(201, &entry);
+        app.post("/api/v1/newentry", &entry).assert_json(201, &entry);
     }
     let entry = json!({"word": "apple", "definition": "apple"});
-    app.get("/api/v1/look/apple").is(200, &entry);
+    app.get("/api/v1/look/apple").assert_json(200, &entry);
 }
 
 #[test]
@@ -97,8 +98,8 @@ fn words_may_contain_any_characters() {
         (&long, &"%C3%9F".repeat(200)),
     ] {
         let entry = json!({"word": word, "definition": format!("means {word}")});
-        app.post("/api/v1/newentry", &entry).is(201, &entry);
-        app.get(&format!("/api/v1/look/{path}")).is(200, &entry);
+        app.post("/api/v1/newentry", &entry).assert_json(201, &entry);
+        app.get(&format!("/api/v1/look/{path}")).assert_json(200, &entry);
         assert_eq!(app.delete(&format!("/api/v1/entries/{path}")).status, 200, "{word}");
     }
 }
@@ -109,8 +110,8 @@ fn definition_may_have_0_to_10000_characters() {
     let long = "🦀".repeat(10_000);
     for (word, definition) in [("nothing", ""), ("much", &long)] {
         let entry = json!({"word": word, "definition": definition});
-        app.post("/api/v1/newentry", &entry).is(201, &entry);
-        app.get(&format!("/api/v1/look/{word}")).is(200, &entry);
+        app.post("/api/v1/newentry", &entry).assert_json(201, &entry);
+        app.get(&format!("/api/v1/look/{word}")).assert_json(200, &entry);
     }
 }
 
@@ -118,18 +119,18 @@ fn definition_may_have_0_to_10000_characters() {
 fn invalid_entry_returns_all_errors() {
     let app = App::start();
     let add = |body: Value| app.post("/api/v1/newentry", &body);
-    add(json!({})).is_invalid(&[("/word", "is required"), ("/definition", "is required")]);
-    add(json!({"word": "", "definition": "x".repeat(10_001)})).is_invalid(&[
+    add(json!({})).assert_invalid(&[("/word", "is required"), ("/definition", "is required")]);
+    add(json!({"word": "", "definition": "x".repeat(10_001)})).assert_invalid(&[
         ("/word", "must not be empty"),
         ("/definition", "must have at most 10000 characters"),
     ]);
-    add(json!({"word": "a".repeat(201), "definition": "\0"})).is_invalid(&[
+    add(json!({"word": "a".repeat(201), "definition": "\0"})).assert_invalid(&[
         ("/word", "must have at most 200 characters"),
         ("/definition", "must not contain a NUL character"),
     ]);
     add(json!({"word": 5, "definition": null}))
-        .is_invalid(&[("/word", "must be a string"), ("/definition", "must be a string")]);
-    add(json!(["Apple", "A fruit"])).is_invalid(&[("", "must be an object")]);
+        .assert_invalid(&[("/word", "must be a string"), ("/definition", "must be a string")]);
+    add(json!(["Apple", "A fruit"])).assert_invalid(&[("", "must be an object")]);
     assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
 }
 
@@ -137,7 +138,7 @@ fn invalid_entry_returns_all_errors() {
 fn unknown_fields_are_ignored() {
     let app = App::start();
     let body = json!({"word": "Apple", "definition": "A fruit", "language": "en"});
-    app.post("/api/v1/newentry", &body).is(201, &apple());
+    app.post("/api/v1/newentry", &body).assert_json(201, &apple());
 }
 
 #[test]
@@ -162,7 +163,7 @@ fn requests_that_are_not_json_are_rejected() {
 #[test]
 fn entries_are_listed_in_creation_order() {
     let app = App::start();
-    app.get("/api/v1/entries").is(200, &json!([]));
+    app.get("/api/v1/entries").assert_json(200, &json!([]));
     for word in ["c", "a", "b"] {
         app.post("/api/v1/newentry", &json!({"word": word, "definition": ""}));
     }

@@ -39,7 +39,7 @@ fn put_creates_and_then_replaces() {
     assert_ne!(replaced.header("etag"), created.header("etag"));
 
     let found = app.get(APPLE);
-    found.is(200, &second);
+    found.assert_json(200, &second);
     assert_eq!(found.header("etag"), replaced.header("etag"));
 }
 
@@ -69,7 +69,7 @@ fn if_none_match_star_on_an_existing_entry_returns_412() {
     let app = App::start();
     assert_eq!(put_if(&app, ("If-None-Match", "*"), "first").status, 201);
     let response = put_if(&app, ("If-None-Match", "*"), "second");
-    response.is_problem(412, "entry for 'Apple' does not match the precondition");
+    response.assert_problem(412, "entry for 'Apple' does not match the precondition");
     assert_eq!(app.get(APPLE).json()["definition"], "first");
 }
 
@@ -132,8 +132,8 @@ fn repeated_delete_returns_404() {
     app.put(APPLE, &fruit());
     let deleted = app.delete(APPLE);
     assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
-    app.delete(APPLE).is_problem(404, "Can't find entry for Apple");
-    app.get(APPLE).is_problem(404, "Can't find entry for Apple");
+    app.delete(APPLE).assert_problem(404, "Can't find entry for Apple");
+    app.get(APPLE).assert_problem(404, "Can't find entry for Apple");
 }
 
 #[test]
@@ -181,14 +181,14 @@ fn concurrent_creations_succeed_once() {
 fn invalid_entry_returns_422() {
     let app = App::start();
     app.put(APPLE, &json!({"definition": "x", "word": "Apple"}))
-        .is_invalid(&[("/word", "is an unknown field")]);
+        .assert_invalid(&[("/word", "is an unknown field")]);
     app.put(APPLE, &json!({"definition": "x".repeat(10_001)}))
-        .is_invalid(&[("/definition", "must have at most 10000 characters")]);
-    app.put(APPLE, &json!({})).is_invalid(&[("/definition", "is required")]);
+        .assert_invalid(&[("/definition", "must have at most 10000 characters")]);
+    app.put(APPLE, &json!({})).assert_invalid(&[("/definition", "is required")]);
     let long = format!("/api/v2/entries/{}", "a".repeat(201));
-    app.put(&long, &fruit()).is_invalid(&[("/word", "must have at most 200 characters")]);
+    app.put(&long, &fruit()).assert_invalid(&[("/word", "must have at most 200 characters")]);
     app.put("/api/v2/entries/%00", &fruit())
-        .is_invalid(&[("/word", "must not contain a NUL character")]);
+        .assert_invalid(&[("/word", "must not contain a NUL character")]);
     assert_eq!(app.value("SELECT count(*)::text FROM katas.entry"), "0");
 }
 
@@ -226,14 +226,14 @@ fn walk(app: &App, start: &str, mut on_page: impl FnMut(usize)) -> Vec<String> {
 #[test]
 fn empty_list_is_one_page() {
     let app = App::start();
-    app.get("/api/v2/entries").is(200, &json!({"items": [], "next": null}));
+    app.get("/api/v2/entries").assert_json(200, &json!({"items": [], "next": null}));
 }
 
 #[test]
 fn list_items_equal_entries() {
     let app = App::start();
     let entry = app.put(APPLE, &fruit()).json();
-    app.get("/api/v2/entries").is(200, &json!({"items": [entry], "next": null}));
+    app.get("/api/v2/entries").assert_json(200, &json!({"items": [entry], "next": null}));
 }
 
 #[test]

@@ -18,7 +18,7 @@ pub(super) struct Browser {
     messages: Receiver<Value>,
     last_id: u64,
     session: Option<String>,
-    /// The events that were received so far.
+    /// The events received so far.
     events: Vec<Value>,
     _profile: TempDir,
 }
@@ -28,7 +28,8 @@ impl Browser {
     ///
     /// # Panics
     ///
-    /// If none is installed; the tests that call this carry `cfg_attr(not(has_chromium), ignore)`.
+    /// Panics if no browser is installed. Tests that call this function carry
+    /// `cfg_attr(not(has_chromium), ignore)`.
     pub(super) fn start() -> Browser {
         let program = test_tools::CHROMIUM.find().expect("Chromium is installed");
         let profile = tempfile::tempdir().expect("create a temporary folder");
@@ -138,8 +139,8 @@ impl Browser {
         self.send("Emulation.setDeviceMetricsOverride", size);
     }
 
-    /// The errors so far: exceptions of scripts, violations of the Content-Security-Policy, failed
-    /// requests.
+    /// Returns the errors so far: exceptions of scripts, violations of the Content-Security-Policy,
+    /// failed requests.
     pub(super) fn errors(&self) -> Vec<&Value> {
         let is_error = |event: &&Value| match event["method"].as_str() {
             Some("Runtime.exceptionThrown") => true,
@@ -150,7 +151,7 @@ impl Browser {
         self.events.iter().filter(is_error).collect()
     }
 
-    /// The URLs of all network requests so far.
+    /// Returns the URLs of all network requests so far.
     pub(super) fn requested_urls(&self) -> Vec<&str> {
         let requests =
             self.events.iter().filter(|event| event["method"] == "Network.requestWillBeSent");

@@ -48,8 +48,8 @@ impl Call {
 /// Parameter values from links in responses, by operation id and parameter name.
 type LinkedValues = BTreeMap<(String, String), String>;
 
-/// The calls in the examples of an operation, one for each example body. A path parameter takes its
-/// value from a link, or else from its example.
+/// Returns the calls in the examples of an operation, one for each example body. A path parameter
+/// takes its value from a link, or else from its example.
 fn calls(operation: &Operation, linked: &LinkedValues, document: &Document) -> Vec<Call> {
     let mut path = operation.path.to_owned();
     let mut query = Vec::new();
@@ -159,8 +159,8 @@ fn record_links(
     }
 }
 
-/// The operations in an order in which each finds the resources that it needs: `PUT` and `POST`
-/// that depend on no other operation, those that are the target of a link, reads, deletions.
+/// Returns the operations in an order in which each finds the resources that it needs: `PUT` and
+/// `POST` that depend on no other operation, those that are the target of a link, reads, deletions.
 fn ordered_operations(document: &Document) -> Vec<Operation<'_>> {
     let mut operations = document.operations();
     let linked: BTreeSet<_> =
@@ -175,7 +175,7 @@ fn ordered_operations(document: &Document) -> Vec<Operation<'_>> {
     operations
 }
 
-/// The ids of the operations that the responses of an operation link to.
+/// Returns the ids of the operations that the responses of an operation link to.
 fn linked_operations(operation: &Value) -> Vec<&str> {
     let responses = operation["responses"].as_object().expect("responses").values();
     let links = responses.filter_map(|response| response["links"].as_object());
@@ -289,7 +289,7 @@ fn operations_with_security_return_401_without_token() {
 
 #[test]
 fn operations_that_document_503_return_it_without_database() {
-    let app = App::with(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
+    let app = App::with_url(cluster(), "postgres", "postgres://u:p@127.0.0.1:1/x");
     let document = Document::fetch(&app);
     for operation in document.operations() {
         let mut unavailable = false;
@@ -335,7 +335,7 @@ fn paths_allow_documented_methods_and_belong_to_component_of_tag() {
     }
 }
 
-/// The paths in the route tables of all components.
+/// Returns the paths in the route tables of all components.
 fn component_routes() -> BTreeSet<String> {
     let sources = files("src/lib.rs").into_iter().filter(|path| path.starts_with("components"));
     let mut routes = BTreeSet::new();
@@ -361,7 +361,7 @@ fn documented_paths_equal_component_routes() {
     );
 }
 
-/// Whether a route of the manifest matches a path, if no other route does.
+/// Returns whether a route of the manifest matches a path. Ignores precedence between routes.
 fn route_matches(route: &str, path: &str) -> bool {
     let (mut route, mut path) = (route.split('/'), path.split('/'));
     loop {

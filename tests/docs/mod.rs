@@ -25,12 +25,12 @@ fn page(app: &App, path: &str) -> Response {
     app.request(Method::GET, path, &[ACCEPT_HTML], "")
 }
 
-/// The texts between each `before` and the next `after`.
+/// Returns the text between each `before` and the next `after`.
 fn between<'t>(text: &'t str, before: &str, after: char) -> Vec<&'t str> {
     text.split(before).skip(1).filter_map(|rest| rest.split(after).next()).collect()
 }
 
-/// The paths of all files that the pages load, directly or by an import.
+/// Returns the paths of all files that the pages load, directly or by an import.
 fn assets(app: &App) -> BTreeSet<String> {
     let mut assets = BTreeSet::new();
     for path in PAGES {
@@ -48,7 +48,7 @@ fn assets(app: &App) -> BTreeSet<String> {
     assets
 }
 
-/// The compressed size of the files in the component, in bytes.
+/// Returns the compressed size of the files in the component, in bytes.
 pub(crate) fn compressed_bytes() -> u64 {
     let app = App::start();
     let paths: Vec<_> = assets(&app).into_iter().chain(["/openapi.json".to_owned()]).collect();
@@ -63,7 +63,7 @@ fn root_is_json_unless_html_is_preferred() {
     let healthy = json!({"status": "healthy", "app": "katas", "version": version});
     for accept in ["*/*", "application/json", "text/html;q=0.5, application/json", ""] {
         let response = app.request(Method::GET, "/", &[("Accept", accept)], "");
-        response.is(200, &healthy);
+        response.assert_json(200, &healthy);
         assert_eq!(response.header("vary"), "accept, accept-encoding");
     }
     let html = page(&app, "/");
@@ -89,7 +89,7 @@ fn assets_of_pages_are_served_with_their_media_type() {
         assert_eq!((response.status, response.header("content-type")), (200, content_type));
         assert_eq!(response.header("x-content-type-options"), "nosniff", "{path}");
     }
-    app.get("/docs/current/unknown.js").is_problem(404, "no file unknown.js");
+    app.get("/docs/current/unknown.js").assert_problem(404, "file unknown.js not found");
 }
 
 #[test]

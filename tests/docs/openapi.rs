@@ -1,4 +1,4 @@
-//! The OpenAPI document by itself: references, schemas, examples and links.
+//! The validity of the OpenAPI document: references, schemas, examples and links.
 
 use std::collections::BTreeSet;
 
@@ -24,7 +24,7 @@ fn walk<'v>(value: &'v Value, visit: &mut dyn FnMut(&'v Value)) {
     }
 }
 
-/// The examples of a parameter, header or media type object.
+/// Returns the examples of a parameter, header or media type object.
 pub(super) fn examples(value: &Value) -> Vec<&Value> {
     let named = value["examples"].as_object().into_iter().flat_map(|examples| examples.values());
     named.map(|example| &example["value"]).chain(value.get("example")).collect()
@@ -59,7 +59,7 @@ fn references_resolve_and_components_are_used() {
 #[test]
 fn operations_have_unique_id_tag_summary_and_description() {
     let document = document();
-    let tags: BTreeSet<_> = tags_of(&document);
+    let tags = declared_tags(&document);
     let mut ids = BTreeSet::new();
     for operation in document.operations() {
         assert!(ids.insert(operation.id().to_owned()), "repeated id {}", operation.id());
@@ -71,7 +71,7 @@ fn operations_have_unique_id_tag_summary_and_description() {
     }
 }
 
-fn tags_of(document: &Document) -> BTreeSet<&str> {
+fn declared_tags(document: &Document) -> BTreeSet<&str> {
     let tags = document.json["tags"].as_array().expect("tags").iter();
     tags.map(|tag| tag["name"].as_str().expect("a name")).collect()
 }

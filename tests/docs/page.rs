@@ -1,4 +1,4 @@
-//! The playground and Swagger UI in a browser, if one is installed.
+//! The playground and Swagger UI in a browser.
 
 use serde_json::Value;
 

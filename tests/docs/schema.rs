@@ -9,7 +9,7 @@ use crate::support::App;
 /// An OpenAPI document.
 pub(super) struct Document {
     pub(super) json: Value,
-    /// Its components, with schemas that allow no unknown properties.
+    /// The components of the document, with schemas that allow no unknown properties.
     closed_components: Value,
 }
 
@@ -31,7 +31,7 @@ impl Document {
         Document { json, closed_components }
     }
 
-    /// The path items by path.
+    /// Returns the path items by path.
     pub(super) fn paths(&self) -> &Map<String, Value> {
         self.json["paths"].as_object().expect("paths")
     }
@@ -63,12 +63,12 @@ impl Document {
         self.json.pointer(pointer).unwrap_or_else(|| panic!("{reference} does not exist"))
     }
 
-    /// A validator for requests.
+    /// Returns a validator for requests.
     pub(super) fn request_validator(&self, schema: &Value) -> Validator {
         validator(schema.clone(), &self.json["components"])
     }
 
-    /// A validator for responses, which may not have unknown properties.
+    /// Returns a validator for responses, which may not have unknown properties.
     pub(super) fn response_validator(&self, schema: &Value) -> Validator {
         let mut schema = schema.clone();
         forbid_unknown_properties(&mut schema);

@@ -20,7 +20,7 @@ fn warning(path: &str, body: &str) -> String {
 }
 
 #[test]
-fn behavior_that_causes_trouble_under_spin_is_logged() {
+fn guest_behavior_that_is_unsafe_on_spin_logs_a_warning() {
     for (path, body, expected) in [
         ("/do/two", "", "a second database connection"),
         ("/do/leave-open", "", "a transaction was left open"),
@@ -33,7 +33,7 @@ fn behavior_that_causes_trouble_under_spin_is_logged() {
 }
 
 #[test]
-fn query_without_rows_is_logged() {
+fn query_without_rows_logs_a_warning() {
     // Spin 4.0 never returns from it.
     if !is_spin() {
         assert!(warning("/do/query", "SELECT WHERE false").contains("a query without rows"));
@@ -42,7 +42,7 @@ fn query_without_rows_is_logged() {
 
 #[test]
 fn connection_string_with_hostaddr_is_rejected() {
-    // Under Spin, hostaddr bypasses `allowed_outbound_hosts`.
+    // On Spin, hostaddr bypasses `allowed_outbound_hosts`.
     let app = App::probe();
     let port = cluster().postgres.port();
     let url = format!("host=127.0.0.1 hostaddr=127.0.0.2 port={port} user=u password=p");

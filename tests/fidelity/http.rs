@@ -91,7 +91,7 @@ fn well_known_paths_and_static_responses_run_no_guest() {
     let health = app.get("/.well-known/spin/health");
     assert_eq!((health.status, health.body.as_str()), (200, "OK"));
     let info = app.get("/.well-known/spin/info");
-    info.is(200, &json!({"name": "probe", "version": "1.2.3"}));
+    info.assert_json(200, &json!({"name": "probe", "version": "1.2.3"}));
     for path in ["/.well-known/spin/other", "/.well-known/spin/", "/nothing", "/Static"] {
         let missing = app.get(path);
         assert_eq!((missing.status, missing.body.as_str()), (404, ""), "{path}");

@@ -180,7 +180,7 @@ fn sqlstate_is_lost_only_if_a_query_fails_at_run_time() {
     let duplicate = "INSERT INTO katas.entry (word, definition) VALUES ('a', ''), ('a', '')";
     let queried = query(&app, duplicate);
     if is_spin_version("4.0") {
-        // `crates/pg` extracts these two.
+        // `crates/pg` extracts the SQLSTATE from this text.
         for part in [r#"code: \"23505\""#, r#"(\"constraint\", \"entry_word_key\")"#] {
             assert!(queried.starts_with("query-failed QueryError::Text("), "{queried}");
             assert!(queried.contains(part), "{queried}");

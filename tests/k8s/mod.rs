@@ -1,5 +1,5 @@
-//! The Kubernetes manifests: every supported combination satisfies every rule, and violations are
-//! detected.
+//! The Kubernetes manifests: every supported combination satisfies every rule, and the rules detect
+//! mistakes.
 
 mod budget;
 mod database;

@@ -16,7 +16,7 @@ fn alerts(objects: &Objects) -> BTreeSet<String> {
 
 #[test]
 #[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
-fn alerts_and_documented_alerts_are_the_same() {
+fn documented_alerts_equal_the_defined_alerts() {
     let manual = file(Path::new("docs/OPERATIONS.md"));
     let (_, section) = manual.split_once("\n## Alerts\n").expect("the section");
     let section = section.split("\n## ").next().expect("its content");

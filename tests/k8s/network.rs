@@ -94,7 +94,7 @@ fn allows(objects: &Objects, direction: &str, pod: &Labels, peer: &Labels, port:
 fn rule_allows(rule: &Value, peers: &str, pod: &Labels, port: u64) -> bool {
     let ports = list(rule, "/ports");
     let peers = rule[peers].as_array();
-    // A peer in another namespace is none of these pods.
+    // A peer with a namespaceSelector is in another namespace, so it is not one of these pods.
     let is_peer = |peer: &Value| {
         peer.get("namespaceSelector").is_none() && selects(&peer["podSelector"], pod)
     };

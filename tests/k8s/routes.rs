@@ -7,7 +7,7 @@ use serde_json::Value;
 use super::objects::{Objects, list, name, text, title};
 use super::variables::manifest;
 
-/// The health endpoint that Spin itself answers.
+/// Spin's built-in health endpoint.
 const HEALTH: &str = "/.well-known/spin/health";
 
 /// Checks the paths of probes, HTTPRoutes and Ingresses.
@@ -107,7 +107,8 @@ fn runs(app: &Value, component: &str) -> bool {
     components.is_empty() || components.iter().any(|id| id == component)
 }
 
-/// Returns whether Spin itself, or an example in `spin.toml`, answers a path with 200.
+/// Returns whether a GET request for a path returns 200: from Spin itself, or as an example in
+/// `spin.toml` shows.
 fn serves(app: &Value, path: &str) -> bool {
     let components = manifest().component;
     let mut running = components.iter().filter(|(id, _)| runs(app, id));

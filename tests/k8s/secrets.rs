@@ -1,4 +1,4 @@
-//! Secrets: generated locally, mounted as files, and not in git.
+//! Secrets: generated locally, mounted as files, and not stored in Git.
 
 use std::fs;
 use std::process::Command;

@@ -98,18 +98,18 @@ impl Cluster {
         let administrator = cluster.postgres.administrator(postgres::DATABASE);
         let (project, administrator) = (Project::built_in(), Database::new(&administrator)?);
         migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
-        let migrator = Database::new(&cluster.migrator(postgres::DATABASE))?;
+        let migrator = Database::new(&cluster.migrator_url(postgres::DATABASE))?;
         migrate::up(&project, &migrator, UpOptions::default(), &|_| ()).await?;
         Ok(cluster)
     }
 
     /// Returns a connection string for the components.
-    pub(crate) fn app(&self, database: &str) -> String {
+    pub(crate) fn app_url(&self, database: &str) -> String {
         self.postgres.url("katas_app", &self.app_password, database)
     }
 
     /// Returns a connection string for migrations.
-    pub(crate) fn migrator(&self, database: &str) -> String {
+    pub(crate) fn migrator_url(&self, database: &str) -> String {
         self.postgres.url("katas_migrator", &self.migrator_password, database)
     }
 
@@ -118,12 +118,12 @@ impl Cluster {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         let template = if migrated { postgres::DATABASE } else { "template0" };
-        self.administrate(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
-        self.administrate(&format!("GRANT CREATE ON DATABASE {name} TO katas_owner"));
+        self.execute_as_superuser(&format!("CREATE DATABASE {name} TEMPLATE {template}"));
+        self.execute_as_superuser(&format!("GRANT CREATE ON DATABASE {name} TO katas_owner"));
         name
     }
 
-    fn administrate(&self, sql: &str) {
+    fn execute_as_superuser(&self, sql: &str) {
         let url = self.postgres.administrator("postgres");
         RUNTIME.block_on(execute(&url, sql)).expect(sql);
     }
@@ -191,27 +191,27 @@ pub(crate) struct App {
     migrator: String,
     database: Option<String>,
     log: Arc<Mutex<Vec<String>>>,
-    /// The ids that earlier manifest examples have stored, by name.
+    /// The ids from the responses to earlier manifest examples, by the name in `keep`.
     example_ids: Mutex<BTreeMap<String, String>>,
 }
 
 impl App {
     /// Starts the application with a migrated database.
     pub(crate) fn start() -> App {
-        App::on(&cluster().create_database(true))
+        App::with_database(&cluster().create_database(true))
     }
 
     /// Starts the application with this database of the shared cluster.
-    pub(crate) fn on(database: &str) -> App {
+    pub(crate) fn with_database(database: &str) -> App {
         let cluster = cluster();
-        let url = cluster.app(database);
-        let mut app = App::with(cluster, database, &url);
+        let url = cluster.app_url(database);
+        let mut app = App::with_url(cluster, database, &url);
         app.database = Some(database.to_owned());
         app
     }
 
     /// Starts the application with this database. The components connect to `url`.
-    pub(crate) fn with(cluster: &Cluster, database: &str, url: &str) -> App {
+    pub(crate) fn with_url(cluster: &Cluster, database: &str, url: &str) -> App {
         App::serve(app(), cluster, database, url, &[], &[])
     }
 
@@ -226,13 +226,13 @@ impl App {
     }
 
     /// Starts the application with a migrated database and exports spans to the collector. Only
-    /// Spin exports any.
+    /// Spin exports spans.
     pub(crate) fn traced(collector: &Collector) -> App {
         App::migrated(app(), "", &collector.environment())
     }
 
-    /// Starts the application with a migrated database but without one component. The requests to
-    /// its routes go to `health`, which returns 404.
+    /// Starts the application with a migrated database but without one component. `health` serves
+    /// its routes and returns 404.
     pub(crate) fn without(component: &str) -> App {
         let text = std::fs::read_to_string(root().join("spin.toml")).expect("the manifest exists");
         let text = text
@@ -297,7 +297,7 @@ impl App {
     ) -> App {
         let cluster = cluster();
         let database = cluster.create_database(true);
-        let url = cluster.app(&database);
+        let url = cluster.app_url(&database);
         let mut app = App::serve(app, cluster, &database, &url, variables, environment);
         app.database = Some(database);
         app
@@ -334,7 +334,7 @@ impl App {
             engine: Some(engine),
             agent: agent.into(),
             administrator: cluster.postgres.administrator(database),
-            migrator: cluster.migrator(database),
+            migrator: cluster.migrator_url(database),
             database: None,
             log,
             example_ids: Mutex::default(),
@@ -557,7 +557,7 @@ impl Drop for App {
             }
         }
         if let Some(database) = &self.database {
-            cluster().administrate(&format!("DROP DATABASE {database} WITH (FORCE)"));
+            cluster().execute_as_superuser(&format!("DROP DATABASE {database} WITH (FORCE)"));
         }
     }
 }

@@ -30,14 +30,14 @@ impl Response {
 
     /// Asserts a status code and a JSON body.
     #[track_caller]
-    pub(crate) fn is(&self, status: u16, json: &Value) {
+    pub(crate) fn assert_json(&self, status: u16, json: &Value) {
         assert_eq!((self.status, &self.json()), (status, json), "{self:?}");
         assert_eq!(self.header("content-type"), "application/json");
     }
 
     /// Asserts an RFC 9457 problem with this status code and detail.
     #[track_caller]
-    pub(crate) fn is_problem(&self, status: u16, detail: &str) {
+    pub(crate) fn assert_problem(&self, status: u16, detail: &str) {
         let json = self.problem(status);
         assert_eq!(json["detail"], detail, "{self:?}");
     }
@@ -57,7 +57,7 @@ impl Response {
 
     /// Asserts a 422 problem with exactly these errors, as pointer and detail.
     #[track_caller]
-    pub(crate) fn is_invalid(&self, errors: &[(&str, &str)]) {
+    pub(crate) fn assert_invalid(&self, errors: &[(&str, &str)]) {
         let problem = self.problem(422);
         let actual = problem["errors"].as_array().into_iter().flatten();
         let actual: Vec<_> =

@@ -9,7 +9,7 @@ use crate::support::{App, JSON};
 /// The base paths of version 1, each with its `API-Version` response header.
 const BASE_PATHS: [(&str, &str); 3] = [("/users", ""), ("/api/v1/users", "1"), ("/api/users", "1")];
 
-/// The name of the seed's hundredth user.
+/// The name of the hundredth user in the seed.
 const LAST_NAME: &str = "Kennedy";
 
 #[test]
@@ -19,7 +19,7 @@ fn user_is_found_by_id_at_every_base_path() {
         json!({"user_id": 1, "id": 1, "username": "August", "email": "august1@example.com"});
     for (base, version) in BASE_PATHS {
         let found = app.get(&format!("{base}/1"));
-        found.is(200, &august);
+        found.assert_json(200, &august);
         assert_eq!(found.header("api-version"), version, "{base}");
         let last = app.get(&format!("{base}/100")).json();
         assert_eq!(last["username"], LAST_NAME, "{base}");
@@ -30,7 +30,7 @@ fn user_is_found_by_id_at_every_base_path() {
 fn users_are_listed_by_id_at_every_base_path() {
     let app = App::start();
     for (base, _) in BASE_PATHS {
-        app.get(base).is(200, &json!([]));
+        app.get(base).assert_json(200, &json!([]));
     }
     add_users(&app);
     // The update moves the row to the end of the table.
@@ -56,10 +56,10 @@ fn unknown_id_of_any_size_returns_404() {
     let app = with_users();
     for (base, _) in BASE_PATHS {
         for id in ["101", "0", "-1", "9223372036854775807", "9223372036854775808"] {
-            app.get(&format!("{base}/{id}")).is_problem(404, "Unknown User ID");
+            app.get(&format!("{base}/{id}")).assert_problem(404, "Unknown User ID");
         }
         let long = "9".repeat(1000);
-        app.get(&format!("{base}/{long}")).is_problem(404, "Unknown User ID");
+        app.get(&format!("{base}/{long}")).assert_problem(404, "Unknown User ID");
     }
 }
 
@@ -69,7 +69,7 @@ fn non_integer_id_returns_422() {
     let beyond = format!("{}x", "9".repeat(30));
     for (base, _) in BASE_PATHS {
         for id in ["August", "1.0", "1e2", "0x1", "%20", "-", "1%00", "1;--", "%D9%A1", &beyond] {
-            app.get(&format!("{base}/{id}")).is_invalid(&[("/user_id", "must be an integer")]);
+            app.get(&format!("{base}/{id}")).assert_invalid(&[("/user_id", "must be an integer")]);
         }
         app.get(&format!("{base}/%FF")).problem(400);
     }
@@ -122,13 +122,13 @@ fn post_creates_a_user_at_every_base_path() {
         let created = app.post(base, &body);
         let expected =
             json!({"user_id": id, "id": id, "username": "August", "email": "august@example.com"});
-        created.is(201, &expected);
+        created.assert_json(201, &expected);
         assert_eq!(created.header("api-version"), version, "{base}");
-        app.get(created.header("location")).is(200, &expected);
-        app.get(&format!("{base}/{id}")).is(200, &expected);
+        app.get(created.header("location")).assert_json(200, &expected);
+        app.get(&format!("{base}/{id}")).assert_json(200, &expected);
     }
     app.post("/users", &json!({"username": ""}))
-        .is_invalid(&[("/username", "must not be empty"), ("/email", "is required")]);
+        .assert_invalid(&[("/username", "must not be empty"), ("/email", "is required")]);
 }
 
 #[test]
@@ -157,6 +157,6 @@ fn both_versions_see_the_same_users() {
     let id = app.post("/api/v2/users", &body).json()["id"].clone();
     let expected: Value =
         json!({"user_id": id, "id": id, "username": body["username"], "email": body["email"]});
-    app.get(&format!("/users/{id}")).is(200, &expected);
-    app.get("/users").is(200, &json!([expected]));
+    app.get(&format!("/users/{id}")).assert_json(200, &expected);
+    app.get("/users").assert_json(200, &json!([expected]));
 }

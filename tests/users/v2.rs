@@ -26,11 +26,11 @@ fn put_if(app: &App, header: (&str, &str), username: &str) -> Response {
 fn added_user_is_found_at_its_location() {
     let app = App::start();
     let added = app.post(USERS, &august());
-    added.is(201, &user(1, "August", "august1@example.com"));
+    added.assert_json(201, &user(1, "August", "august1@example.com"));
     assert_eq!(added.header("location"), FIRST);
     assert_eq!(added.header("api-version"), "2");
     let found = app.get(FIRST);
-    found.is(200, &added.json());
+    found.assert_json(200, &added.json());
     assert_eq!(found.header("etag"), added.header("etag"));
     assert!(found.header("etag").starts_with('"'), "strong: {found:?}");
 }
@@ -38,8 +38,8 @@ fn added_user_is_found_at_its_location() {
 #[test]
 fn username_and_email_may_repeat() {
     let app = App::start();
-    app.post(USERS, &august()).is(201, &user(1, "August", "august1@example.com"));
-    app.post(USERS, &august()).is(201, &user(2, "August", "august1@example.com"));
+    app.post(USERS, &august()).assert_json(201, &user(1, "August", "august1@example.com"));
+    app.post(USERS, &august()).assert_json(201, &user(2, "August", "august1@example.com"));
 }
 
 #[test]
@@ -62,13 +62,13 @@ fn repeated_put_replaces_and_changes_the_etag() {
     let mut tags = BTreeSet::from([before]);
     for _ in 0..2 {
         let replaced = app.put(FIRST, &body);
-        replaced.is(200, &user(1, "Augusta", "augusta@example.com"));
+        replaced.assert_json(200, &user(1, "Augusta", "augusta@example.com"));
         let found = app.get(FIRST);
-        found.is(200, &replaced.json());
+        found.assert_json(200, &replaced.json());
         assert_eq!(found.header("etag"), replaced.header("etag"));
         assert!(tags.insert(found.header("etag").to_owned()), "{tags:?}");
     }
-    app.get("/api/v2/users/2").is(200, &second);
+    app.get("/api/v2/users/2").assert_json(200, &second);
 }
 
 #[test]
@@ -76,11 +76,11 @@ fn put_with_unknown_id_returns_404() {
     let app = App::start();
     for id in ["1", "0", "-1", "9223372036854775808"] {
         let path = format!("{USERS}/{id}");
-        app.put(&path, &august()).is_problem(404, "Unknown User ID");
+        app.put(&path, &august()).assert_problem(404, "Unknown User ID");
         // An unknown id takes precedence over the precondition.
         let headers = [JSON, ("If-Match", "*")];
         let response = app.request(Method::PUT, &path, &headers, august().to_string());
-        response.is_problem(404, "Unknown User ID");
+        response.assert_problem(404, "Unknown User ID");
     }
     assert_eq!(count(&app), "0");
 }
@@ -90,9 +90,9 @@ fn repeated_delete_returns_404() {
     let app = with_users();
     let deleted = app.delete(FIRST);
     assert_eq!((deleted.status, deleted.body.as_str()), (204, ""));
-    app.delete(FIRST).is_problem(404, "Unknown User ID");
-    app.get(FIRST).is_problem(404, "Unknown User ID");
-    app.get("/users/1").is_problem(404, "Unknown User ID");
+    app.delete(FIRST).assert_problem(404, "Unknown User ID");
+    app.get(FIRST).assert_problem(404, "Unknown User ID");
+    app.get("/users/1").assert_problem(404, "Unknown User ID");
     assert_eq!(count(&app), "99");
 }
 
@@ -108,10 +108,10 @@ fn id_is_not_reused() {
 fn non_integer_id_returns_422() {
     let app = with_users();
     let errors = [("/id", "must be an integer")];
-    app.get("/api/v2/users/August").is_invalid(&errors);
-    app.put("/api/v2/users/1.0", &august()).is_invalid(&errors);
-    app.delete("/api/v2/users/1%20OR%201=1").is_invalid(&errors);
-    app.get("/api/v2/users/101").is_problem(404, "Unknown User ID");
+    app.get("/api/v2/users/August").assert_invalid(&errors);
+    app.put("/api/v2/users/1.0", &august()).assert_invalid(&errors);
+    app.delete("/api/v2/users/1%20OR%201=1").assert_invalid(&errors);
+    app.get("/api/v2/users/101").assert_problem(404, "Unknown User ID");
     assert_eq!(count(&app), "100");
 }
 
@@ -146,16 +146,16 @@ fn invalid_user_returns_all_errors() {
             [("/username", "must be a string"), ("/email", "must be a string")],
         ),
     ] {
-        app.post(USERS, &body).is_invalid(&errors);
-        app.put(FIRST, &body).is_invalid(&errors);
+        app.post(USERS, &body).assert_invalid(&errors);
+        app.put(FIRST, &body).assert_invalid(&errors);
     }
     let unknown = json!({"username": "a", "email": "a@b", "id": 7});
-    app.post(USERS, &unknown).is_invalid(&[("/id", "is an unknown field")]);
-    app.put(FIRST, &unknown).is_invalid(&[("/id", "is an unknown field")]);
-    app.post(USERS, &json!([august()])).is_invalid(&[("", "must be an object")]);
+    app.post(USERS, &unknown).assert_invalid(&[("/id", "is an unknown field")]);
+    app.put(FIRST, &unknown).assert_invalid(&[("/id", "is an unknown field")]);
+    app.post(USERS, &json!([august()])).assert_invalid(&[("", "must be an object")]);
     app.request(Method::POST, USERS, &[JSON], "username=a").problem(400);
     app.request(Method::POST, USERS, &[], august().to_string()).problem(415);
-    app.get(FIRST).is(200, &user(1, "August", "august1@example.com"));
+    app.get(FIRST).assert_json(200, &user(1, "August", "august1@example.com"));
     assert_eq!(count(&app), "100");
 }
 
@@ -169,8 +169,8 @@ fn username_and_email_may_contain_any_characters_up_to_their_maximum_length() {
         ("'; DROP TABLE katas.person; --", "$1@{{database_url}}"),
     ]) {
         app.post(USERS, &json!({"username": username, "email": email}))
-            .is(201, &user(id, username, email));
-        app.get(&format!("{USERS}/{id}")).is(200, &user(id, username, email));
+            .assert_json(201, &user(id, username, email));
+        app.get(&format!("{USERS}/{id}")).assert_json(200, &user(id, username, email));
     }
     assert_eq!(count(&app), "3");
 }
@@ -182,7 +182,7 @@ fn if_match_with_a_stale_or_weak_tag_returns_412() {
     let replaced = put_if(&app, ("If-Match", &old), "second");
     assert_eq!(replaced.status, 200);
     let response = put_if(&app, ("If-Match", &old), "third");
-    response.is_problem(412, "user 1 does not match the precondition");
+    response.assert_problem(412, "user 1 does not match the precondition");
     let new = replaced.header("etag");
     put_if(&app, ("If-Match", &format!("W/{new}")), "weak tags never match").problem(412);
     put_if(&app, ("If-Match", "fourth"), "not a tag").problem(400);
@@ -222,11 +222,11 @@ fn delete_with_a_failed_precondition_returns_412() {
     let app = with_users();
     let tag = app.get(FIRST).header("etag").to_owned();
     let delete = |header| app.request(Method::DELETE, FIRST, &[header], "");
-    delete(("If-Match", "\"other\"")).is_problem(412, "user 1 does not match the precondition");
+    delete(("If-Match", "\"other\"")).assert_problem(412, "user 1 does not match the precondition");
     delete(("If-None-Match", &tag)).problem(412);
     assert_eq!(count(&app), "100");
     assert_eq!(delete(("If-Match", &tag)).status, 204);
-    delete(("If-Match", &tag)).is_problem(404, "Unknown User ID");
+    delete(("If-Match", &tag)).assert_problem(404, "Unknown User ID");
 }
 
 #[test]
@@ -283,7 +283,7 @@ fn walk(app: &App, start: &str, mut on_page: impl FnMut(&[Value])) -> Vec<Value>
 #[test]
 fn users_are_paged_by_id() {
     let app = App::start();
-    app.get(USERS).is(200, &json!({"items": [], "next": null}));
+    app.get(USERS).assert_json(200, &json!({"items": [], "next": null}));
     add_users(&app);
     app.delete("/api/v2/users/50");
     let users: Vec<Value> = (1..=100)

@@ -27,13 +27,13 @@ pub enum ErrorKind {
     Row(RowError),
     /// The line is blank.
     BlankLine,
-    /// There is a quote in an unquoted field.
+    /// An unquoted field contains a quote.
     BareQuote,
-    /// There is text between the closing quote and the end of the field.
+    /// Text follows a closing quote.
     TextAfterQuote,
     /// An opening quote has no closing quote.
     UnclosedQuote,
-    /// There is a carriage return without a line feed outside of quotes.
+    /// A carriage return outside of quotes is not followed by a line feed.
     BareCarriageReturn,
     /// The line is not valid UTF-8.
     InvalidUtf8,
@@ -132,7 +132,7 @@ impl Validator {
     }
 }
 
-/// A function that returns the next chunk of a file, which is not empty, or `None` at the end.
+/// A function that returns the next chunk of a file, `None` at the end. Chunks are not empty.
 pub type ChunkReader<'s, E> = &'s mut dyn FnMut() -> Result<Option<Vec<u8>>, E>;
 
 /// A parser of a file.
@@ -184,8 +184,8 @@ impl<'s, E: From<CsvError>> Reader<'s, E> {
         }
     }
 
-    /// Parses the next row. Returns `None` at the end, and an error when the number of fields
-    /// differs from the first row.
+    /// Parses the next row. Returns `None` at the end, and an error when the row is invalid or has
+    /// another number of fields than the first row.
     pub fn next(&mut self) -> Result<Option<Row<'_>>, E> {
         let line = self.validator.next_line();
         let (mut length, mut fields) = (0, 0);
@@ -248,7 +248,7 @@ impl<'s, E: From<CsvError>> Reader<'s, E> {
         };
         let text = str::from_utf8(bytes)
             .map_err(|invalid| error(invalid.valid_up_to(), ErrorKind::InvalidUtf8))?;
-        // Bytes of adjacent fields can form a character when they are concatenated.
+        // The concatenated bytes of adjacent fields can form a character.
         if let Some(&end) = ends.iter().find(|&&end| !text.is_char_boundary(end)) {
             return Err(error(end, ErrorKind::InvalidUtf8));
         }

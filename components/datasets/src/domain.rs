@@ -8,7 +8,7 @@ use rules::TextError;
 const MAX_NAME_CHARS: usize = 200;
 pub const MAX_COLUMNS: usize = 1000;
 /// The maximum total size of the fields of a row: 64 KiB. A row is parsed, stored and sent as a
-/// whole, and its JSON can have six times that size.
+/// whole, and its JSON can be six times as large.
 pub const MAX_ROW_BYTES: usize = 64 << 10;
 
 /// The name of a dataset: 1 to 200 characters.
@@ -100,7 +100,8 @@ impl Columns {
         self.0
     }
 
-    pub fn check(&self, fields: &[String]) -> Result<(), RowError> {
+    /// Checks that a row has one valid field per column.
+    pub fn check_row(&self, fields: &[String]) -> Result<(), RowError> {
         if fields.len() != self.0.len() {
             return Err(RowError::FieldCount { fields: fields.len(), columns: self.0.len() });
         }
@@ -139,7 +140,7 @@ mod tests {
     fn row_without_one_field_per_column_is_an_error() {
         let columns = columns(&["a", "b"]).unwrap();
         let check = |fields: &[&str]| {
-            columns.check(&fields.iter().map(|&field| field.to_owned()).collect::<Vec<_>>())
+            columns.check_row(&fields.iter().map(|&field| field.to_owned()).collect::<Vec<_>>())
         };
         assert_eq!(check(&["", ""]), Ok(()));
         assert_eq!(check(&["1"]), Err(RowError::FieldCount { fields: 1, columns: 2 }));

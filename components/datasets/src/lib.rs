@@ -13,7 +13,7 @@ use web::{Routes, get};
 pub const ROUTES: Routes<Db> = &[
     ("/api/v1/datasets", get(routes::list).post(routes::add)),
     ("/api/v1/datasets/{id}", get(routes::find).delete(routes::delete)),
-    ("/api/v1/datasets/{id}/rows", get(routes::rows).produces(routes::ROWS)),
+    ("/api/v1/datasets/{id}/rows", get(routes::rows).produces(routes::ROW_TYPES)),
 ];
 
 web::service!(Db, ROUTES);

@@ -7,7 +7,7 @@ use crate::csv::{self, CsvError, ErrorKind, Reader};
 use crate::domain::{Columns, DatasetName};
 use crate::store::{self, Batch, Dataset};
 
-/// The maximum number of purge steps per request, together 500,000 rows.
+/// The maximum number of purge steps per request: up to 500,000 rows in total.
 const MAX_PURGE_STEPS: usize = 10;
 
 /// Loads a file. A failed load leaves no visible dataset.

@@ -25,7 +25,7 @@ const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
 
 /// The media types in which rows are available.
-pub const ROWS: &[&str] = &[JSON, CSV];
+pub const ROW_TYPES: &[&str] = &[JSON, CSV];
 
 struct NewDataset {
     name: DatasetName,
@@ -43,7 +43,7 @@ impl FromFields for NewDataset {
             Columns::new(names).map_err(|error| fields.error(&["columns"], error)).ok()
         });
         let rows = fields.list("rows", MAX_JSON_ROWS, |row: Vec<String>| match &columns {
-            Some(columns) => columns.check(&row).map(|()| row),
+            Some(columns) => columns.check_row(&row).map(|()| row),
             None => Ok(row),
         });
         let (name, columns, mut rows) = (name?, columns?, rows?);
@@ -91,7 +91,7 @@ pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
     Ok(Reply::ok(&dataset))
 }
 
-/// Deletes a dataset. It is invisible at once; a bounded number of rows is purged.
+/// Deletes a dataset. It becomes invisible immediately; a bounded number of its rows is purged.
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
     if !store::delete(db, id)? {
@@ -109,9 +109,9 @@ struct ColumnNames {
 /// Returns a page of the rows of a dataset, or all rows as CSV.
 pub fn rows(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
-    if request.preferred(ROWS) == Some(CSV) {
+    if request.preferred(ROW_TYPES) == Some(CSV) {
         let dataset = store::find(db, id)?.ok_or_else(|| not_found(id))?;
-        return Ok(file(dataset, *db));
+        return Ok(export(dataset, *db));
     }
     let query = request.query()?;
     // Positions begin at 1.
@@ -121,8 +121,9 @@ pub fn rows(request: &Request, db: &Db) -> Result<Reply, Problem> {
     Ok(Reply::page_with(request, &columns, &rows.items, rows.last))
 }
 
-/// Exports a dataset as CSV. The length is stored, so that a client detects a truncated response.
-fn file(dataset: Dataset, db: Db) -> Reply {
+/// Returns all rows of a dataset as CSV. The length of the file is stored, so `content-length` lets
+/// clients detect a truncated response.
+fn export(dataset: Dataset, db: Db) -> Reply {
     let mut header = Some(csv::line(&dataset.columns));
     let mut after = (dataset.rows > 0).then_some(0);
     let length = dataset.bytes as usize;

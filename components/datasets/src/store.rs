@@ -54,8 +54,8 @@ pub struct Batch {
 }
 
 impl Batch {
-    /// The size of a full batch. The guest builds it and PostgreSQL inserts it within milliseconds,
-    /// so the time of the round trip is negligible.
+    /// The size of a full batch. The guest takes milliseconds to build it, and PostgreSQL to insert
+    /// it, so the round-trip time is negligible.
     const MAX_ROWS: usize = 4000;
     const MAX_BYTES: usize = 256 << 10;
 
@@ -206,7 +206,7 @@ pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Er
     db.page(SQL, &[int8(after.unwrap_or(0)), int8(limit)])
 }
 
-/// Consecutive rows of a dataset. `R` is the representation of their fields.
+/// Consecutive rows of a dataset. `R` is the type that holds their fields.
 pub struct Rows<R> {
     pub columns: Vec<String>,
     pub items: R,

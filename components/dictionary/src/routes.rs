@@ -8,7 +8,7 @@ use web::{Problem, Request};
 use crate::domain::Word;
 
 /// Returns the word in the path. Returns 404 when it is invalid, because no entry can have it.
-fn existing_word(request: &Request) -> Result<Word, Problem> {
+fn word_in_path(request: &Request) -> Result<Word, Problem> {
     Word::new(request.param("word").to_owned()).map_err(|_| not_found(request))
 }
 

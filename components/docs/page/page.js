@@ -10,11 +10,10 @@ const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
 // the same service.
 const edited = {};
 
-// The maximum number of characters that are shown of a response: laying out more takes the browser
-// seconds.
+// The maximum number of characters of a response to show. The browser takes seconds to lay out more.
 const MAX_SHOWN = 50_000;
 
-// The response headers that are shown.
+// The response headers to show.
 const HEADERS = [
   'content-type', 'api-version', 'etag', 'location', 'link', 'retry-after', 'allow', 'www-authenticate',
 ];

@@ -6,8 +6,8 @@ use web::{Problem, Reply, Request, Stream};
 
 include!(concat!(env!("OUT_DIR"), "/files.rs"));
 
-/// An embedded file. Only the compressed form is stored: with a plain copy the wasm would be four
-/// times as large.
+/// An embedded file. Only the compressed form is stored: with plain copies as well, the component
+/// would be four times as large.
 pub struct File {
     /// The last segment of its URL.
     pub name: &'static str,

@@ -54,7 +54,7 @@ pub fn swagger_ui(request: &Request, _: &()) -> Result<Reply, Problem> {
 pub fn asset(request: &Request, _: &()) -> Result<Reply, Problem> {
     let name = request.param("file");
     let Some(file) = ASSETS.iter().find(|file| file.name == name) else {
-        return Err(Problem::not_found(format!("no file {name}")));
+        return Err(Problem::not_found(format!("file {name} not found")));
     };
     let reply = file.reply(request)?;
     match request.param("version") == VERSION {

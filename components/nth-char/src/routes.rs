@@ -11,7 +11,7 @@ const MAX_WORDS: usize = 10_000;
 struct Words(Vec<String>);
 
 impl FromFields for Words {
-    // The FastAPI predecessor ignored them.
+    // The FastAPI predecessor ignored unknown fields.
     const ALLOW_UNKNOWN_FIELDS: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Option<Words> {

@@ -18,7 +18,7 @@ pub fn put(request: &Request, db: &Db) -> Result<Reply, Problem> {
 }
 
 pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    match store::find(db, &existing_name(request)?)? {
+    match store::find(db, &name_in_path(request)?)? {
         Some(price_list) => Ok(Reply::ok(&price_list)),
         None => Err(not_found(request)),
     }
@@ -26,7 +26,7 @@ pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
 
 /// Deletes a price list. Receipts keep its prices.
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    match store::delete(db, &existing_name(request)?)? {
+    match store::delete(db, &name_in_path(request)?)? {
         true => Ok(Reply::no_content()),
         false => Err(not_found(request)),
     }
@@ -41,7 +41,7 @@ pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
 }
 
 /// Returns the name in the path. Returns 404 when it is invalid, because no list can have it.
-fn existing_name(request: &Request) -> Result<PriceListName, Problem> {
+fn name_in_path(request: &Request) -> Result<PriceListName, Problem> {
     PriceListName::new(request.param("name").to_owned()).map_err(|_| not_found(request))
 }
 

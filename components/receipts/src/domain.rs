@@ -12,7 +12,7 @@ const MAX_KEY_CHARS: usize = 255;
 #[derive(Clone, Debug, PartialEq)]
 pub struct Key(String);
 
-/// An error: the text is not a valid [`Key`].
+/// The error for a text that is not a valid [`Key`].
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InvalidKey;
 
@@ -50,7 +50,7 @@ pub struct NewReceipt<'a> {
     pub ignored: Vec<&'a str>,
     /// The sum of the lines, rounded to two places.
     pub subtotal: Amount,
-    /// The difference between total and subtotal, so that subtotal and tax add up to the total.
+    /// The total minus the subtotal, so that subtotal and tax add up to the total.
     pub tax: Amount,
     /// The tax rate as a fraction: 0.09 is 9 %.
     pub tax_rate: Amount,

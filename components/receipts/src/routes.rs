@@ -13,7 +13,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let key = key.map_err(|error| Problem::bad_request(format!("Idempotency-Key {error}")))?;
     let (order, body) = request.json_and_body()?;
     let attempt = key.map(|key| Attempt { key, body });
-    let stored = match (create(&order, db, attempt.as_ref()), attempt) {
+    let stored = match (create(db, &order, attempt.as_ref()), attempt) {
         (Ok(stored), _) => stored,
         // The price list may have been deleted since the first attempt.
         (Err(error), Some(attempt)) => store::find_by_key(db, &attempt)?.ok_or(error)?,
@@ -31,7 +31,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
 }
 
 /// Calculates and stores the receipt of an order at the current prices.
-fn create(order: &Order, db: &Db, attempt: Option<&Attempt>) -> Result<Stored, Problem> {
+fn create(db: &Db, order: &Order, attempt: Option<&Attempt>) -> Result<Stored, Problem> {
     let prices = order.prices(db)?;
     let receipt = NewReceipt::new(order, &prices).map_err(orders::too_many_digits)?;
     Ok(store::add(db, &receipt, attempt)?)

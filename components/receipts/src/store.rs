@@ -7,7 +7,8 @@ use serde_json::value::RawValue;
 
 use crate::domain::{Attempt, NewReceipt};
 
-/// A stored receipt. Amounts are text, because binary floats of a client would lose digits.
+/// A stored receipt. Amounts are text, because a client that parses numbers as binary floats would
+/// lose digits.
 #[derive(Serialize)]
 pub struct Receipt {
     pub id: String,

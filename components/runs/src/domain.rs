@@ -65,7 +65,7 @@ pub struct Totals<'p> {
 }
 
 impl<'p> Totals<'p> {
-    /// Creates totals without groups.
+    /// Creates an empty set of groups.
     pub fn new(prices: &'p Prices) -> Totals<'p> {
         Totals { prices, sums: BTreeMap::new(), key_bytes: 0 }
     }

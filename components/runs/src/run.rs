@@ -1,5 +1,5 @@
 //! Applies a kata to a dataset, one chunk of rows at a time, which bounds the memory and the
-//! computation between two statements.
+//! computation time between two statements.
 
 use pg::Db;
 use rules::{Amount, NthChar};
@@ -28,9 +28,9 @@ impl Outcome {
         result: impl Serialize,
         rows: i64,
     ) -> Result<Outcome, Problem> {
-        let json = |value| to_raw_value(&value).map_err(Problem::internal);
+        let parameters = to_raw_value(&parameters).map_err(Problem::internal)?;
         let result = to_raw_value(&result).map_err(Problem::internal)?;
-        Ok(Outcome { kata, parameters: json(parameters)?, result, rows })
+        Ok(Outcome { kata, parameters, result, rows })
     }
 }
 

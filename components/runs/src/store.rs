@@ -83,9 +83,9 @@ pub fn add(db: &Db, dataset: &Dataset, outcome: Outcome) -> Result<Option<Run>, 
          SELECT id, created_at AT TIME ZONE 'UTC' \
          FROM (SELECT) AS one LEFT JOIN stored ON true";
     let Outcome { kata, parameters, result, rows } = outcome;
-    let (number, json) = (int8(dataset.number), [text(parameters.get()), text(result.get())]);
-    let [parameters_json, result_json] = json;
-    let mut row = db.row(SQL, &[number, text(kata), parameters_json, result_json, int8(rows)])?;
+    let values =
+        [int8(dataset.number), text(kata), text(parameters.get()), text(result.get()), int8(rows)];
+    let mut row = db.row(SQL, &values)?;
     let Some(id) = row.take(0)? else { return Ok(None) };
     let (kata, created_at) = (kata.to_owned(), row.take(1)?);
     Ok(Some(Run { id, kata, parameters, result, rows, created_at }))

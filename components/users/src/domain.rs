@@ -35,7 +35,7 @@ impl fmt::Display for EmailError {
     }
 }
 
-/// An error: the text is not an integer.
+/// The error for an id that is not an integer.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InvalidId;
 

@@ -32,7 +32,7 @@ pub enum PriceSource {
 pub struct Costs(pub Prices);
 
 impl FromFields for Order {
-    // The FastAPI predecessor of version 1 ignored them.
+    // The FastAPI predecessor of version 1 ignored unknown fields.
     const ALLOW_UNKNOWN_FIELDS: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Option<Order> {
@@ -116,7 +116,7 @@ pub fn stored_prices(db: &Db, name: &PriceListName) -> Result<Prices, Problem> {
     })
 }
 
-/// Returns the 422 for an order with a sum of too many digits.
+/// Returns 422 for an order whose sum has too many digits.
 pub fn too_many_digits(error: AmountError) -> Problem {
     Problem::invalid_body(format_args!("has a sum that {error}"))
 }

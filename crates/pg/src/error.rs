@@ -60,7 +60,7 @@ impl Error {
             "the database system is",
             "connection closed",
             "error communicating with the server",
-            // The same two errors when the statement cannot be sent.
+            // The same two errors if the statement cannot be sent.
             "kind: Closed",
             "kind: Io",
         ];
@@ -129,7 +129,7 @@ impl From<Error> for Problem {
 mod tests {
     use super::*;
 
-    fn text(text: &str) -> Error {
+    fn query_error(text: &str) -> Error {
         PgError::QueryFailed(QueryError::Text(text.to_owned())).into()
     }
 
@@ -140,7 +140,7 @@ mod tests {
              DETAIL: Key (word)=(a) already exists.",
             "QueryFailed(DbError(DbError { as_text: \"…\", severity: \"ERROR\", code: \"23505\", … }))",
         ] {
-            assert_eq!(text(message), Error::Other(message.to_owned()));
+            assert_eq!(query_error(message), Error::Other(message.to_owned()));
         }
     }
 
@@ -155,14 +155,17 @@ mod tests {
             "Error { kind: Closed, cause: None }",
             "… code: \"57014\" …",
         ] {
-            assert!(text(message).is_temporary(), "{message}");
+            assert!(query_error(message).is_temporary(), "{message}");
         }
         assert!(Error::from(PgError::ConnectionFailed("refused".into())).is_temporary());
-        assert!(!text("db error: ERROR: division by zero").is_temporary());
+        assert!(!query_error("db error: ERROR: division by zero").is_temporary());
     }
 
     #[test]
     fn host_backtrace_is_removed() {
-        assert_eq!(text("broken\n\nStack backtrace:\n 0: main"), Error::Other("broken".into()));
+        assert_eq!(
+            query_error("broken\n\nStack backtrace:\n 0: main"),
+            Error::Other("broken".into())
+        );
     }
 }

@@ -1,7 +1,7 @@
 //! PostgreSQL for components: one statement, one row.
 //!
-//! A connection is open only while a statement runs. The pool of the host has 64 connections: a
-//! request that kept one while it waited for its client would take it away from all other requests.
+//! A connection is open only while a statement runs. The host's pool has 64 connections: a request
+//! that held one while it waited for its client would block other requests.
 //!
 //! Every statement returns exactly one row, because in Spin 4.0 a query without rows never returns.
 //! A lookup therefore uses a left join from a row that always exists, and returns NULL when it
@@ -11,8 +11,8 @@
 //! SELECT definition FROM (SELECT) AS one LEFT JOIN katas.entry ON word = $1
 //! ```
 //!
-//! The first column is one that is `NOT NULL` in the table; the store reads it as an `Option`. A
-//! data change that may affect no row uses a CTE in place of the table:
+//! The first column is `NOT NULL` in the table, so NULL means that no row was found; the store
+//! reads it as an `Option`. A data change that may affect no row uses a CTE in place of the table:
 //!
 //! ```sql
 //! WITH changed AS (UPDATE … WHERE … RETURNING version)
@@ -39,22 +39,23 @@ use spin_sdk::variables;
 
 pub use error::Error;
 pub use row::{Column, Row, Timestamp};
-/// A value of `$1`, `$2`, ….
+/// The value of a parameter of a statement: `$1`, `$2`, ….
 pub use spin_sdk::pg4::ParameterValue as Parameter;
 
 /// The application's database.
 ///
-/// Each statement takes a connection from the pool of the host and returns it. A request never holds
+/// Each statement takes a connection from the host's pool and returns it. A request never holds
 /// two: two open connections per request can deadlock the pool. `BEGIN` is never sent, because the
-/// next statement may run on another connection. Several writes are one statement with CTEs.
+/// next statement may run on another connection. To combine several writes, use one statement with
+/// CTEs.
 #[derive(Clone, Copy, Default)]
 pub struct Db {
     pool: Option<&'static str>,
 }
 
 impl Db {
-    /// Returns a handle with a separate pool, for a statement that must not wait for the others. The
-    /// host has one pool per connection string; this one differs by its `application_name`.
+    /// Returns a handle with a separate pool, for a statement that must not wait for others. The
+    /// host has one pool per connection string; this one differs in its `application_name`.
     pub fn with_pool(application_name: &'static str) -> Db {
         Db { pool: Some(application_name) }
     }
@@ -94,8 +95,8 @@ impl Db {
     }
 }
 
-/// Appends the parameter to a connection string, a URI or keyword/value pairs. It overrides an
-/// earlier one.
+/// Appends `application_name` to a connection string, which is a URI or keyword/value pairs. The
+/// last value takes precedence.
 fn with_application_name(url: &str, name: &str) -> String {
     let separator = match (url.contains("://"), url.contains('?')) {
         (true, true) => '&',
@@ -154,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn application_name_is_appended_to_uri_and_to_keyword_value_string() {
+    fn application_name_is_appended_to_uri_and_keyword_value_string() {
         for (url, expected) in [
             ("postgres://u@h/d", "postgres://u@h/d?application_name=n"),
             (

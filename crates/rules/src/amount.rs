@@ -7,7 +7,8 @@ use serde::ser::Error as _;
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A non-negative decimal number of up to 28 digits.
+/// A non-negative decimal number of up to 28 digits. Numbers of 29 digits are accepted if they fit
+/// into 96 bits.
 ///
 /// An operation returns an error when the exact result needs more digits: only [`Amount::rounded`]
 /// rounds.
@@ -92,19 +93,19 @@ impl Amount {
 
     /// Formats the number without trailing zeros, as a JSON number: `70.85`, `65`, `70.5`.
     pub fn shortest(self) -> String {
-        self.text(0)
+        self.format(0)
     }
 
     /// Formats the number with at least two decimal places: `65.00`, `0.125`.
     pub fn money(self) -> String {
-        self.text(2)
+        self.format(2)
     }
 
     /// Formats the number with at least `min_places` decimal places and no further trailing zeros.
     ///
     /// `Decimal::normalize` divides by ten repeatedly, which would take most of the time of a long
     /// receipt.
-    fn text(self, min_places: usize) -> String {
+    fn format(self, min_places: usize) -> String {
         let mut text = self.0.to_string();
         if self.0.scale() == 0 {
             text.push('.');

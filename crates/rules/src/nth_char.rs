@@ -1,6 +1,6 @@
 //! The nth-char kata: a word from the n-th character of the n-th word.
 
-/// The word that has been built so far. A character is a Unicode scalar value; indices start at 0.
+/// Builds the result one word at a time. A character is a Unicode scalar value; indices start at 0.
 #[derive(Debug, Default)]
 pub struct NthChar {
     result: String,
@@ -16,7 +16,7 @@ impl NthChar {
         character.is_some()
     }
 
-    /// Returns the word.
+    /// Returns the result so far.
     pub fn into_word(self) -> String {
         self.result
     }

@@ -28,8 +28,8 @@ impl PriceListName {
 #[derive(Clone, Debug, Default)]
 pub struct Prices {
     prices: Vec<(String, Amount)>,
-    /// The index of each item. A hash map: sorting and searching ten thousand names with a long
-    /// common prefix would take ten times as long.
+    /// The index of each item. In a sorted list, ten thousand names with a long common prefix would
+    /// take ten times as long.
     indices: HashMap<String, usize>,
 }
 

@@ -79,7 +79,7 @@ mod tests {
         Prices::new(prices.collect()).expect("no duplicate item")
     }
 
-    /// Has the signature of the predecessor.
+    /// Calculates a total. Has the signature of the predecessor's function.
     fn get_total(costs: &[(&str, &str)], items: &[&str], tax: &str) -> String {
         let prices = prices(costs);
         let mut bill = Bill::new(&prices);

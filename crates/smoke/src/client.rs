@@ -189,6 +189,11 @@ impl<'a> Client<'a> {
         self.send(Method::GET, path, headers, Content::Empty, Auth::None)
     }
 
+    /// Sends a GET request with the token, because a deployment may require it for personal data.
+    pub(crate) fn get_private(&mut self, path: &str) -> Result<Response, String> {
+        self.send(Method::GET, path, &[], Content::Empty, Auth::Token)
+    }
+
     /// Sends a POST request that creates nothing to delete.
     pub(crate) fn post(&mut self, path: &str, body: &Value) -> Result<Response, String> {
         self.send(Method::POST, path, &[], Content::Json(body), Auth::Token)
@@ -197,10 +202,10 @@ impl<'a> Client<'a> {
     pub(crate) fn post_text(
         &mut self,
         path: &str,
-        kind: &str,
+        media_type: &str,
         body: &str,
     ) -> Result<Response, String> {
-        let headers = [("content-type", kind)];
+        let headers = [("content-type", media_type)];
         self.send(Method::POST, path, &headers, Content::Text(body), Auth::Token)
     }
 

@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[test]
-    fn outcome_is_one_line_and_failure_two() {
+    fn outcome_has_one_line_and_failed_outcome_two() {
         for (status, attempts, detail, expected) in [
             (Status::Passed, 1, None, "  ok  users              12 ms  it works"),
             (Status::Passed, 2, None, "  ok  users              12 ms  it works [attempts: 2]"),

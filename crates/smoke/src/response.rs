@@ -1,5 +1,5 @@
-//! A response and the expectations about it. Each failure names the request, the actual value and
-//! the expected one.
+//! A response and expectations about it. Each failure names the request, the actual value and the
+//! expected one.
 
 use http::{HeaderMap, StatusCode, Version};
 use serde_json::Value;
@@ -89,9 +89,12 @@ impl Response {
 
     /// Parses the body as JSON.
     pub(crate) fn json(&self) -> Result<Value, String> {
-        let kind = self.header("content-type");
-        if !kind.starts_with("application/json") && !kind.starts_with("application/problem+json") {
-            return Err(self.failure(format!("content type {kind:?}, expected JSON")));
+        let media_type = self.header("content-type");
+        let is_json = ["application/json", "application/problem+json"]
+            .iter()
+            .any(|json| media_type.starts_with(json));
+        if !is_json {
+            return Err(self.failure(format!("content type {media_type:?}, expected JSON")));
         }
         serde_json::from_str(&self.body)
             .map_err(|error| self.failure(format!("invalid JSON: {error}")))
@@ -193,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn json_with_additional_members_is_as_expected() {
+    fn json_with_additional_members_meets_the_expectation() {
         let body = r#"{"a":{"b":1,"c":2},"d":[1]}"#;
         for expected in [json!({}), json!({"a": {"b": 1}}), json!({"d": [1]})] {
             response(200, JSON, body).expect_json(&expected).expect("no difference");

@@ -9,7 +9,7 @@ use std::path::{Path, PathBuf};
 
 /// A program that some tests need.
 pub struct Tool {
-    /// The configuration that [`detect`] sets if the program is installed.
+    /// The `cfg` option that [`detect`] sets if the program is installed.
     pub cfg: &'static str,
     /// The program's file names; one of them suffices.
     pub programs: &'static [&'static str],
@@ -59,12 +59,12 @@ impl Tool {
 
     fn all_directories(&self) -> Vec<PathBuf> {
         let path = env::var_os("PATH").unwrap_or_default();
-        let own = self.directories.iter().flat_map(|pattern| expand(pattern));
-        env::split_paths(&path).chain(own).collect()
+        let others = self.directories.iter().flat_map(|pattern| expand(pattern));
+        env::split_paths(&path).chain(others).collect()
     }
 }
 
-/// For a build script: sets the configuration of each tool that is installed.
+/// Sets the `cfg` option of each tool that is installed. Called by build scripts.
 pub fn detect(tools: &[Tool]) {
     println!("cargo::rerun-if-env-changed=PATH");
     for tool in tools {

@@ -69,12 +69,12 @@ impl Chunks<'_> {
         Ok(Chunks { request, limit, received: 0, content_length })
     }
 
-    /// Reads the next chunk. Returns `None` at the end of the body, 400 when the connection is closed
-    /// before that, 408 when the client stalls, and 413 when the body exceeds its limit.
-    #[expect(clippy::should_implement_trait, reason = "an iterator has no place for the error")]
+    /// Reads the next chunk. Returns `None` at the end of the body, 400 when the connection is
+    /// closed earlier, 408 when the client is too slow, and 413 when the body exceeds its limit.
+    #[expect(clippy::should_implement_trait, reason = "an iterator cannot return `Result<Option>`")]
     pub fn next(&mut self) -> Result<Option<Vec<u8>>, Problem> {
-        // The host never delivers more than `Content-Length`. The call to learn that the stream has
-        // ended would take 5 % of a small request.
+        // The host never delivers more than `Content-Length`. Another call, to detect the end of
+        // the stream, would take 5 % of a small request.
         if self.content_length == Some(self.received) {
             self.request.source.finish();
             return Ok(None);

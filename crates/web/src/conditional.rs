@@ -5,7 +5,7 @@ use crate::{Problem, Request};
 /// The conditions of a request on the current entity tag of the resource.
 #[derive(Debug, Default, PartialEq)]
 pub struct Preconditions {
-    /// `If-Match`: the current tag must be one of these. Weak tags are left out, because the strong
+    /// `If-Match`: the current tag must be one of these. Weak tags are dropped, because the strong
     /// comparison never matches them.
     pub if_match: Option<Tags>,
     /// `If-None-Match`: the current tag must be none of these, by weak comparison.

@@ -60,8 +60,8 @@ pub use router::{Handler, Methods, Routes, delete, get, get_private, post, post_
 /// Exports the routes as the component's `wasi:http/incoming-handler`. Expands to nothing on native
 /// targets.
 ///
-/// `$context` is the state that the handler of a request receives, such as a database connection.
-/// Each request gets a new value from `Default`.
+/// `$context` is the type of the state that handlers receive, such as a database handle. Each
+/// request gets a new value from `Default`.
 #[macro_export]
 macro_rules! service {
     ($context:ty, $routes:expr) => {

@@ -1,18 +1,18 @@
-//! The time that a client has for sending a body or reading one.
+//! Limits how slowly a client may send or read a body.
 //!
-//! A client that stalls, or that sends a byte at a time, would hold an instance for as long as it likes:
-//! Spin has no timeouts. The limits leave room for a phone on a bad network.
+//! Spin has no timeouts: a client that stalls, or sends one byte at a time, would occupy an
+//! instance indefinitely. The limits allow for a phone on a poor network.
 
 use std::time::Duration;
 
-/// The maximum time without a byte.
+/// The maximum time between two transfers.
 pub(crate) const IDLE: Duration = Duration::from_secs(30);
-/// The time for a whole body of any size, before [`RATE`] counts.
+/// The time allowed in addition to that at [`RATE`].
 const GRACE: Duration = Duration::from_secs(30);
-/// The minimum average rate after [`GRACE`], in bytes per second.
+/// The minimum average rate in bytes per second, not counting [`GRACE`].
 const RATE: u64 = 8 << 10;
 
-/// The progress of one body.
+/// The progress of the transfer of one body.
 pub(crate) struct Pace {
     start: Duration,
     bytes: u64,
@@ -29,7 +29,8 @@ impl Pace {
         self.bytes += bytes as u64;
     }
 
-    /// How long to wait for the next byte; `None` when the client has used up its time.
+    /// Returns the maximum time to wait for the next byte, `None` when the client has used up its
+    /// time.
     pub(crate) fn remaining(&self, now: Duration) -> Option<Duration> {
         let allowed = GRACE + Duration::from_secs(self.bytes / RATE);
         let remaining = (self.start + allowed).checked_sub(now)?;
@@ -50,14 +51,14 @@ mod tests {
     }
 
     #[test]
-    fn client_without_progress_has_the_grace_period() {
+    fn client_without_progress_times_out_after_the_grace_period() {
         assert_eq!(remaining(0, 0), Some(30));
         assert_eq!(remaining(0, 29), Some(1));
         assert_eq!(remaining(0, 30), None);
     }
 
     #[test]
-    fn each_received_kibibyte_extends_the_time_but_not_the_wait_for_the_next() {
+    fn transferred_bytes_extend_the_total_time_but_not_the_idle_time() {
         assert_eq!(remaining(10 * 8192, 30), Some(10));
         assert_eq!(remaining(10 * 8192, 40), None);
         assert_eq!(remaining(1000 * 8192, 0), Some(30));

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{Preconditions, Problem, Request};
 
-/// A response of a handler.
+/// The response of a handler.
 #[derive(Debug)]
 pub struct Reply {
     pub(crate) status: StatusCode,
@@ -81,7 +81,7 @@ impl Reply {
         Reply::new(StatusCode::OK).body(media_type, Body::Stream(length, next))
     }
 
-    /// Creates a 200 from text that is already JSON. It is not parsed: a list can have 40 MB.
+    /// Creates a 200 from JSON text, which is not parsed: a list can be 40 MB long.
     pub fn json_text(text: String) -> Reply {
         Reply::content("application/json", text.into_bytes())
     }
@@ -129,7 +129,7 @@ impl Reply {
     pub fn conditional(self, request: &Request, tag: &str) -> Result<Reply, Problem> {
         let Preconditions { if_match, if_none_match } = request.preconditions()?;
         if if_match.is_some_and(|required| !required.contains(tag)) {
-            return Err(Problem::precondition_failed("the resource has changed since it was read"));
+            return Err(Problem::precondition_failed("the resource does not match If-Match"));
         }
         let unchanged = if_none_match.is_some_and(|known| known.contains(tag));
         let reply = if unchanged { Reply::new(StatusCode::NOT_MODIFIED) } else { self };

@@ -12,7 +12,7 @@ pub trait RequestSource {
     /// commas.
     fn header(&self, name: &str) -> Option<String>;
 
-    /// Reads the next bytes of the body. They are empty at the end.
+    /// Reads the next bytes of the body. Returns an empty vector at the end.
     fn read(&self) -> Result<Vec<u8>, Interrupted>;
 
     /// Closes a body that has been read completely.
@@ -27,11 +27,11 @@ pub trait RequestSource {
 pub enum Interrupted {
     /// The connection was closed.
     Closed,
-    /// The client sent too little for too long.
+    /// The client was too slow.
     TimedOut,
 }
 
-/// A request whose path has been matched.
+/// A request, with the path parameters of its route.
 pub struct Request {
     pub(crate) method: Method,
     /// The raw path, percent-encoded.

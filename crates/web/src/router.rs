@@ -34,7 +34,7 @@ struct Guarded<C> {
 }
 
 impl<C> Guarded<C> {
-    const fn open(handler: Handler<C>) -> Option<Guarded<C>> {
+    const fn public(handler: Handler<C>) -> Option<Guarded<C>> {
         Some(Guarded { handler, authorize: |_| Ok(()) })
     }
 
@@ -61,7 +61,7 @@ pub const fn post<C>(handler: Handler<C>) -> Methods<C> {
 
 /// Routes `POST` to a handler that changes nothing. Requires no token.
 pub const fn post_public<C>(handler: Handler<C>) -> Methods<C> {
-    Methods { post: Guarded::open(handler), ..Methods::NONE }
+    Methods { post: Guarded::public(handler), ..Methods::NONE }
 }
 
 /// Routes `PUT` to a handler. Requires the token.
@@ -85,7 +85,7 @@ impl<C> Methods<C> {
 
     /// Adds `GET` and `HEAD`.
     pub const fn get(mut self, handler: Handler<C>) -> Self {
-        self.get = Guarded::open(handler);
+        self.get = Guarded::public(handler);
         self
     }
 
@@ -167,14 +167,14 @@ pub(crate) fn dispatch<C>(
             Some(version) => reply.header("api-version", version),
             None => reply,
         };
-        return (Some(route), unsniffed(reply));
+        return (Some(route), with_nosniff(reply));
     }
     let reply = Problem::not_found(format!("no resource at {}", request.path)).into();
-    (None, unsniffed(reply))
+    (None, with_nosniff(reply))
 }
 
-/// Forbids browsers to guess a media type other than the one in `content-type`.
-fn unsniffed(reply: Reply) -> Reply {
+/// Prevents browsers from guessing a media type other than the one in `content-type`.
+fn with_nosniff(reply: Reply) -> Reply {
     reply.header("x-content-type-options", "nosniff")
 }
 
@@ -290,7 +290,7 @@ mod tests {
     }
 
     #[test]
-    fn path_without_version_is_version_1() {
+    fn path_without_version_matches_version_1() {
         assert_eq!(body("/api/things"), r#""list""#);
         assert_eq!(body("/api/things/v2"), r#""v2""#);
         assert_eq!(send("GET", "/api/things").headers()["api-version"], "1");
@@ -346,7 +346,7 @@ mod tests {
     }
 
     #[test]
-    fn unacceptable_media_type_is_406() {
+    fn unacceptable_media_type_returns_406() {
         let request = http::Request::get("/").header("accept", "text/csv").body(Vec::new());
         assert_eq!(respond(ROUTES, &(), request.unwrap()).status(), 406);
     }

@@ -42,7 +42,6 @@ pub fn serve<C: Default>(
     let start = now();
     let mut request = receive(request);
     let line = LogLine::new(component, &request);
-    // The context, and with it the database connection, is dropped before the response is sent.
     let (route, reply) = dispatch(routes, &C::default(), &mut request);
     let reply = send(reply, response);
     log(&line.finish(route, &reply, now() - start));
@@ -69,7 +68,7 @@ fn receive(incoming: IncomingRequest) -> Request {
     Request::new(method, &target, Box::new(source))
 }
 
-/// A request that the host holds. WASI requires child resources to be dropped first, so the order
+/// A request on the host. WASI requires child resources to be dropped first, so the order
 /// of the fields matters.
 struct Incoming {
     body: Cell<Body>,
@@ -146,7 +145,7 @@ impl RequestSource for Incoming {
     }
 }
 
-/// The time of the monotonic clock.
+/// Returns the time of the monotonic clock.
 fn now() -> Duration {
     Duration::from_nanos(monotonic_clock::now())
 }
@@ -182,7 +181,7 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     let mut pace = Pace::new(now());
     let failure = loop {
         match reply.body.next() {
-            // An error means that the client has closed the connection, or does not read.
+            // An error means that the client has closed the connection or reads too slowly.
             Ok(Some(chunk)) if !write_all(&stream, &chunk, &mut pace, &mut send_head) => {
                 break None;
             }
@@ -204,8 +203,8 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
     }
 }
 
-/// Writes the whole chunk. Sends the head as soon as the host does not accept more. Returns `false` when
-/// the client has closed the connection or has not read for too long.
+/// Writes the whole chunk. Sends the head as soon as the host's buffer is full. Returns `false`
+/// when the client has closed the connection or reads too slowly.
 fn write_all(
     stream: &OutputStream,
     mut chunk: &[u8],
@@ -240,11 +239,11 @@ fn headers(reply: &Reply) -> wasi::Fields {
     if !matches!(reply.status.as_u16(), 204 | 304) {
         headers.push(bytes("content-length", &reply.body.length().to_string()));
     }
-    // One call for all headers. Hosts forbid none of those that are set here.
+    // One call for all headers. No host forbids any of them.
     wasi::Fields::from_list(&headers).unwrap_or_else(|_| wasi::Fields::new())
 }
 
-/// Writes the line, in one call up to 4 KiB, the maximum of a WASI write.
+/// Writes the line: in one call if it has at most 4 KiB, the maximum of a WASI write.
 fn log(line: &[u8]) {
     let stdout = get_stdout();
     for piece in line.chunks(4096) {

@@ -120,7 +120,7 @@ fn error_text(error: &Error) -> String {
     }
 }
 
-/// Sends every kind of parameter and returns the text that PostgreSQL makes of each.
+/// Sends a parameter of every type and returns the text to which PostgreSQL converts each.
 fn parameters(connection: &Connection) -> String {
     let (from, to) = ((1, RangeBoundKind::Inclusive), (5, RangeBoundKind::Exclusive));
     let decimal = |text: &str, kind| Some((text.to_owned(), kind));

@@ -5,7 +5,7 @@ use pg::Db;
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
-use super::{existing_word, not_found};
+use super::{not_found, word_in_path};
 use crate::domain::{Definition, Word};
 use crate::store;
 
@@ -15,7 +15,7 @@ struct NewEntry {
 }
 
 impl FromFields for NewEntry {
-    // The FastAPI predecessor ignored them.
+    // The FastAPI predecessor ignored unknown fields.
     const ALLOW_UNKNOWN_FIELDS: bool = true;
 
     fn from_fields(fields: &mut Fields) -> Option<NewEntry> {
@@ -47,7 +47,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
 }
 
 pub fn look(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let word = existing_word(request)?;
+    let word = word_in_path(request)?;
     match store::definition(db, &word)? {
         Some(definition) => Ok(Reply::ok(&Entry { word: word.as_str(), definition: &definition })),
         None => Err(not_found(request)),
@@ -62,7 +62,7 @@ pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
 }
 
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let word = existing_word(request)?;
+    let word = word_in_path(request)?;
     if !store::delete(db, &word)? {
         return Err(not_found(request));
     }

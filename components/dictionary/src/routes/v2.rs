@@ -4,7 +4,7 @@ use json::{Fields, FromFields};
 use pg::Db;
 use web::{Problem, Reply, Request};
 
-use super::{existing_word, not_found};
+use super::{not_found, word_in_path};
 use crate::domain::{Definition, Word};
 use crate::store::{self, Deletion, Put};
 
@@ -19,7 +19,7 @@ impl FromFields for NewDefinition {
 }
 
 pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let word = existing_word(request)?;
+    let word = word_in_path(request)?;
     match store::find(db, &word)? {
         Some(entry) => Reply::ok(&entry).conditional(request, &entry.etag()),
         None => Err(not_found(request)),
@@ -39,7 +39,7 @@ pub fn put(request: &Request, db: &Db) -> Result<Reply, Problem> {
 }
 
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let word = existing_word(request)?;
+    let word = word_in_path(request)?;
     match store::delete_if(db, &word, &request.preconditions()?)? {
         Deletion::Deleted => Ok(Reply::no_content()),
         Deletion::NotFound => Err(not_found(request)),
