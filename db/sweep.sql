@@ -1,7 +1,9 @@
--- Purges obsolete rows. `migrate sweep` repeats each statement until it changes no rows. Every run of
--- a statement is a short transaction of its own, so an interrupted sweep keeps its progress.
+-- Purges obsolete rows. `migrate sweep` repeats each statement until it changes no rows. Each
+-- execution of a statement is a separate short transaction, so an interrupted sweep keeps its
+-- progress.
 
--- An upload that has made no progress for 15 minutes was abandoned: no guest instance lives longer.
+-- An upload that has made no progress for 15 minutes was abandoned. A client that stalls is
+-- disconnected after 30 seconds.
 UPDATE katas.dataset SET state = 'gone'
 WHERE state = 'loading' AND touched_at < now() - interval '15 minutes';
 

@@ -1,4 +1,4 @@
-"""Locust scenario: a user of a deployed katas browses, adds and looks up words, spends and uploads.
+"""Locust scenario: users of a deployment browse, add and look up words, calculate, and upload.
 
     LOAD_URL                base URL of the service [http://127.0.0.1:3000]
     LOAD_TOKEN              API token, if the service requires one
@@ -110,7 +110,7 @@ class Visitor(FastHttpUser):
         expected: dict | None = None,
         **request,
     ) -> dict:
-        """Calls a route, and returns its JSON response, which must contain `expected`."""
+        """Calls a route; returns its JSON response, which must contain `expected`."""
         with self.client.request(
             method, path, name=step, catch_response=True, **request
         ) as response:

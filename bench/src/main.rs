@@ -55,7 +55,7 @@ enum Command {
     Scale(Settings),
     /// Measure loading of CSV files
     Ingest(Settings),
-    /// Write charts and tables of the last results to `docs/`
+    /// Write charts and tables of the last results to `docs/` and `README.md`
     Report,
     /// Run the axum peer
     #[command(hide = true)]

@@ -28,7 +28,7 @@ ENTRYPOINT ["spin", "up", "--from", "/app/spin.toml", "--state-dir", "/tmp/state
 # For containerd-shim-spin, which expects /spin.toml.
 FROM scratch
 LABEL org.opencontainers.image.title="katas" \
-    org.opencontainers.image.description="Small services, each a WebAssembly component, on PostgreSQL" \
+    org.opencontainers.image.description="Small HTTP services as WebAssembly components, with PostgreSQL" \
     org.opencontainers.image.licenses="MIT" \
     org.opencontainers.image.source="https://github.com/katas-dev/katas"
 COPY --from=build /image/ /

@@ -1,13 +1,13 @@
 """The measured routes on FastAPI, SQLModel and psycopg.
 
 Endpoints that use the database are plain functions, which FastAPI runs in its thread pool. Endpoints
-that only compute are coroutines. Each request has one statement, so connections use autocommit, which
+that only compute are coroutines. Each request runs one statement, so connections use autocommit, which
 saves two round trips for BEGIN and ROLLBACK. psycopg prepares a statement after five executions.
 
 Sessions are closed within the endpoint. A session from a dependency with yield, as in the tutorial,
-holds its connection while the response waits for a thread to be validated in. With more requests than
-threads, requests with a thread wait for a connection and requests with a connection wait for a thread,
-until the timeout of the pool: 30 seconds without a response.
+holds its connection while the response waits for a thread that validates it. With more requests than
+threads, this is a deadlock: requests with a thread wait for a connection, and requests with a
+connection wait for a thread, until the pool times out after 30 seconds.
 """
 
 import os
@@ -84,6 +84,7 @@ class Deleted(SQLModel):
 
 class User(SQLModel):
     user_id: int
+    id: int
     username: str
     email: str
 
@@ -154,7 +155,7 @@ def remove(word: str):
 
 @app.get("/api/v1/users/{user_id}", response_model=User)
 def user(user_id: int):
-    columns = select(Person.id.label("user_id"), Person.username, Person.email)
+    columns = select(Person.id.label("user_id"), Person.id, Person.username, Person.email)
     found = first(columns.where(Person.id == user_id))
     if found is None:
         raise HTTPException(404, "Unknown User ID")
@@ -163,7 +164,7 @@ def user(user_id: int):
 
 @app.get("/api/v1/users", response_model=list[User])
 def users(skip: Skip = 0, limit: Limit = 100):
-    columns = select(Person.id.label("user_id"), Person.username, Person.email)
+    columns = select(Person.id.label("user_id"), Person.id, Person.username, Person.email)
     return rows(columns.order_by(Person.id).offset(skip).limit(limit))
 
 

@@ -41,7 +41,7 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
                 let cpu = bench.cpu_since(before, [running], rows as f64).await?;
                 tokio::task::spawn_blocking(|| ureq::delete(dataset).call())
                     .await?
-                    .context("the dataset was not deleted")?;
+                    .context("cannot delete the dataset")?;
                 record_load(&mut recorder, running.system, rows, size, elapsed);
                 record_cpu(&mut recorder, running.system, "load", rows, cpu);
                 recorder.add(running.system, "memory", rows, Metric::Bytes, peak as f64);
@@ -114,7 +114,7 @@ fn load(base: &str, file: &Path) -> anyhow::Result<(Duration, String)> {
     let response = ureq::post(format!("{base}/api/v1/datasets?name=bench"))
         .content_type("text/csv")
         .send(File::open(file)?)
-        .context("the file was not loaded")?;
+        .context("cannot load the file")?;
     let elapsed = start.elapsed();
     let location = response
         .headers()

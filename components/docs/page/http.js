@@ -4,7 +4,7 @@
 const string = (text) => JSON.stringify(text);
 const splitLines = (text) => text.split('\n').map((line) => line.trim()).filter((line) => line !== '');
 
-// Keeps the digits of the input, because a JavaScript number could lose some. Anything else is sent
+// Preserves the digits of a number, because a JavaScript number could lose some. Other text is sent
 // as a string, so that the service reports the error.
 const number = (text) => (/^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/.test(text) ? text : string(text));
 

@@ -24,7 +24,7 @@ const priceList = { name: 'price_list', label: 'Price list', in: 'json', value: 
 const priceListName = { name: 'name', label: 'Name', value: 'shop' };
 const idempotencyKey = {
   name: 'Idempotency-Key', label: 'Idempotency-Key', in: 'header', optional: true,
-  hint: 'a retry with the same key returns the first receipt',
+  hint: 'a retry with the same key returns the existing receipt',
 };
 const userId = { name: 'user_id', label: 'User ID', value: '1' };
 const username = { name: 'username', label: 'Name', in: 'json', value: 'August' };
@@ -58,7 +58,7 @@ export const services = [
   {
     id: 'spending',
     title: 'Spending',
-    description: 'The total price of a list of items with tax. The arithmetic is exact, and the total is rounded once.',
+    description: 'The total price of a list of items, with tax. The arithmetic is exact, and the total is rounded once.',
     operations: [
       { id: 'total', title: 'Calculate total', method: 'POST', path: '/api/v1/spending', fields: [costs, items, tax] },
       { id: 'put-list', title: 'Create or replace price list', method: 'PUT', path: '/api/v1/price-lists/{name}', fields: [priceListName, costs] },
@@ -100,7 +100,7 @@ export const services = [
   {
     id: 'datasets',
     title: 'Datasets',
-    description: 'Tables loaded from CSV, and nth-char or spending run over all their rows.',
+    description: 'Tables loaded from CSV. A run applies nth-char or spending to all rows of a table.',
     operations: [
       {
         id: 'load', title: 'Load dataset', method: 'POST', path: '/api/v1/datasets',

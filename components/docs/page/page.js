@@ -6,8 +6,8 @@ import { buildRequest, formatCurl, formatJson, formatRequest } from './http.js';
 const byId = (id) => document.getElementById(id);
 const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
 
-// Edited field values by the id of the control. They are kept when another operation of the same
-// service is selected.
+// Edited field values by the id of the control. They survive the selection of another operation of
+// the same service.
 const edited = {};
 
 // The maximum number of characters of a response to show. The browser takes seconds to lay out more.

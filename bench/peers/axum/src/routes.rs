@@ -31,13 +31,14 @@ impl From<Row> for Entry {
 #[derive(Serialize)]
 pub struct User {
     user_id: i64,
+    id: i64,
     username: String,
     email: String,
 }
 
 impl From<Row> for User {
     fn from(row: Row) -> User {
-        User { user_id: row.get(0), username: row.get(1), email: row.get(2) }
+        User { user_id: row.get(0), id: row.get(0), username: row.get(1), email: row.get(2) }
     }
 }
 
@@ -54,7 +55,7 @@ impl Default for Range {
     }
 }
 
-/// Runs a statement, preparing it if the connection has not yet, and returns its rows.
+/// Runs a statement and returns its rows. Prepares it once per connection.
 async fn query(state: &Shared, sql: &str, parameters: &[&(dyn ToSql + Sync)]) -> Reply<Vec<Row>> {
     let client = state.pool.get().await?;
     let statement = client.prepare_cached(sql).await?;
