@@ -154,7 +154,11 @@ impl Engine {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let address = listener.local_addr()?;
             if !is_spin() {
-                let server = Server::start(app, listener, Config { variables, log })?;
+                let server = Server::start(
+                    app,
+                    listener,
+                    Config { variables, local_hosts_only: false, log },
+                )?;
                 return Ok((Engine::Katas(server), address));
             }
             drop(listener);

@@ -20,6 +20,7 @@ use anyhow::{Context, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, test_kill_process};
 use tokio_postgres::NoTls;
 
+use super::private_file;
 use super::process::Child;
 pub use programs::PostgresInstall;
 use programs::{Account, Programs};
@@ -105,6 +106,11 @@ impl Postgres {
     /// Returns the version and the origin of the programs.
     pub fn description(&self) -> &str {
         &self.programs.description
+    }
+
+    /// Returns whether this is the bundled PostgreSQL, whose timeouts never fire.
+    pub fn is_bundled(&self) -> bool {
+        self.programs.bundled
     }
 
     /// Returns the port on the loopback interface.
@@ -261,10 +267,18 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
 /// Locks a directory, which is created if missing. The lock is released when all processes have
 /// closed the file.
 fn lock(folder: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    fs::create_dir_all(folder).with_context(|| {
+        format!("cannot create {}; choose another directory with --state", folder.display())
+    })?;
     let path = folder.join(LOCK);
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)
+    };
+    let mut file = open().with_context(|| format!("cannot open {}", path.display()))?;
+    // Whoever can read the file can lock it.
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot restrict the mode of {}", path.display()))?;
     let start = Instant::now();
     while file.try_lock().is_err() {
         let mut owner = String::new();
@@ -278,7 +292,7 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
             owner.trim()
         );
         std::thread::sleep(Duration::from_millis(50));
-        file = File::options().read(true).write(true).open(&path)?;
+        file = open()?;
     }
     file.set_len(0)?;
     file.write_all(std::process::id().to_string().as_bytes())?;
@@ -341,11 +355,10 @@ fn initialize(options: &Options, programs: &Programs, account: Account) -> anyho
     Ok(password)
 }
 
-/// Creates a file that only `account` can read.
+/// Creates a file that only `account` can access.
 fn create_private(path: &Path, account: Account) -> anyhow::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let file = options.open(path).with_context(|| format!("cannot create {}", path.display()))?;
+    let file = private_file::create(path);
+    let file = file.with_context(|| format!("cannot create {}", path.display()))?;
     account.take_ownership(path)?;
     Ok(file)
 }

@@ -28,6 +28,7 @@ pub(super) struct Programs {
     folder: PathBuf,
     pub(super) major: u32,
     pub(super) description: String,
+    pub(super) bundled: bool,
 }
 
 /// The operating system account that the server runs as.
@@ -55,8 +56,9 @@ impl Programs {
             return Ok((programs, account));
         }
         let bundled = bundled::unpack(&options.programs).and_then(|folder| {
-            Programs::detect(folder, "bundled with katas")
-                .context("the bundled PostgreSQL does not run on this machine")
+            let programs = Programs::detect(folder, "bundled with katas")
+                .context("the bundled PostgreSQL does not run on this machine")?;
+            Ok(Programs { bundled: true, ..programs })
         });
         match (bundled, existing) {
             (Ok(programs), _) if fits(&programs) => {
@@ -87,7 +89,7 @@ impl Programs {
         let version = text.split_whitespace().nth(2)?.to_owned();
         let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
         let description = format!("PostgreSQL {version}, {origin}");
-        Some(Programs { folder, major, description })
+        Some(Programs { folder, major, description, bundled: false })
     }
 
     /// Returns a command that runs one of the programs.
