@@ -178,7 +178,7 @@ fn connection_string(
     }
     if let Some(file) = file {
         let text = std::fs::read_to_string(&file)
-            .with_context(|| format!("cannot read {} of {file_option}", file.display()))?;
+            .with_context(|| format!("cannot read {file_option} {}", file.display()))?;
         let url = text.trim().to_owned();
         return Ok(Some(ConnectionString { url, origin: file_option }));
     }

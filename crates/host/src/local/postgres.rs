@@ -267,7 +267,7 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
 /// Locks a directory, which is created if missing. The lock is released when all processes have
 /// closed the file.
 fn lock(folder: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(folder).with_context(|| {
+    private_file::create_directory(folder).with_context(|| {
         format!("cannot create {}; choose another directory with --state", folder.display())
     })?;
     let path = folder.join(LOCK);

@@ -1,8 +1,8 @@
-//! Files with secrets.
+//! Files with secrets, and the directories that contain them.
 
-use std::fs::{self, File};
+use std::fs::{self, DirBuilder, File};
 use std::io;
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::Path;
 
 /// Creates a file that only its owner can access. An existing file is replaced, because it may have
@@ -12,6 +12,12 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => File::options().write(true).create_new(true).mode(0o600).open(path),
     }
+}
+
+/// Creates a directory and its parents unless they exist. Whatever the umask, only their owner can
+/// change their entries; others can search them, as a server that runs as another account must.
+pub(super) fn create_directory(path: &Path) -> io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o755).create(path)
 }
 
 #[cfg(test)]

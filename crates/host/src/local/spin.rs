@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
@@ -46,7 +45,7 @@ impl Spin {
     ) -> anyhow::Result<Spin> {
         let config = state.join("runtime-config.toml");
         let text = runtime_config(&Manifest::read(manifest)?, variables)?;
-        fs::create_dir_all(state)
+        private_file::create_directory(state)
             .and_then(|()| private_file::create(&config)?.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write {}", config.display()))?;
         let mut command = Command::new("spin");

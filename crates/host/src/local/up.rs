@@ -241,7 +241,14 @@ async fn not_ready(
     };
     // The components connect with another driver than the migrations.
     if let Err(cause) = Pools::new().get(&database.url).await {
-        return anyhow!("{error:#}: {cause:#}");
+        let cause = cause.root_cause();
+        let address = &database.host;
+        return match &options.database_url {
+            Some(ConnectionString { origin, .. }) => {
+                anyhow!("{error:#}; cannot connect to {address}: {cause}; correct {origin}")
+            }
+            None => anyhow!("{error:#}; cannot connect to {address}: {cause}"),
+        };
     }
     match &options.database_url {
         Some(ConnectionString { origin, .. }) => anyhow!(
@@ -408,8 +415,8 @@ impl Existing {
             let is_new = status.version == 0;
             ensure!(
                 !is_new || survey.foreign_relations == 0 || options.shared_database,
-                "the database at {} contains objects of another application ({} tables and the \
-                 like, such as {}); {}, or pass --shared-database to create schema {} beside them",
+                "the database at {} contains {} relations of another application, such as {}; {}, or \
+                 pass --shared-database to create schema {} next to them",
                 existing.database.address(),
                 survey.foreign_relations,
                 survey.foreign_relation,

@@ -8,6 +8,8 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context;
 
+use crate::local::private_file;
+
 /// The version of the crate and the archive in it, if there is one for this platform.
 const RUNTIME: Option<(&str, &[u8])> = {
     #[cfg(bundled_postgres)]
@@ -40,6 +42,6 @@ pub(super) fn unpack(folder: &Path) -> anyhow::Result<PathBuf> {
 }
 
 fn unpack_to(folder: &Path, archive: &[u8]) -> std::io::Result<()> {
-    fs::create_dir_all(folder)?;
+    private_file::create_directory(folder)?;
     tar::Archive::new(zstd::Decoder::new(archive)?).unpack(folder)
 }
