@@ -203,6 +203,8 @@ async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
 
 fn manifest_path(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let path = match from {
+        // Spin accepts the directory too.
+        Some(path) if path.is_dir() => path.join("spin.toml"),
         Some(path) => path,
         None => up::find_manifest(&std::env::current_dir()?)?,
     };

@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, anyhow, bail, ensure};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 /// An application manifest.
@@ -117,6 +118,21 @@ pub struct StaticResponse {
     pub headers: BTreeMap<String, String>,
     /// The body; the default is empty.
     pub body: Option<String>,
+}
+
+impl StaticResponse {
+    fn check(&self) -> anyhow::Result<()> {
+        if let Some(status) = self.status_code {
+            StatusCode::from_u16(status)
+                .ok()
+                .with_context(|| format!("invalid status_code {status}"))?;
+        }
+        for (name, value) in &self.headers {
+            let valid = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok();
+            ensure!(valid, "invalid header {name:?}");
+        }
+        Ok(())
+    }
 }
 
 /// `[component.<id>]`
@@ -293,7 +309,9 @@ impl Manifest {
                 self.component.contains_key(id),
                 "route {route} refers to unknown component {id}"
             ),
-            (None, Some(_)) => {}
+            (None, Some(response)) => {
+                response.check().with_context(|| format!("static_response of route {route}"))?;
+            }
             _ => bail!("route {route} needs either a component or a static_response"),
         }
         if let Some(executor) = &trigger.executor {
@@ -404,6 +422,15 @@ mod tests {
         assert!(parse_error(&unknown).contains("unknown component d"));
         let both = MINIMAL.replace("component = \"c\"", "component = \"c\"\nstatic_response = {}");
         assert!(parse_error(&both).contains("either a component or a static_response"));
+        for (response, expected) in [
+            ("{ status_code = 99 }", "static_response of route /...: invalid status_code 99"),
+            ("{ headers = { \"a b\" = \"c\" } }", "invalid header \"a b\""),
+            ("{ headers = { a = \"\\n\" } }", "invalid header \"a\""),
+        ] {
+            let response = format!("static_response = {response}");
+            let error = parse_error(&MINIMAL.replacen("component = \"c\"", &response, 1));
+            assert!(error.contains(expected), "{error}");
+        }
         let wagi = MINIMAL.replace("\"/...\"", "\"/...\"\nexecutor = { type = \"wagi\" }");
         assert!(parse_error(&wagi).contains("unsupported executor wagi"));
     }

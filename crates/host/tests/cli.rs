@@ -197,17 +197,8 @@ fn up_with_bundled_postgres_serves() {
 
 #[test]
 fn bundled_postgres_needs_neither_cargo_nor_its_registry() {
-    let built = katas(&["build"]).output().expect("katas starts");
-    assert!(built.status.success(), "{built:?}");
+    let application = health_application();
     let (state, empty) = (state(), tempfile::tempdir().expect("a directory"));
-    let health = root().join("target/wasm32-wasip2/release/health.wasm");
-    let application = application(&format!(
-        "[variables]\ndatabase_url = {{ required = true }}\ndatabase_host = {{ required = true }}\n\
-         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"health\"\n\
-         [component.health]\nsource = {health:?}\n\
-         allowed_outbound_hosts = [\"postgres://{{{{ database_host }}}}\"]\n\
-         variables = {{ database_url = \"{{{{ database_url }}}}\" }}\n"
-    ));
     // The secrets must not depend on the umask or on the mode of existing files.
     let folder = state.path().join("postgres");
     fs::create_dir(&folder).expect("the directory is writable");
@@ -452,6 +443,10 @@ fn up_that_cannot_start_prints_one_error_line() {
             in_application("", &["--listen=[::]:0"]),
             "the manifest of other declares no variable api_token",
         ),
+        (
+            up(&["--listen=0", "--database-url=postgres://u:secret@h/x?sslmode=verify-full"]),
+            "invalid value for option `sslmode`; use postgres://",
+        ),
         (up(&["--database-url-file=/nowhere"]), "cannot read --database-url-file /nowhere: "),
         (with_url(&["--fresh"]), "--fresh applies to the local database, but DATABASE_URL selects"),
         (with_url(&["--seed"]), "--seed applies to the local database, but DATABASE_URL selects"),
@@ -534,6 +529,53 @@ fn running_build_ends_with_katas() {
         up.end(signal);
         assert!(build.ends_within(20), "the build survives {signal:?}");
     }
+}
+
+/// Creates an application with the component `health` and without build commands.
+fn health_application() -> TempDir {
+    let built = katas(&["build"]).output().expect("katas starts");
+    assert!(built.status.success(), "{built:?}");
+    let health = root().join("target/wasm32-wasip2/release/health.wasm");
+    application(&format!(
+        "[variables]\ndatabase_url = {{ required = true }}\ndatabase_host = {{ required = true }}\n\
+         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"health\"\n\
+         [component.health]\nsource = {health:?}\n\
+         allowed_outbound_hosts = [\"postgres://{{{{ database_host }}}}\"]\n\
+         variables = {{ database_url = \"{{{{ database_url }}}}\" }}\n"
+    ))
+}
+
+#[test]
+fn unusable_local_database_is_reported_with_its_remedy() {
+    let (state, application) = (state(), health_application());
+    let up = |arguments: &[&str]| {
+        let mut command = katas(&["up", "--listen=0", "--bundled-postgres", "--state"]);
+        command.arg(state.path()).args(arguments).current_dir(application.path());
+        command
+    };
+    Up::wait_for(up(&[]), "Serving ").end(Signal::TERM);
+    let data = state.path().join("postgres/data");
+    let configuration = data.join("postgresql.conf");
+    let valid = fs::read_to_string(&configuration).expect("the file is readable");
+    fs::write(&configuration, format!("{valid}\nnonsense = 1\n")).expect("the file is writable");
+    let output = up(&[]).output().expect("katas starts");
+    assert_error(&output, "PostgreSQL did not start: configuration file ");
+    assert_error(&output, "contains errors; see ");
+    fs::write(&configuration, valid).expect("the file is writable");
+    fs::write(state.path().join("postgres/password"), "wrong").expect("the file is writable");
+    let output = up(&[]).output().expect("katas starts");
+    assert_error(&output, "postgres/password is not the superuser's; restore it, or delete the ");
+    fs::write(data.join("PG_VERSION"), "14\n").expect("the file is writable");
+    let output = up(&[]).output().expect("katas starts");
+    assert_error(
+        &output,
+        "requires PostgreSQL 14, which is not the bundled one; omit --bundled-po",
+    );
+    let mut installed = katas(&["up", "--listen=0", "--state"]);
+    installed.arg(state.path()).current_dir(application.path());
+    let output = installed.output().expect("katas starts");
+    assert_error(&output, "requires PostgreSQL 14, which is not installed; install it or delete ");
+    Up::wait_for(up(&["--fresh"]), "Serving ").end(Signal::TERM);
 }
 
 const STATIC: &str = "[[trigger.http]]\nroute = \"/hello\"\nstatic_response = { body = \"hi\" }\n";

@@ -52,7 +52,10 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
             die_with_parent(shell.as_std_mut(), Signal::KILL);
             let status =
                 shell.status().await.with_context(|| format!("cannot run sh for `{command}`"))?;
-            ensure!(status.success(), "cannot build component {id}: `{command}` failed: {status}");
+            ensure!(
+                status.success(),
+                "cannot build component {id}: `{command}` failed: {status}; see its output above"
+            );
         }
     }
     Ok(())

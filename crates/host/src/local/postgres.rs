@@ -19,6 +19,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, test_kill_process};
 use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
 
 use super::private_file;
 use super::process::Child;
@@ -213,13 +214,20 @@ impl Postgres {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
+            let code = error.downcast_ref().and_then(tokio_postgres::Error::code);
+            ensure!(
+                code != Some(&SqlState::INVALID_PASSWORD),
+                "the password in {} is not the superuser's; restore it, or delete the data with \
+                 --fresh",
+                self.options.folder.join("password").display()
+            );
             let ended = self.child.as_ref().is_none_or(Child::has_ended);
             if ended || start.elapsed() > timeout {
                 self.stop();
-                let log = fs::read_to_string(log).unwrap_or_default();
-                let fatal =
-                    log.lines().rev().find(|line| line.contains("FATAL")).unwrap_or_default();
-                bail!("PostgreSQL did not start: {error:#}\n{fatal}");
+                let text = fs::read_to_string(log).unwrap_or_default();
+                let fatal = text.lines().rev().find_map(|line| line.split_once("FATAL: "));
+                let cause = fatal.map_or(format!("{error:#}"), |(_, it)| it.trim().to_owned());
+                bail!("PostgreSQL did not start: {cause}; see {}", log.display());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -283,13 +291,15 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
     while file.try_lock().is_err() {
         let mut owner = String::new();
         file.read_to_string(&mut owner)?;
-        // If the owner has been killed, its server is shutting down.
-        let ending = !is_alive(owner.trim()) && start.elapsed() < Duration::from_secs(20);
+        let (folder, owner) = (folder.display(), owner.trim());
         ensure!(
-            ending,
-            "the database in {} is in use by process {}; stop that process first",
-            folder.display(),
-            owner.trim()
+            !is_alive(owner),
+            "the database in {folder} is in use by process {owner}; stop that process first"
+        );
+        // The owner has been killed, and its server is shutting down.
+        ensure!(
+            start.elapsed() < Duration::from_secs(20),
+            "the server of the database in {folder} is still shutting down; try again"
         );
         std::thread::sleep(Duration::from_millis(50));
         file = open()?;

@@ -74,6 +74,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     if options.engine == Engine::Spin {
         spin::ensure_installed()?;
     }
+    Router::new(&manifest)?;
     let variables = check_variables(&manifest)?;
     if !options.insecure_listen {
         ensure_protected(options.listen, &manifest, &variables)?;
@@ -527,8 +528,14 @@ async fn seed(project: &Project, database: &Database, report: Report<'_>) -> any
 fn host(url: &str, origin: &str) -> anyhow::Result<String> {
     use tokio_postgres::config::Host;
 
-    let config: tokio_postgres::Config = url.parse().ok().with_context(|| {
-        format!("invalid {origin}; use postgres://user:password@host:port/database")
+    let config: tokio_postgres::Config = url.parse().map_err(|error| {
+        const FORM: &str = "use postgres://user:password@host:port/database";
+        match parameter_error(&error) {
+            Some(cause) if url.starts_with("postgres") => {
+                anyhow!("unsupported parameter in {origin}: {cause}; {FORM}")
+            }
+            _ => anyhow!("invalid {origin}; {FORM}"),
+        }
     })?;
     match config.get_hosts() {
         [Host::Tcp(host)] => {
@@ -537,6 +544,16 @@ fn host(url: &str, origin: &str) -> anyhow::Result<String> {
         }
         _ => bail!("unsupported {origin}; components connect to a single host over TCP"),
     }
+}
+
+/// Returns the cause of an error in a connection string if it quotes no part of the string, which may
+/// be a part of the password.
+fn parameter_error(error: &tokio_postgres::Error) -> Option<String> {
+    let cause = std::error::Error::source(error)?.to_string();
+    if cause.starts_with("invalid value for option") {
+        return Some(cause);
+    }
+    cause.starts_with("unknown option").then(|| "unknown name".to_owned())
 }
 
 /// Lists every route with its example requests as `curl` commands, which work in the order listed.
@@ -596,8 +613,15 @@ mod tests {
         for url in ["postgres://u@a,b/x", "host=/run user=u", "nonsense"] {
             assert!(host(url).is_err(), "{url}");
         }
-        let error = host("postgres://u:secret@db:x/y").unwrap_err();
-        assert!(!format!("{error:#}").contains("secret"));
+        for (url, cause) in [
+            ("postgres://u:secret@db:x/y", "invalid value for option `port`; use postgres://"),
+            ("mysql://u:secret=1@db/y", "invalid --database-url; use postgres://"),
+            ("postgres://u@db/x?sslmode=verify-full", "invalid value for option `sslmode`; use "),
+            ("postgres://u@db/x?secret=1", "unsupported parameter in --database-url: unknown name"),
+        ] {
+            let error = format!("{:#}", host(url).unwrap_err());
+            assert!(error.contains(cause) && !error.contains("secret"), "{error}");
+        }
     }
     #[test]
     fn manifest_of_another_user_in_a_parent_is_refused_by_name() {
