@@ -81,7 +81,7 @@ mod tests {
         let (reference_base, peer_base) = (base(&reference), base(&peer));
         let variables = fixture.variables();
         let app = Arc::new(App::load(&root().join("spin.toml")).unwrap());
-        let config = Config { variables, log: Arc::new(|_| ()) };
+        let config = Config { variables, local_hosts_only: false, log: Arc::new(|_| ()) };
         let server = Server::start(app, reference, config).unwrap();
         let (url, schema) = (fixture.url(), fixture.schema);
         let peer = tokio::spawn(async move { axum_peer::serve(peer, &url, 4, schema).await });

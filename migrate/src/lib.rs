@@ -23,6 +23,7 @@
 //! | `apply` | the commands that write to the ledger: up, down, baseline, repair |
 //! | `inspect` | the commands that only read: status, wait, plan, verify, dump |
 //! | `lint`, `seed`, `bootstrap`, `sweep` | one command each |
+//! | `survey` | what a database contains before anything is written to it |
 //!
 //! No module depends on a particular schema: everything specific to one is in [`Project`].
 
@@ -37,6 +38,7 @@ mod postgres;
 mod project;
 mod seed;
 mod sql;
+mod survey;
 mod sweep;
 
 pub use apply::{
@@ -55,4 +57,5 @@ pub use postgres::{Database, Environment, set_environment};
 pub use project::{Migration, Project, Script, SqlFile, create};
 pub use seed::{OnProgress, Seed, SeedOptions, SeedProgress, SeedReport, SeedResult, seed, seeds};
 pub use sql::{LockMode, RelationLock, Work, relation_locks};
+pub use survey::{Survey, survey};
 pub use sweep::{Sweep, sweep};

@@ -155,7 +155,11 @@ impl Engine {
             let address = listener.local_addr()?;
             // The local host exports no spans, so a test that collects them runs on Spin.
             if !is_spin() && environment.is_empty() {
-                let server = Server::start(app, listener, Config { variables, log })?;
+                let server = Server::start(
+                    app,
+                    listener,
+                    Config { variables, local_hosts_only: false, log },
+                )?;
                 return Ok((Engine::Katas(server), address));
             }
             drop(listener);

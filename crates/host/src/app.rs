@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::anyhow;
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Cache, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
@@ -63,13 +63,22 @@ impl App {
                 let path = path.display();
                 anyhow!("cannot read component {id} from {path}: {error}; run `katas build`")
             })?;
-            let compiled = Component::new(&engine, wasm)
-                .and_then(|component| ProxyPre::new(linker.instantiate_pre(&component)?))
-                .map_err(anyhow::Error::from)
-                .with_context(|| {
-                    format!("component {id} does not fit the world in wit/world.wit")
-                })?;
-            Ok((id.clone(), compiled))
+            let compiled = Component::new(&engine, wasm).map_err(|error| {
+                let (path, cause) = (path.display(), one_line(&error));
+                anyhow!(
+                    "component {id}: {path} is not a WebAssembly component: {cause}; build it for \
+                     wasm32-wasip2"
+                )
+            })?;
+            let linked = linker.instantiate_pre(&compiled).and_then(ProxyPre::new);
+            let linked = linked.map_err(|error| {
+                anyhow!(
+                    "component {id} does not fit the world in wit/world.wit: {}; use the \
+                     interfaces of that world, or run the application with Spin",
+                    one_line(&error)
+                )
+            })?;
+            Ok((id.clone(), linked))
         });
         let components = components.collect::<anyhow::Result<_>>()?;
         increment_epoch(engine.weak());
@@ -84,6 +93,11 @@ impl App {
         let exports = interfaces.exports(&self.engine).map(|(name, _)| name.to_owned());
         Some(imports.chain(exports).collect())
     }
+}
+
+/// Returns an error with its causes on one line.
+fn one_line(error: &wasmtime::Error) -> String {
+    format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Creates an engine with Spin's configuration: fresh instances in a preallocated memory pool.

@@ -16,6 +16,9 @@
 //! - A guest in an endless loop does not block other requests.
 //! - A request with a header that is not UTF-8 gets a 400 response, not an empty 500.
 //! - `hostaddr` in a connection string is rejected; Spin lets it bypass `allowed_outbound_hosts`.
+//! - A database connection on which a guest changed prepared statements is not reused.
+//! - On a loopback address, `katas up` responds with 421 to a request whose `Host` is neither
+//!   `localhost` nor an IP address, which protects from DNS rebinding.
 //! - The [`Log`] warns of what causes trouble under Spin: a second database connection in one
 //!   request, a transaction left open, a query without rows, a response head sent before its body.
 //!
@@ -28,6 +31,7 @@ mod component;
 mod driver_error;
 mod headers;
 pub mod local;
+mod local_host;
 pub mod manifest;
 mod outbound;
 mod pool;

@@ -2,7 +2,9 @@
 
 pub mod build;
 pub mod postgres;
+mod private_file;
 pub mod process;
+mod ready;
 pub mod spin;
 pub mod up;
 mod wasm_target;

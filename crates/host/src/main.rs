@@ -1,14 +1,15 @@
 //! `katas`: the command-line tool for local development.
 
-use std::net::SocketAddr;
+use std::io::Write;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use anyhow::Context;
+use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use katas_host::local::build;
 use katas_host::local::postgres::PostgresInstall;
-use katas_host::local::up::{self, Engine};
+use katas_host::local::up::{self, ConnectionString, Engine};
 use katas_host::manifest::Manifest;
 use tokio::task::block_in_place;
 
@@ -21,7 +22,7 @@ Examples:
 const UP_EXAMPLES: &str = "\
 Examples:
   katas up
-  katas up --listen 127.0.0.1:8080 --fresh --seed
+  katas up --listen 8080 --fresh --seed
   katas up --database-url postgres://ada:secret@localhost/katas";
 
 /// Run the application on this machine
@@ -50,25 +51,47 @@ enum Command {
 #[derive(Args)]
 #[command(after_help = UP_EXAMPLES)]
 struct Up {
-    /// Listen address; port 0 selects a free port
-    #[arg(long, default_value = "127.0.0.1:3000", value_name = "ADDRESS:PORT")]
+    /// Listen address; port 0 selects a free port. Without an address: 127.0.0.1
+    #[arg(
+        long,
+        default_value = "127.0.0.1:3000",
+        value_name = "[ADDRESS:]PORT",
+        value_parser = parse_listen
+    )]
     listen: SocketAddr,
 
+    /// Let other machines call the application without an API token
+    #[arg(long)]
+    insecure_listen: bool,
+
     /// Use an existing database instead of the local one:
-    /// postgres://user:password@host:port/database
-    #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    /// postgres://user:password@host:port/database [env: DATABASE_URL]
+    #[arg(long, value_name = "URL")]
     database_url: Option<String>,
 
-    /// Connection string for the migrations [default: the one of --database-url]
-    #[arg(long, env = "MIGRATE_DATABASE_URL", hide_env_values = true, value_name = "URL")]
+    /// Read the connection string of the existing database from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "database_url")]
+    database_url_file: Option<PathBuf>,
+
+    /// Connection string for the migrations [env: MIGRATE_DATABASE_URL] [default: the one of the
+    /// database]
+    #[arg(long, value_name = "URL")]
     migrate_database_url: Option<String>,
 
+    /// Read the connection string for the migrations from a file
+    #[arg(long, value_name = "FILE", conflicts_with = "migrate_database_url")]
+    migrate_database_url_file: Option<PathBuf>,
+
+    /// Create the schema in an existing database even if it contains objects of other applications
+    #[arg(long)]
+    shared_database: bool,
+
     /// Delete the local database and start with an empty one
-    #[arg(long, conflicts_with = "database_url")]
+    #[arg(long, conflicts_with_all = ["database_url", "database_url_file"])]
     fresh: bool,
 
     /// Load sample data into the local database, unless it is already loaded
-    #[arg(long, conflicts_with = "database_url")]
+    #[arg(long, conflicts_with_all = ["database_url", "database_url_file"])]
     seed: bool,
 
     /// Runtime for the components
@@ -98,7 +121,7 @@ async fn main() -> ExitCode {
     match result {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("error: {error:#}");
+            let _ = writeln!(std::io::stderr(), "error: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -107,12 +130,31 @@ async fn main() -> ExitCode {
 async fn run_up(arguments: Up) -> anyhow::Result<()> {
     let manifest = manifest_path(arguments.from)?;
     let default = manifest.parent().context("the manifest has no parent directory")?.join(".katas");
+    let database_url = connection_string(
+        (arguments.database_url, "--database-url"),
+        (arguments.database_url_file, "--database-url-file"),
+        "DATABASE_URL",
+    )?;
+    let migrate_url = connection_string(
+        (arguments.migrate_database_url, "--migrate-database-url"),
+        (arguments.migrate_database_url_file, "--migrate-database-url-file"),
+        "MIGRATE_DATABASE_URL",
+    )?;
+    for (given, option) in [(arguments.fresh, "--fresh"), (arguments.seed, "--seed")] {
+        ensure!(
+            !given || database_url.is_none(),
+            "{option} applies to the local database, but DATABASE_URL selects another one; unset \
+             DATABASE_URL"
+        );
+    }
     let options = up::Options {
         state: std::path::absolute(arguments.state.unwrap_or(default))?,
         manifest,
         listen: arguments.listen,
-        database_url: arguments.database_url,
-        migrate_url: arguments.migrate_database_url,
+        insecure_listen: arguments.insecure_listen,
+        database_url,
+        migrate_url,
+        shared_database: arguments.shared_database,
         fresh: arguments.fresh,
         seed: arguments.seed,
         install: match arguments.bundled_postgres {
@@ -124,12 +166,45 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
     up::run(options, &report).await
 }
 
+/// Returns the connection string of an option, of the file in another option, or of an environment
+/// variable.
+fn connection_string(
+    (url, option): (Option<String>, &'static str),
+    (file, file_option): (Option<PathBuf>, &'static str),
+    variable: &'static str,
+) -> anyhow::Result<Option<ConnectionString>> {
+    if let Some(url) = url {
+        return Ok(Some(ConnectionString { url, origin: option }));
+    }
+    if let Some(file) = file {
+        let text = std::fs::read_to_string(&file)
+            .with_context(|| format!("cannot read {file_option} {}", file.display()))?;
+        let url = text.trim().to_owned();
+        return Ok(Some(ConnectionString { url, origin: file_option }));
+    }
+    let url = std::env::var(variable).ok().filter(|url| !url.is_empty());
+    Ok(url.map(|url| ConnectionString { url, origin: variable }))
+}
+
+/// Parses `PORT` or `ADDRESS:PORT`; the address may be `localhost`.
+fn parse_listen(text: &str) -> Result<SocketAddr, String> {
+    let (host, port) = text.rsplit_once(':').unwrap_or(("", text));
+    match (host, port.parse()) {
+        ("" | "localhost", Ok(port)) => Ok((Ipv4Addr::LOCALHOST, port).into()),
+        _ => text.parse().map_err(|_| {
+            "expected a port or an IP address and a port, such as 3000 or 127.0.0.1:3000".to_owned()
+        }),
+    }
+}
+
 async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
     build::components(&Manifest::read(&manifest_path(from)?)?, &report).await
 }
 
 fn manifest_path(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     let path = match from {
+        // Spin accepts the directory too.
+        Some(path) if path.is_dir() => path.join("spin.toml"),
         Some(path) => path,
         None => up::find_manifest(&std::env::current_dir()?)?,
     };
@@ -138,5 +213,27 @@ fn manifest_path(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {
 
 /// Prints a step in the format of cargo.
 fn report(verb: &str, object: &str) {
-    eprintln!("{verb:>12} {object}");
+    // An error means that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{verb:>12} {object}");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn listen_address_may_be_a_port_or_localhost() {
+        for (text, expected) in [
+            ("3000", "127.0.0.1:3000"),
+            (":3000", "127.0.0.1:3000"),
+            ("localhost:3000", "127.0.0.1:3000"),
+            ("0.0.0.0:80", "0.0.0.0:80"),
+            ("[::1]:80", "[::1]:80"),
+        ] {
+            assert_eq!(parse_listen(text).unwrap().to_string(), expected);
+        }
+        for text in ["", "localhost", "127.0.0.1", "::1", "host.example:80", "65536", "3000/"] {
+            assert!(parse_listen(text).is_err(), "{text}");
+        }
+    }
 }

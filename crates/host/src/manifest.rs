@@ -6,14 +6,16 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, bail, ensure};
+use anyhow::{Context, anyhow, bail, ensure};
+use http::{HeaderName, HeaderValue, StatusCode};
 use serde::Deserialize;
 
 /// An application manifest.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Manifest {
-    spin_manifest_version: u32,
+    #[serde(rename = "spin_manifest_version")]
+    _spin_manifest_version: u32,
     /// `[application]`
     pub application: Application,
     /// `[variables]`: the application's variables by name.
@@ -85,7 +87,10 @@ pub struct HttpTrigger {
 
 /// The route of a trigger.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(
+    untagged,
+    expecting = "invalid route: expected a pattern such as \"/...\" or { private = true }"
+)]
 pub enum Route {
     /// A pattern: `"/exact"`, `"/prefix/..."` or `"/with/:parameter"`.
     Pattern(String),
@@ -113,6 +118,21 @@ pub struct StaticResponse {
     pub headers: BTreeMap<String, String>,
     /// The body; the default is empty.
     pub body: Option<String>,
+}
+
+impl StaticResponse {
+    fn check(&self) -> anyhow::Result<()> {
+        if let Some(status) = self.status_code {
+            StatusCode::from_u16(status)
+                .ok()
+                .with_context(|| format!("invalid status_code {status}"))?;
+        }
+        for (name, value) in &self.headers {
+            let valid = HeaderName::try_from(name).is_ok() && HeaderValue::try_from(value).is_ok();
+            ensure!(valid, "invalid header {name:?}");
+        }
+        Ok(())
+    }
 }
 
 /// `[component.<id>]`
@@ -149,7 +169,7 @@ pub struct Build {
 }
 
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "invalid command: expected a string or an array of strings")]
 enum Commands {
     Single(String),
     List(Vec<String>),
@@ -245,6 +265,12 @@ impl Component {
 }
 
 impl Manifest {
+    /// Returns whether the application connects to the database that its host provides, whose
+    /// address is the value of these variables.
+    pub fn uses_database(&self) -> bool {
+        ["database_url", "database_host"].iter().any(|name| self.variables.contains_key(*name))
+    }
+
     /// Reads a manifest and checks that this host can run it as Spin would.
     pub fn read(path: &Path) -> anyhow::Result<Manifest> {
         let text = std::fs::read_to_string(path)
@@ -255,8 +281,9 @@ impl Manifest {
     }
 
     fn parse(text: &str, root: PathBuf) -> anyhow::Result<Manifest> {
-        let manifest = Manifest { root, ..toml::from_str(text)? };
-        ensure!(manifest.spin_manifest_version == 2, "spin_manifest_version must be 2");
+        check_version(text)?;
+        let manifest = toml::from_str(text).map_err(|error| one_line(text, &error))?;
+        let manifest = Manifest { root, ..manifest };
         for (name, variable) in &manifest.variables {
             ensure!(
                 variable.required != variable.default.is_some(),
@@ -282,7 +309,9 @@ impl Manifest {
                 self.component.contains_key(id),
                 "route {route} refers to unknown component {id}"
             ),
-            (None, Some(_)) => {}
+            (None, Some(response)) => {
+                response.check().with_context(|| format!("static_response of route {route}"))?;
+            }
             _ => bail!("route {route} needs either a component or a static_response"),
         }
         if let Some(executor) = &trigger.executor {
@@ -291,6 +320,44 @@ impl Manifest {
         }
         Ok(())
     }
+}
+
+/// Checks the version before anything else: in a manifest of version 1, other keys have other types.
+fn check_version(text: &str) -> anyhow::Result<()> {
+    #[derive(Deserialize)]
+    struct Version {
+        #[serde(alias = "spin_version")]
+        spin_manifest_version: Option<toml::Spanned<toml::Value>>,
+    }
+
+    // Syntax errors are reported by the caller.
+    let Ok(Version { spin_manifest_version: version }) = toml::from_str(text) else {
+        return Ok(());
+    };
+    let version = version.context("missing spin_manifest_version; expected 2")?;
+    ensure!(
+        version.get_ref().as_integer() == Some(2),
+        "line {}: spin_manifest_version {} is not supported; expected 2 (`spin new` creates such a \
+         manifest)",
+        line(text, version.span().start),
+        version.get_ref()
+    );
+    Ok(())
+}
+
+/// Returns the error on one line, without the excerpt that toml prints.
+fn one_line(text: &str, error: &toml::de::Error) -> anyhow::Error {
+    let message = error.message().trim_end().replace('\n', "; ");
+    match error.span() {
+        Some(span) => anyhow!("line {}: {message}", line(text, span.start)),
+        None => anyhow!("{message}"),
+    }
+}
+
+/// Returns the 1-based line of a byte offset.
+fn line(text: &str, offset: usize) -> usize {
+    let before = text.bytes().take(offset);
+    1 + before.filter(|&byte| byte == b'\n').count()
 }
 
 #[cfg(test)]
@@ -327,11 +394,43 @@ mod tests {
     }
 
     #[test]
+    fn invalid_manifest_is_reported_on_one_line_with_its_number() {
+        for (from, to, expected) in [
+            ("= 2", "= \"1\"", "line 2: spin_manifest_version \"1\" is not supported; expected 2"),
+            ("= 2", "= 1", "line 2: spin_manifest_version 1 is not supported; expected 2"),
+            ("spin_manifest_version = 2", "", "missing spin_manifest_version; expected 2"),
+            (
+                "spin_manifest_version = 2",
+                "spin_version = \"1\"\n[[component]]\nid = \"a\"",
+                "line 2: spin_manifest_version \"1\" is not supported",
+            ),
+            ("name = \"a\"", "name = 1", "line 4: invalid type: integer `1`, expected a string"),
+            ("\"/...\"", "5", "line 6: invalid route: expected a pattern"),
+            ("\"c.wasm\"", "{ url = \"x\" }", "line 9: invalid type: map, expected a string"),
+            ("\"c.wasm\"", "\"c.wasm\"\nbuild = { command = 1 }", "line 10: invalid command: "),
+            ("[application]", "[application", "line 3: "),
+        ] {
+            let error = parse_error(&MINIMAL.replacen(from, to, 1));
+            assert!(error.contains(expected), "{to}: {error}");
+            assert!(!error.contains('\n'), "{error}");
+        }
+    }
+
+    #[test]
     fn route_without_valid_target_is_rejected() {
         let unknown = MINIMAL.replace("component = \"c\"", "component = \"d\"");
         assert!(parse_error(&unknown).contains("unknown component d"));
         let both = MINIMAL.replace("component = \"c\"", "component = \"c\"\nstatic_response = {}");
         assert!(parse_error(&both).contains("either a component or a static_response"));
+        for (response, expected) in [
+            ("{ status_code = 99 }", "static_response of route /...: invalid status_code 99"),
+            ("{ headers = { \"a b\" = \"c\" } }", "invalid header \"a b\""),
+            ("{ headers = { a = \"\\n\" } }", "invalid header \"a\""),
+        ] {
+            let response = format!("static_response = {response}");
+            let error = parse_error(&MINIMAL.replacen("component = \"c\"", &response, 1));
+            assert!(error.contains(expected), "{error}");
+        }
         let wagi = MINIMAL.replace("\"/...\"", "\"/...\"\nexecutor = { type = \"wagi\" }");
         assert!(parse_error(&wagi).contains("unsupported executor wagi"));
     }

@@ -24,15 +24,34 @@ const MAX_POOLS: NonZero<usize> = NonZero::new(16).expect("16 is not 0");
 ///
 /// As under Spin, the pool resets it on the next `open`, and each statement is prepared, executed
 /// and closed: nothing is cached.
+///
+/// The reset keeps the prepared statements of the session. Unlike Spin, a connection that may have
+/// other prepared statements than a new one is closed instead of returned.
 pub struct Connection {
-    pub(crate) client: Object,
+    /// `None` only while it is dropped.
+    client: Option<Object>,
     /// Whether a transaction is open, inferred from the leading keywords of the statements so far.
     pub(crate) in_transaction: bool,
+    /// Whether the pool may reuse the connection.
+    reusable: bool,
 }
 
 impl Connection {
-    /// Updates `in_transaction` for a statement that is about to run.
-    pub(crate) fn track_transaction(&mut self, statement: &str) {
+    pub(crate) fn new(client: Object) -> Connection {
+        Connection { client: Some(client), in_transaction: false, reusable: true }
+    }
+
+    pub(crate) fn client(&self) -> &Object {
+        self.client.as_ref().expect("only `drop` takes the client")
+    }
+
+    /// Updates the state for a statement that is about to run.
+    pub(crate) fn track(&mut self, statement: &str) {
+        self.reusable &= !changes_prepared_statements(statement);
+        self.track_transaction(statement);
+    }
+
+    fn track_transaction(&mut self, statement: &str) {
         let mut words =
             statement.split(|c: char| !c.is_ascii_alphabetic()).filter(|w| !w.is_empty());
         let mut word = || words.next().unwrap_or_default().to_ascii_uppercase();
@@ -45,6 +64,26 @@ impl Connection {
             _ => {}
         }
     }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if !self.reusable
+            && let Some(client) = self.client.take()
+        {
+            // The pool opens another connection when it needs one.
+            drop(Object::take(client));
+        }
+    }
+}
+
+/// Returns whether a statement may prepare or deallocate statements of the session. The words count
+/// anywhere, because a `DO` block can execute any text.
+fn changes_prepared_statements(statement: &str) -> bool {
+    let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
+    words.any(|word| {
+        ["PREPARE", "DEALLOCATE", "DISCARD"].iter().any(|it| word.eq_ignore_ascii_case(it))
+    })
 }
 
 /// All pools of an application.
@@ -95,4 +134,24 @@ fn tls() -> anyhow::Result<MakeRustlsConnect> {
         .with_root_certificates(roots)
         .with_no_client_auth();
     Ok(MakeRustlsConnect::new(config))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn statement_that_changes_prepared_statements_is_recognized_anywhere() {
+        for statement in [
+            "PREPARE a AS SELECT 1",
+            "/* ; */ deallocate ALL",
+            "-- a comment\nDiscard ALL",
+            "DO $$ BEGIN EXECUTE 'PREPARE a AS SELECT 1'; END $$",
+        ] {
+            assert!(changes_prepared_statements(statement), "{statement}");
+        }
+        for statement in ["SELECT prepared FROM katas.prepare_list", "EXECUTE a", ""] {
+            assert!(!changes_prepared_statements(statement), "{statement}");
+        }
+    }
 }

@@ -42,10 +42,7 @@ impl HostConnection for State {
             );
         }
         match self.component.pools.get(&address).await {
-            Ok(client) => {
-                let connection = Connection { client, in_transaction: false };
-                Ok(Ok(self.table.push(connection)?))
-            }
+            Ok(client) => Ok(Ok(self.table.push(Connection::new(client))?)),
             Err(error) => Ok(Err(Error::ConnectionFailed(error::debug(&error)))),
         }
     }
@@ -57,7 +54,7 @@ impl HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<RowSet, Error>> {
         let connection = self.table.get_mut(&connection)?;
-        connection.track_transaction(&statement);
+        connection.track(&statement);
         let result = connection.query(&statement, &parameters).await;
         match &result {
             Err(Error::QueryFailed(QueryError::Text(text)))
@@ -80,7 +77,7 @@ impl HostConnection for State {
         parameters: Vec<ParameterValue>,
     ) -> wasmtime::Result<Result<u64, Error>> {
         let connection = self.table.get_mut(&connection)?;
-        connection.track_transaction(&statement);
+        connection.track(&statement);
         Ok(connection.execute(&statement, &parameters).await)
     }
 
@@ -126,7 +123,8 @@ impl Connection {
     async fn query(&self, statement: &str, parameters: &[ParameterValue]) -> Result<RowSet, Error> {
         let parameters = convert::parameters(parameters)
             .map_err(|error| Error::BadParameter(error::debug(&error)))?;
-        let rows = self.client.query_raw(statement, parameters).await.map_err(error::structured)?;
+        let rows =
+            self.client().query_raw(statement, parameters).await.map_err(error::structured)?;
         pin_mut!(rows);
         let mut set = RowSet { columns: Vec::new(), rows: Vec::new() };
         let mut size = size_of::<RowSet>();
@@ -151,7 +149,7 @@ impl Connection {
         let parameters = convert::parameters(parameters)
             .map_err(|error| Error::ValueConversionFailed(error::debug(&error)))?;
         let parameters: Vec<_> = parameters.iter().map(|parameter| &**parameter as _).collect();
-        self.client.execute(statement, &parameters).await.map_err(error::structured)
+        self.client().execute(statement, &parameters).await.map_err(error::structured)
     }
 }
 

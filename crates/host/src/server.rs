@@ -36,7 +36,7 @@ use crate::pool::Pools;
 use crate::router::RouteMatch;
 use crate::state::State;
 use crate::variables::Variables;
-use crate::{Log, headers};
+use crate::{Log, headers, local_host};
 
 /// How long [`Server::stop`] waits for requests in progress.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -46,6 +46,9 @@ pub struct Config {
     /// Values for the manifest's variables. They take precedence over `SPIN_VARIABLE_<NAME>` in
     /// the environment, in `.env`, and over the manifest's defaults, in this order.
     pub variables: BTreeMap<String, String>,
+    /// Whether a request for a host other than `localhost` and IP addresses gets a 421 response:
+    /// for a listener on the loopback interface, a protection against DNS rebinding.
+    pub local_hosts_only: bool,
     /// Receives the guests' output and the host's messages.
     pub log: Log,
 }
@@ -108,6 +111,7 @@ impl Server {
 struct Service {
     app: Arc<App>,
     components: BTreeMap<String, Arc<ComponentConfig>>,
+    local_hosts_only: bool,
     log: Log,
     /// Closed when no guest is running: each running guest holds a receiver.
     running: watch::Sender<()>,
@@ -126,7 +130,8 @@ impl Service {
             Ok((id.clone(), Arc::new(config)))
         });
         let components = components.collect::<anyhow::Result<_>>()?;
-        Ok(Service { app, components, log: config.log, running: watch::Sender::new(()) })
+        let Config { local_hosts_only, log, .. } = config;
+        Ok(Service { app, components, local_hosts_only, log, running: watch::Sender::new(()) })
     }
 
     /// Handles a request. An error closes the connection without a response, as in Spin.
@@ -135,6 +140,9 @@ impl Service {
         mut request: Request<Incoming>,
         client: SocketAddr,
     ) -> anyhow::Result<Response<Body>> {
+        if self.local_hosts_only && !local_host::is_requested(&request) {
+            return Ok(empty(StatusCode::MISDIRECTED_REQUEST));
+        }
         let path = request.uri().path().to_owned();
         if let Some(name) = path.strip_prefix("/.well-known/spin/") {
             return self.well_known(name);

@@ -192,6 +192,186 @@ fn up_with_bundled_postgres_serves() {
     assert_eq!(up.call("PUT", APPLE, FRUIT).0, 201);
     let (status, _, stderr) = up.end(Signal::TERM);
     assert!(status.success() && stderr.contains("bundled with katas"), "{stderr}");
+    assert_eq!(stderr.matches("timeouts never fire").count(), 1, "{stderr}");
+}
+
+#[test]
+fn bundled_postgres_needs_neither_cargo_nor_its_registry() {
+    let application = health_application();
+    let (state, empty) = (state(), tempfile::tempdir().expect("a directory"));
+    // The secrets must not depend on the umask or on the mode of existing files.
+    let folder = state.path().join("postgres");
+    fs::create_dir(&folder).expect("the directory is writable");
+    fs::write(folder.join("lock"), "").expect("the directory is writable");
+    let mut command = Command::new("/bin/sh");
+    command
+        .args(["-c", r#"umask 0; exec "$0" "$@""#, env!("CARGO_BIN_EXE_katas")])
+        .args(["up", "--bundled-postgres", "--listen=0", "--state"])
+        .arg(state.path())
+        .current_dir(application.path())
+        .env_clear()
+        .env("PATH", empty.path())
+        .env("HOME", empty.path())
+        .env("CARGO_HOME", empty.path());
+    let up = Up::wait_for(command, "Serving ");
+    assert_eq!(up.call("GET", "/db-check", "").0, 200);
+    for file in ["lock", "log", "password"] {
+        assert_eq!(mode(&folder.join(file)) & 0o077, 0, "{file}");
+    }
+    for directory in ["programs", "postgres"] {
+        assert_eq!(mode(&state.path().join(directory)) & 0o022, 0, "{directory}");
+    }
+    up.end(Signal::TERM);
+}
+
+fn mode(path: &Path) -> u32 {
+    let metadata = fs::metadata(path).expect("the file exists");
+    std::os::unix::fs::PermissionsExt::mode(&metadata.permissions())
+}
+
+#[test]
+fn application_without_database_is_served_without_one() {
+    let application = application(STATIC);
+    let state = application.path().join("state");
+    let mut command = katas(&["up", "--listen=localhost:0", "--state"]);
+    command.arg(&state).current_dir(application.path());
+    // Not a database of this application: not even connected to.
+    command.env("DATABASE_URL", "postgres://u:p@127.0.0.1:1/x");
+    let up = Up::wait_for(command, "Serving ");
+    assert_eq!(up.call("GET", "/hello", ""), (200, "hi".to_owned()));
+    for (host, expected) in [("localhost", 200), ("127.0.0.1", 200), ("rebound.example", 421)] {
+        let request = http::Request::get(format!("{}/hello", up.base)).header("host", host);
+        let agent: ureq::Agent =
+            ureq::Agent::config_builder().http_status_as_error(false).build().into();
+        let response = agent.run(request.body(()).expect("valid")).expect("a response");
+        assert_eq!(response.status().as_u16(), expected, "{host}");
+    }
+    let (status, _, stderr) = up.end(Signal::TERM);
+    assert!(status.success() && stderr.contains("Database none"), "{stderr}");
+    assert!(!state.exists(), "a local database was created");
+}
+
+#[test]
+fn unusable_database_is_reported_with_its_remedy_before_anything_is_written() {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(Postgres::start_empty(folder, PostgresInstall::Any, true));
+    let server = server.expect("the server starts");
+    let administrator = |database: &str| server.administrator(database);
+    let sql = |database: &str, text: &str| {
+        let url = administrator(database);
+        let rows = runtime.block_on(async {
+            let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
+            let (client, connection) = connected.expect("the server accepts the connection");
+            tokio::spawn(connection);
+            client.simple_query(text).await
+        });
+        let rows = rows.expect(text);
+        rows.into_iter().find_map(|row| match row {
+            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            _ => None,
+        })
+    };
+    for statement in [
+        "CREATE ROLE plain LOGIN PASSWORD 'p'",
+        "CREATE ROLE creator LOGIN CREATEROLE PASSWORD 'p'",
+        "CREATE DATABASE other",
+        "CREATE DATABASE owned OWNER plain",
+    ] {
+        sql(DATABASE, statement);
+    }
+    sql("other", "CREATE TABLE public.orders ()");
+    let up = |url: &str| katas(&["up", "--listen=0", "--database-url", url]);
+    let mut from_environment = katas(&["up", "--listen=0"]);
+    from_environment.env("DATABASE_URL", administrator("other"));
+    let secret = tempfile::NamedTempFile::new_in(folder).expect("a file");
+    fs::write(secret.path(), administrator("other") + "\n").expect("the file is writable");
+    let mut from_file = katas(&["up", "--listen=0", "--database-url-file"]);
+    from_file.arg(secret.path());
+    // The manifest loads, but its component does not.
+    let broken = application(
+        "[variables]\ndatabase_url = { required = true }\n\
+         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"a\"\n\
+         [component.a]\nsource = \"a.wasm\"\n",
+    );
+    fs::write(broken.path().join("a.wasm"), "no component").expect("the file is writable");
+    let mut broken_component = up(&administrator(DATABASE));
+    broken_component.current_dir(broken.path());
+    let mut broken_locally = katas(&["up", "--listen=0"]);
+    broken_locally.current_dir(broken.path());
+    for (mut command, expected) in [
+        (up(&administrator("other")), "such as public.orders; omit --database-url to use a local"),
+        (from_environment, "such as public.orders; unset DATABASE_URL to use a local database, or"),
+        (from_file, "pass --shared-database to create schema katas next to them"),
+        (up(&server.url("plain", "wrong", DATABASE)), "correct the user and the password in "),
+        (up(&server.url("plain", "p", "absent")), "create the database, or correct its name in "),
+        (
+            up(&server.url("plain", "p", DATABASE)),
+            "user plain may not create roles; pass --migrate-database-url with a user that has ",
+        ),
+        (up(&server.url("plain", "p", "owned")), "user plain may not create roles; "),
+        (
+            up(&server.url("creator", "p", DATABASE)),
+            "user creator does not own database katas; pass --migrate-database-url with its owner",
+        ),
+        (broken_component, "a.wasm is not a WebAssembly component: failed to parse"),
+        (broken_locally, "a.wasm is not a WebAssembly component: failed to parse"),
+    ] {
+        let output = command.output().expect("katas starts");
+        assert_error(&output, expected);
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(!stderr.contains("Building the components"), "{stderr}");
+    }
+    assert!(!broken.path().join(".katas").exists(), "a local database was created");
+    for database in [DATABASE, "other", "owned"] {
+        let written = "SELECT count(*) FROM (SELECT rolname FROM pg_roles UNION ALL \
+                       SELECT nspname FROM pg_namespace) AS names WHERE rolname ~ '^katas'";
+        assert_eq!(sql(database, written).as_deref(), Some("0"), "{database}");
+    }
+
+    // With the option, the schema is created next to the other objects.
+    let up = Up::wait_for(
+        katas(&[
+            "up",
+            "--listen=0",
+            "--shared-database",
+            "--database-url",
+            &administrator("other"),
+        ]),
+        "Serving ",
+    );
+    assert_eq!(up.call("GET", "/db-check", "").0, 200);
+    up.end(Signal::TERM);
+    // The migrations are applied, but a user of the components may not read them.
+    let mut unprivileged = katas(&["up", "--listen=0"]);
+    unprivileged.args(["--database-url", &server.url("plain", "p", "other")]);
+    unprivileged.args(["--migrate-database-url", &administrator("other")]);
+    let output = unprivileged.output().expect("katas starts");
+    assert_error(&output, "the application is not ready: GET /db-check returned 503: ");
+    assert_error(&output, "use a user in --database-url that has the privileges of katas_app");
+    let (none, wrong) = (server.url("plain", "p", "other"), server.url("katas_app", "x", "other"));
+    let mut without_password = katas(&["up", "--listen=0"]);
+    without_password.args(["--database-url", &wrong]);
+    without_password.args(["--migrate-database-url", &administrator("other")]);
+    let output = without_password.output().expect("katas starts");
+    assert_error(&output, "password authentication failed for user \"katas_app\"; correct --datab");
+    let output = katas(&["up", "--listen=0", "--database-url", &none]).output();
+    assert_error(&output.expect("katas starts"), "pass --migrate-database-url with the role kat");
+}
+
+#[test]
+fn build_command_has_no_secrets_in_its_environment() {
+    let (folder, output) = build("env >env; false", |command| {
+        command
+            .env("DATABASE_URL", "postgres://u:secret@h/x")
+            .env("MIGRATE_DATABASE_URL", "postgres://u:secret@h/x")
+            .env("SPIN_VARIABLE_API_TOKEN", "secret")
+            .output()
+            .expect("katas starts")
+    });
+    assert_error(&output, "`env >env; false` failed");
+    let environment = fs::read_to_string(folder.path().join("env")).expect("the command has run");
+    assert!(environment.contains("PATH=") && !environment.contains("secret"), "{environment}");
 }
 
 #[test]
@@ -232,6 +412,20 @@ fn up_that_cannot_start_prints_one_error_line() {
     let in_use = listener.local_addr().expect("an address").to_string();
     let empty = tempfile::tempdir().expect("a directory");
     let up = |arguments: &[&str]| katas(&[&["up"], arguments].concat());
+    let with_url = |arguments: &[&str]| {
+        let mut command = up(arguments);
+        command.env("DATABASE_URL", "mysql://u:secret@h/x");
+        command
+    };
+    // `text` is appended to the manifest of an application with a static response.
+    let mut applications = Vec::new();
+    let mut in_application = |text: &str, arguments: &[&str]| {
+        let application = application(&format!("{STATIC}{text}\n"));
+        let mut command = up(arguments);
+        command.current_dir(application.path());
+        applications.push(application);
+        command
+    };
     let without_path = |arguments: &[&str]| {
         let mut command = up(arguments);
         command.env("PATH", empty.path());
@@ -239,7 +433,46 @@ fn up_that_cannot_start_prints_one_error_line() {
     };
     for (mut command, text) in [
         (up(&["--listen", &in_use]), "address in use; choose another one with --listen"),
-        (up(&["--listen", "192.0.2.1:80"]), "cannot listen on 192.0.2.1:80: "),
+        (up(&["--listen=192.0.2.1:80", "--insecure-listen"]), "cannot listen on 192.0.2.1:80: "),
+        (
+            up(&["--listen", "0.0.0.0:0"]),
+            "without an API token, every machine on the network could change data; set \
+             SPIN_VARIABLE_API_TOKEN or pass --insecure-listen",
+        ),
+        (
+            in_application("", &["--listen=[::]:0"]),
+            "the manifest of other declares no variable api_token",
+        ),
+        (
+            up(&["--listen=0", "--database-url=postgres://u:secret@h/x?sslmode=verify-full"]),
+            "invalid value for option `sslmode`; use postgres://",
+        ),
+        (up(&["--database-url-file=/nowhere"]), "cannot read --database-url-file /nowhere: "),
+        (with_url(&["--fresh"]), "--fresh applies to the local database, but DATABASE_URL selects"),
+        (with_url(&["--seed"]), "--seed applies to the local database, but DATABASE_URL selects"),
+        (with_url(&["--listen=0"]), "invalid DATABASE_URL; use postgres://user:password@host:"),
+        (up(&["--listen=0", "--state=/dev/null/x"]), "choose another directory with --state"),
+        (in_application("spin_version = \"1\"", &[]), "spin.toml: line 7: unknown field `spin_v"),
+        (
+            in_application("[variables]\nx = { required = true }", &["--listen=0"]),
+            "variable x has no value; set SPIN_VARIABLE_X",
+        ),
+        (
+            in_application(
+                "[component.a]\nsource = \"a\"\nvariables = { b = \"{{ b }}\" }",
+                &["--listen=0"],
+            ),
+            "component a: undeclared variable \"b\"",
+        ),
+        (in_application("[component.a]\nsource = \"a\"", &["--listen=0"]), "run `katas build`"),
+        (
+            in_application(
+                "[component.a]\nsource = \"a\"\n[component.a.build]\ncommand = \"true\"\n\
+                 workdir = \"nowhere\"",
+                &["--listen=0"],
+            ),
+            "nowhere; correct `workdir` in [component.a.build]",
+        ),
         (
             up(&["--listen=127.0.0.1:0", "--database-url=postgres://u:secret@127.0.0.1:1/x"]),
             "127.0.0.1:1/x: Connection refused",
@@ -296,6 +529,63 @@ fn running_build_ends_with_katas() {
         up.end(signal);
         assert!(build.ends_within(20), "the build survives {signal:?}");
     }
+}
+
+/// Creates an application with the component `health` and without build commands.
+fn health_application() -> TempDir {
+    let built = katas(&["build"]).output().expect("katas starts");
+    assert!(built.status.success(), "{built:?}");
+    let health = root().join("target/wasm32-wasip2/release/health.wasm");
+    application(&format!(
+        "[variables]\ndatabase_url = {{ required = true }}\ndatabase_host = {{ required = true }}\n\
+         [[trigger.http]]\nroute = \"/...\"\ncomponent = \"health\"\n\
+         [component.health]\nsource = {health:?}\n\
+         allowed_outbound_hosts = [\"postgres://{{{{ database_host }}}}\"]\n\
+         variables = {{ database_url = \"{{{{ database_url }}}}\" }}\n"
+    ))
+}
+
+#[test]
+fn unusable_local_database_is_reported_with_its_remedy() {
+    let (state, application) = (state(), health_application());
+    let up = |arguments: &[&str]| {
+        let mut command = katas(&["up", "--listen=0", "--bundled-postgres", "--state"]);
+        command.arg(state.path()).args(arguments).current_dir(application.path());
+        command
+    };
+    Up::wait_for(up(&[]), "Serving ").end(Signal::TERM);
+    let data = state.path().join("postgres/data");
+    let configuration = data.join("postgresql.conf");
+    let valid = fs::read_to_string(&configuration).expect("the file is readable");
+    fs::write(&configuration, format!("{valid}\nnonsense = 1\n")).expect("the file is writable");
+    let output = up(&[]).output().expect("katas starts");
+    assert_error(&output, "PostgreSQL did not start: configuration file ");
+    assert_error(&output, "contains errors; see ");
+    fs::write(&configuration, valid).expect("the file is writable");
+    fs::write(state.path().join("postgres/password"), "wrong").expect("the file is writable");
+    let output = up(&[]).output().expect("katas starts");
+    assert_error(&output, "postgres/password is not the superuser's; restore it, or delete the ");
+    fs::write(data.join("PG_VERSION"), "14\n").expect("the file is writable");
+    let output = up(&[]).output().expect("katas starts");
+    assert_error(
+        &output,
+        "requires PostgreSQL 14, which is not the bundled one; omit --bundled-po",
+    );
+    let mut installed = katas(&["up", "--listen=0", "--state"]);
+    installed.arg(state.path()).current_dir(application.path());
+    let output = installed.output().expect("katas starts");
+    assert_error(&output, "requires PostgreSQL 14, which is not installed; install it or delete ");
+    Up::wait_for(up(&["--fresh"]), "Serving ").end(Signal::TERM);
+}
+
+const STATIC: &str = "[[trigger.http]]\nroute = \"/hello\"\nstatic_response = { body = \"hi\" }\n";
+
+/// Creates an application with these tables in its manifest.
+fn application(tables: &str) -> TempDir {
+    let folder = tempfile::tempdir().expect("a directory");
+    let text = format!("spin_manifest_version = 2\n[application]\nname = \"other\"\n{tables}");
+    fs::write(folder.path().join("spin.toml"), text).expect("the file is writable");
+    folder
 }
 
 /// Runs `katas up` for an application whose only component has the build command `shell`.

@@ -19,7 +19,9 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, anyhow, bail, ensure};
 use rustix::process::{Pid, Signal, test_kill_process};
 use tokio_postgres::NoTls;
+use tokio_postgres::error::SqlState;
 
+use super::private_file;
 use super::process::Child;
 pub use programs::PostgresInstall;
 use programs::{Account, Programs};
@@ -105,6 +107,11 @@ impl Postgres {
     /// Returns the version and the origin of the programs.
     pub fn description(&self) -> &str {
         &self.programs.description
+    }
+
+    /// Returns whether this is the bundled PostgreSQL, whose timeouts never fire.
+    pub fn is_bundled(&self) -> bool {
+        self.programs.bundled
     }
 
     /// Returns the port on the loopback interface.
@@ -207,13 +214,20 @@ impl Postgres {
                 Ok(_) => return Ok(()),
                 Err(error) => error,
             };
+            let code = error.downcast_ref().and_then(tokio_postgres::Error::code);
+            ensure!(
+                code != Some(&SqlState::INVALID_PASSWORD),
+                "the password in {} is not the superuser's; restore it, or delete the data with \
+                 --fresh",
+                self.options.folder.join("password").display()
+            );
             let ended = self.child.as_ref().is_none_or(Child::has_ended);
             if ended || start.elapsed() > timeout {
                 self.stop();
-                let log = fs::read_to_string(log).unwrap_or_default();
-                let fatal =
-                    log.lines().rev().find(|line| line.contains("FATAL")).unwrap_or_default();
-                bail!("PostgreSQL did not start: {error:#}\n{fatal}");
+                let text = fs::read_to_string(log).unwrap_or_default();
+                let fatal = text.lines().rev().find_map(|line| line.split_once("FATAL: "));
+                let cause = fatal.map_or(format!("{error:#}"), |(_, it)| it.trim().to_owned());
+                bail!("PostgreSQL did not start: {cause}; see {}", log.display());
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -261,24 +275,34 @@ fn clear(folder: &Path) -> anyhow::Result<()> {
 /// Locks a directory, which is created if missing. The lock is released when all processes have
 /// closed the file.
 fn lock(folder: &Path) -> anyhow::Result<File> {
-    fs::create_dir_all(folder).with_context(|| format!("cannot create {}", folder.display()))?;
+    private_file::create_directory(folder).with_context(|| {
+        format!("cannot create {}; choose another directory with --state", folder.display())
+    })?;
     let path = folder.join(LOCK);
-    let mut file =
-        OpenOptions::new().read(true).write(true).create(true).truncate(false).open(&path)?;
+    let open = || {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)
+    };
+    let mut file = open().with_context(|| format!("cannot open {}", path.display()))?;
+    // Whoever can read the file can lock it.
+    file.set_permissions(fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("cannot restrict the mode of {}", path.display()))?;
     let start = Instant::now();
     while file.try_lock().is_err() {
         let mut owner = String::new();
         file.read_to_string(&mut owner)?;
-        // If the owner has been killed, its server is shutting down.
-        let ending = !is_alive(owner.trim()) && start.elapsed() < Duration::from_secs(20);
+        let (folder, owner) = (folder.display(), owner.trim());
         ensure!(
-            ending,
-            "the database in {} is in use by process {}; stop that process first",
-            folder.display(),
-            owner.trim()
+            !is_alive(owner),
+            "the database in {folder} is in use by process {owner}; stop that process first"
+        );
+        // The owner has been killed, and its server is shutting down.
+        ensure!(
+            start.elapsed() < Duration::from_secs(20),
+            "the server of the database in {folder} is still shutting down; try again"
         );
         std::thread::sleep(Duration::from_millis(50));
-        file = File::options().read(true).write(true).open(&path)?;
+        file = open()?;
     }
     file.set_len(0)?;
     file.write_all(std::process::id().to_string().as_bytes())?;
@@ -341,11 +365,10 @@ fn initialize(options: &Options, programs: &Programs, account: Account) -> anyho
     Ok(password)
 }
 
-/// Creates a file that only `account` can read.
+/// Creates a file that only `account` can access.
 fn create_private(path: &Path, account: Account) -> anyhow::Result<File> {
-    let mut options = File::options();
-    options.write(true).create(true).truncate(true).mode(0o600);
-    let file = options.open(path).with_context(|| format!("cannot create {}", path.display()))?;
+    let file = private_file::create(path);
+    let file = file.with_context(|| format!("cannot create {}", path.display()))?;
     account.take_ownership(path)?;
     Ok(file)
 }

@@ -64,6 +64,18 @@ impl Child {
     }
 }
 
+/// Removes the variables that may contain secrets from the environment of a command.
+pub(super) fn remove_secrets(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if ["DATABASE_URL", "MIGRATE_DATABASE_URL", "PGPASSWORD"].contains(&text.as_ref())
+            || text.starts_with("SPIN_VARIABLE_")
+        {
+            command.env_remove(&name);
+        }
+    }
+}
+
 /// Makes the kernel send `signal` to the command's process when the thread that spawns it ends.
 #[cfg(target_os = "linux")]
 #[expect(unsafe_code, reason = "the only way to run code between fork and exec")]

@@ -2,10 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs::OpenOptions;
-use std::io::{self, BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, Write};
 use std::net::SocketAddr;
-use std::os::unix::fs::OpenOptionsExt;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -15,7 +13,8 @@ use anyhow::{Context, bail};
 use rustix::process::Signal;
 use tokio::net::TcpStream;
 
-use super::process::Child;
+use super::private_file;
+use super::process::{Child, remove_secrets};
 use crate::Log;
 use crate::manifest::Manifest;
 use crate::variables::Variables;
@@ -46,12 +45,15 @@ impl Spin {
     ) -> anyhow::Result<Spin> {
         let config = state.join("runtime-config.toml");
         let text = runtime_config(&Manifest::read(manifest)?, variables)?;
-        write_private(&config, &text)
+        private_file::create_directory(state)
+            .and_then(|()| private_file::create(&config)?.write_all(text.as_bytes()))
             .with_context(|| format!("cannot write {}", config.display()))?;
         let mut command = Command::new("spin");
         command.arg("up").arg("--from").arg(manifest);
         command.args(["--listen", &listen.to_string()]);
         command.arg("--runtime-config-file").arg(&config);
+        // The runtime configuration has the value of every variable.
+        remove_secrets(&mut command);
         // Otherwise errors that Spin returns to guests may contain a backtrace.
         command.env("RUST_LIB_BACKTRACE", "0");
         command.envs(environment.iter().copied());
@@ -116,11 +118,4 @@ pub fn runtime_config(
         writeln!(text, "{name} = {}", serde_json::to_string(value)?)?;
     }
     Ok(text)
-}
-
-/// Writes a file that only its owner may read.
-fn write_private(path: &Path, text: &str) -> io::Result<()> {
-    let mut options = OpenOptions::new();
-    let mut file = options.write(true).create(true).truncate(true).mode(0o600).open(path)?;
-    file.write_all(text.as_bytes())
 }

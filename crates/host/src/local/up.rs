@@ -1,21 +1,26 @@
 //! `katas up`: builds, migrates and serves the application with one command.
 
 use std::collections::BTreeMap;
+use std::io::Write;
 use std::net::SocketAddr;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow, bail};
-use migrate::{Database, Event, Password, Project, SeedOptions, UpOptions, WaitOptions};
+use anyhow::{Context, anyhow, bail, ensure};
+use migrate::{Database, Event, Password, Project, SeedOptions, Survey, UpOptions, WaitOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::postgres::{self, Postgres, PostgresInstall};
 use super::spin::Spin;
-use super::{Report, build, spin};
+use super::{Report, build, ready, spin};
+use crate::component::ComponentConfig;
 use crate::manifest::{Manifest, Route};
+use crate::pool::Pools;
 use crate::router::Router;
+use crate::variables::Variables;
 use crate::{App, Config, Log, Server};
 
 /// The options of `katas up`.
@@ -24,10 +29,14 @@ pub struct Options {
     pub manifest: PathBuf,
     /// The address to listen on. Port 0 selects a free port.
     pub listen: SocketAddr,
-    /// The connection string of an existing database, to be used instead of the local one.
-    pub database_url: Option<String>,
+    /// Whether other machines may call an application without an API token.
+    pub insecure_listen: bool,
+    /// An existing database, to be used instead of the local one.
+    pub database_url: Option<ConnectionString>,
     /// The connection string for migrating the existing database, if it differs.
-    pub migrate_url: Option<String>,
+    pub migrate_url: Option<ConnectionString>,
+    /// Whether the existing database may contain objects of other applications.
+    pub shared_database: bool,
     /// The directory of the local database and its password.
     pub state: PathBuf,
     /// Whether to delete the local database first.
@@ -38,6 +47,14 @@ pub struct Options {
     pub install: PostgresInstall,
     /// The runtime for the components.
     pub engine: Engine,
+}
+
+/// A connection string and where it comes from.
+pub struct ConnectionString {
+    /// The connection string.
+    pub url: String,
+    /// The option or environment variable, for messages.
+    pub origin: &'static str,
 }
 
 /// A runtime for the components.
@@ -57,39 +74,72 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     if options.engine == Engine::Spin {
         spin::ensure_installed()?;
     }
+    Router::new(&manifest)?;
+    let variables = check_variables(&manifest)?;
+    if !options.insecure_listen {
+        ensure_protected(options.listen, &manifest, &variables)?;
+    }
+    warn_of_unread_dotenv(&manifest, report);
     let listener = listen(options.listen).await?;
     let address = listener.local_addr()?;
     let mut signals = ShutdownSignals::new()?;
 
+    // Nothing is written to a database before the application is known to run.
     let prepare = async {
+        let existing = match &options.database_url {
+            Some(url) if manifest.uses_database() => {
+                Some(Existing::check(url, &options, report).await?)
+            }
+            _ => None,
+        };
         build::components(&manifest, report).await?;
-        prepare_database(&options, report).await
+        let app = load(&options, &manifest).await?;
+        let database = match existing {
+            _ if !manifest.uses_database() => {
+                report("Database", "none: the manifest declares no variable database_url");
+                None
+            }
+            Some(existing) => Some(existing.prepare(report).await?),
+            None => Some(prepare_local(&options, report).await?),
+        };
+        anyhow::Ok((app, database))
     };
-    let database = tokio::select! {
+    let (app, database) = tokio::select! {
         prepared = prepare => prepared?,
         () = signals.recv() => return Ok(()),
     };
-    let mut variables = BTreeMap::from([
-        ("database_url".to_owned(), database.url.clone()),
-        ("database_host".to_owned(), database.host.clone()),
-    ]);
-    // Other applications need not declare both.
-    variables.retain(|name, _| manifest.variables.contains_key(name));
-    let log: Log = Arc::new(|line: &str| eprintln!("{line}"));
-    let running = match options.engine {
-        Engine::Katas => {
-            let app = Arc::new(App::load(&options.manifest)?);
-            Running::Katas(Server::start(app, listener, Config { variables, log })?)
+    let mut variables = BTreeMap::new();
+    if let Some(database) = &database {
+        variables = database_variables(&manifest, &database.url, &database.host);
+    }
+    let log: Log = Arc::new(|line: &str| {
+        // An error means that standard error is closed.
+        let _ = writeln!(std::io::stderr(), "{line}");
+    });
+    let running = match app {
+        Some(app) => {
+            let local_hosts_only = address.ip().is_loopback();
+            let config = Config { variables, local_hosts_only, log };
+            Running::Katas(Server::start(app, listener, config)?)
         }
-        Engine::Spin => {
+        None => {
             drop(listener);
             let spin =
                 Spin::start(&options.manifest, &options.state, address, &variables, &[], log);
             Running::Spin(spin.await?)
         }
     };
+    let ready = tokio::select! {
+        ready = ready::check(address, &manifest) => ready,
+        () = signals.recv() => return Ok(()),
+    };
+    if let Err(error) = ready {
+        return Err(not_ready(error, &options, database.as_ref()).await);
+    }
     report("Serving", &format!("http://{address}, until Ctrl-C"));
-    print!("{}", routes(&manifest, &format!("http://{address}"))?);
+    // An error means that standard output is closed.
+    let routes = routes(&manifest, &format!("http://{address}"))?;
+    let _ = std::io::stdout().write_all(routes.as_bytes());
 
     tokio::select! {
         () = signals.recv() => report("Stopping", "press Ctrl-C again to stop immediately"),
@@ -101,6 +151,113 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     }
     drop(database);
     Ok(())
+}
+
+/// Returns the values of those variables of the manifest that describe the database.
+fn database_variables(manifest: &Manifest, url: &str, host: &str) -> BTreeMap<String, String> {
+    let values = [("database_url", url), ("database_host", host)];
+    let declared = values.into_iter().filter(|(name, _)| manifest.variables.contains_key(*name));
+    declared.map(|(name, value)| (name.to_owned(), value.to_owned())).collect()
+}
+
+/// Checks that each variable has a value and that the components' templates are valid. Returns the
+/// variables, with a placeholder for the database.
+fn check_variables(manifest: &Manifest) -> anyhow::Result<Variables> {
+    let database = database_variables(manifest, "postgres://localhost:5432/", "localhost:5432");
+    let variables = Variables::resolve(manifest, &database)?;
+    for (id, component) in &manifest.component {
+        let (pools, log) = (Arc::new(Pools::new()), Arc::new(|_: &str| ()));
+        ComponentConfig::new(id, component, &variables, pools, log)
+            .with_context(|| format!("component {id}"))?;
+    }
+    Ok(variables)
+}
+
+/// Checks that other machines cannot call the application without a token.
+fn ensure_protected(
+    listen: SocketAddr,
+    manifest: &Manifest,
+    variables: &Variables,
+) -> anyhow::Result<()> {
+    const TOKEN: &str = "api_token";
+    if listen.ip().to_canonical().is_loopback() {
+        return Ok(());
+    }
+    let token = variables.iter().find(|(name, _)| *name == TOKEN).map(|(_, value)| value);
+    ensure!(
+        token.is_some(),
+        "refusing to listen on {listen}: the manifest of {} declares no variable {TOKEN}, so every \
+         machine on the network could use the application; listen on 127.0.0.1 or pass \
+         --insecure-listen",
+        manifest.application.name
+    );
+    ensure!(
+        token.is_some_and(|token| !token.is_empty()),
+        "refusing to listen on {listen}: without an API token, every machine on the network could \
+         change data; set SPIN_VARIABLE_API_TOKEN or pass --insecure-listen"
+    );
+    Ok(())
+}
+
+/// Reports a `.env` file next to the manifest that has no effect: like Spin, `katas` reads that of
+/// the working directory.
+fn warn_of_unread_dotenv(manifest: &Manifest, report: Report<'_>) {
+    let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
+    let dotenv = manifest.root.join(".env");
+    if dotenv.is_file() && !same(&manifest.root, Path::new(".")) {
+        let (file, root) = (dotenv.display(), manifest.root.display());
+        report("Ignoring", &format!("{file}, as Spin does; to use it, run katas in {root}"));
+    }
+}
+
+/// Loads the application. Returns `None` for Spin, which loads it itself; then, only the files are
+/// checked.
+async fn load(options: &Options, manifest: &Manifest) -> anyhow::Result<Option<Arc<App>>> {
+    if options.engine == Engine::Spin {
+        for (id, component) in &manifest.component {
+            let path = manifest.root.join(component.source());
+            ensure!(
+                path.is_file(),
+                "no file {} for component {id}; correct `source` or the build command of the \
+                 component",
+                path.display()
+            );
+        }
+        return Ok(None);
+    }
+    let manifest = options.manifest.clone();
+    let app = tokio::task::spawn_blocking(move || App::load(&manifest)).await??;
+    Ok(Some(Arc::new(app)))
+}
+
+/// Explains why the application is not ready.
+async fn not_ready(
+    error: anyhow::Error,
+    options: &Options,
+    database: Option<&PreparedDatabase>,
+) -> anyhow::Error {
+    let error = error.context("the application is not ready");
+    let Some(database) = database else {
+        return anyhow!("{error:#}; see its output above");
+    };
+    // The components connect with another driver than the migrations.
+    if let Err(cause) = Pools::new().get(&database.url).await {
+        let cause = cause.root_cause();
+        let address = &database.host;
+        return match &options.database_url {
+            Some(ConnectionString { origin, .. }) => {
+                anyhow!("{error:#}; cannot connect to {address}: {cause}; correct {origin}")
+            }
+            None => anyhow!("{error:#}; cannot connect to {address}: {cause}"),
+        };
+    }
+    match &options.database_url {
+        Some(ConnectionString { origin, .. }) => anyhow!(
+            "{error:#}; see the output above, and use a user in {origin} that has the privileges of \
+             katas_app"
+        ),
+        None => anyhow!("{error:#}; see the output above"),
+    }
 }
 
 async fn listen(address: SocketAddr) -> anyhow::Result<TcpListener> {
@@ -173,16 +330,6 @@ struct PreparedDatabase {
     _postgres: Option<Postgres>,
 }
 
-async fn prepare_database(
-    options: &Options,
-    report: Report<'_>,
-) -> anyhow::Result<PreparedDatabase> {
-    match &options.database_url {
-        Some(url) => prepare_existing(url, options.migrate_url.as_deref(), report).await,
-        None => prepare_local(options, report).await,
-    }
-}
-
 /// Starts the local PostgreSQL, creates the roles that a deployment has, and migrates the database.
 async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<PreparedDatabase> {
     let folder = options.state.join("postgres");
@@ -198,6 +345,12 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     // New passwords on every start, so that they need not be stored.
     let (app, migrator) = (postgres::password()?, postgres::password()?);
     let administrator = Database::new(&postgres.administrator(postgres::DATABASE))?;
+    if postgres.is_bundled() {
+        report(
+            "Note",
+            "in the bundled PostgreSQL, statement_timeout and other timeouts never fire",
+        );
+    }
     let passwords = [
         Password { role: "katas_app", password: &app },
         Password { role: "katas_migrator", password: &migrator },
@@ -218,31 +371,131 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     })
 }
 
-/// Migrates an existing database. Creates the roles only if they are missing, because other
-/// applications may use them.
-async fn prepare_existing(
-    url: &str,
-    migrate_url: Option<&str>,
-    report: Report<'_>,
-) -> anyhow::Result<PreparedDatabase> {
-    let host = host(url)?;
-    // On a laptop, the superuser is often the only role at hand.
-    let database = Database::new(migrate_url.unwrap_or(url))?.allow_superuser(true);
-    report("Database", &database.address());
-    let project = Project::built_in();
-    let status = migrate::status(&project, &database, &|_| ()).await.map_err(|error| {
-        let error = anyhow::Error::from(error);
-        anyhow!(
-            "cannot use the database: {error:#}; start it, or omit --database-url for a local one"
-        )
-    })?;
-    if status.pending > 0 {
-        if !migrate::has_role(&database, "katas_owner").await? {
-            migrate::bootstrap(&project, &database, &[], false, &|_| ()).await?;
+/// An existing database that can be migrated, or is.
+struct Existing {
+    url: String,
+    host: String,
+    database: Database,
+    /// Whether migrations are pending.
+    pending: bool,
+    /// Whether the roles exist. They are created only if they are missing, because other
+    /// applications may use them.
+    has_roles: bool,
+}
+
+impl Existing {
+    /// Checks that the database is reachable and not another application's, and that the user has
+    /// the privileges to migrate it. Writes nothing.
+    async fn check(
+        ConnectionString { url, origin }: &ConnectionString,
+        options: &Options,
+        report: Report<'_>,
+    ) -> anyhow::Result<Existing> {
+        let host = host(url, origin)?;
+        let migrate = options.migrate_url.as_ref();
+        let (migrate_url, migrate_origin) =
+            migrate.map_or((url, *origin), |migrate| (&migrate.url, migrate.origin));
+        // On a laptop, the superuser is often the only role at hand.
+        let database = Database::new(migrate_url)
+            .map_err(|error| anyhow!("{migrate_origin}: {error}"))?
+            .allow_superuser(true);
+        report("Database", &format!("{}, from {origin}", database.address()));
+        let project = Project::built_in();
+        let status = migrate::status(&project, &database, &|_| ()).await;
+        let status = status.map_err(|error| unusable(&error, migrate_origin))?;
+        let mut existing = Existing {
+            url: url.clone(),
+            host,
+            database,
+            pending: status.pending > 0,
+            has_roles: true,
+        };
+        if existing.pending {
+            let survey = migrate::survey(&project, &existing.database, &|_| ()).await;
+            let survey = survey.map_err(|error| unusable(&error, migrate_origin))?;
+            let is_new = status.version == 0;
+            ensure!(
+                !is_new || survey.foreign_relations == 0 || options.shared_database,
+                "the database at {} contains {} relations of another application, such as {}; {}, or \
+                 pass --shared-database to create schema {} next to them",
+                existing.database.address(),
+                survey.foreign_relations,
+                survey.foreign_relation,
+                use_local(origin),
+                project.schema
+            );
+            ensure_may_migrate(&survey, is_new)?;
+            existing.has_roles = survey.has_owner;
         }
-        migrate_up(&project, &database.role("katas_owner"), report).await?;
+        Ok(existing)
     }
-    Ok(PreparedDatabase { url: url.to_owned(), host, _postgres: None })
+
+    /// Migrates the database.
+    async fn prepare(self, report: Report<'_>) -> anyhow::Result<PreparedDatabase> {
+        if self.pending {
+            let project = Project::built_in();
+            if !self.has_roles {
+                migrate::bootstrap(&project, &self.database, &[], false, &|_| ()).await?;
+            }
+            migrate_up(&project, &self.database.role("katas_owner"), report).await?;
+        }
+        Ok(PreparedDatabase { url: self.url, host: self.host, _postgres: None })
+    }
+}
+
+/// Returns what to do to use the local database.
+fn use_local(origin: &str) -> String {
+    let verb = if origin.starts_with("--") { "omit" } else { "unset" };
+    format!("{verb} {origin} to use a local database")
+}
+
+/// Adds the remedy to an error of a database that cannot be used.
+fn unusable(error: &migrate::Error, origin: &str) -> anyhow::Error {
+    let text = error.to_string();
+    let remedy = match error {
+        migrate::Error::Unavailable(_) => format!("start the server, or {}", use_local(origin)),
+        // PostgreSQL's SQLSTATE for a wrong password or user.
+        _ if text.contains("(28P01)") || text.contains("(28000)") => {
+            format!("correct the user and the password in {origin}")
+        }
+        _ if text.contains("(3D000)") => {
+            format!("create the database, or correct its name in {origin}")
+        }
+        _ if text.contains("(42501)") => {
+            "pass --migrate-database-url with the role katas_migrator or a superuser".to_owned()
+        }
+        _ => use_local(origin),
+    };
+    anyhow!("cannot use the database: {text}; {remedy}")
+}
+
+/// Checks the privileges of the user that is to apply the migrations.
+fn ensure_may_migrate(survey: &Survey, is_new: bool) -> anyhow::Result<()> {
+    let Survey { user, database, .. } = survey;
+    if survey.has_owner {
+        ensure!(
+            survey.is_owner,
+            "cannot migrate the database: user {user} is not a member of katas_owner; pass \
+             --migrate-database-url with the role katas_migrator or a superuser"
+        );
+        ensure!(
+            !is_new || survey.owner_may_create,
+            "cannot migrate the database: katas_owner may not create a schema in database \
+             {database}; run `migrate bootstrap` as an administrator"
+        );
+        return Ok(());
+    }
+    ensure!(
+        survey.may_create_roles,
+        "cannot migrate the database: user {user} may not create roles; pass \
+         --migrate-database-url with a user that has CREATEROLE, or a superuser"
+    );
+    ensure!(
+        survey.may_grant_create,
+        "cannot migrate the database: user {user} does not own database {database}; pass \
+         --migrate-database-url with its owner, who also needs CREATEROLE, or a superuser"
+    );
+    Ok(())
 }
 
 async fn migrate_up(
@@ -272,20 +525,35 @@ async fn seed(project: &Project, database: &Database, report: Report<'_>) -> any
 }
 
 /// Returns `host:port` of a connection string, as the components' driver parses it.
-fn host(url: &str) -> anyhow::Result<String> {
+fn host(url: &str, origin: &str) -> anyhow::Result<String> {
     use tokio_postgres::config::Host;
 
-    let config: tokio_postgres::Config = url
-        .parse()
-        .ok()
-        .context("invalid --database-url; use postgres://user:password@host:port/database")?;
+    let config: tokio_postgres::Config = url.parse().map_err(|error| {
+        const FORM: &str = "use postgres://user:password@host:port/database";
+        match parameter_error(&error) {
+            Some(cause) if url.starts_with("postgres") => {
+                anyhow!("unsupported parameter in {origin}: {cause}; {FORM}")
+            }
+            _ => anyhow!("invalid {origin}; {FORM}"),
+        }
+    })?;
     match config.get_hosts() {
         [Host::Tcp(host)] => {
             let port = config.get_ports().first().copied().unwrap_or(5432);
             Ok(format!("{host}:{port}"))
         }
-        _ => bail!("unsupported --database-url; components connect to a single host over TCP"),
+        _ => bail!("unsupported {origin}; components connect to a single host over TCP"),
     }
+}
+
+/// Returns the cause of an error in a connection string if it quotes no part of the string, which may
+/// be a part of the password.
+fn parameter_error(error: &tokio_postgres::Error) -> Option<String> {
+    let cause = std::error::Error::source(error)?.to_string();
+    if cause.starts_with("invalid value for option") {
+        return Some(cause);
+    }
+    cause.starts_with("unknown option").then(|| "unknown name".to_owned())
 }
 
 /// Lists every route with its example requests as `curl` commands, which work in the order listed.
@@ -307,11 +575,30 @@ pub fn routes(manifest: &Manifest, base: &str) -> anyhow::Result<String> {
     Ok(text)
 }
 
-/// Returns the path of the nearest `spin.toml` in `folder` or its ancestors.
+/// Returns the path of the nearest `spin.toml` in `folder` or its ancestors. A manifest in an
+/// ancestor must belong to this user or to root, because its build commands will be run.
 pub fn find_manifest(folder: &Path) -> anyhow::Result<PathBuf> {
     let candidates = folder.ancestors().map(|folder| folder.join("spin.toml"));
     let mut manifests = candidates.filter(|path| path.is_file());
-    manifests.next().context("no spin.toml in this directory or its parents; use --from")
+    let manifest =
+        manifests.next().context("no spin.toml in this directory or its parents; use --from")?;
+    if manifest.parent() != Some(folder) {
+        let owner = std::fs::metadata(&manifest)
+            .with_context(|| format!("cannot read {}", manifest.display()))?
+            .uid();
+        ensure_trusted(&manifest, owner, rustix::process::geteuid().as_raw())?;
+    }
+    Ok(manifest)
+}
+
+fn ensure_trusted(manifest: &Path, owner: u32, user: u32) -> anyhow::Result<()> {
+    let path = manifest.display();
+    ensure!(
+        owner == user || owner == 0,
+        "refusing to run the build commands of {path}, which belongs to another user (id {owner}); \
+         pass --from {path} if you trust it"
+    );
+    Ok(())
 }
 
 #[cfg(test)]
@@ -320,12 +607,30 @@ mod tests {
 
     #[test]
     fn connection_string_must_name_one_tcp_host() {
+        let host = |url| host(url, "--database-url");
         assert_eq!(host("postgres://u:p@db:5433/x").unwrap(), "db:5433");
         assert_eq!(host("postgresql://u@db/x?sslmode=disable").unwrap(), "db:5432");
         for url in ["postgres://u@a,b/x", "host=/run user=u", "nonsense"] {
             assert!(host(url).is_err(), "{url}");
         }
-        let error = host("postgres://u:secret@db:x/y").unwrap_err();
-        assert!(!format!("{error:#}").contains("secret"));
+        for (url, cause) in [
+            ("postgres://u:secret@db:x/y", "invalid value for option `port`; use postgres://"),
+            ("mysql://u:secret=1@db/y", "invalid --database-url; use postgres://"),
+            ("postgres://u@db/x?sslmode=verify-full", "invalid value for option `sslmode`; use "),
+            ("postgres://u@db/x?secret=1", "unsupported parameter in --database-url: unknown name"),
+        ] {
+            let error = format!("{:#}", host(url).unwrap_err());
+            assert!(error.contains(cause) && !error.contains("secret"), "{error}");
+        }
+    }
+    #[test]
+    fn manifest_of_another_user_in_a_parent_is_refused_by_name() {
+        let path = Path::new("/tmp/spin.toml");
+        ensure_trusted(path, 1000, 1000).expect("the user's own manifest");
+        ensure_trusted(path, 0, 1000).expect("root's manifest");
+        for user in [0, 1001] {
+            let error = ensure_trusted(path, 1000, user).unwrap_err().to_string();
+            assert!(error.contains("/tmp/spin.toml, which belongs to another user (id 1000)"));
+        }
     }
 }

@@ -6,6 +6,7 @@ use anyhow::{anyhow, bail};
 use tokio::process::Command;
 
 use super::Report;
+use super::process::remove_secrets;
 
 const TARGET: &str = "wasm32-wasip2";
 
@@ -15,12 +16,10 @@ pub(super) async fn ensure(folder: &Path, report: Report<'_>) -> anyhow::Result<
         return Ok(());
     }
     report("Installing", &format!("the target {TARGET}"));
-    let output = Command::new("rustup")
-        .args(["target", "add", TARGET])
-        .current_dir(folder)
-        .kill_on_drop(true)
-        .output()
-        .await;
+    let mut rustup = Command::new("rustup");
+    rustup.args(["target", "add", TARGET]).current_dir(folder).kill_on_drop(true);
+    remove_secrets(rustup.as_std_mut());
+    let output = rustup.output().await;
     let cause = match output {
         Ok(output) if output.status.success() => return Ok(()),
         Ok(output) => {
@@ -38,13 +37,11 @@ pub(super) async fn ensure(folder: &Path, report: Report<'_>) -> anyhow::Result<
 }
 
 async fn is_installed(folder: &Path) -> anyhow::Result<bool> {
-    let output = Command::new("rustc")
-        .args(["--print", "target-libdir", "--target", TARGET])
-        .current_dir(folder)
-        .output()
-        .await
-        .map_err(|error| {
-            anyhow!("cannot run rustc: {error}; install Rust from https://rustup.rs")
-        })?;
+    let mut rustc = Command::new("rustc");
+    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder);
+    remove_secrets(rustc.as_std_mut());
+    let output = rustc.output().await.map_err(|error| {
+        anyhow!("cannot run rustc: {error}; install Rust from https://rustup.rs")
+    })?;
     Ok(Path::new(String::from_utf8_lossy(&output.stdout).trim()).is_dir())
 }

@@ -6,7 +6,7 @@ use std::os::unix::process::CommandExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use anyhow::{Context, bail};
+use anyhow::{Context, anyhow, bail};
 
 use super::{Options, bundled};
 
@@ -28,6 +28,7 @@ pub(super) struct Programs {
     folder: PathBuf,
     pub(super) major: u32,
     pub(super) description: String,
+    pub(super) bundled: bool,
 }
 
 /// The operating system account that the server runs as.
@@ -55,25 +56,38 @@ impl Programs {
             return Ok((programs, account));
         }
         let bundled = bundled::unpack(&options.programs).and_then(|folder| {
-            Programs::detect(folder, "bundled with katas")
-                .context("the bundled PostgreSQL does not run on this machine")
+            let programs = Programs::detect(folder, "bundled with katas")
+                .context("the bundled PostgreSQL does not run on this machine")?;
+            Ok(Programs { bundled: true, ..programs })
         });
-        match (bundled, existing) {
-            (Ok(programs), _) if fits(&programs) => {
-                // The bundled server also runs as root, for a directory that no other account can
-                // reach.
-                Ok((programs, account.unwrap_or(Account::Current)))
+        let folder = options.folder.display();
+        let Some(major) = existing else {
+            // The bundled server also runs as root, for a directory that no other account can reach.
+            let programs = bundled.map_err(|error| {
+                anyhow!(
+                    "no PostgreSQL found: {error:#}; install version {MIN_MAJOR} or newer or pass \
+                     --database-url"
+                )
+            })?;
+            return Ok((programs, account.unwrap_or(Account::Current)));
+        };
+        let cause = match bundled {
+            Ok(programs) if fits(&programs) => {
+                return Ok((programs, account.unwrap_or(Account::Current)));
             }
-            (_, Some(major)) => bail!(
-                "the data in {} requires PostgreSQL {major}, which is not installed; install it or \
-                 delete the data with --fresh",
-                options.folder.display()
+            _ if options.install == PostgresInstall::Bundled => {
+                "which is not the bundled one; omit --bundled-postgres".to_owned()
+            }
+            _ if account.is_none() => format!(
+                "which does not run as root, and no other account can access {folder}; choose \
+                 another directory with --state"
             ),
-            (Err(error), None) => bail!(
-                "no PostgreSQL found: {error:#}; install version 15 or newer or pass --database-url"
-            ),
-            (Ok(_), None) => bail!("no suitable PostgreSQL found"),
-        }
+            Ok(_) => "which is not installed; install it".to_owned(),
+            Err(error) => format!("which is not installed ({error:#}); install it"),
+        };
+        bail!(
+            "the data in {folder} requires PostgreSQL {major}, {cause} or delete the data with --fresh"
+        )
     }
 
     /// Returns the programs in `folder` if it has them. `origin` becomes part of the description.
@@ -87,7 +101,7 @@ impl Programs {
         let version = text.split_whitespace().nth(2)?.to_owned();
         let major = version.split(|c: char| !c.is_ascii_digit()).next()?.parse().ok()?;
         let description = format!("PostgreSQL {version}, {origin}");
-        Some(Programs { folder, major, description })
+        Some(Programs { folder, major, description, bundled: false })
     }
 
     /// Returns a command that runs one of the programs.
