@@ -36,6 +36,7 @@ impl Lock {
         loop {
             let (acquired,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
                 .bind(key)
+                .persistent(false)
                 .fetch_one(&mut session.connection)
                 .await?;
             if acquired {
@@ -68,8 +69,25 @@ impl Lock {
 }
 
 /// Returns the error for a write that [`FENCE`] has prevented.
-pub(crate) fn lock_lost() -> Error {
-    Error::Refused(format!("the lock was lost between two transactions: {POOLER_NOT_SUPPORTED}"))
+pub(crate) async fn lock_lost(session: &mut Session) -> Error {
+    let sql = "SELECT current_setting('migrate.session', true)";
+    let token: Result<(Option<String>,), _> =
+        sqlx::query_as(sql).fetch_one(&mut session.connection).await;
+    match token {
+        Ok((Some(token),)) if token == session.token() => lock_released("a statement of a file"),
+        Ok(_) => Error::Refused(format!(
+            "the lock was lost between two transactions: {POOLER_NOT_SUPPORTED}"
+        )),
+        Err(error) => error.into(),
+    }
+}
+
+/// Returns the error for a statement that has released the lock.
+pub(crate) fn lock_released(by: &str) -> Error {
+    Error::Integrity(format!(
+        "{by} has released the migration lock, which excludes other runners; remove the call of \
+         pg_advisory_unlock_all or pg_advisory_unlock"
+    ))
 }
 
 /// Describes the session that holds the lock. Empty if it has just been released.
@@ -83,6 +101,7 @@ async fn holder(session: &mut Session, key: i64) -> Result<String, Error> {
            AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     )
     .bind(key)
+    .persistent(false)
     .fetch_optional(&mut session.connection)
     .await?;
     Ok(holder.map(|(text,)| text).unwrap_or_default())

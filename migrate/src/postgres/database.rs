@@ -54,12 +54,17 @@ impl Database {
                 format!("migrate/{} {hostname}", env!("CARGO_PKG_VERSION")).trim_end(),
             )
             .disable_statement_logging()
+            // A file may run DEALLOCATE ALL, so no statement is prepared for longer than one use.
+            .statement_cache_capacity(0)
             .options([
                 // Names in migrations must be qualified. With an empty search path, a name that is
                 // not fails instead of resolving to an arbitrary schema.
                 ("search_path", ""),
                 ("TimeZone", "UTC"),
                 ("DateStyle", "ISO"),
+                ("bytea_output", "hex"),
+                // Where a policy of row-level security would hide rows, the statement fails.
+                ("row_security", "off"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 // When a Job is killed, the server process would otherwise hold the lock until its
                 // current statement ends.
