@@ -93,7 +93,7 @@ pub(crate) fn lock_released(by: &str) -> Error {
 /// Describes the session that holds the lock. Empty if it has just been released.
 async fn holder(session: &mut Session, key: i64) -> Result<String, Error> {
     let holder: Option<(String,)> = sqlx::query_as(
-        "SELECT concat('process ', pid, ' (' || nullif(application_name, '') || ')',
+        "SELECT concat('process ', pid, ' (', nullif(application_name, '') || ', ', 'role ', usename, ')',
                        ', connected since ' || to_char(backend_start, 'HH24:MI:SS'))
          FROM pg_locks JOIN pg_stat_activity USING (pid)
          WHERE locktype = 'advisory' AND granted AND objsubid = 1

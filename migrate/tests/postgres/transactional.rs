@@ -269,3 +269,23 @@ fn file_that_prevents_its_record_is_rejected() {
         assert_eq!(project.value("SELECT count(*)::text FROM app._sqlx_migrations"), "0");
     }
 }
+
+#[test]
+fn secret_in_failed_statement_is_not_reported() {
+    for (statement, code) in [
+        ("ALTER ROLE nobody_here PASSWORD 'x-secret'", "42704"),
+        // PostgreSQL quotes the literal in its message.
+        ("ALTER ROLE tester PASSWORD 'x-secret' 'y-secret'", "42601"),
+        ("DO $$ BEGIN ALTER ROLE nobody_here PASSWORD 'x-secret'; END $$", "42704"),
+    ] {
+        let project = Project::new(&[("0001_role.up.sql", statement)]);
+        let folder = tempfile::tempdir().expect("create temp dir");
+        let message = folder.path().join("termination-log");
+        std::fs::write(&message, "").expect("write file");
+        let log = message.to_str().expect("UTF-8 path");
+        let failed = failed_event(&project.migrate(&["up", "--termination-log", log]), 4);
+        assert_eq!(failed["sql"]["code"], code, "{statement}");
+        let message = std::fs::read_to_string(&message).expect("read file");
+        assert!(message.contains(code) && !message.contains("-secret"), "{message}");
+    }
+}
