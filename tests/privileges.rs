@@ -1,6 +1,7 @@
 //! The privileges of the role `katas_app`: sufficient for the components, and none beyond that.
 
 use katas_host::manifest::Manifest;
+use migrate::Project;
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{App, RUNTIME, cluster, root};
@@ -19,9 +20,23 @@ fn sqlstate(database: &str, sql: &str) -> Option<String> {
     })
 }
 
+/// Creates a migrated database with the privileges that `migrate bootstrap` sets. A copy of another
+/// database has the default ones.
+fn create_bootstrapped_database() -> String {
+    let name = cluster().create_database(true);
+    RUNTIME.block_on(async {
+        let url = cluster().postgres.administrator(&name);
+        let administrator = migrate::Database::new(&url).expect("a valid URL");
+        let bootstrap =
+            migrate::bootstrap(&Project::built_in(), &administrator, &[], true, &|_| ());
+        bootstrap.await.expect("the roles are created");
+    });
+    name
+}
+
 #[test]
 fn app_role_can_read_and_write_rows_and_nothing_else() {
-    let database = cluster().create_database(true);
+    let database = create_bootstrapped_database();
     let _app = App::on(&database);
     for allowed in [
         "SELECT * FROM katas.entry",
@@ -94,7 +109,7 @@ fn app_role_has_timeouts_and_a_connection_limit() {
 /// PostgreSQL has no privilege for these, so verification and the settings of the server limit them.
 #[test]
 fn rights_that_cannot_be_revoked_from_app_role_are_reported_by_verify() {
-    let database = cluster().create_database(true);
+    let database = create_bootstrapped_database();
     let _app = App::on(&database);
     let lift = format!("ALTER ROLE katas_app IN DATABASE {database} SET statement_timeout = 0");
     assert_eq!(sqlstate(&database, &lift), None);
@@ -102,7 +117,7 @@ fn rights_that_cannot_be_revoked_from_app_role_are_reported_by_verify() {
     assert_eq!(sqlstate(&database, "SELECT pg_advisory_lock(1)"), None);
     let verified = RUNTIME.block_on(async {
         let migrator = migrate::Database::new(&cluster().migrator(&database))?;
-        migrate::verify(&migrate::Project::built_in(), &migrator, &|_| ()).await
+        migrate::verify(&Project::built_in(), &migrator, &|_| ()).await
     });
     let verified = verified.expect("the schema can be verified");
     let drift: Vec<_> = verified.drift.iter().map(|difference| &*difference.name).collect();

@@ -184,7 +184,7 @@ impl Ledger {
             }
             claimed => match claimed? {
                 Some(state) => Ok(state),
-                None => Err(lock_lost(session).await.into()),
+                None => Err(lock_lost(session, lock).await.into()),
             },
         }
     }
@@ -208,7 +208,7 @@ impl Ledger {
             .await?;
         match row {
             Some(state) => Ok(state),
-            None => Err(lock_lost(session).await.into()),
+            None => Err(lock_lost(session, lock).await.into()),
         }
     }
 

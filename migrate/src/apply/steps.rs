@@ -356,7 +356,7 @@ impl Runner<'_> {
             .await?;
         match state {
             Some(state) => Ok(state),
-            None => Err(lock_lost(&mut self.session).await.into()),
+            None => Err(lock_lost(&mut self.session, &self.lock).await.into()),
         }
     }
 

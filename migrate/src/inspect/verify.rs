@@ -34,8 +34,8 @@ pub struct Verification {
 }
 
 /// What is never compared, on any version of PostgreSQL.
-const NEVER_COMPARED: &str = "rows, other schemas, passwords, connection limits, the setting \
-    lc_messages of a role, the names of NOT NULL constraints, and statistics";
+const NEVER_COMPARED: &str = "rows, other schemas, passwords, connection limits, the role setting \
+    lc_messages, and the names of NOT NULL constraints";
 
 const OTHER_OBJECTS: &str = include_str!("catalog/not_compared.sql");
 

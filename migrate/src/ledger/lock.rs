@@ -69,13 +69,22 @@ impl Lock {
 }
 
 /// Returns the error for a write that [`FENCE`] has prevented.
-pub(crate) async fn lock_lost(session: &mut Session) -> Error {
-    let sql = "SELECT current_setting('migrate.session', true)";
-    let token: Result<(Option<String>,), _> =
-        sqlx::query_as(sql).fetch_one(&mut session.connection).await;
-    match token {
-        Ok((Some(token),)) if token == session.token() => lock_released("a statement of a file"),
-        Ok(_) => Error::Refused(format!(
+pub(crate) async fn lock_lost(session: &mut Session, lock: &Lock) -> Error {
+    // Behind a pooler, this is another session, or another one of this client holds the lock.
+    let same_session: Result<(bool,), _> = sqlx::query_as(
+        "SELECT pg_backend_pid() = $2 AND NOT EXISTS (
+           SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+           WHERE locktype = 'advisory' AND granted AND objsubid = 1
+             AND (classid::bigint << 32) | objid::bigint = $1
+             AND application_name = current_setting('application_name'))",
+    )
+    .bind(lock.key())
+    .bind(session.pid())
+    .fetch_one(&mut session.connection)
+    .await;
+    match same_session {
+        Ok((true,)) => lock_released("a statement of a file"),
+        Ok((false,)) => Error::Refused(format!(
             "the lock was lost between two transactions: {POOLER_NOT_SUPPORTED}"
         )),
         Err(error) => error.into(),

@@ -116,6 +116,11 @@ impl Session {
         &self.identity.database
     }
 
+    /// Returns the process ID of the server process that answered first.
+    pub(crate) fn pid(&self) -> i32 {
+        self.identity.pid
+    }
+
     /// Returns the role that was in effect when the session began.
     pub(crate) fn role(&self) -> &str {
         &self.identity.role

@@ -245,6 +245,10 @@ fn file_that_releases_the_lock_is_rejected_and_rolled_back() {
         let project = Project::new(&[("0001_item.up.sql", &file)]);
         let text = "0001_item.up.sql has released the migration lock";
         assert_failed(&project.migrate(&["up"]), 3, text);
+        assert_eq!(
+            project.value("SELECT count(*)::text FROM app._sqlx_migrations WHERE success"),
+            "0"
+        );
     }
     // The procedure commits, so the next write to the ledger notices.
     let project =
