@@ -8,6 +8,10 @@
 --
 -- Limits are set on the roles because only the server can enforce them. They survive the
 -- `RESET ALL` that Spin's pool runs before it reuses a connection.
+--
+-- `migrate bootstrap` also revokes all privileges of PUBLIC on the database, unless it is shared. Only
+-- a superuser may revoke EXECUTE on built-in functions from PUBLIC (large objects, advisory locks), so
+-- this file, which also runs without one, does not.
 
 -- Safe to run concurrently for several databases of one server.
 DO $$

@@ -1,6 +1,7 @@
 //! The privileges of the role `katas_app`: exactly those that the components need.
 
 use katas_host::manifest::Manifest;
+use migrate::Project;
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{App, RUNTIME, cluster, root};
@@ -19,9 +20,23 @@ fn sqlstate(database: &str, sql: &str) -> Option<String> {
     })
 }
 
+/// Creates a migrated database with the privileges that `migrate bootstrap` sets. A copy of another
+/// database has the default ones.
+fn create_bootstrapped_database() -> String {
+    let name = cluster().create_database(true);
+    RUNTIME.block_on(async {
+        let url = cluster().postgres.administrator(&name);
+        let administrator = migrate::Database::new(&url).expect("a valid URL");
+        let bootstrap =
+            migrate::bootstrap(&Project::built_in(), &administrator, &[], true, &|_| ());
+        bootstrap.await.expect("the roles are created");
+    });
+    name
+}
+
 #[test]
 fn app_role_can_read_and_write_rows_and_nothing_else() {
-    let database = cluster().create_database(true);
+    let database = create_bootstrapped_database();
     let _app = App::with_database(&database);
     for allowed in [
         "SELECT * FROM katas.entry",
@@ -51,6 +66,15 @@ fn app_role_can_read_and_write_rows_and_nothing_else() {
         "SELECT passwd FROM pg_shadow",
         "CREATE ROLE x",
         "COPY katas.entry TO '/tmp/x'",
+        "CREATE TEMPORARY TABLE x ()",
+        "SELECT lo_import('/etc/passwd')",
+        "SELECT pg_read_file('/etc/passwd')",
+        "SELECT pg_reload_conf()",
+        "ALTER ROLE katas_app CONNECTION LIMIT -1",
+        "ALTER ROLE katas_migrator SET statement_timeout = 0",
+        "ALTER SYSTEM SET work_mem = '1GB'",
+        "SET SESSION AUTHORIZATION katas_owner",
+        "SET session_replication_role = replica",
     ] {
         assert_eq!(
             sqlstate(&database, denied).as_deref(),
@@ -80,6 +104,25 @@ fn app_role_has_timeouts_and_a_connection_limit() {
     const QUERY_CANCELED: &str = "57014";
     let slow = "SET statement_timeout = '10ms'; SELECT pg_sleep(5)";
     assert_eq!(sqlstate(&database, slow).as_deref(), Some(QUERY_CANCELED));
+}
+
+/// PostgreSQL has no privilege for these, so verification and the settings of the server limit them.
+#[test]
+fn rights_that_cannot_be_revoked_from_app_role_are_reported_by_verify() {
+    let database = create_bootstrapped_database();
+    let _app = App::with_database(&database);
+    let lift = format!("ALTER ROLE katas_app IN DATABASE {database} SET statement_timeout = 0");
+    assert_eq!(sqlstate(&database, &lift), None);
+    assert_eq!(sqlstate(&database, "SELECT lo_create(0)"), None);
+    assert_eq!(sqlstate(&database, "SELECT pg_advisory_lock(1)"), None);
+    let verified = RUNTIME.block_on(async {
+        let migrator = migrate::Database::new(&cluster().migrator_url(&database))?;
+        migrate::verify(&Project::built_in(), &migrator, &|_| ()).await
+    });
+    let verified = verified.expect("the schema can be verified");
+    let drift: Vec<_> = verified.drift.iter().map(|difference| &*difference.name).collect();
+    assert_eq!(drift, ["katas_app statement_timeout in this database"]);
+    assert_eq!(verified.not_compared, ["1 large objects of katas_app"]);
 }
 
 /// Generates a `REVOKE` for every privilege that `katas_app` has in the schema.

@@ -31,5 +31,7 @@ async fn run_script(
         true => runner.run_in_transaction(migration, script, direction).await?,
         false => runner.run_step_by_step(migration, script, direction).await?,
     }
-    Ok(start.elapsed())
+    let took = start.elapsed();
+    runner.reset_session().await?;
+    Ok(took)
 }

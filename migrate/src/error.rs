@@ -4,6 +4,7 @@ use std::{fmt, io};
 
 use serde::Serialize;
 use sqlx::postgres::{PgDatabaseError, PgErrorPosition};
+use squawk_lexer::{TokenKind, tokenize};
 
 use crate::sql::Statement;
 
@@ -133,14 +134,16 @@ impl Error {
                 };
             }
         };
+        let secrets = secrets(statement.text);
+        let redacted = |text: &str| redact(text, &secrets);
         let failure = SqlFailure {
             file: file.to_owned(),
             line: statement.line + newlines_before(statement.text, cause.position()),
-            statement: excerpt(statement.text),
-            message: cause.message().to_owned(),
+            statement: excerpt(&redacted(statement.text)),
+            message: redacted(cause.message()),
             code: cause.code().to_owned(),
-            detail: cause.detail().map(str::to_owned),
-            hint: hint(cause),
+            detail: cause.detail().map(redacted),
+            hint: hint(cause).as_deref().map(redacted),
             next,
         };
         match failure.code.as_str() {
@@ -163,6 +166,46 @@ fn newlines_before(text: &str, position: Option<PgErrorPosition<'_>>) -> usize {
         }
         _ => 0,
     }
+}
+
+/// Returns the literals of a statement that may contain a secret: one that mentions a password, a
+/// secret, a token, or a connection string. The longest come first.
+fn secrets(statement: &str) -> Vec<&str> {
+    let lower = statement.to_lowercase();
+    let words = ["passw", "secret", "token", "connection", "credential"];
+    if !words.iter().any(|word| lower.contains(word)) {
+        return Vec::new();
+    }
+    let mut secrets = Vec::new();
+    collect_literals(statement, &mut secrets);
+    secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+    secrets
+}
+
+/// Collects the contents of the string literals, including those inside of `$$` quotes.
+fn collect_literals<'a>(sql: &'a str, literals: &mut Vec<&'a str>) {
+    let mut start = 0;
+    for token in tokenize(sql) {
+        let text = &sql[start..start + token.len as usize];
+        start += text.len();
+        if !matches!(token.kind, TokenKind::Literal { .. }) {
+            continue;
+        }
+        let content = match text.strip_prefix('$') {
+            Some(rest) => {
+                let tag = 1 + rest.find('$').map_or(0, |end| end + 1);
+                let content = &text[tag.min(text.len())..];
+                collect_literals(content, literals);
+                content.strip_suffix(&text[..tag.min(text.len())]).unwrap_or(content)
+            }
+            None => text.split_once('\'').map_or("", |(_, content)| content.trim_end_matches('\'')),
+        };
+        literals.extend(Some(content).filter(|content| !content.trim().is_empty()));
+    }
+}
+
+fn redact(text: &str, secrets: &[&str]) -> String {
+    secrets.iter().fold(text.to_owned(), |text, secret| text.replace(secret, "..."))
 }
 
 /// Returns the beginning of a statement on one line.
@@ -252,7 +295,10 @@ impl From<sqlx::Error> for Error {
             }
             // Connection refused, timed out, or the name does not resolve yet.
             sqlx::Error::Io(error) => Error::Unavailable(error.to_string()),
-            sqlx::Error::Tls(error) => Error::Refused(format!("TLS: {error}")),
+            sqlx::Error::Tls(error) => Error::Refused(format!(
+                "TLS: {error}; for a private certificate authority, add sslrootcert=FILE to the \
+                 database URL; for a trusted network without TLS, add sslmode=disable"
+            )),
             error => Error::Unexpected(error.to_string()),
         }
     }
@@ -294,5 +340,32 @@ impl From<AttemptError> for Error {
             AttemptError::Contended { reason, .. } => Error::Unavailable(reason),
             AttemptError::Fatal(error) => error,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn literals_are_redacted_if_the_statement_may_contain_a_secret() {
+        for (sql, expected) in [
+            ("ALTER ROLE a PASSWORD 'p1'", "ALTER ROLE a PASSWORD '...'"),
+            ("create user a password E'p\\'1'", "create user a password E'...'"),
+            ("ALTER ROLE a PASSWORD 'p1", "ALTER ROLE a PASSWORD '..."),
+            ("DO $x$ BEGIN ALTER ROLE a PASSWORD 'p1'; END $x$", "DO $x$...$x$"),
+            (
+                "CREATE SUBSCRIPTION s CONNECTION 'host=h' PUBLICATION p",
+                "CREATE SUBSCRIPTION s CONNECTION '...' PUBLICATION p",
+            ),
+            ("SELECT 'p1'", "SELECT 'p1'"),
+        ] {
+            assert_eq!(redact(sql, &secrets(sql)), expected, "{sql}");
+        }
+        let body = secrets("DO $$ BEGIN ALTER ROLE a PASSWORD 'p1'; END $$");
+        assert_eq!(
+            redact("syntax error at or near \"'p1'\"", &body),
+            "syntax error at or near \"'...'\""
+        );
     }
 }

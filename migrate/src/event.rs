@@ -69,6 +69,12 @@ pub enum Event {
         /// The name of the index.
         index: String,
     },
+    /// An invalid index of an interrupted `REINDEX CONCURRENTLY` remains, because only a superuser
+    /// may drop it.
+    LeftInvalid {
+        /// The name of the index.
+        index: String,
+    },
     /// A migration has been applied.
     Applied {
         /// The name of the migration.
@@ -116,6 +122,10 @@ impl fmt::Display for Event {
             Event::Recovered { index } => {
                 write!(to, "dropped {index}, left invalid by an interrupted run")
             }
+            Event::LeftInvalid { index } => write!(
+                to,
+                "an interrupted run has left the invalid index {index}; drop it as a superuser"
+            ),
             Event::Applied { migration, took } => {
                 write!(to, "applied {migration} in {} ms", took.as_millis())
             }

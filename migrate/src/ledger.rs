@@ -11,20 +11,26 @@ use crate::Error;
 use crate::error::AttemptError;
 use crate::postgres::Session;
 use crate::project::{Migration, Project, migration_name};
-pub(crate) use lock::{FENCE, Lock, lock_lost};
+pub(crate) use lock::{FENCE, Lock, lock_lost, lock_released};
 pub use selection::{OutOfOrder, RevertTo};
 pub(crate) use selection::{became_transactional, checksum_matches, pending, to_revert};
 
 /// The columns of a [`TransactionState`].
 pub(crate) const TRANSACTION_STATE: &str = "pg_current_xact_id()::text AS transaction, \
-    current_user::text AS role, current_setting('search_path') AS search_path";
+    current_user::text AS role, current_setting('search_path') AS search_path, \
+    current_setting('client_encoding') AS encoding, \
+    current_setting('transaction_read_only') = 'on' AS read_only";
 
-/// What a script must leave unchanged: its transaction, the role, and the search path.
+/// What a script must leave unchanged.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 pub(crate) struct TransactionState {
     pub(crate) transaction: String,
     pub(crate) role: String,
     pub(crate) search_path: String,
+    /// The encoding in which the server expects text.
+    pub(crate) encoding: String,
+    /// Whether the transaction rejects writes, and so those to the ledger.
+    pub(crate) read_only: bool,
 }
 
 impl TransactionState {
@@ -73,15 +79,26 @@ impl Ledger {
         Ledger { table: project.ledger.clone(), steps: format!("{schema}._migrate_steps"), schema }
     }
 
-    /// Reads all rows, ordered by version. Returns none if the table does not exist.
+    /// Reads all rows, ordered by version. Returns none if the table does not exist. Fails if a
+    /// row-level security policy may hide rows: an applied migration would seem to be pending.
     pub(crate) async fn read(&self, connection: &mut PgConnection) -> Result<Vec<Applied>, Error> {
         let Ledger { table, .. } = self;
         // Without parameters, the simple protocol needs one round trip instead of two. Most runs do
         // nothing else.
-        let sql = format!("SELECT to_regclass('{table}') IS NOT NULL");
+        let sql = format!(
+            "SELECT ledger IS NOT NULL, coalesce(row_security_active(ledger), false)
+             FROM to_regclass('{table}') AS ledger"
+        );
         let row = sqlx::raw_sql(AssertSqlSafe(sql)).fetch_one(&mut *connection).await?;
         if !row.try_get(0)? {
             return Ok(Vec::new());
+        }
+        if row.try_get(1)? {
+            return Err(Error::Refused(format!(
+                "cannot read the ledger {table} in full: row-level security applies to this role; \
+                 run `ALTER TABLE {table} NO FORCE ROW LEVEL SECURITY, DISABLE ROW LEVEL SECURITY` \
+                 as its owner"
+            )));
         }
         let sql = format!(
             "SELECT version, description, success, checksum, installed_on::text AS installed_on
@@ -123,8 +140,12 @@ impl Ledger {
                    checksum bytea NOT NULL,
                    finished boolean NOT NULL,
                    begun_at timestamptz NOT NULL DEFAULT now(),
+                   target oid,
                    PRIMARY KEY (version, step)
                  );
+               ELSIF NOT EXISTS (SELECT FROM pg_attribute WHERE attname = 'target'
+                                 AND attrelid = to_regclass('{steps}')) THEN
+                 ALTER TABLE {steps} ADD COLUMN target oid;
                END IF;
              END $$"
         );
@@ -161,7 +182,10 @@ impl Ledger {
                 let error = format!("{name} has just been applied by another runner");
                 Err(Error::Unavailable(error).into())
             }
-            claimed => Ok(claimed?.ok_or_else(lock_lost)?),
+            claimed => match claimed? {
+                Some(state) => Ok(state),
+                None => Err(lock_lost(session, lock).await.into()),
+            },
         }
     }
 
@@ -182,7 +206,10 @@ impl Ledger {
             .bind(migration.version)
             .fetch_optional(&mut session.connection)
             .await?;
-        Ok(row.ok_or_else(lock_lost)?)
+        match row {
+            Some(state) => Ok(state),
+            None => Err(lock_lost(session, lock).await.into()),
+        }
     }
 
     /// Marks an applied migration as finished, and records how long it took.

@@ -11,16 +11,20 @@
 mod ignores;
 mod rules;
 
+use std::collections::BTreeSet;
 use std::fmt;
 use std::ops::Range;
 
 use serde::Serialize;
 use squawk_linter::{Linter, LinterSettings, Rule, Violation};
 use squawk_syntax::ast::AstNode;
-use squawk_syntax::{Parse, SourceFile, SyntaxKind};
+use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
 
 use crate::project::{Project, Script};
-use crate::sql::{Rejection, Statement, StatementKind, Work, locks_of, rejection, split};
+use crate::sql::{
+    NameChange, Rejection, RelationLock, RelationName, Statement, StatementKind, Work, locks_of,
+    name_change, rejection, split,
+};
 use ignores::{Ignore, comments, ignores, mask_squawk_comments};
 use rules::{OWN_RULES, RULE_SCOPES, Scope, is_about_definition};
 
@@ -183,18 +187,31 @@ fn squawk(
     let rules = |listed: Vec<&(Rule, Scope, &str)>| -> Vec<Rule> {
         listed.into_iter().map(|(rule, ..)| *rule).collect()
     };
-    let mut linter = Linter::with_rules(&rules(enabled), &rules(disabled));
-    linter.settings = LinterSettings {
-        pg_version: OLDEST_POSTGRES.parse().expect("the version is valid"),
-        assume_in_transaction: transactional,
+    let (enabled, disabled) = (rules(enabled), rules(disabled));
+    let violations = |parse: &Parse<SourceFile>, sql: &str| {
+        let mut linter = Linter::with_rules(&enabled, &disabled);
+        linter.settings = LinterSettings {
+            pg_version: OLDEST_POSTGRES.parse().expect("the version is valid"),
+            assume_in_transaction: transactional,
+        };
+        linter.lint(parse, sql)
     };
-    let mut violations = linter.lint(parse, sql);
-    let ranges = changes_of_new_tables(parse);
-    violations.retain(|violation| {
-        is_about_definition(violation.code)
-            || !ranges.iter().any(|range| range.contains(&violation.text_range.start().into()))
-    });
-    violations.into_iter().map(|violation| {
+    // Squawk takes a table for new if the file has a CREATE TABLE of the same unqualified name, even
+    // with IF NOT EXISTS. Without those statements it reports every change of a table.
+    let created = table_creations(parse);
+    let new = changes_of_new_tables(parse);
+    let is_in = |violation: &Violation, ranges: &[Range<usize>]| {
+        ranges.iter().any(|range| range.contains(&violation.text_range.start().into()))
+    };
+    let rest = without(sql, &created);
+    let mut found = violations(parse, sql);
+    found.retain(|violation| is_about_definition(violation.code) || is_in(violation, &created));
+    found.extend(violations(&SourceFile::parse(&rest), &rest).into_iter().filter(|violation| {
+        !is_about_definition(violation.code)
+            && !is_in(violation, &created)
+            && !is_in(violation, &new)
+    }));
+    found.into_iter().map(|violation| {
         let Violation { code, message, text_range, help, .. } = violation;
         let at = usize::from(text_range.start());
         Problem { help, ..Problem::new(at, &code.to_string(), message) }
@@ -204,21 +221,76 @@ fn squawk(
 /// Returns the ranges of statements that change a table created earlier in the file. Such a table
 /// is empty and not in use.
 fn changes_of_new_tables(parse: &Parse<SourceFile>) -> Vec<Range<usize>> {
-    let (mut created, mut ranges) = (Vec::new(), Vec::new());
+    let (mut created, mut ranges) = (BTreeSet::new(), Vec::new());
     for statement in parse.tree().stmts() {
         let node = statement.syntax();
         let locks = locks_of(node).unwrap_or_default();
+        let name = |lock: &RelationLock| RelationName::parse(&lock.relation);
         let (new, existing): (Vec<_>, Vec<_>) =
-            locks.into_iter().partition(|lock| lock.work == Some(Work::Creates));
-        if existing.first().is_some_and(|first| created.contains(&first.relation)) {
-            let range = node.text_range();
-            ranges.push(range.start().into()..range.end().into());
+            locks.iter().partition(|lock| lock.work == Some(Work::Creates));
+        if existing
+            .first()
+            .and_then(|first| name(first))
+            .is_some_and(|name| created.contains(&name))
+        {
+            ranges.push(range_of(node));
+        }
+        for dropped in existing.iter().filter(|lock| lock.work == Some(Work::Removes)) {
+            name(dropped).map(|name| created.remove(&name));
         }
         if !node.children().any(|child| child.kind() == SyntaxKind::IF_NOT_EXISTS) {
-            created.extend(new.into_iter().map(|lock| lock.relation));
+            created.extend(new.into_iter().filter_map(name));
+        }
+        match name_change(&node.text().to_string()) {
+            // An unqualified name may denote another table from here on.
+            Some(NameChange::SearchPath) => created.retain(|name| name.schema.is_some()),
+            Some(NameChange::Rename(old, new)) => {
+                // The new name may have denoted a table of this file that is gone by now.
+                let new = RelationName { schema: old.schema.clone(), name: new };
+                let is_new = created.remove(&old);
+                created.remove(&new);
+                created.extend(is_new.then_some(new));
+            }
+            Some(NameChange::SetSchema(old, schema)) => {
+                let new = RelationName { schema: Some(schema), name: old.name.clone() };
+                let is_new = created.remove(&old);
+                created.remove(&new);
+                created.extend(is_new.then_some(new));
+            }
+            _ => {}
         }
     }
     ranges
+}
+
+/// Returns the ranges of the statements that create a table.
+fn table_creations(parse: &Parse<SourceFile>) -> Vec<Range<usize>> {
+    let statements = parse.tree().stmts();
+    let creations = statements.filter(|statement| {
+        matches!(statement.syntax().kind(), SyntaxKind::CREATE_TABLE | SyntaxKind::CREATE_TABLE_AS)
+    });
+    creations.map(|statement| range_of(statement.syntax())).collect()
+}
+
+fn range_of(node: &SyntaxNode) -> Range<usize> {
+    let range = node.text_range();
+    range.start().into()..range.end().into()
+}
+
+/// Replaces these statements by an empty `SELECT` of the same length.
+fn without(sql: &str, ranges: &[Range<usize>]) -> String {
+    let mut rest = String::with_capacity(sql.len());
+    let mut end = 0;
+    for range in ranges {
+        rest.push_str(&sql[end..range.start]);
+        let ends_statement = sql[range.clone()].ends_with(';');
+        let width = range.len() - usize::from(ends_statement);
+        rest.push_str(&format!("{:width$}", "SELECT"));
+        rest.push_str(if ends_statement { ";" } else { "" });
+        end = range.end;
+    }
+    rest.push_str(&sql[end..]);
+    rest
 }
 
 /// Removes suppressed problems, and adds those of the ignore comments themselves.
@@ -332,6 +404,34 @@ mod tests {
         assert!(up(new).is_empty(), "{:?}", up(new));
         let maybe = "CREATE TABLE IF NOT EXISTS s.t (a text); ALTER TABLE s.t ALTER a SET NOT NULL";
         assert_eq!(up(maybe), ["adding-not-nullable-field"]);
+    }
+
+    #[test]
+    fn table_that_may_exist_counts_as_existing() {
+        let index = "CREATE INDEX i ON s.t (a)";
+        let expected = ["require-concurrent-index-creation"];
+        for before in [
+            "CREATE TABLE IF NOT EXISTS s.t (a text)",
+            "CREATE TABLE other.t (a text)",
+            "CREATE TABLE s.\"T\" (a text)",
+            "CREATE TABLE s.t (a text); DROP TABLE s.t",
+            "CREATE TABLE s.t (a text); ALTER TABLE s.t SET SCHEMA u",
+        ] {
+            let mut found = up(&format!("{before}; {index}"));
+            found.retain(|rule| expected.contains(&rule.as_str()));
+            assert_eq!(found, expected, "{before}");
+        }
+        let path = "SET LOCAL search_path = a; CREATE TABLE t (a text);
+            SET LOCAL search_path = b; CREATE INDEX i ON t (a)";
+        assert!(up(path).contains(&expected[0].to_owned()), "{:?}", up(path));
+        for (before, rule) in [
+            ("CREATE TABLE S.\"t\" (a text)", None),
+            ("CREATE TABLE s.u (a text); ALTER TABLE s.u RENAME TO t", Some("renaming-table")),
+        ] {
+            let mut found = up(&format!("{before}; {index}"));
+            found.retain(|found| rule != Some(found.as_str()));
+            assert!(found.is_empty(), "{before}: {found:?}");
+        }
     }
 
     #[test]

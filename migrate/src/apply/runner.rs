@@ -7,7 +7,10 @@ use sqlx::AssertSqlSafe;
 use crate::Error;
 use crate::error::{AttemptError, code, contention};
 use crate::event::{Event, Report, blocked_by};
-use crate::ledger::{Applied, Ledger, Lock, TransactionState, became_transactional};
+use crate::ledger::{
+    Applied, FENCE, Ledger, Lock, TRANSACTION_STATE, TransactionState, became_transactional,
+    lock_released,
+};
 use crate::postgres::{Backoff, Database, Session};
 use crate::project::{Direction, Project, Script};
 use crate::sql::{Rejection, Statement, rejection, split};
@@ -26,6 +29,33 @@ impl Default for WaitOptions {
     fn default() -> WaitOptions {
         WaitOptions { lock: Duration::from_secs(300), retry: Duration::from_secs(60) }
     }
+}
+
+/// Resets everything that outlives the transaction of a script: `DISCARD ALL` without the advisory
+/// locks.
+const RESET_SESSION: &str = "CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; DISCARD PLANS; \
+    DISCARD SEQUENCES; DISCARD TEMP; RESET ALL";
+
+/// Releases each advisory lock of the session except the lock `$1` once.
+const RELEASE_OTHER_LOCKS: &str = "
+    SELECT CASE
+             WHEN objsubid = 1 AND mode = 'ExclusiveLock' THEN pg_advisory_unlock(key)
+             WHEN objsubid = 1 THEN pg_advisory_unlock_shared(key)
+             WHEN mode = 'ExclusiveLock' THEN pg_advisory_unlock(classid::int, objid::int)
+             ELSE pg_advisory_unlock_shared(classid::int, objid::int)
+           END
+    FROM pg_locks CROSS JOIN LATERAL (
+      SELECT (classid::bigint << 32) | objid::bigint AS key
+    ) AS of_both
+    WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
+      AND (objsubid, key, mode) <> (1, $1, 'ExclusiveLock')";
+
+/// The state of the transaction in which a script has run.
+#[derive(sqlx::FromRow)]
+struct FinalState {
+    #[sqlx(flatten)]
+    state: TransactionState,
+    holds_lock: bool,
 }
 
 /// A session that holds the lock.
@@ -129,16 +159,35 @@ impl<'a> Runner<'a> {
 
     /// Begins a transaction, with all settings reset to those of the connection.
     pub(super) async fn begin_transaction(&mut self) -> Result<(), sqlx::Error> {
-        self.command("RESET ALL; BEGIN").await
+        self.command("RESET ALL; BEGIN READ WRITE").await
     }
 
-    /// Fails if a script has ended its transaction, or has changed the role or the search path.
+    /// Resets what a script has left in the session: settings, prepared statements, cursors,
+    /// temporary tables, and advisory locks.
+    pub(super) async fn reset_session(&mut self) -> Result<(), Error> {
+        self.command(RESET_SESSION).await?;
+        // A lock that was acquired twice has to be released twice.
+        loop {
+            let query = sqlx::query(RELEASE_OTHER_LOCKS).bind(self.lock.key());
+            if query.fetch_all(&mut self.session.connection).await?.is_empty() {
+                return Ok(());
+            }
+        }
+    }
+
+    /// Fails if a script has ended its transaction, made it read-only, released the lock, or
+    /// changed the role, the search path or the encoding.
     pub(super) async fn verify_state(
         &mut self,
         before: TransactionState,
         script: &Script,
     ) -> Result<(), Error> {
-        let now = TransactionState::read(&mut self.session.connection).await?;
+        let sql = format!("SELECT {TRANSACTION_STATE}, coalesce({FENCE}, false) AS holds_lock");
+        let FinalState { state: now, holds_lock } = sqlx::query_as(AssertSqlSafe(sql))
+            .bind(self.lock.key())
+            .bind(self.session.token().to_owned())
+            .fetch_one(&mut self.session.connection)
+            .await?;
         self.verify_role(&now.role, script)?;
         let problem = if now.transaction != before.transaction {
             "ends its transaction, so parts of it may have been committed; remove the statement \
@@ -147,8 +196,19 @@ impl<'a> Runner<'a> {
         } else if now.search_path != before.search_path {
             "changes search_path; qualify the names instead, or end the file with RESET search_path"
                 .to_owned()
-        } else {
+        } else if now.encoding != before.encoding {
+            format!(
+                "changes client_encoding to {}, but it is sent as {}; remove the statement that does",
+                now.encoding, before.encoding
+            )
+        } else if now.read_only {
+            "makes its transaction read-only, so that it cannot be recorded; remove the statement \
+             that does"
+                .to_owned()
+        } else if holds_lock {
             return Ok(());
+        } else {
+            return Err(lock_released(&script.file));
         };
         Err(Error::Integrity(format!("{} {problem}", script.file)))
     }

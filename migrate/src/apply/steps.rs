@@ -10,6 +10,7 @@ use std::time::Instant;
 
 use sha2::{Digest, Sha256};
 use sqlx::AssertSqlSafe;
+use sqlx::postgres::types::Oid;
 
 use super::runner::{Runner, remedy};
 use crate::Error;
@@ -17,7 +18,63 @@ use crate::error::AttemptError;
 use crate::event::Event;
 use crate::ledger::{FENCE, TRANSACTION_STATE, TransactionState, lock_lost};
 use crate::project::{Direction, Migration, Script};
-use crate::sql::{ReindexTarget, RelationName, Statement, StatementKind, split};
+use crate::sql::{GlobalObject, ReindexTarget, RelationName, Statement, StatementKind, split};
+
+/// Whether table `$2` has a valid index of the name `$1`. PostgreSQL creates an index in the schema
+/// of its table.
+const INDEX_EXISTS: &str = "
+    SELECT EXISTS (
+      SELECT FROM pg_class t
+      JOIN pg_index ON indrelid = t.oid
+      JOIN pg_class i ON i.oid = indexrelid
+      WHERE t.oid = to_regclass($2) AND i.relname = $1 AND i.relnamespace = t.relnamespace
+        AND indisvalid)";
+
+/// The invalid index of the name `$1` on table `$2`.
+const INVALID_INDEX: &str = "
+    SELECT format('%I.%I', nspname, i.relname), true
+    FROM pg_class t
+    JOIN pg_index ON indrelid = t.oid
+    JOIN pg_class i ON i.oid = indexrelid
+    JOIN pg_namespace n ON n.oid = i.relnamespace
+    WHERE t.oid = to_regclass($2) AND i.relname = $1 AND i.relnamespace = t.relnamespace
+      AND NOT indisvalid";
+
+/// The invalid copies that `REINDEX CONCURRENTLY` of the table or index `$1` has left, or of all
+/// tables, and whether this role may drop them. Includes the indexes of partitions and of TOAST
+/// tables; only a superuser may drop the latter.
+const INVALID_COPIES: &str = r"
+    WITH named AS (SELECT to_regclass($1)::oid AS oid),
+    tree AS (
+      SELECT oid FROM named
+      UNION SELECT relid FROM named, pg_partition_tree(named.oid)
+    ),
+    tables AS (
+      SELECT coalesce(indrelid, tree.oid) AS oid FROM tree LEFT JOIN pg_index ON indexrelid = tree.oid
+    )
+    SELECT format('%I.%I', nspname, relname), has_schema_privilege(n.oid, 'USAGE')
+    FROM pg_index
+    JOIN pg_class i ON i.oid = indexrelid
+    JOIN pg_namespace n ON n.oid = relnamespace
+    WHERE NOT indisvalid AND relname ~ '_cc(new|old)\d*$' AND pg_has_role(relowner, 'USAGE')
+      AND ($1 IS NULL OR indrelid IN (
+        SELECT oid FROM tables
+        UNION SELECT reltoastrelid FROM pg_class WHERE oid IN (SELECT oid FROM tables)))
+    ORDER BY 1";
+
+/// Returns the query for whether `$2` is the existence of the object `$1`.
+fn exists(object: GlobalObject) -> &'static str {
+    match object {
+        GlobalObject::Database => "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1) = $2",
+        GlobalObject::Tablespace => {
+            "SELECT EXISTS (SELECT FROM pg_tablespace WHERE spcname = $1) = $2"
+        }
+        GlobalObject::Subscription => {
+            "SELECT EXISTS (SELECT FROM pg_subscription JOIN pg_database d ON d.oid = subdbid
+                            WHERE subname = $1 AND datname = current_database()) = $2"
+        }
+    }
+}
 
 /// The record of a statement that has been started or finished.
 #[derive(sqlx::FromRow)]
@@ -25,6 +82,7 @@ struct Step {
     step: i32,
     checksum: Vec<u8>,
     finished: bool,
+    target: Option<Oid>,
 }
 
 /// The values of `lock_timeout` and `statement_timeout`.
@@ -83,7 +141,7 @@ impl Runner<'_> {
             position.step += 1;
             let record = steps.iter().find(|step| step.step == position.step);
             if record.is_none_or(|step| !step.finished) {
-                let started = record.is_some_and(|step| step.checksum == checksum(statement.text));
+                let started = record.filter(|step| step.checksum == checksum(statement.text));
                 self.run_step(&position, statement, started).await?;
             }
         }
@@ -92,7 +150,7 @@ impl Runner<'_> {
 
     async fn recorded_steps(&mut self, migration: &Migration) -> Result<Vec<Step>, Error> {
         let sql = format!(
-            "SELECT step, checksum, finished FROM {} WHERE version = $1 ORDER BY step",
+            "SELECT step, checksum, finished, target FROM {} WHERE version = $1 ORDER BY step",
             self.ledger.steps
         );
         let query = sqlx::query_as(AssertSqlSafe(sql)).bind(migration.version);
@@ -124,17 +182,17 @@ impl Runner<'_> {
             let query = sqlx::query(AssertSqlSafe(sql)).bind(position.migration.version);
             query.execute(&mut session.connection).await?;
         }
-        self.record(position, "", true).await?;
+        self.record(position, "", true, None).await?;
         Ok(self.command("COMMIT").await?)
     }
 
-    /// Runs one statement, and retries while concurrent transactions interfere. `started` is
-    /// whether an earlier run has started the same statement.
+    /// Runs one statement, and retries while concurrent transactions interfere. `started` is the
+    /// record of an earlier run that has started the same statement.
     async fn run_step(
         &mut self,
         position: &Position<'_>,
         statement: &Statement<'_>,
-        mut started: bool,
+        mut started: Option<&Step>,
     ) -> Result<(), Error> {
         let start = Instant::now();
         let mut attempts = self.attempts();
@@ -153,7 +211,7 @@ impl Runner<'_> {
                 }
                 Err(error) => {
                     // A failed attempt has deleted its record.
-                    started = false;
+                    started = None;
                     self.retry(error, position.script, &mut attempts).await?;
                 }
             }
@@ -173,8 +231,8 @@ impl Runner<'_> {
         statement: &Statement<'_>,
     ) -> Result<(), AttemptError> {
         // Without RESET ALL, because the script may have changed settings.
-        self.command("BEGIN").await?;
-        let before = self.record(position, statement.text, true).await?;
+        self.command("BEGIN READ WRITE").await?;
+        let before = self.record(position, statement.text, true, None).await?;
         self.execute(position.script, statement, || position.next()).await?;
         self.verify_state(before, position.script).await?;
         let commit = Statement { text: "COMMIT", line: statement.line };
@@ -185,21 +243,25 @@ impl Runner<'_> {
         &mut self,
         position: &Position<'_>,
         statement: &Statement<'_>,
-        started: bool,
+        started: Option<&Step>,
     ) -> Result<(), AttemptError> {
         let kind = statement.kind();
-        let is_complete = self.is_complete(&kind).await?;
+        let target = match started {
+            Some(step) => step.target,
+            None => self.target(&kind).await?,
+        };
+        let is_complete = self.is_complete(&kind, target).await?;
         if !is_complete {
-            self.record(position, statement.text, false).await?;
+            self.record_and_commit(position, statement.text, false, target).await?;
         }
         // If the statement's effect exists although the statement was never started, it has another
         // origin. In that case no record is written before the statement runs and fails: after a
         // crash, the next run would mistake that effect for its own.
-        if !(started && is_complete) {
+        if !(started.is_some() && is_complete) {
             self.execute_and_clean_up(position, statement, &kind).await?;
         }
-        self.record(position, statement.text, true).await?;
-        Ok(())
+        let after = self.record_and_commit(position, statement.text, true, None).await?;
+        Ok(self.verify_role(&after.role, position.script)?)
     }
 
     /// Runs a statement that forbids a transaction. Drops the invalid indexes that it leaves behind
@@ -211,9 +273,12 @@ impl Runner<'_> {
         kind: &StatementKind,
     ) -> Result<(), AttemptError> {
         let timeouts = self.disable_timeouts().await?;
+        let finalize = self.finalization(kind).await?;
+        let text = finalize.as_deref().unwrap_or(statement.text);
+        let run = Statement { text, line: statement.line };
         let mut result = self.drop_invalid_indexes(position, statement, kind).await;
         if result.is_ok() {
-            result = self.execute(position.script, statement, || position.next()).await;
+            result = self.execute(position.script, &run, || position.next()).await;
         }
         if result.is_err() {
             // If this fails, for example on a lost connection, the next run cleans up.
@@ -246,18 +311,35 @@ impl Runner<'_> {
         Ok(())
     }
 
+    /// As [`Runner::record`], in a transaction of its own, whose mode does not depend on the
+    /// settings of the script.
+    async fn record_and_commit(
+        &mut self,
+        position: &Position<'_>,
+        text: &str,
+        finished: bool,
+        target: Option<Oid>,
+    ) -> Result<TransactionState, AttemptError> {
+        self.command("BEGIN READ WRITE").await?;
+        let state = self.record(position, text, finished, target).await?;
+        self.command("COMMIT").await?;
+        Ok(state)
+    }
+
     /// Records that a statement has been started or finished. The write is fenced.
     async fn record(
         &mut self,
         position: &Position<'_>,
         text: &str,
         finished: bool,
+        target: Option<Oid>,
     ) -> Result<TransactionState, AttemptError> {
         let sql = format!(
-            "INSERT INTO {} (version, step, direction, checksum, finished)
-             SELECT $3, $4, $5, $6, $7 WHERE {FENCE}
+            "INSERT INTO {} (version, step, direction, checksum, finished, target)
+             SELECT $3, $4, $5, $6, $7, $8 WHERE {FENCE}
              ON CONFLICT (version, step) DO UPDATE
-               SET checksum = excluded.checksum, finished = excluded.finished
+               SET checksum = excluded.checksum, finished = excluded.finished,
+                   target = excluded.target
              RETURNING {TRANSACTION_STATE}",
             self.ledger.steps,
         );
@@ -269,9 +351,13 @@ impl Runner<'_> {
             .bind(position.direction.as_str())
             .bind(checksum(text))
             .bind(finished)
+            .bind(target)
             .fetch_optional(&mut self.session.connection)
             .await?;
-        Ok(state.ok_or_else(lock_lost)?)
+        match state {
+            Some(state) => Ok(state),
+            None => Err(lock_lost(&mut self.session, &self.lock).await.into()),
+        }
     }
 
     /// Deletes the record of a statement that PostgreSQL has rejected. If the index that it was to
@@ -284,17 +370,75 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// Returns whether the effect of a statement exists: the valid index that it creates, or the
-    /// absence of the index that it drops.
-    async fn is_complete(&mut self, kind: &StatementKind) -> Result<bool, Error> {
-        Ok(match kind {
+    /// Returns the index that a statement drops. Recorded before the statement runs, because its
+    /// name may denote another index afterwards: one of a later schema of the search path, or one
+    /// that has been created since.
+    async fn target(&mut self, kind: &StatementKind) -> Result<Option<Oid>, Error> {
+        let StatementKind::DropIndexConcurrently(index) = kind else { return Ok(None) };
+        let sql = "SELECT to_regclass($1)::oid";
+        let query = sqlx::query_as(sql).bind(index.quoted());
+        let (target,) = query.fetch_one(&mut self.session.connection).await?;
+        Ok(target)
+    }
+
+    /// Returns whether the effect of a statement exists: the valid index or the object that it
+    /// creates, or the absence of what it drops or detaches. `target` is the recorded
+    /// [`Runner::target`] of an interrupted run.
+    async fn is_complete(
+        &mut self,
+        kind: &StatementKind,
+        target: Option<Oid>,
+    ) -> Result<bool, Error> {
+        let query = match kind {
             StatementKind::CreateIndexConcurrently { index: Some(index), table } => {
-                self.index_validity(index, table.schema.as_deref()).await? == Some(true)
+                sqlx::query_as(INDEX_EXISTS).bind(index).bind(table.quoted())
             }
-            StatementKind::DropIndexConcurrently(RelationName { schema, name }) => {
-                self.index_validity(name, schema.as_deref()).await?.is_none()
+            StatementKind::DropIndexConcurrently(index) => match target {
+                Some(target) => {
+                    let sql = "SELECT NOT EXISTS (SELECT FROM pg_class WHERE oid = $1)";
+                    sqlx::query_as(sql).bind(target)
+                }
+                None => sqlx::query_as("SELECT to_regclass($1) IS NULL").bind(index.quoted()),
+            },
+            StatementKind::DetachConcurrently { table, partition } => {
+                return Ok(self.detach_state(table, partition).await?.is_none());
             }
-            _ => false,
+            StatementKind::CreateGlobal(object, name) => {
+                sqlx::query_as(exists(*object)).bind(name).bind(true)
+            }
+            StatementKind::DropGlobal(object, name) => {
+                sqlx::query_as(exists(*object)).bind(name).bind(false)
+            }
+            _ => return Ok(false),
+        };
+        let (is_complete,): (bool,) = query.fetch_one(&mut self.session.connection).await?;
+        Ok(is_complete)
+    }
+
+    /// Returns whether a partition is pending detach. `None` if it is not a partition of the table.
+    async fn detach_state(
+        &mut self,
+        table: &RelationName,
+        partition: &RelationName,
+    ) -> Result<Option<bool>, Error> {
+        let sql = "SELECT inhdetachpending FROM pg_inherits
+                   WHERE inhparent = to_regclass($1) AND inhrelid = to_regclass($2)";
+        let query = sqlx::query_as(sql).bind(table.quoted()).bind(partition.quoted());
+        let row: Option<(bool,)> = query.fetch_optional(&mut self.session.connection).await?;
+        Ok(row.map(|(pending,)| pending))
+    }
+
+    /// Returns the statement that completes an interrupted `DETACH PARTITION CONCURRENTLY`, which
+    /// PostgreSQL does not accept a second time.
+    async fn finalization(&mut self, kind: &StatementKind) -> Result<Option<String>, Error> {
+        let StatementKind::DetachConcurrently { table, partition } = kind else { return Ok(None) };
+        Ok(match self.detach_state(table, partition).await? {
+            Some(true) => Some(format!(
+                "ALTER TABLE {} DETACH PARTITION {} FINALIZE",
+                table.quoted(),
+                partition.quoted()
+            )),
+            _ => None,
         })
     }
 
@@ -306,66 +450,31 @@ impl Runner<'_> {
         statement: &Statement<'_>,
         kind: &StatementKind,
     ) -> Result<(), AttemptError> {
-        let invalid: Vec<(String,)> = match kind {
+        let query = match kind {
             StatementKind::CreateIndexConcurrently { index: Some(index), table } => {
-                let sql = "SELECT format('%I.%I', nspname, relname) FROM pg_index
-                           JOIN pg_class ON pg_class.oid = indexrelid
-                           JOIN pg_namespace ON pg_namespace.oid = relnamespace
-                           WHERE NOT indisvalid AND relname = $1
-                             AND nspname = coalesce($2, current_schema())
-                             AND indrelid = to_regclass(
-                               concat(quote_ident($2) || '.', quote_ident($3)))";
-                let query = sqlx::query_as(sql).bind(index).bind(&table.schema).bind(&table.name);
-                query.fetch_all(&mut self.session.connection).await?
+                sqlx::query_as(INVALID_INDEX).bind(index).bind(table.quoted())
             }
             StatementKind::ReindexConcurrently(target) => {
                 let relation = match target {
-                    ReindexTarget::Index(name) | ReindexTarget::Table(name) => Some(name),
+                    ReindexTarget::Index(name) | ReindexTarget::Table(name) => Some(name.quoted()),
                     ReindexTarget::Many => None,
                 };
-                let sql = r"SELECT format('%I.%I', nspname, relname) FROM pg_index
-                            JOIN pg_class ON pg_class.oid = indexrelid
-                            JOIN pg_namespace ON pg_namespace.oid = relnamespace
-                            WHERE NOT indisvalid AND relname ~ '_cc(new|old)\d*$'
-                              AND pg_has_role(relowner, 'USAGE')
-                              AND ($2 IS NULL OR indrelid IN (
-                                SELECT coalesce(indrelid, named.oid) FROM pg_class AS named
-                                LEFT JOIN pg_index ON indexrelid = named.oid
-                                WHERE named.oid = to_regclass(nullif(
-                                  concat(quote_ident($1) || '.', quote_ident($2)), ''))))";
-                let query = sqlx::query_as(sql)
-                    .bind(relation.and_then(|relation| relation.schema.as_ref()))
-                    .bind(relation.map(|relation| &relation.name));
-                query.fetch_all(&mut self.session.connection).await?
+                sqlx::query_as(INVALID_COPIES).bind(relation)
             }
             _ => return Ok(()),
         };
-        for (index,) in invalid {
+        let invalid: Vec<(String, bool)> = query.fetch_all(&mut self.session.connection).await?;
+        for (index, may_drop) in invalid {
+            if !may_drop {
+                (self.report)(&Event::LeftInvalid { index });
+                continue;
+            }
             let sql = format!("DROP INDEX CONCURRENTLY IF EXISTS {index}");
             let drop = Statement { text: &sql, line: statement.line };
             self.execute(position.script, &drop, || position.next()).await?;
             (self.report)(&Event::Recovered { index });
         }
         Ok(())
-    }
-
-    /// Returns whether an index is valid. `None` if it does not exist.
-    async fn index_validity(
-        &mut self,
-        index: &str,
-        schema: Option<&str>,
-    ) -> Result<Option<bool>, Error> {
-        let row: Option<(bool,)> = sqlx::query_as(
-            "SELECT indisvalid FROM pg_index
-             JOIN pg_class ON pg_class.oid = indexrelid
-             JOIN pg_namespace ON pg_namespace.oid = relnamespace
-             WHERE relname = $1 AND nspname = coalesce($2, current_schema())",
-        )
-        .bind(index)
-        .bind(schema)
-        .fetch_optional(&mut self.session.connection)
-        .await?;
-        Ok(row.map(|(valid,)| valid))
     }
 
     /// Records that the migration has been applied or reverted, and deletes the records of its

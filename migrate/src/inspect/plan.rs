@@ -1,11 +1,11 @@
 //! `migrate plan`: what `up` or `down` would run, what it would lock, and how large that is.
 
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::Serialize;
 use sqlx::postgres::types::Oid;
-use sqlx::{Connection, PgConnection};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
 use crate::Error;
 use crate::event::Report;
@@ -13,7 +13,11 @@ use crate::ledger::{OutOfOrder, RevertTo, pending, to_revert};
 use crate::lint::{Finding, lint_script};
 use crate::postgres::Database;
 use crate::project::{Migration, Project, Script};
-use crate::sql::{LockMode, RelationLock, RelationName, Statement, Work, relation_locks, split};
+use crate::sql::{
+    LockMode, NameChange, RelationLock, RelationName, Statement, Work, includes_children,
+    is_create_if_not_exists, is_create_index, is_create_temporary, name_change, parse_search_path,
+    relation_locks, split,
+};
 
 /// What a run would do. [`fmt::Display`] formats it as SQL that consists of the files, with the
 /// rest in comments.
@@ -68,12 +72,14 @@ pub struct PlannedLock {
     /// Whether dependent objects are affected too: `CASCADE`.
     pub cascades: bool,
     /// Whether this plan creates the relation, so that no other session can wait for the lock.
+    /// `false` if the relation exists, even if the statement is a `CREATE`.
     pub new: bool,
     /// The current size. `None` if the relation is new, does not exist, or stores no rows.
     pub size: Option<Size>,
 }
 
-/// The size of a relation including its partitions.
+/// The size of a relation including its partitions, and the tables that inherit from it if the
+/// statement applies to them.
 #[derive(Clone, Copy, Debug, PartialEq, Serialize, sqlx::FromRow)]
 pub struct Size {
     /// Bytes on disk, including indexes.
@@ -88,6 +94,7 @@ pub struct Size {
 struct Relation {
     oid: Oid,
     name: String,
+    schema: String,
     #[sqlx(flatten)]
     size: Size,
     has_rows: bool,
@@ -95,24 +102,33 @@ struct Relation {
     table_oid: Option<Oid>,
 }
 
-/// Finds a relation by OID `$1`, or by schema `$2` and name `$3`. Needs no privileges.
+/// Finds a relation by OID `$1`, or by schema `$2` and name `$3`. Its size includes that of the
+/// tables that inherit from it if `$4`. Needs no privileges.
 const RELATION: &str = "
-    SELECT c.oid,
-           format('%I.%I', n.nspname, c.relname) AS name,
+    WITH RECURSIVE named AS (
+        SELECT c.oid, c.relname, n.nspname, c.relkind
+        FROM pg_catalog.pg_class c
+        JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
+        WHERE c.oid = $1 OR $1 IS NULL AND n.nspname = $2 AND c.relname = $3
+    ),
+    tree (oid) AS (
+        SELECT oid FROM named
+        UNION
+        SELECT child.oid FROM tree
+        JOIN pg_catalog.pg_inherits ON inhparent = tree.oid
+        JOIN pg_catalog.pg_class child ON child.oid = inhrelid AND (child.relispartition OR $4)
+    )
+    SELECT oid, format('%I.%I', nspname, relname) AS name, nspname::text AS schema,
            coalesce(size.bytes, 0) AS bytes,
            size.rows,
-           c.relkind IN ('r', 'p', 'm', 'f', 'i', 'I') AS has_rows,
-           (SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = c.oid) AS table_oid
-    FROM pg_catalog.pg_class c
-    JOIN pg_catalog.pg_namespace n ON n.oid = c.relnamespace
-    CROSS JOIN LATERAL (
-        SELECT sum(pg_total_relation_size(leaf.oid))::bigint AS bytes,
-               CASE WHEN bool_and(leaf.reltuples >= 0) THEN sum(leaf.reltuples)::bigint END AS rows
-        FROM pg_catalog.pg_class leaf
-        WHERE leaf.oid = c.oid AND c.relkind NOT IN ('p', 'I')
-           OR leaf.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf)
-    ) AS size
-    WHERE c.oid = $1 OR $1 IS NULL AND n.nspname = $2 AND c.relname = $3";
+           relkind IN ('r', 'p', 'm', 'f', 'i', 'I') AS has_rows,
+           (SELECT indrelid FROM pg_catalog.pg_index WHERE indexrelid = named.oid) AS table_oid
+    FROM named CROSS JOIN (
+        SELECT sum(pg_total_relation_size(oid))::bigint AS bytes,
+               CASE WHEN bool_and(reltuples >= 0) THEN sum(reltuples)::bigint END AS rows
+        FROM tree JOIN pg_catalog.pg_class USING (oid)
+        WHERE relkind NOT IN ('p', 'I')
+    ) AS size";
 
 /// The tables that the foreign keys of table `$1` reference. Dropping the table drops the triggers
 /// on them.
@@ -153,12 +169,19 @@ async fn describe(
     scripts: &[(&Migration, &Script)],
 ) -> Result<Plan, Error> {
     let mut transaction = connection.begin_with("BEGIN READ ONLY").await?;
-    let mut catalog = Catalog { connection: &mut transaction, created: BTreeSet::new() };
+    let mut catalog = Catalog {
+        connection: &mut transaction,
+        search_path: Vec::new(),
+        relations: BTreeMap::new(),
+        schemas: BTreeMap::new(),
+    };
     let mut planned = Vec::with_capacity(scripts.len());
     for (migration, script) in scripts {
+        // The runner resets the settings of each file.
+        catalog.set_search_path("RESET search_path").await?;
         let mut statements = Vec::new();
         for statement in split(&script.sql) {
-            statements.push(catalog.describe(statement).await?);
+            statements.push(catalog.describe(&script.file, statement).await?);
         }
         planned.push(PlannedScript {
             version: migration.version,
@@ -174,63 +197,208 @@ async fn describe(
     Ok(Plan { scripts: planned })
 }
 
-/// The relations of the database, and those that the plan has created so far.
+/// The relations of the database, and what the plan has changed about them so far.
 struct Catalog<'a> {
     connection: &'a mut PgConnection,
-    created: BTreeSet<RelationName>,
+    /// The schemas in which unqualified names are looked up.
+    search_path: Vec<String>,
+    /// The relations of which the plan has changed the name, by schema and name.
+    relations: BTreeMap<(String, String), Fate>,
+    /// The schemas that the plan creates (`true`) or drops.
+    schemas: BTreeMap<String, bool>,
 }
+
+/// What a name denotes after the statements planned so far.
+#[derive(Clone, Copy)]
+enum Fate {
+    /// A relation that the plan creates.
+    Created,
+    /// A relation of the database, renamed.
+    Renamed(Oid),
+    /// No relation: it has been dropped or renamed.
+    Gone,
+}
+
+/// What a name denotes.
+enum Found {
+    Existing(Relation),
+    /// Created by the plan in this schema.
+    Created(String),
+}
+
+impl Found {
+    fn schema(&self) -> &str {
+        match self {
+            Found::Existing(relation) => &relation.schema,
+            Found::Created(schema) => schema,
+        }
+    }
+}
+
+/// The schema of temporary relations, which is searched first.
+const TEMPORARY: &str = "pg_temp";
 
 impl Catalog<'_> {
     async fn describe(
         &mut self,
-        Statement { text, line }: Statement<'_>,
+        file: &str,
+        statement: Statement<'_>,
     ) -> Result<PlannedStatement, Error> {
+        let Statement { text, line } = statement;
         let locks = match relation_locks(text) {
             None => None,
-            Some(relation_locks) => {
-                let mut locks = Vec::new();
-                for lock in relation_locks {
-                    locks.extend(self.locks(lock).await?);
-                }
-                Some(locks)
-            }
+            Some(relation_locks) => Some(self.all_locks(text, relation_locks).await?),
         };
+        match name_change(text) {
+            Some(NameChange::SearchPath) => {
+                let set = self.set_search_path(text).await;
+                set.map_err(|error| {
+                    let next = "nothing has been changed; fix the file".to_owned();
+                    Error::statement_failed(file, &statement, error, next)
+                })?;
+            }
+            Some(NameChange::CreateSchema(schema)) => {
+                self.schemas.insert(schema, true);
+            }
+            Some(NameChange::DropSchemas(schemas)) => {
+                self.relations.retain(|(schema, _), _| !schemas.contains(schema));
+                self.schemas.extend(schemas.into_iter().map(|schema| (schema, false)));
+            }
+            Some(NameChange::Rename(name, new)) => self.rename(&name, None, Some(new)).await?,
+            Some(NameChange::SetSchema(name, schema)) => {
+                self.rename(&name, Some(schema), None).await?;
+            }
+            None => {}
+        }
         Ok(PlannedStatement { line, sql: text.to_owned(), locks })
     }
 
-    /// Returns the lock on a named relation and the implicit locks that accompany it.
-    async fn locks(&mut self, lock: RelationLock) -> Result<Vec<PlannedLock>, Error> {
-        let RelationLock { relation, mode, table_mode, work, cascades } = lock;
-        let name = RelationName::parse(&relation);
-        let planned = |relation: String, mode: LockMode, size| PlannedLock {
-            relation,
-            mode,
-            blocks: mode.blocks(),
-            work: None,
-            cascades: false,
-            new: false,
-            size,
+    /// Sets the search path of the transaction as a statement of a file does.
+    async fn set_search_path(&mut self, sql: &str) -> Result<(), sqlx::Error> {
+        sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut *self.connection).await?;
+        let (path, role): (String, String) =
+            sqlx::query_as("SELECT current_setting('search_path'), current_user::text")
+                .fetch_one(&mut *self.connection)
+                .await?;
+        let schema = |schema: String| if schema == "$user" { role.clone() } else { schema };
+        self.search_path = parse_search_path(&path).into_iter().map(schema).collect();
+        Ok(())
+    }
+
+    /// Returns all locks of a statement.
+    async fn all_locks(
+        &mut self,
+        text: &str,
+        locks: Vec<RelationLock>,
+    ) -> Result<Vec<PlannedLock>, Error> {
+        let if_not_exists = is_create_if_not_exists(text);
+        let mut is_skipped = false;
+        let mut planned = Vec::new();
+        // An index is created in the schema of its table, which its statement names second.
+        let table = match locks.as_slice() {
+            [index, table] if index.work == Some(Work::Creates) && is_create_index(text) => {
+                self.find(RelationName::parse(&table.relation).as_ref(), false).await?
+            }
+            _ => None,
         };
-        let named = |new, size| PlannedLock {
-            work,
-            cascades,
-            new,
-            ..planned(relation.clone(), mode, size)
+        let home = match &table {
+            Some(table) => Some(table.schema().to_owned()),
+            None if is_create_temporary(text) => Some(TEMPORARY.to_owned()),
+            None => None,
         };
-        if let Some(name) = &name
-            && (work == Some(Work::Creates) || self.created.contains(name))
-        {
-            match work {
-                Some(Work::Creates) => self.created.insert(name.clone()),
-                Some(Work::Removes) => self.created.remove(name),
-                _ => false,
-            };
-            return Ok(vec![named(true, None)]);
+        for lock in locks {
+            if lock.work == Some(Work::Creates) {
+                let Some(created) = self.create(&lock, home.as_deref()).await? else {
+                    planned.push(PlannedLock { new: true, ..planned_lock(&lock, None) });
+                    continue;
+                };
+                if !if_not_exists {
+                    // The statement will fail.
+                    let size = created.has_rows.then_some(created.size);
+                    planned.push(PlannedLock { work: None, ..planned_lock(&lock, size) });
+                }
+                is_skipped = if_not_exists;
+                continue;
+            }
+            if !is_skipped {
+                planned.extend(self.locks(lock, includes_children(text)).await?);
+            } else if table.is_some() {
+                // Before it notices the index, the statement locks the table.
+                let lock = RelationLock { work: None, ..lock };
+                planned.extend(self.locks(lock, false).await?);
+            }
         }
-        let Some(found) = self.find(name.as_ref()).await? else {
-            return Ok(vec![named(false, None)]);
+        Ok(planned)
+    }
+
+    /// Records that a statement creates a relation, in the schema `home` if its name has none.
+    /// Returns the relation if it exists already.
+    async fn create(
+        &mut self,
+        lock: &RelationLock,
+        home: Option<&str>,
+    ) -> Result<Option<Relation>, Error> {
+        let Some(RelationName { schema, name }) = RelationName::parse(&lock.relation) else {
+            return Ok(None);
         };
-        let mut locks = vec![named(false, found.has_rows.then_some(found.size))];
+        let schema = match schema.or_else(|| home.map(str::to_owned)) {
+            Some(schema) => schema,
+            None => match self.creation_schema().await? {
+                Some(schema) => schema,
+                None => return Ok(None),
+            },
+        };
+        let found = self.find_in(&schema, &name, false).await?;
+        if let Some(Found::Existing(relation)) = found {
+            return Ok(Some(relation));
+        }
+        self.relations.insert((schema, name), Fate::Created);
+        Ok(None)
+    }
+
+    /// Returns the first schema of the search path that exists.
+    async fn creation_schema(&mut self) -> Result<Option<String>, Error> {
+        for schema in self.search_path.clone() {
+            let exists = match self.schemas.get(&schema) {
+                Some(exists) => *exists,
+                None => {
+                    let sql = "SELECT to_regnamespace(quote_ident($1)) IS NOT NULL";
+                    let query = sqlx::query_as(sql).bind(&schema);
+                    let (exists,) = query.fetch_one(&mut *self.connection).await?;
+                    exists
+                }
+            };
+            if exists {
+                return Ok(Some(schema));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Returns the lock on a named relation and the implicit locks that accompany it.
+    async fn locks(
+        &mut self,
+        lock: RelationLock,
+        children: bool,
+    ) -> Result<Vec<PlannedLock>, Error> {
+        let RelationLock { table_mode, work, .. } = lock;
+        let name = RelationName::parse(&lock.relation);
+        let found = match self.find(name.as_ref(), children).await? {
+            None => return Ok(vec![planned_lock(&lock, None)]),
+            Some(found) => found,
+        };
+        if let Some(name) = name
+            && work == Some(Work::Removes)
+        {
+            self.relations.insert((found.schema().to_owned(), name.name), Fate::Gone);
+        }
+        let found = match found {
+            Found::Existing(found) => found,
+            Found::Created(_) => {
+                return Ok(vec![PlannedLock { new: true, ..planned_lock(&lock, None) }]);
+            }
+        };
+        let mut locks = vec![planned_lock(&lock, found.has_rows.then_some(found.size))];
         let mut implicit = Vec::new();
         if let (Some(mode), Some(table)) = (table_mode, found.table_oid) {
             implicit.push((table, mode));
@@ -242,31 +410,107 @@ impl Catalog<'_> {
                 .extend(referenced.into_iter().map(|(table,)| (table, LockMode::AccessExclusive)));
         }
         for (table, mode) in implicit {
-            let table = self.relation(Some(table), None).await?;
-            locks.extend(table.map(|table| planned(table.name, mode, Some(table.size))));
+            let table = self.relation(Some(table), None, false).await?;
+            locks.extend(table.map(|table| PlannedLock {
+                relation: table.name,
+                mode,
+                blocks: mode.blocks(),
+                work: None,
+                cascades: false,
+                new: false,
+                size: Some(table.size),
+            }));
         }
         Ok(locks)
     }
 
-    /// Finds a relation by name. An unqualified name denotes none, because the `search_path` is
-    /// empty.
-    async fn find(&mut self, name: Option<&RelationName>) -> Result<Option<Relation>, Error> {
-        match name.and_then(|name| Some((name.schema.as_deref()?, name.name.as_str()))) {
-            Some(name) => self.relation(None, Some(name)).await,
-            None => Ok(None),
+    /// Records that a relation has a new schema or name.
+    async fn rename(
+        &mut self,
+        name: &RelationName,
+        schema: Option<String>,
+        new: Option<String>,
+    ) -> Result<(), Error> {
+        let Some(found) = self.find(Some(name), false).await? else { return Ok(()) };
+        let old_schema = found.schema().to_owned();
+        let fate = match found {
+            Found::Existing(relation) => Fate::Renamed(relation.oid),
+            Found::Created(_) => Fate::Created,
+        };
+        self.relations.insert((old_schema.clone(), name.name.clone()), Fate::Gone);
+        let key = (schema.unwrap_or(old_schema), new.unwrap_or_else(|| name.name.clone()));
+        self.relations.insert(key, fate);
+        Ok(())
+    }
+
+    /// Finds a relation by name, as PostgreSQL would after the statements planned so far.
+    async fn find(
+        &mut self,
+        name: Option<&RelationName>,
+        children: bool,
+    ) -> Result<Option<Found>, Error> {
+        let Some(RelationName { schema, name }) = name else { return Ok(None) };
+        if let Some(schema) = schema {
+            return self.find_in(schema, name, children).await;
         }
+        let mut schemas = vec![TEMPORARY.to_owned()];
+        if !self.search_path.iter().any(|schema| schema == "pg_catalog") {
+            schemas.push("pg_catalog".to_owned());
+        }
+        schemas.extend(self.search_path.clone());
+        for schema in schemas {
+            if let Some(found) = self.find_in(&schema, name, children).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    async fn find_in(
+        &mut self,
+        schema: &str,
+        name: &str,
+        children: bool,
+    ) -> Result<Option<Found>, Error> {
+        let fate = self.relations.get(&(schema.to_owned(), name.to_owned())).copied();
+        let relation = match fate {
+            Some(Fate::Created) => return Ok(Some(Found::Created(schema.to_owned()))),
+            Some(Fate::Gone) => None,
+            Some(Fate::Renamed(oid)) => self.relation(Some(oid), None, children).await?,
+            None if self.schemas.get(schema) == Some(&false) => None,
+            None => self.relation(None, Some((schema, name)), children).await?,
+        };
+        // A renamed relation has its new schema.
+        let relation = relation.map(|relation| Relation { schema: schema.to_owned(), ..relation });
+        Ok(relation.map(Found::Existing))
     }
 
     async fn relation(
         &mut self,
         oid: Option<Oid>,
         name: Option<(&str, &str)>,
+        children: bool,
     ) -> Result<Option<Relation>, Error> {
         let query = sqlx::query_as(RELATION)
             .bind(oid)
             .bind(name.map(|(schema, _)| schema))
-            .bind(name.map(|(_, name)| name));
+            .bind(name.map(|(_, name)| name))
+            .bind(children);
         Ok(query.fetch_optional(&mut *self.connection).await?)
+    }
+}
+
+/// Returns the lock on the relation that a statement names.
+fn planned_lock(lock: &RelationLock, size: Option<Size>) -> PlannedLock {
+    let RelationLock { relation, mode, work, cascades, .. } = lock;
+    PlannedLock {
+        relation: relation.clone(),
+        mode: *mode,
+        blocks: mode.blocks(),
+        work: *work,
+        cascades: *cascades,
+        new: false,
+        size,
     }
 }
 
@@ -337,10 +581,8 @@ impl fmt::Display for Size {
 
 #[cfg(test)]
 mod tests {
-    use katas_host::local::postgres::{Postgres, PostgresInstall};
-    use sqlx::AssertSqlSafe;
-
     use super::*;
+    use katas_host::local::postgres::{Postgres, PostgresInstall};
 
     #[test]
     fn size_is_formatted_as_by_pg_size_pretty() {

@@ -23,9 +23,21 @@ pub struct Verification {
     /// SHA-256 of the output of `dump` for this database, in hexadecimal. Without drift, it equals
     /// that of the project's `schema.sql`.
     pub fingerprint: String,
-    /// The differences, in the order of a dump. Rows and other schemas are not compared.
+    /// The version of the server.
+    pub server: String,
+    /// The differences, in the order of a dump.
     pub drift: Vec<Difference>,
+    /// The objects of the schema of which only the existence and the name are compared.
+    pub compared_by_name: Vec<String>,
+    /// Other objects in the database, which are not compared.
+    pub not_compared: Vec<String>,
 }
+
+/// What is never compared, on any version of PostgreSQL.
+const NEVER_COMPARED: &str = "rows, other schemas, passwords, connection limits, the role setting \
+    lc_messages, and the names of NOT NULL constraints";
+
+const OTHER_OBJECTS: &str = include_str!("catalog/not_compared.sql");
 
 /// An object that differs from the expected one.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -84,9 +96,17 @@ pub async fn compare(
     }
     let found = catalog::read(connection, project).await?;
     let text = dump::text(&found, &project.schema, version);
+    let others: Vec<(String,)> =
+        sqlx::query_as(OTHER_OBJECTS).bind(&project.schema).fetch_all(&mut *connection).await?;
+    let (server,): (String,) =
+        sqlx::query_as("SELECT current_setting('server_version')").fetch_one(connection).await?;
+    let by_name = found.objects.iter().filter(|object| object.kind == "other");
     Ok(Verification {
         version,
         fingerprint: hex(&Sha256::digest(text)),
+        server,
+        compared_by_name: by_name.map(|object| object.name.clone()).collect(),
+        not_compared: others.into_iter().map(|(line,)| line).collect(),
         drift: differences(expected, found.objects),
     })
 }
@@ -117,9 +137,20 @@ fn differences(expected: Vec<Object>, found: Vec<Object>) -> Vec<Difference> {
 
 impl fmt::Display for Verification {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Verification { version, fingerprint, drift } = self;
+        let Verification { version, fingerprint, server, drift, compared_by_name, not_compared } =
+            self;
         if drift.is_empty() {
-            return write!(f, "no drift: the schema is that of version {version} ({fingerprint})");
+            writeln!(f, "no drift: the schema is that of version {version} ({fingerprint})")?;
+            write!(f, "on PostgreSQL {server}; never compared: {NEVER_COMPARED}")?;
+            for (title, names) in [
+                ("compared by name only", compared_by_name),
+                ("found and not compared", not_compared),
+            ] {
+                if !names.is_empty() {
+                    write!(f, "\n{title}: {}", names.join(", "))?;
+                }
+            }
+            return Ok(());
         }
         for difference in drift {
             writeln!(f, "{difference}\n")?;

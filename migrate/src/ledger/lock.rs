@@ -36,6 +36,7 @@ impl Lock {
         loop {
             let (acquired,): (bool,) = sqlx::query_as("SELECT pg_try_advisory_lock($1)")
                 .bind(key)
+                .persistent(false)
                 .fetch_one(&mut session.connection)
                 .await?;
             if acquired {
@@ -68,14 +69,40 @@ impl Lock {
 }
 
 /// Returns the error for a write that [`FENCE`] has prevented.
-pub(crate) fn lock_lost() -> Error {
-    Error::Refused(format!("the lock was lost between two transactions: {POOLER_NOT_SUPPORTED}"))
+pub(crate) async fn lock_lost(session: &mut Session, lock: &Lock) -> Error {
+    // Behind a pooler, this is another session, or another one of this client holds the lock.
+    let same_session: Result<(bool,), _> = sqlx::query_as(
+        "SELECT pg_backend_pid() = $2 AND NOT EXISTS (
+           SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)
+           WHERE locktype = 'advisory' AND granted AND objsubid = 1
+             AND (classid::bigint << 32) | objid::bigint = $1
+             AND application_name = current_setting('application_name'))",
+    )
+    .bind(lock.key())
+    .bind(session.pid())
+    .fetch_one(&mut session.connection)
+    .await;
+    match same_session {
+        Ok((true,)) => lock_released("a statement of a file"),
+        Ok((false,)) => Error::Refused(format!(
+            "the lock was lost between two transactions: {POOLER_NOT_SUPPORTED}"
+        )),
+        Err(error) => error.into(),
+    }
+}
+
+/// Returns the error for a statement that has released the lock.
+pub(crate) fn lock_released(by: &str) -> Error {
+    Error::Integrity(format!(
+        "{by} has released the migration lock, which excludes other runners; remove the call of \
+         pg_advisory_unlock_all or pg_advisory_unlock"
+    ))
 }
 
 /// Describes the session that holds the lock. Empty if it has just been released.
 async fn holder(session: &mut Session, key: i64) -> Result<String, Error> {
     let holder: Option<(String,)> = sqlx::query_as(
-        "SELECT concat('process ', pid, ' (' || nullif(application_name, '') || ')',
+        "SELECT concat('process ', pid, ' (', nullif(application_name, '') || ', ', 'role ', usename, ')',
                        ', connected since ' || to_char(backend_start, 'HH24:MI:SS'))
          FROM pg_locks JOIN pg_stat_activity USING (pid)
          WHERE locktype = 'advisory' AND granted AND objsubid = 1
@@ -83,6 +110,7 @@ async fn holder(session: &mut Session, key: i64) -> Result<String, Error> {
            AND pg_locks.database = (SELECT oid FROM pg_database WHERE datname = current_database())",
     )
     .bind(key)
+    .persistent(false)
     .fetch_optional(&mut session.connection)
     .await?;
     Ok(holder.map(|(text,)| text).unwrap_or_default())

@@ -1,11 +1,12 @@
 //! The database to migrate, and how to connect to it.
 
+use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::PgConnectOptions;
+use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::backoff::Backoff;
@@ -32,7 +33,8 @@ pub struct Database {
 
 impl Database {
     /// Parses a `postgres://` URL. Connection attempts are not repeated unless [`Database::wait`]
-    /// is set.
+    /// is set. Requires TLS and verifies the server's certificate, unless the server is local or
+    /// the URL (`sslmode`) or the environment (`PGSSLMODE`) says otherwise.
     pub fn new(url: &str) -> Result<Database, Error> {
         // Never quote the URL: it contains the password.
         let invalid = |reason: &str| {
@@ -46,6 +48,10 @@ impl Database {
             sqlx::Error::Configuration(reason) => invalid(&reason.to_string()),
             _ => invalid("syntax error"),
         })?;
+        let options = match is_tls_configured(url) || is_local(&options) {
+            true => options,
+            false => options.ssl_mode(PgSslMode::VerifyFull),
+        };
         let hostname = std::env::var("HOSTNAME").unwrap_or_default();
         let options = options
             // In a pod, the host name is the pod's name. A runner that waits for the lock reports
@@ -54,12 +60,17 @@ impl Database {
                 format!("migrate/{} {hostname}", env!("CARGO_PKG_VERSION")).trim_end(),
             )
             .disable_statement_logging()
+            // A file may run DEALLOCATE ALL, so no statement is prepared for longer than one use.
+            .statement_cache_capacity(0)
             .options([
                 // Names in migrations must be qualified. With an empty search path, a name that is
                 // not fails instead of resolving to an arbitrary schema.
                 ("search_path", ""),
                 ("TimeZone", "UTC"),
                 ("DateStyle", "ISO"),
+                ("bytea_output", "hex"),
+                // Where a policy of row-level security would hide rows, the statement fails.
+                ("row_security", "off"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 // When a Job is killed, the server process would otherwise hold the lock until its
                 // current statement ends.
@@ -190,8 +201,11 @@ impl Database {
     }
 
     /// Opens a connection whose setting `migrate.session` is `token`.
-    pub(super) async fn connect_with_token(&self, token: &str) -> Result<PgConnection, Error> {
-        Ok(self.options.clone().options([("migrate.session", token)]).connect().await?)
+    pub(super) async fn connect_with_token(
+        &self,
+        token: &str,
+    ) -> Result<PgConnection, sqlx::Error> {
+        self.options.clone().options([("migrate.session", token)]).connect().await
     }
 
     /// Opens a second connection to observe or terminate the session. It keeps the login role
@@ -229,8 +243,53 @@ impl Database {
     }
 }
 
+/// Returns whether the URL or the environment states whether to use TLS.
+fn is_tls_configured(url: &str) -> bool {
+    let query = url.split_once('?').map_or("", |(_, query)| query);
+    let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
+    names.any(|name| matches!(name, "sslmode" | "ssl-mode"))
+        || std::env::var_os("PGSSLMODE").is_some()
+}
+
+/// Returns whether a connection stays on this machine: over a Unix socket or the loopback device.
+fn is_local(options: &PgConnectOptions) -> bool {
+    let host = options.get_host().trim_matches(['[', ']']);
+    options.get_socket().is_some()
+        || host.starts_with('/')
+        || host == "localhost"
+        || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
+}
+
 /// Formats a duration as the value of a PostgreSQL setting. At least 1 ms, because 0 disables a
 /// timeout.
 fn milliseconds(duration: Duration) -> String {
     format!("{}ms", duration.as_millis().max(1))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn remote_server_is_verified_unless_sslmode_is_given() {
+        let is_verified = |url: &str| {
+            let options = Database::new(url).expect("a valid URL").options;
+            matches!(options.get_ssl_mode(), PgSslMode::VerifyFull)
+        };
+        for remote in
+            ["postgres://u:p@db/x", "postgresql://u:p@10.0.0.1:5432/x?application_name=sslmode"]
+        {
+            assert!(is_verified(remote), "{remote}");
+        }
+        for local in [
+            "postgres://u:p@localhost/x",
+            "postgres://u:p@127.0.0.1:5433/x",
+            "postgres://u:p@[::1]/x",
+            "postgres:///x?host=/run/postgresql",
+            "postgres://u:p@db/x?sslmode=prefer",
+            "postgres://u:p@db/x?application_name=a&sslmode=disable",
+        ] {
+            assert!(!is_verified(local), "{local}");
+        }
+    }
 }

@@ -10,7 +10,7 @@ use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, Row};
 use super::backoff::Backoff;
 use super::database::{CONNECT_TIMEOUT, Database};
 use crate::Error;
-use crate::error::POOLER_NOT_SUPPORTED;
+use crate::error::{POOLER_NOT_SUPPORTED, code};
 use crate::event::{Event, Report};
 
 /// How often to look up the sessions that block a statement.
@@ -22,6 +22,29 @@ pub(crate) struct Session {
     database: Database,
     token: String,
     identity: Identity,
+}
+
+/// Why a connection attempt failed.
+struct ConnectFailure {
+    error: Error,
+    /// Whether another attempt may succeed.
+    may_pass: bool,
+}
+
+impl From<Error> for ConnectFailure {
+    fn from(error: Error) -> ConnectFailure {
+        ConnectFailure { may_pass: error.is_temporary(), error }
+    }
+}
+
+impl From<sqlx::Error> for ConnectFailure {
+    fn from(error: sqlx::Error) -> ConnectFailure {
+        // A role may exist before its password is set, as with CloudNativePG: invalid_password, and
+        // invalid_authorization_specification for a role that does not exist yet.
+        let is_login = matches!(code(&error), Some("28P01" | "28000"));
+        let error = Error::from(error);
+        ConnectFailure { may_pass: is_login || error.is_temporary(), error }
+    }
 }
 
 #[derive(sqlx::FromRow)]
@@ -39,31 +62,35 @@ impl Session {
             Backoff::new(Duration::from_millis(100), Duration::from_secs(2), database.wait);
         let mut reported = String::new();
         loop {
-            let error = match tokio::time::timeout(CONNECT_TIMEOUT, Session::open(database)).await {
+            let attempt = tokio::time::timeout(CONNECT_TIMEOUT, Session::open(database)).await;
+            let ConnectFailure { error, may_pass } = match attempt {
                 Ok(Ok(session)) => return Ok(session),
-                Ok(Err(error)) => error,
+                Ok(Err(failure)) => failure,
                 Err(_) => {
-                    Error::Unavailable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))
+                    let limit = CONNECT_TIMEOUT.as_secs();
+                    Error::Unavailable(format!("no answer within {limit} s")).into()
                 }
             };
             let reason = format!("{}: {error}", database.address());
-            if !error.is_temporary() {
-                return Err(match error {
-                    Error::Refused(_) => Error::Refused(reason),
-                    _ => Error::Unexpected(reason),
-                });
+            let failed = |reason: String| match error {
+                Error::Refused(_) => Error::Refused(reason),
+                Error::Unavailable(_) => Error::Unavailable(reason),
+                _ => Error::Unexpected(reason),
+            };
+            if !may_pass {
+                return Err(failed(reason));
             }
             if reported != reason && !database.wait.is_zero() {
                 report(&Event::WaitingForDatabase { reason: reason.clone() });
                 reported.clone_from(&reason);
             }
             if !backoff.pause().await {
-                return Err(Error::Unavailable(reason));
+                return Err(failed(reason));
             }
         }
     }
 
-    async fn open(database: &Database) -> Result<Session, Error> {
+    async fn open(database: &Database) -> Result<Session, ConnectFailure> {
         // Not a secret: it only has to differ from the tokens of other sessions.
         let token = format!("{:016x}", RandomState::new().hash_one(std::process::id()));
         let mut connection = database.connect_with_token(&token).await?;
@@ -78,7 +105,7 @@ impl Session {
         let identity = Identity::from_row(&row)?;
         // Some poolers silently drop the settings of a connection instead of rejecting them.
         if identity.token.as_ref() != Some(&token) {
-            return Err(Error::Refused(POOLER_NOT_SUPPORTED.to_owned()));
+            return Err(Error::Refused(POOLER_NOT_SUPPORTED.to_owned()).into());
         }
         database.set_backend(identity.pid);
         Ok(Session { connection, database: database.clone(), token, identity })
@@ -87,6 +114,11 @@ impl Session {
     /// Returns the name of the database.
     pub(crate) fn database(&self) -> &str {
         &self.identity.database
+    }
+
+    /// Returns the process ID of the server process that answered first.
+    pub(crate) fn pid(&self) -> i32 {
+        self.identity.pid
     }
 
     /// Returns the role that was in effect when the session began.

@@ -43,6 +43,18 @@ pub(crate) enum StatementKind {
     ReindexConcurrently(ReindexTarget),
     /// `DROP INDEX CONCURRENTLY`. If it fails, the index remains and is invalid.
     DropIndexConcurrently(RelationName),
+    /// `ALTER TABLE … DETACH PARTITION … CONCURRENTLY`. If it is interrupted, the partition is
+    /// pending detach.
+    DetachConcurrently {
+        /// The partitioned table.
+        table: RelationName,
+        /// The partition.
+        partition: RelationName,
+    },
+    /// Creates an object outside of schemas.
+    CreateGlobal(GlobalObject, String),
+    /// Drops an object outside of schemas.
+    DropGlobal(GlobalObject, String),
     /// Any other statement that PostgreSQL rejects in a transaction, such as `VACUUM`.
     NotInTransaction,
     /// `COPY` from standard input or to standard output, which needs a client.
@@ -59,9 +71,21 @@ impl StatementKind {
             StatementKind::CreateIndexConcurrently { .. }
                 | StatementKind::ReindexConcurrently(_)
                 | StatementKind::DropIndexConcurrently(_)
+                | StatementKind::DetachConcurrently { .. }
+                | StatementKind::CreateGlobal(..)
+                // PostgreSQL decides for a subscription: with a replication slot only.
+                | StatementKind::DropGlobal(GlobalObject::Database | GlobalObject::Tablespace, _)
                 | StatementKind::NotInTransaction
         )
     }
+}
+
+/// An object outside of schemas that is created and dropped outside of transactions.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum GlobalObject {
+    Database,
+    Subscription,
+    Tablespace,
 }
 
 /// The target of `REINDEX`.
@@ -86,6 +110,15 @@ pub(crate) struct RelationName {
 }
 
 impl RelationName {
+    /// Returns the name as written in SQL, with quotes.
+    pub(crate) fn quoted(&self) -> String {
+        let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
+        match &self.schema {
+            Some(schema) => format!("{}.{}", quote(schema), quote(&self.name)),
+            None => quote(&self.name),
+        }
+    }
+
     /// Parses a name as written in SQL. Returns `None` for invalid names and `U&` identifiers.
     pub(crate) fn parse(text: &str) -> Option<RelationName> {
         let mut parser = Parser::new(text);
@@ -336,6 +369,9 @@ impl<'a> Parser<'a> {
         if self.accept("create") {
             return self.create();
         }
+        if self.accept("alter") {
+            return self.alter();
+        }
         if self.accept_all(&["drop", "index", "concurrently"]) {
             let _ = self.accept_all(&["if", "exists"]);
             return Some(StatementKind::DropIndexConcurrently(self.relation_name()?));
@@ -350,12 +386,48 @@ impl<'a> Parser<'a> {
             let with_client = [("from", "stdin"), ("to", "stdout")].into_iter().any(has_pair);
             return with_client.then_some(StatementKind::CopyWithClient);
         }
+        if self.accept("drop") {
+            let object = self.global_object()?;
+            let _ = self.accept_all(&["if", "exists"]);
+            return Some(StatementKind::DropGlobal(object, self.identifier()?));
+        }
         self.is_other_forbidden_in_transaction().then_some(StatementKind::NotInTransaction)
     }
 
-    fn create(&mut self) -> Option<StatementKind> {
-        if self.accept_any(&["database", "tablespace", "subscription"]) {
+    fn global_object(&mut self) -> Option<GlobalObject> {
+        if self.accept("database") {
+            Some(GlobalObject::Database)
+        } else if self.accept("subscription") {
+            Some(GlobalObject::Subscription)
+        } else {
+            self.accept("tablespace").then_some(GlobalObject::Tablespace)
+        }
+    }
+
+    fn alter(&mut self) -> Option<StatementKind> {
+        if self.accept("system") {
             return Some(StatementKind::NotInTransaction);
+        }
+        let is_concurrent = self.tokens.last().is_some_and(|token| token.is("concurrently"));
+        if !self.accept("table") || !is_concurrent {
+            return None;
+        }
+        let _ = self.accept_all(&["if", "exists"]);
+        let _ = self.accept("only");
+        let table = self.relation_name()?;
+        let partition =
+            self.accept_all(&["detach", "partition"]).then(|| self.relation_name())??;
+        Some(StatementKind::DetachConcurrently { table, partition })
+    }
+
+    fn create(&mut self) -> Option<StatementKind> {
+        if let Some(object) = self.global_object() {
+            // A `U&` identifier has no known name.
+            let name = self.identifier();
+            return Some(match name {
+                Some(name) => StatementKind::CreateGlobal(object, name),
+                None => StatementKind::NotInTransaction,
+            });
         }
         let _ = self.accept("unique");
         if !self.accept_all(&["index", "concurrently"]) {
@@ -414,10 +486,7 @@ impl<'a> Parser<'a> {
     /// Returns whether this is another statement that calls `PreventInTransactionBlock` in
     /// PostgreSQL's source, as far as its text reveals.
     fn is_other_forbidden_in_transaction(&mut self) -> bool {
-        if self.accept("vacuum")
-            || self.accept_all(&["alter", "system"])
-            || self.accept("drop") && self.accept_any(&["database", "tablespace"])
-        {
+        if self.accept("vacuum") {
             return true;
         }
         // CLUSTER without a table processes all tables.
@@ -425,9 +494,7 @@ impl<'a> Parser<'a> {
             let _ = self.accept("verbose");
             return self.next == self.tokens.len();
         }
-        self.accept_all(&["alter", "table"])
-            && self.tokens.iter().any(|token| token.is("detach"))
-            && self.tokens.last().is_some_and(|token| token.is("concurrently"))
+        false
     }
 }
 
@@ -742,19 +809,45 @@ mod tests {
         for text in [
             "VACUUM",
             "VACUUM (ANALYZE) t",
-            "CREATE DATABASE a",
-            "DROP DATABASE a",
             "CLUSTER",
             "ALTER SYSTEM SET a = 1",
-            "CREATE TABLESPACE a LOCATION '/a'",
             "REINDEX SCHEMA s",
-            "ALTER TABLE a DETACH PARTITION b CONCURRENTLY",
-            "CREATE SUBSCRIPTION a",
+            "CREATE DATABASE U&\"a\"",
         ] {
             assert_eq!(kind(text), StatementKind::NotInTransaction, "{text}");
         }
+        for (text, object, create) in [
+            ("CREATE DATABASE a", GlobalObject::Database, true),
+            ("DROP DATABASE IF EXISTS A WITH (FORCE)", GlobalObject::Database, false),
+            ("CREATE TABLESPACE a LOCATION '/a'", GlobalObject::Tablespace, true),
+            ("DROP TABLESPACE \"a\"", GlobalObject::Tablespace, false),
+            ("CREATE SUBSCRIPTION a CONNECTION ''", GlobalObject::Subscription, true),
+        ] {
+            let name = "a".to_owned();
+            let expected = match create {
+                true => StatementKind::CreateGlobal(object, name),
+                false => StatementKind::DropGlobal(object, name),
+            };
+            assert_eq!(kind(text), expected, "{text}");
+            assert!(kind(text).forbids_transaction(), "{text}");
+        }
+        let subscription = StatementKind::DropGlobal(GlobalObject::Subscription, "a".to_owned());
+        assert_eq!(kind("DROP SUBSCRIPTION a"), subscription);
+        assert!(!subscription.forbids_transaction());
+        for text in [
+            "ALTER TABLE s.a DETACH PARTITION b CONCURRENTLY",
+            "alter table if exists only S.a detach /**/ partition \"b\" concurrently",
+        ] {
+            let (table, partition) = (name(Some("s"), "a"), name(None, "b"));
+            assert_eq!(
+                kind(text),
+                StatementKind::DetachConcurrently { table, partition },
+                "{text}"
+            );
+        }
         for text in [
             "ALTER TABLE a DETACH PARTITION b",
+            "ALTER TABLE a DETACH PARTITION b FINALIZE",
             "CLUSTER t USING i",
             "ANALYZE",
             "DROP TABLE a",

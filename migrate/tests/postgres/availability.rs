@@ -152,3 +152,33 @@ fn sessions_use_keepalives_that_detect_failed_node() {
     // Detects a failed node within 30 s, and keeps load balancers from dropping idle connections.
     assert!(project.snapshot().ends_with("row (\"15 5 3 2s\")"), "{}", project.snapshot());
 }
+
+#[test]
+fn password_that_is_set_late_is_waited_for() {
+    let project = Project::new(&[ITEM]);
+    let url = SERVER.url("late", "l-secret", &project.name);
+    let up = |wait: &str| project.command_at(&url, &["up", "--wait", wait]);
+    let output = up("0.3").output().expect("run migrate");
+    assert_failed(&output, 9, "28P01");
+    let mut running = Running::start(&mut up("60"));
+    running.wait_for_event("waiting_for_database");
+    // As CloudNativePG does: the role first, and its password later.
+    project.sql(&format!(
+        "CREATE ROLE late LOGIN; GRANT CREATE ON DATABASE {} TO late;
+         ALTER ROLE late PASSWORD 'l-secret'",
+        project.name
+    ));
+    assert_waited(&running.finish(), "28P01");
+}
+
+#[test]
+fn password_is_not_sent_without_tls_to_remote_server_unless_requested() {
+    let project = Project::new(&[ITEM]);
+    // An address of this machine that is not a loopback address.
+    let url = project.url.replace("127.0.0.1", "0.0.0.0").replace("?sslmode=disable", "");
+    assert!(url.contains("@0.0.0.0:"), "{url}");
+    let output = project.command_at(&url, &["up"]).output().expect("run migrate");
+    assert_failed(&output, 9, "add sslmode=disable");
+    let url = format!("{url}?sslmode=disable");
+    assert_success(&project.command_at(&url, &["up"]).output().expect("run migrate"));
+}

@@ -380,7 +380,9 @@ fn data_and_objects_outside_of_schema_are_not_drift() {
          CREATE TABLE public.entry (id int);
          CREATE TEMPORARY TABLE person (id int)",
     );
-    assert_eq!(database.verify(), before);
+    let after = database.verify();
+    assert_eq!(after.not_compared, ["schema other_project", "schema public"]);
+    assert_eq!(Verification { not_compared: Vec::new(), ..after }, before);
 }
 
 #[test]
@@ -397,7 +399,7 @@ fn fingerprint_without_drift_is_digest_of_schema_sql() {
     let digest = Sha256::digest(include_bytes!("../../../db/schema.sql"));
     let digest: String = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     for database in [Database::migrated(&INSTALLED), Database::migrated(&BUNDLED)] {
-        let Verification { version, fingerprint, drift } = database.verify();
+        let Verification { version, fingerprint, drift, .. } = database.verify();
         let expected = (Project::built_in().newest(), digest.clone(), Vec::new());
         assert_eq!((version, fingerprint, drift), expected);
     }
@@ -554,4 +556,18 @@ fn verify_reports_every_drift_of_roles() {
         run(undo);
         assert_eq!(database.verify().drift, [], "{undo}");
     }
+}
+
+#[test]
+fn verify_names_what_it_does_not_compare() {
+    let database = Database::migrated(&INSTALLED);
+    assert_eq!(database.verify().not_compared, [""; 0]);
+    database.sql(
+        "CREATE TABLE public.elsewhere (id int); SELECT lo_create(0);
+         CREATE COLLATION katas.plain (LOCALE = 'C'); CREATE PUBLICATION news",
+    );
+    let verified = database.verify();
+    let expected = ["1 large objects of postgres", "publication news", "schema public"];
+    assert_eq!(verified.not_compared, expected);
+    assert_eq!(verified.compared_by_name, ["collation katas.plain"]);
 }

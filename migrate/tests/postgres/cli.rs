@@ -193,7 +193,7 @@ fn unauthorized_roles_and_missing_database_exit_with_9() {
         ("test_", "missing_", "does not exist (3D000)"),
     ] {
         let url = database.migrator.replace(from, to);
-        let refused = migrate(&url, &["up"]).output().expect("run migrate");
+        let refused = migrate(&url, &["up", "--wait", "0"]).output().expect("run migrate");
         assert_exit(&refused, 9, text);
     }
 }

@@ -148,3 +148,44 @@ fn baseline_is_rejected_when_ledger_has_entries() {
     );
     assert_exit(&other.migrate(&["up"]), 0, "the schema is at version 2 (0 applied)");
 }
+
+#[test]
+fn ledger_that_cannot_be_read_in_full_is_an_error() {
+    const ITEM: (&str, &str) = ("0001_item.up.sql", "CREATE TABLE app.item (id int);");
+    for (sql, text) in [
+        (
+            "ALTER TABLE app._sqlx_migrations ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY",
+            "cannot read the ledger app._sqlx_migrations in full: row-level security applies",
+        ),
+        ("REVOKE SELECT ON app._sqlx_migrations FROM tester", "permission denied"),
+        (
+            "ALTER SCHEMA app OWNER TO postgres; REVOKE ALL ON SCHEMA app FROM tester",
+            "permission denied",
+        ),
+    ] {
+        let project = Project::new(&[ITEM]);
+        assert_success(&project.migrate(&["up"]));
+        project.sql(sql);
+        for command in [&["status"][..], &["status", "--check"], &["wait"], &["up"], &["plan"]] {
+            assert_failed(&project.migrate(command), 9, text);
+        }
+    }
+}
+
+#[test]
+fn event_trigger_that_forces_row_security_is_reported() {
+    let project = Project::new(&[("0001_item.up.sql", "CREATE TABLE app.item (id int);")]);
+    project.sql(
+        "CREATE FUNCTION public.ensure_rls() RETURNS event_trigger LANGUAGE plpgsql AS $$
+         DECLARE r record; BEGIN
+           FOR r IN SELECT * FROM pg_event_trigger_ddl_commands() WHERE command_tag = 'CREATE TABLE'
+           LOOP
+             EXECUTE format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY',
+                            r.object_identity);
+           END LOOP;
+         END $$;
+         CREATE EVENT TRIGGER ensure_rls ON ddl_command_end EXECUTE FUNCTION public.ensure_rls()",
+    );
+    let text = "run `ALTER TABLE app._sqlx_migrations NO FORCE ROW LEVEL SECURITY";
+    assert_failed(&project.migrate(&["up"]), 9, text);
+}

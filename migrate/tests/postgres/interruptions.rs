@@ -17,9 +17,11 @@ const FILES: [(&str, &str); 6] = [
         "0001_item.up.sql",
         "CREATE TYPE app.state AS ENUM ('new');
          CREATE TABLE app.item (id int CONSTRAINT item_pkey PRIMARY KEY, count int NOT NULL);
-         INSERT INTO app.item SELECT id, 0 FROM generate_series(1, 5) AS id;",
+         INSERT INTO app.item SELECT id, 0 FROM generate_series(1, 5) AS id;
+         CREATE TABLE app.parts (id int) PARTITION BY RANGE (id);
+         CREATE TABLE app.part PARTITION OF app.parts FOR VALUES FROM (0) TO (9);",
     ),
-    ("0001_item.down.sql", "DROP TABLE app.item; DROP TYPE app.state;"),
+    ("0001_item.down.sql", "DROP TABLE app.item, app.parts, app.part; DROP TYPE app.state;"),
     (
         "0002_state.up.sql",
         "-- no-transaction
@@ -28,12 +30,14 @@ const FILES: [(&str, &str); 6] = [
          ALTER TABLE app.item ADD COLUMN state app.state;
          UPDATE app.item SET count = count + 1, state = 'old';
          CREATE INDEX CONCURRENTLY item_count ON app.item (count);
+         ALTER TABLE app.parts DETACH PARTITION app.part CONCURRENTLY;
          UPDATE app.item SET count = count + 1;",
     ),
     (
         "0002_state.down.sql",
         "-- no-transaction
          DROP INDEX CONCURRENTLY app.item_count;
+         ALTER TABLE app.parts ATTACH PARTITION app.part FOR VALUES FROM (0) TO (9);
          UPDATE app.item SET count = count - 2;
          ALTER TABLE app.item DROP COLUMN state;
          DROP TYPE app.state;

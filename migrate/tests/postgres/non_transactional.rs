@@ -1,6 +1,8 @@
 //! Migrations that run statement by statement: finished statements stay, interrupted ones are
 //! cleaned up, and the next run resumes.
 
+use std::thread;
+
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{
@@ -255,4 +257,235 @@ fn concurrent_index_without_name_is_rejected() {
     let project =
         project_with_pending("-- no-transaction\n\nCREATE INDEX CONCURRENTLY ON app.item (name);");
     assert_failed(&project.migrate(&["up"]), 3, "0002_steps.up.sql:3: If this is interrupted");
+}
+
+#[test]
+fn invalid_index_in_later_schema_of_search_path_is_dropped() {
+    let project = project_with_pending(
+        "-- no-transaction
+         SET search_path = app, public;
+         CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS account_email ON account (email);",
+    );
+    project.sql(
+        "CREATE TABLE public.account (email text);
+         INSERT INTO public.account VALUES ('x'), ('x');
+         ALTER TABLE public.account OWNER TO tester",
+    );
+    let indexes =
+        "SELECT coalesce(string_agg(concat(indexrelid::regclass, ' ', indisvalid), ','), '')
+                   FROM pg_index WHERE indrelid = 'public.account'::regclass";
+    assert_eq!(failed_event(&project.migrate(&["up"]), 4)["sql"]["code"], "23505");
+    assert_eq!(project.value(indexes), "");
+    project.sql("DELETE FROM public.account WHERE ctid = '(0,1)'");
+    assert_success(&project.migrate(&["up"]));
+    assert_eq!(project.value(indexes), "account_email t");
+}
+
+#[test]
+fn invalid_copies_on_partitions_are_dropped_before_reindex() {
+    let file = "-- no-transaction\nREINDEX TABLE CONCURRENTLY app.parts";
+    let project = project_with_pending(file);
+    project.sql(
+        "CREATE TABLE app.parts (id int) PARTITION BY RANGE (id);
+         CREATE TABLE app.part PARTITION OF app.parts DEFAULT;
+         CREATE INDEX part_id ON app.parts (id);
+         CREATE INDEX part_id_ccnew ON app.part (id);
+         ALTER TABLE app.parts OWNER TO tester; ALTER TABLE app.part OWNER TO tester;
+         UPDATE pg_index SET indisvalid = false WHERE indexrelid = 'app.part_id_ccnew'::regclass",
+    );
+    let output = project.migrate(&["up"]);
+    assert_success(&output);
+    assert_eq!(events(&output, "recovered")[0]["index"], "app.part_id_ccnew");
+}
+
+#[test]
+fn invalid_toast_index_is_reported_and_does_not_stop_the_run() {
+    let project = project_with_pending("-- no-transaction\nREINDEX SCHEMA CONCURRENTLY app");
+    project.sql(
+        "CREATE TABLE app.large (text text);
+         ALTER TABLE app.large OWNER TO tester;
+         UPDATE pg_index SET indisvalid = false WHERE indrelid IN
+           (SELECT reltoastrelid FROM pg_class WHERE oid = 'app.large'::regclass);
+         UPDATE pg_class SET relname = 'left_ccnew' WHERE oid IN
+           (SELECT indexrelid FROM pg_index JOIN pg_class t ON t.reltoastrelid = indrelid
+            WHERE t.oid = 'app.large'::regclass)",
+    );
+    let output = project.migrate(&["up"]);
+    assert_success(&output);
+    assert_eq!(events(&output, "left_invalid")[0]["index"], "pg_toast.left_ccnew");
+}
+
+/// A statement that waits for another session, and its effect.
+struct Waiting {
+    setup: &'static str,
+    statement: &'static str,
+    /// What the other session runs in its transaction.
+    blocker: &'static str,
+    /// A query for a text that is `true` if the statement has taken effect exactly once.
+    is_done: &'static str,
+    /// Whether PostgreSQL runs the statement in a transaction, together with its record.
+    in_transaction: bool,
+}
+
+const WAITING: [Waiting; 10] = [
+    Waiting {
+        setup: "",
+        statement: "CREATE INDEX CONCURRENTLY item_name ON app.item (name)",
+        blocker: "UPDATE app.item SET id = id",
+        is_done: "SELECT (count(*) = 1 AND bool_and(indisvalid))::text FROM pg_index
+                  WHERE indrelid = 'app.item'::regclass",
+        in_transaction: false,
+    },
+    Waiting {
+        // The name denotes the second index after the first one has been dropped.
+        setup: "CREATE INDEX item_name ON app.item (name);
+                CREATE TABLE public.other (id int); CREATE INDEX item_name ON public.other (id);
+                ALTER TABLE public.other OWNER TO tester",
+        statement: "SET search_path = app, public; DROP INDEX CONCURRENTLY item_name",
+        blocker: "UPDATE app.item SET id = id",
+        is_done: "SELECT (to_regclass('app.item_name') IS NULL
+                          AND to_regclass('public.item_name') IS NOT NULL)::text",
+        in_transaction: false,
+    },
+    Waiting {
+        setup: "CREATE INDEX item_name ON app.item (name)",
+        statement: "REINDEX INDEX CONCURRENTLY app.item_name",
+        blocker: "UPDATE app.item SET id = id",
+        is_done: "SELECT (count(*) = 1 AND bool_and(indisvalid))::text FROM pg_index
+                  WHERE indrelid = 'app.item'::regclass",
+        in_transaction: false,
+    },
+    Waiting {
+        setup: "CREATE TABLE app.parts (id int) PARTITION BY RANGE (id);
+                CREATE TABLE public.part PARTITION OF app.parts DEFAULT;
+                CREATE TABLE app.more PARTITION OF app.parts FOR VALUES FROM (0) TO (9);
+                ALTER TABLE app.parts DETACH PARTITION public.part;
+                ALTER TABLE app.parts ATTACH PARTITION public.part FOR VALUES FROM (9) TO (10);
+                ALTER TABLE app.parts OWNER TO tester; ALTER TABLE public.part OWNER TO tester",
+        statement: "SET search_path = app, public;
+                    ALTER TABLE parts DETACH PARTITION part CONCURRENTLY",
+        blocker: "SELECT FROM app.parts",
+        is_done: "SELECT (count(*) = 1)::text FROM pg_inherits
+                  WHERE inhparent = 'app.parts'::regclass AND NOT inhdetachpending",
+        in_transaction: false,
+    },
+    Waiting {
+        setup: "CREATE TYPE app.state AS ENUM ('new'); ALTER TYPE app.state OWNER TO tester",
+        statement: "ALTER TYPE app.state ADD VALUE 'old'",
+        blocker: "ALTER TYPE app.state ADD VALUE 'other'",
+        is_done: "SELECT (enum_range(NULL::app.state)::text = '{new,old}')::text",
+        in_transaction: true,
+    },
+    Waiting {
+        setup: "",
+        statement: "VACUUM app.item",
+        blocker: "LOCK TABLE app.item IN SHARE ROW EXCLUSIVE MODE",
+        is_done: "SELECT 'true'",
+        in_transaction: false,
+    },
+    Waiting {
+        setup: "CREATE MATERIALIZED VIEW app.seen AS SELECT id FROM app.item;
+                CREATE UNIQUE INDEX seen_id ON app.seen (id);
+                ALTER MATERIALIZED VIEW app.seen OWNER TO tester;
+                INSERT INTO app.item VALUES (3, 'x')",
+        statement: "REFRESH MATERIALIZED VIEW CONCURRENTLY app.seen",
+        blocker: "LOCK TABLE app.item IN ACCESS EXCLUSIVE MODE",
+        is_done: "SELECT (count(*) = 3)::text FROM app.seen",
+        in_transaction: true,
+    },
+    Waiting {
+        setup: "ALTER TABLE app.item ADD CONSTRAINT known CHECK (id > 0) NOT VALID",
+        statement: "ALTER TABLE app.item VALIDATE CONSTRAINT known",
+        blocker: "LOCK TABLE app.item IN SHARE UPDATE EXCLUSIVE MODE",
+        is_done: "SELECT convalidated::text FROM pg_constraint WHERE conname = 'known'",
+        in_transaction: true,
+    },
+    Waiting {
+        setup: "ALTER ROLE tester CREATEDB",
+        statement: "CREATE DATABASE NAME_other",
+        // A lock that the other tests wait for too.
+        blocker: "LOCK TABLE pg_database IN SHARE MODE",
+        is_done: "SELECT EXISTS (SELECT FROM pg_database
+                                 WHERE datname = current_database() || '_other')::text",
+        in_transaction: false,
+    },
+    Waiting {
+        setup: "CREATE DATABASE NAME_other OWNER tester",
+        statement: "DROP DATABASE NAME_other",
+        blocker: "LOCK TABLE pg_database IN SHARE MODE",
+        is_done: "SELECT (NOT EXISTS (SELECT FROM pg_database
+                                      WHERE datname = current_database() || '_other'))::text",
+        in_transaction: false,
+    },
+];
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Moment {
+    BeforeItsRecord,
+    WhileItWaits,
+    BeforeItsCompletionIsRecorded,
+}
+
+#[test]
+fn run_killed_before_during_or_after_any_statement_is_resumed() {
+    if !has_timeouts() {
+        return;
+    }
+    thread::scope(|scope| {
+        for waiting in &WAITING {
+            scope.spawn(|| {
+                kill_and_resume(waiting, Moment::BeforeItsRecord);
+                kill_and_resume(waiting, Moment::WhileItWaits);
+                if !waiting.in_transaction {
+                    kill_and_resume(waiting, Moment::BeforeItsCompletionIsRecorded);
+                }
+            });
+        }
+    });
+}
+
+fn kill_and_resume(waiting: &Waiting, moment: Moment) {
+    let Waiting { setup, statement, blocker, is_done, .. } = waiting;
+    let project = Project::new(&[ITEM]);
+    let named = |sql: &str| sql.replace("NAME", &project.name);
+    assert_success(&project.migrate(&["up"]));
+    for sql in named(setup).split(';').filter(|sql| !sql.trim().is_empty()) {
+        project.sql(sql);
+    }
+    let records = "LOCK TABLE app._migrate_steps IN SHARE MODE";
+    let waits_for_records = || {
+        project.value(
+            "SELECT count(*)::text FROM pg_locks
+             WHERE NOT granted AND relation = 'app._migrate_steps'::regclass",
+        ) == "1"
+    };
+    // A first statement that completes, so that the record of the second one is awaited.
+    let file = format!("-- no-transaction\nSELECT 1;\n{};", named(statement));
+    project.write("0002_steps.up.sql", &file);
+    if moment == Moment::BeforeItsRecord {
+        let held = project.hold(records);
+        let running = project.start(&["up"]);
+        eventually("the run waits for its records", waits_for_records);
+        running.kill();
+        release(held);
+    } else {
+        let held = project.hold(blocker);
+        let mut running = project.start(&["up", "--lock-timeout", "60"]);
+        running.wait_for_event("blocked");
+        if moment == Moment::BeforeItsCompletionIsRecorded {
+            let records = project.hold(records);
+            release(held);
+            eventually("the run waits for its records", waits_for_records);
+            running.kill();
+            release(records);
+        } else {
+            running.kill();
+            release(held);
+        }
+    }
+    let output = project.migrate(&["up"]);
+    assert!(output.status.success(), "{statement} {moment:?}: {output:?}");
+    assert_eq!(project.value(is_done), "true", "{statement} {moment:?}");
+    assert_success(&project.migrate(&["status", "--check"]));
+    project.sql(&named("DROP DATABASE IF EXISTS NAME_other"));
 }

@@ -93,17 +93,6 @@ fn pooler_that_preserves_settings_is_rejected() {
     }
 }
 
-#[test]
-fn lost_lock_fails_next_transaction() {
-    let project = Project::new(&[
-        ("0001_unlock.up.sql", "CREATE TABLE app.item (); SELECT pg_advisory_unlock_all();"),
-        ("0002_next.up.sql", "CREATE TABLE app.next ();"),
-    ]);
-    let output = project.migrate(&["up"]);
-    assert_failed(&output, 9, "the lock was lost between two transactions");
-    assert!(!project.snapshot().contains("app.next"), "{}", project.snapshot());
-}
-
 /// Starts a pooler with two sessions for each client, and returns its port.
 fn start_pooler(switch: Switch) -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind a port");

@@ -102,3 +102,111 @@ fn database_url_and_file_together_are_rejected() {
     let mut command = project.command(&["status", "--database-url-file", "/nowhere"]);
     assert_exit(&command.output().expect("run migrate"), 2, "--database-url");
 }
+
+/// Returns line, relation, mode, newness and row count of each lock of the first planned file.
+fn locks(project: &Project) -> Vec<String> {
+    let plan = json(project, &["plan"]);
+    let mut lines = Vec::new();
+    for statement in plan["scripts"][0]["statements"].as_array().expect("an array") {
+        for lock in statement["locks"].as_array().expect("known locks") {
+            let word = |key: &str| lock[key].as_str().expect("a string").to_owned();
+            let size =
+                if lock["new"] == true { "new".into() } else { lock["size"]["rows"].to_string() };
+            lines.push(format!(
+                "{} {} {} {size}",
+                statement["line"],
+                word("relation"),
+                word("mode")
+            ));
+        }
+    }
+    lines
+}
+
+#[test]
+fn plan_resolves_names_as_postgresql_does() {
+    let project = Project::new(&[("0001_item.up.sql", ITEM)]);
+    assert_success(&project.migrate(&["up"]));
+    project.sql(
+        "CREATE TABLE public.orders (id bigint PRIMARY KEY, note text);
+         INSERT INTO public.orders SELECT generate_series(1, 500); ANALYZE public.orders;
+         CREATE TABLE public.parent (id bigint);
+         CREATE TABLE public.child () INHERITS (public.parent);
+         INSERT INTO public.child SELECT generate_series(1, 300);
+         ANALYZE public.parent; ANALYZE public.child;",
+    );
+    for (file, expected) in [
+        (
+            "CREATE TABLE IF NOT EXISTS public.orders (id bigint PRIMARY KEY, note text);
+             CREATE INDEX IF NOT EXISTS orders_note ON public.orders (note);
+             CREATE INDEX IF NOT EXISTS orders_pkey ON public.orders (id);
+             ALTER TABLE public.orders ADD COLUMN r double precision;",
+            vec![
+                "2 public.orders_note access_exclusive new",
+                "2 public.orders share 500",
+                "3 public.orders share 500",
+                "4 public.orders access_exclusive 500",
+            ],
+        ),
+        (
+            "SET LOCAL search_path = app, public;
+             CREATE INDEX orders_note ON orders (note);
+             CREATE TABLE orders (id bigint);
+             CREATE INDEX orders_id ON orders (id);
+             RESET search_path;
+             ALTER TABLE orders ADD COLUMN a int;
+             DROP INDEX public.orders_note;
+             DROP INDEX app.orders_id;",
+            vec![
+                "2 orders_note access_exclusive new",
+                "2 orders share 500",
+                "3 orders access_exclusive new",
+                "4 orders_id access_exclusive new",
+                "4 orders share new",
+                "6 orders access_exclusive null",
+                "7 public.orders_note access_exclusive new",
+                "8 app.orders_id access_exclusive new",
+            ],
+        ),
+        (
+            "ALTER TABLE public.orders RENAME TO old_orders;
+             CREATE TABLE public.orders (id bigint);
+             ALTER TABLE public.old_orders ADD COLUMN a int;
+             ALTER TABLE public.old_orders SET SCHEMA app;
+             LOCK TABLE app.old_orders;
+             DROP TABLE public.orders;
+             CREATE TABLE IF NOT EXISTS public.orders (id bigint);",
+            vec![
+                "1 public.orders access_exclusive 500",
+                "2 public.orders access_exclusive new",
+                "3 public.old_orders access_exclusive 500",
+                "4 public.old_orders access_exclusive 500",
+                "5 app.old_orders access_exclusive 500",
+                "6 public.orders access_exclusive new",
+                "7 public.orders access_exclusive new",
+            ],
+        ),
+        (
+            "ALTER TABLE public.parent ADD COLUMN a int;
+             ALTER TABLE ONLY public.parent SET (fillfactor = 90);
+             CREATE INDEX i ON public.parent (id);",
+            vec![
+                "1 public.parent access_exclusive 300",
+                "2 public.parent share_update_exclusive 0",
+                "3 public.i access_exclusive new",
+                "3 public.parent share 0",
+            ],
+        ),
+    ] {
+        project.write("0002_next.up.sql", file);
+        let found = locks(&project);
+        assert_eq!(found, expected, "{file}");
+    }
+}
+
+#[test]
+fn plan_reports_invalid_search_path_with_line() {
+    let project = Project::new(&[("0001_item.up.sql", "SELECT 1;\nSET LOCAL search_path = ;")]);
+    let failed = project.migrate(&["plan"]);
+    assert_failed(&failed, 4, "0001_item.up.sql:2: syntax error");
+}

@@ -201,3 +201,93 @@ fn missing_privilege_is_reported_with_line() {
     assert_failed(&project.migrate(&["up"]), 9, text);
     assert_eq!(project.value("SELECT count(*)::text FROM app._sqlx_migrations"), "0");
 }
+
+#[test]
+fn session_state_does_not_reach_the_next_file() {
+    const LEAVES: &str = "CREATE TABLE app.item (text text);
+         PREPARE left_over AS SELECT 1;
+         DECLARE left_over CURSOR WITH HOLD FOR SELECT 1;
+         CREATE TEMPORARY TABLE left_over ();
+         LISTEN left_over;
+         SELECT pg_advisory_lock(7), pg_advisory_lock(7), pg_advisory_lock_shared(8, -9);
+         SET DateStyle = 'German'; SET bytea_output = 'escape'; SET row_security = on;
+         SET default_transaction_isolation = 'serializable';
+         SET default_transaction_read_only = on;
+         DEALLOCATE ALL;
+         PREPARE left_over AS SELECT 1;";
+    const READS: &str = "INSERT INTO app.item SELECT concat_ws(' ',
+           (SELECT count(*) FROM pg_prepared_statements WHERE name = 'left_over'),
+           (SELECT count(*) FROM pg_cursors WHERE name = 'left_over'),
+           coalesce(to_regclass('pg_temp.left_over')::text, 'none'),
+           (SELECT count(*) FROM pg_listening_channels()),
+           (SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()),
+           current_setting('DateStyle'), current_setting('bytea_output'),
+           current_setting('row_security'), current_setting('transaction_isolation'),
+           current_setting('transaction_read_only'))";
+    for first in [LEAVES.to_owned(), format!("-- no-transaction\n{LEAVES}")] {
+        for second in [READS.to_owned(), format!("-- no-transaction\n{READS}")] {
+            let project =
+                Project::new(&[("0001_item.up.sql", &first), ("0002_more.up.sql", &second)]);
+            assert_success(&project.migrate(&["up"]));
+            let row = "row (\"0 0 none 0 1 ISO, MDY hex off read committed off\")";
+            let snapshot = project.snapshot();
+            assert!(snapshot.ends_with(row), "{snapshot}");
+        }
+    }
+}
+
+#[test]
+fn file_that_releases_the_lock_is_rejected_and_rolled_back() {
+    for begin in ["", "-- no-transaction\n"] {
+        let file = format!("{begin}CREATE TABLE app.item (); SELECT pg_advisory_unlock_all();");
+        let project = Project::new(&[("0001_item.up.sql", &file)]);
+        let text = "0001_item.up.sql has released the migration lock";
+        assert_failed(&project.migrate(&["up"]), 3, text);
+        assert_eq!(
+            project.value("SELECT count(*)::text FROM app._sqlx_migrations WHERE success"),
+            "0"
+        );
+    }
+    // The procedure commits, so the next write to the ledger notices.
+    let project =
+        Project::new(&[("0001_item.up.sql", "-- no-transaction\nCALL public.releases();")]);
+    project.sql(
+        "CREATE PROCEDURE public.releases() LANGUAGE plpgsql AS $$ BEGIN
+           PERFORM pg_advisory_unlock_all(); COMMIT;
+         END $$",
+    );
+    assert_failed(&project.migrate(&["up"]), 3, "has released the migration lock");
+}
+
+#[test]
+fn file_that_prevents_its_record_is_rejected() {
+    for (statement, text) in [
+        ("SET TRANSACTION READ ONLY", "0001_item.up.sql makes its transaction read-only"),
+        ("SET client_encoding = 'LATIN1'", "0001_item.up.sql changes client_encoding to LATIN1"),
+    ] {
+        let file = format!("CREATE TABLE app.item (); {statement};");
+        let project = Project::new(&[("0001_item.up.sql", &file)]);
+        assert_failed(&project.migrate(&["up"]), 3, text);
+        assert_eq!(project.value("SELECT count(*)::text FROM app._sqlx_migrations"), "0");
+    }
+}
+
+#[test]
+fn secret_in_failed_statement_is_not_reported() {
+    for (statement, code) in [
+        ("ALTER ROLE nobody_here PASSWORD 'x-secret'", "42704"),
+        // PostgreSQL quotes the literal in its message.
+        ("ALTER ROLE tester PASSWORD 'x-secret' 'y-secret'", "42601"),
+        ("DO $$ BEGIN ALTER ROLE nobody_here PASSWORD 'x-secret'; END $$", "42704"),
+    ] {
+        let project = Project::new(&[("0001_role.up.sql", statement)]);
+        let folder = tempfile::tempdir().expect("create temp dir");
+        let message = folder.path().join("termination-log");
+        std::fs::write(&message, "").expect("write file");
+        let log = message.to_str().expect("UTF-8 path");
+        let failed = failed_event(&project.migrate(&["up", "--termination-log", log]), 4);
+        assert_eq!(failed["sql"]["code"], code, "{statement}");
+        let message = std::fs::read_to_string(&message).expect("read file");
+        assert!(message.contains(code) && !message.contains("-secret"), "{message}");
+    }
+}

@@ -107,11 +107,18 @@ impl Outcome {
         let migrations: Vec<_> = stats
             .migrations
             .iter()
-            .map(|(name, took)| (format!("{command},migration=\"{name}\""), took.as_secs_f64()))
+            .map(|(name, took)| {
+                (format!("{command},migration=\"{}\"", label_value(name)), took.as_secs_f64())
+            })
             .collect();
         gauge("migration_duration_seconds", "Duration of each migration.", &migrations);
         text
     }
+}
+
+/// Escapes the value of a label, as Prometheus's text format requires.
+fn label_value(text: &str) -> String {
+    text.replace('\\', r"\\").replace('"', "\\\"").replace('\n', r"\n")
 }
 
 #[cfg(test)]
@@ -136,6 +143,16 @@ mod tests {
                 serde_json::from_str(&message).expect("the message is JSON");
             assert_eq!((&json["exit_code"], &json["version"]), (&4.into(), &1.into()));
         }
+    }
+
+    #[test]
+    fn label_values_are_escaped() {
+        let mut outcome = outcome(None);
+        outcome.stats.migrations[0].0 = "0001_a\\b\"c\nd".into();
+        let text = outcome.metrics();
+        let line =
+            r#"migrate_migration_duration_seconds{command="up",migration="0001_a\\b\"c\nd"} 1.5"#;
+        assert!(text.lines().any(|actual| actual == line), "{line} in {text}");
     }
 
     #[test]

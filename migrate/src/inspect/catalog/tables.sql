@@ -1,6 +1,7 @@
 -- Tables with their columns, and defaults that are set separately. A partition is created as a
 -- table and then attached. It inherits the identity columns of its parent. Before PostgreSQL 17 it
--- could have different ones, which are omitted.
+-- could have different ones, which are omitted. A NOT NULL that is not valid, or not inherited, is a
+-- constraint of its own (PostgreSQL 18).
 SELECT CASE WHEN r.is_tool_table THEN 'ledger' ELSE 'table' END AS kind, r.name,
        format('CREATE %sTABLE %s (%s)%s%s%s;',
               CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END, r.name,
@@ -16,7 +17,11 @@ SELECT CASE WHEN r.is_tool_table THEN 'ledger' ELSE 'table' END AS kind, r.name,
                              THEN format(' GENERATED %s AS IDENTITY%s',
                                          CASE a.attidentity WHEN 'a' THEN 'ALWAYS' ELSE 'BY DEFAULT' END,
                                          ' (' || nullif(i.options, '') || ')') END,
-                        CASE WHEN a.attnotnull THEN ' NOT NULL' END),
+                        CASE WHEN a.attnotnull AND NOT EXISTS (
+                               SELECT FROM pg_constraint
+                               WHERE conrelid = r.oid AND contype = 'n' AND conkey = ARRAY[a.attnum]
+                                 AND (NOT convalidated OR connoinherit))
+                             THEN ' NOT NULL' END),
                  E',\n' ORDER BY a.attnum) || E'\n'
                FROM pg_attribute a
                JOIN pg_type t ON t.oid = a.atttypid
