@@ -183,9 +183,30 @@ fn hint(cause: &PgDatabaseError) -> Option<String> {
         "57014" if cause.message().contains("statement timeout") => {
             "raise --statement-timeout, or split the statement into smaller batches"
         }
+        code if is_name_lookup(code, cause.message()) => {
+            "a name without a schema is looked up in --search-path, which is empty by default; \
+             qualify the name, or pass for example --search-path public"
+        }
         _ => return cause.hint().map(str::to_owned),
     };
     Some(hint.to_owned())
+}
+
+/// Returns whether an error may be caused by the search path: no schema to create an object in, or
+/// an object that does not exist and was named without its schema.
+fn is_name_lookup(code: &str, message: &str) -> bool {
+    let name = message.strip_suffix(" does not exist").map(|rest| {
+        let rest = rest.trim_start_matches("relation ").trim_start_matches("type ");
+        rest.split('(').next().unwrap_or(rest)
+    });
+    match code {
+        // invalid_schema_name
+        "3F000" => message.starts_with("no schema has been selected"),
+        // undefined_table, undefined_function, undefined_object
+        "42P01" | "42883" => name.is_some_and(|name| !name.contains('.')),
+        "42704" => message.starts_with("type ") && name.is_some_and(|name| !name.contains('.')),
+        _ => false,
+    }
 }
 
 /// Returns the error as PostgreSQL sent it, if it came from PostgreSQL.
@@ -201,8 +222,10 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<&str> {
 /// Returns whether a SQLSTATE means that the connection was lost or not accepted: connection
 /// exceptions, too many connections, a server that starts up or shuts down.
 fn is_connection_failure(code: &str) -> bool {
-    // Not all of class 57: 57014 is a canceled statement.
-    code == "53300" || ["08", "57P"].iter().any(|class| code.starts_with(class))
+    // Not all of class 08: 08P01 is an invalid message, which stays invalid. Not all of class 57:
+    // 57014 is a canceled statement.
+    let is_in = |class: &&str| code.starts_with(class);
+    code == "53300" || code != "08P01" && ["08", "57P"].iter().any(is_in)
 }
 
 /// Returns whether a SQLSTATE means a connection failure, insufficient resources, or contention.

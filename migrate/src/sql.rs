@@ -7,4 +7,7 @@ mod statement;
 pub(crate) use preflight::{Rejection, rejection};
 pub(crate) use relation_locks::locks_of;
 pub use relation_locks::{LockMode, RelationLock, Work, relation_locks};
-pub(crate) use statement::{ReindexTarget, RelationName, Statement, StatementKind, split};
+pub(crate) use statement::{
+    ReindexTarget, RelationName, Statement, StatementKind, comments, is_terminated, split,
+    without_psql_lines,
+};

@@ -95,7 +95,8 @@ struct Relation {
     table_oid: Option<Oid>,
 }
 
-/// Finds a relation by OID `$1`, or by schema `$2` and name `$3`. Needs no privileges.
+/// Finds a relation by OID `$1`, or by schema `$2` and name `$3`. Without a schema, by the search
+/// path. Needs no privileges.
 const RELATION: &str = "
     SELECT c.oid,
            format('%I.%I', n.nspname, c.relname) AS name,
@@ -112,7 +113,9 @@ const RELATION: &str = "
         WHERE leaf.oid = c.oid AND c.relkind NOT IN ('p', 'I')
            OR leaf.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf)
     ) AS size
-    WHERE c.oid = $1 OR $1 IS NULL AND n.nspname = $2 AND c.relname = $3";
+    WHERE c.oid = $1
+       OR $1 IS NULL AND n.nspname = $2 AND c.relname = $3
+       OR $1 IS NULL AND $2 IS NULL AND c.oid = to_regclass(quote_ident($3))";
 
 /// The tables that the foreign keys of table `$1` reference. Dropping the table drops the triggers
 /// on them.
@@ -141,7 +144,7 @@ pub async fn plan(
             .map(|migration| (migration, &migration.up))
             .collect(),
     };
-    let plan = describe(&mut session.connection, &scripts).await?;
+    let plan = describe(&mut session.connection, project, &scripts).await?;
     session.close().await;
     Ok(plan)
 }
@@ -150,6 +153,7 @@ pub async fn plan(
 /// session holds an exclusive lock on a relation, this waits for it, for at most `lock_timeout`.
 async fn describe(
     connection: &mut PgConnection,
+    project: &Project,
     scripts: &[(&Migration, &Script)],
 ) -> Result<Plan, Error> {
     let mut transaction = connection.begin_with("BEGIN READ ONLY").await?;
@@ -167,7 +171,7 @@ async fn describe(
             transactional: script.transactional,
             sql: script.sql.clone(),
             statements,
-            findings: lint_script(script, script.file != migration.up.file),
+            findings: lint_script(project, script, script.file != migration.up.file),
         });
     }
     transaction.rollback().await?;
@@ -248,10 +252,9 @@ impl Catalog<'_> {
         Ok(locks)
     }
 
-    /// Finds a relation by name. An unqualified name denotes none, because the `search_path` is
-    /// empty.
+    /// Finds a relation by name, in the search path if the name is not qualified.
     async fn find(&mut self, name: Option<&RelationName>) -> Result<Option<Relation>, Error> {
-        match name.and_then(|name| Some((name.schema.as_deref()?, name.name.as_str()))) {
+        match name.map(|name| (name.schema.as_deref(), name.name.as_str())) {
             Some(name) => self.relation(None, Some(name)).await,
             None => Ok(None),
         }
@@ -260,11 +263,11 @@ impl Catalog<'_> {
     async fn relation(
         &mut self,
         oid: Option<Oid>,
-        name: Option<(&str, &str)>,
+        name: Option<(Option<&str>, &str)>,
     ) -> Result<Option<Relation>, Error> {
         let query = sqlx::query_as(RELATION)
             .bind(oid)
-            .bind(name.map(|(schema, _)| schema))
+            .bind(name.and_then(|(schema, _)| schema))
             .bind(name.map(|(_, name)| name));
         Ok(query.fetch_optional(&mut *self.connection).await?)
     }
@@ -413,7 +416,12 @@ mod tests {
             false,
         );
         let before = counts(&mut administrator).await;
-        let plan = describe(&mut connection, &[(&first, &first.up), (&second, &second.up)]).await;
+        let plan = describe(
+            &mut connection,
+            &Project::built_in(),
+            &[(&first, &first.up), (&second, &second.up)],
+        )
+        .await;
         let plan = plan.expect("the plan is created");
         assert_eq!(counts(&mut administrator).await, before, "planning writes nothing");
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, Row};
 
 use super::backoff::Backoff;
-use super::database::{CONNECT_TIMEOUT, Database};
+use super::database::Database;
 use crate::Error;
 use crate::error::POOLER_NOT_SUPPORTED;
 use crate::event::{Event, Report};
@@ -39,12 +39,11 @@ impl Session {
             Backoff::new(Duration::from_millis(100), Duration::from_secs(2), database.wait);
         let mut reported = String::new();
         loop {
-            let error = match tokio::time::timeout(CONNECT_TIMEOUT, Session::open(database)).await {
+            let attempt = tokio::time::timeout(database.connect_timeout, Session::open(database));
+            let error = match attempt.await {
                 Ok(Ok(session)) => return Ok(session),
                 Ok(Err(error)) => error,
-                Err(_) => {
-                    Error::Unavailable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs()))
-                }
+                Err(_) => database.no_answer(),
             };
             let reason = format!("{}: {error}", database.address());
             if !error.is_temporary() {
