@@ -249,6 +249,20 @@ fn is_connection_loss(kind: io::ErrorKind) -> bool {
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
+fn unreachable_server(error: &io::Error) -> String {
+    match error.kind() {
+        // NotFound: no socket file.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            format!("{error}; is the server running?")
+        }
+        // The kind of a failed lookup is private to the standard library.
+        _ if error.to_string().starts_with("failed to lookup address") => {
+            format!("{error}; check the host of the database URL")
+        }
+        _ => error.to_string(),
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         if let Some(cause) = postgres_error(&error) {
@@ -260,8 +274,24 @@ impl From<sqlx::Error> for Error {
                 }
                 // A prepared statement does not exist, because another session has answered.
                 "26000" => Error::Refused(format!("{POOLER_NOT_SUPPORTED} (server error: {text})")),
-                // Wrong password, wrong user, no such database, insufficient privilege.
-                "28P01" | "28000" | "3D000" | "42501" => Error::Refused(text),
+                "28P01" => Error::Refused(format!(
+                    "{text}; check the user and the password of the database URL"
+                )),
+                // The role does not exist or may not log in, or pg_hba.conf rejects it.
+                "28000" => Error::Refused(format!(
+                    "{text}; check the user of the database URL, and pg_hba.conf on the server"
+                )),
+                "3D000" => Error::Refused(format!(
+                    "{text}; create the database, or correct its name in the database URL"
+                )),
+                // An invalid value of the setting `role`.
+                "22023" if cause.message().starts_with("role ") => {
+                    Error::Refused(format!("{text}; check --role"))
+                }
+                "42501" => Error::Refused(format!(
+                    "{text}; connect as the migration role (`migrate bootstrap` creates it) or \
+                     another role with this privilege"
+                )),
                 code if is_temporary(code) => Error::Unavailable(text),
                 _ => Error::Unexpected(text),
             };
@@ -274,7 +304,7 @@ impl From<sqlx::Error> for Error {
                 ))
             }
             // Connection refused, timed out, or the name does not resolve yet.
-            sqlx::Error::Io(error) => Error::Unavailable(error.to_string()),
+            sqlx::Error::Io(error) => Error::Unavailable(unreachable_server(&error)),
             sqlx::Error::Tls(error) => Error::Refused(format!("TLS: {error}")),
             error => Error::Unexpected(error.to_string()),
         }

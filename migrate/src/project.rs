@@ -178,7 +178,12 @@ impl Project {
     /// Returns the migration with this version.
     pub fn migration(&self, version: i64) -> Result<&Migration, Error> {
         let found = self.migrations.iter().find(|migration| migration.version == version);
-        found.ok_or_else(|| Error::Usage(format!("there is no migration {version} in this build")))
+        found.ok_or_else(|| {
+            let newest = self.newest();
+            Error::Usage(format!(
+                "there is no migration {version} in this build; its newest is {newest}"
+            ))
+        })
     }
 
     /// Returns the newest version, or 0 if there are no migrations.

@@ -30,9 +30,8 @@ pub(super) fn read(folder: &Path, tool: Option<Tool>) -> Result<(Tool, Vec<Conve
     let Layout { parts, others, .. } = layout;
     if !others.is_empty() {
         return Err(Error::Usage(format!(
-            "{} of the entries in {} are not migrations of {tool}: {}; convert them by hand, or \
-             move them out of the folder",
-            others.len(),
+            "not migrations of {tool} in {}: {}; convert them by hand, or move them out of the \
+             folder",
             folder.display(),
             listed(&others)
         )));

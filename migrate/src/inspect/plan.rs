@@ -95,8 +95,7 @@ struct Relation {
     table_oid: Option<Oid>,
 }
 
-/// Finds a relation by OID `$1`, or by schema `$2` and name `$3`. Without a schema, by the search
-/// path. Needs no privileges.
+/// Finds a relation by OID `$1`, or by schema `$2` and name `$3`. Needs no privileges.
 const RELATION: &str = "
     SELECT c.oid,
            format('%I.%I', n.nspname, c.relname) AS name,
@@ -113,9 +112,7 @@ const RELATION: &str = "
         WHERE leaf.oid = c.oid AND c.relkind NOT IN ('p', 'I')
            OR leaf.oid IN (SELECT relid FROM pg_partition_tree(c.oid) WHERE isleaf)
     ) AS size
-    WHERE c.oid = $1
-       OR $1 IS NULL AND n.nspname = $2 AND c.relname = $3
-       OR $1 IS NULL AND $2 IS NULL AND c.oid = to_regclass(quote_ident($3))";
+    WHERE c.oid = $1 OR $1 IS NULL AND n.nspname = $2 AND c.relname = $3";
 
 /// The tables that the foreign keys of table `$1` reference. Dropping the table drops the triggers
 /// on them.
@@ -252,9 +249,10 @@ impl Catalog<'_> {
         Ok(locks)
     }
 
-    /// Finds a relation by name, in the search path if the name is not qualified.
+    /// Finds a relation by name. An unqualified name denotes none, because the `search_path` is
+    /// empty.
     async fn find(&mut self, name: Option<&RelationName>) -> Result<Option<Relation>, Error> {
-        match name.map(|name| (name.schema.as_deref(), name.name.as_str())) {
+        match name.and_then(|name| Some((name.schema.as_deref()?, name.name.as_str()))) {
             Some(name) => self.relation(None, Some(name)).await,
             None => Ok(None),
         }
@@ -263,11 +261,11 @@ impl Catalog<'_> {
     async fn relation(
         &mut self,
         oid: Option<Oid>,
-        name: Option<(Option<&str>, &str)>,
+        name: Option<(&str, &str)>,
     ) -> Result<Option<Relation>, Error> {
         let query = sqlx::query_as(RELATION)
             .bind(oid)
-            .bind(name.and_then(|(schema, _)| schema))
+            .bind(name.map(|(schema, _)| schema))
             .bind(name.map(|(_, name)| name));
         Ok(query.fetch_optional(&mut *self.connection).await?)
     }

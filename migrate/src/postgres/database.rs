@@ -136,10 +136,15 @@ impl Database {
         Database { superuser_allowed, ..self }
     }
 
-    /// Returns `host:port/database`, without user and password.
+    /// Returns `host:port/database`, without user and password. For a Unix socket, the folder of
+    /// the socket stands in place of the host.
     pub fn address(&self) -> String {
         let name = self.options.get_database().unwrap_or(self.options.get_username());
-        format!("{}:{}/{name}", self.options.get_host(), self.options.get_port())
+        let port = self.options.get_port();
+        match self.options.get_socket() {
+            Some(socket) => format!("{}:{port}/{name}", socket.display()),
+            None => format!("{}:{port}/{name}", self.options.get_host()),
+        }
     }
 
     /// Terminates the session opened last, and returns once the server has rolled back its

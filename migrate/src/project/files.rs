@@ -57,9 +57,7 @@ pub(super) fn read_migrations(
     }
     let form = "<number>_<description>.up.sql and .down.sql, or <number>_<description>.sql";
     Err(Error::Usage(format!(
-        "{} of the entries in {} are not migrations: {}; name migrations {form}, and move other \
-         files out of the folder",
-        others.len(),
+        "not migrations in {}: {}; name migrations {form}, and move other files out of the folder",
         folder.display(),
         listed(&others)
     )))
@@ -104,10 +102,12 @@ pub(crate) fn detect(folder: &Path, paths: &[PathBuf]) -> Result<Tool, Error> {
     }
 }
 
-/// Returns the first names, and that there are more.
+/// Returns the first names, and the number of all if there are more.
 pub(crate) fn listed(names: &[String]) -> String {
-    let more = if names.len() > MAX_LISTED { ", ..." } else { "" };
-    format!("{}{more}", names[..names.len().min(MAX_LISTED)].join(", "))
+    match names.split_at_checked(MAX_LISTED) {
+        Some((first, [_, ..])) => format!("{}, ... ({})", first.join(", "), names.len()),
+        _ => names.join(", "),
+    }
 }
 
 /// Returns the paths of the entries of a folder, ordered by name.

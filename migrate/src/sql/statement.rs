@@ -603,7 +603,7 @@ mod tests {
         let expected = [("\\set name 'it''s", 1), ("SELECT 1", 2), ("\\i b.sql", 3)];
         assert_eq!(split(sql), expected.map(|(text, line)| Statement { text, line }));
         assert_eq!(split(sql)[0].kind(), StatementKind::PsqlCommand);
-        assert_eq!(without_psql_lines("\\i é;\nSELECT '\\';"), "       \nSELECT '\\';");
+        assert_eq!(without_psql_lines("\\i é;\nSELECT '\\';"), "      \nSELECT '\\';");
     }
 
     #[test]

@@ -37,7 +37,8 @@ pub(crate) struct Cli {
 
     /// Project folder to use instead of the embedded one
     ///
-    /// Contains migrations/, and optionally roles.sql, schema.sql, sweep.sql and seeds/.
+    /// Contains migrations/, and optionally roles.sql, schema.sql, sweep.sql and seeds/. Migrations
+    /// of other tools are refused; `migrate import` converts them.
     #[arg(long, env = "MIGRATE_SOURCE", global = true, value_name = "FOLDER")]
     pub(crate) source: Option<PathBuf>,
 
@@ -97,7 +98,7 @@ Locking:
 Exit codes:
   0    success, or nothing to do
   1    unexpected error
-  2    invalid command line, or an invalid file named on it
+  2    invalid command line, or an invalid file or folder named on it
   3    the ledger and this build contradict each other; nothing was changed
   4    a statement failed; its transaction was rolled back
   5    `status --check`, `verify`, `seed`: migrations are pending

@@ -75,7 +75,9 @@ pub(crate) async fn run(
             printer.print(&verification, &verification)?;
             match verification.drift.len() {
                 0 => Ok(Some(verification.version)),
-                count => Err(Error::Drift(format!("the schema has drifted; differences: {count}"))),
+                count => Err(Error::Drift(format!(
+                    "the schema has drifted; differences on standard output: {count}"
+                ))),
             }
         }
         Command::Dump => {
@@ -188,7 +190,9 @@ fn lint(project: &Project, printer: &Printer) -> Result<Option<i64>, Error> {
     printer.print(&serde_json::json!({"findings": findings}), text)?;
     match findings.len() {
         0 => Ok(None),
-        count => Err(Error::Lint(format!("lint findings: {count}"))),
+        count => Err(Error::Lint(format!(
+            "lint findings: {count}; fix the files, or suppress each finding with a reason"
+        ))),
     }
 }
 
