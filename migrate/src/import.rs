@@ -64,6 +64,17 @@ pub fn import(folder: &Path, tool: Option<Tool>, to: Option<&Path>) -> Result<Im
             first.version
         )));
     }
+    if let Some([first, second]) = converted
+        .array_windows()
+        .find(|[first, second]| tool.text_order(&first.stem) > tool.text_order(&second.stem))
+    {
+        return Err(Error::Usage(format!(
+            "{tool} runs {} after {}, because it orders versions as text, and `migrate` before it; \
+             rename them so that all versions have the same number of digits",
+            first.sources.join(", "),
+            second.sources.join(", ")
+        )));
+    }
     let mut files = BTreeMap::new();
     let mut migrations = Vec::new();
     for Converted { version, stem, sources, up, down } in converted {

@@ -48,6 +48,7 @@ impl Database {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(invalid("unsupported scheme"));
         }
+        url::check_environment(|name| std::env::var(name).ok()).map_err(Error::Usage)?;
         let (url, connect_timeout) = url::check(url).map_err(Error::Usage)?;
         let options = PgConnectOptions::from_str(&url).map_err(|error| match error {
             sqlx::Error::Configuration(reason) => invalid(&reason.to_string()),

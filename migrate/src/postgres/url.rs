@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use percent_encoding::percent_decode_str;
+use sqlx::postgres::PgSslMode;
 
 /// The supported parameters of a database URL: those that sqlx reads, and `connect_timeout`.
 const PARAMETERS: [&str; 13] = [
@@ -61,6 +62,21 @@ pub(super) fn check(url: &str) -> Result<(String, Option<Duration>), String> {
     }
     let separator = if rest.is_empty() { "" } else { "?" };
     Ok((format!("{base}{separator}{}", rest.join("&")), timeout))
+}
+
+/// Rejects settings of libpq in the environment that sqlx would ignore although they ask for a
+/// safer connection.
+pub(super) fn check_environment(variable: impl Fn(&str) -> Option<String>) -> Result<(), String> {
+    if let Some(mode) = variable("PGSSLMODE")
+        && mode.parse::<PgSslMode>().is_err()
+    {
+        let modes = "disable, allow, prefer, require, verify-ca or verify-full";
+        return Err(format!("invalid PGSSLMODE `{mode}`; expected {modes}"));
+    }
+    match variable("PGCHANNELBINDING").as_deref() {
+        Some("require") => Err("PGCHANNELBINDING=require is not supported; unset it".to_owned()),
+        _ => Ok(()),
+    }
 }
 
 /// Returns whether a server's command-line options set `search_path`.
@@ -137,6 +153,18 @@ mod tests {
         assert_eq!(url("3"), Ok((rest.clone(), Some(Duration::from_secs(3)))));
         assert_eq!(url("0"), Ok((rest, None)));
         assert!(url("x").unwrap_err().contains("not a number of seconds"));
+    }
+
+    #[test]
+    fn environment_that_the_driver_would_ignore_is_refused() {
+        let check = |name, value: &str| {
+            let value = value.to_owned();
+            check_environment(move |asked| (asked == name).then(|| value.clone()))
+        };
+        assert_eq!(check("PGSSLMODE", "verify-full"), Ok(()));
+        assert_eq!(check("PGCHANNELBINDING", "prefer"), Ok(()));
+        assert!(check("PGSSLMODE", "verify_full").unwrap_err().contains("`verify_full`"));
+        assert!(check("PGCHANNELBINDING", "require").unwrap_err().contains("unset it"));
     }
 
     #[test]

@@ -26,6 +26,18 @@ pub enum Tool {
     Atlas,
 }
 
+impl Tool {
+    /// Returns what a tool compares that orders migrations as text, so that 10 precedes 9: the file
+    /// name or the version. `None` for a tool that compares numbers.
+    pub(crate) fn text_order(self, stem: &str) -> Option<&str> {
+        match self {
+            Tool::Dbmate => Some(stem),
+            Tool::Diesel | Tool::Atlas => stem.split('_').next(),
+            _ => None,
+        }
+    }
+}
+
 impl fmt::Display for Tool {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {

@@ -324,6 +324,11 @@ fn what_cannot_be_imported_is_named() {
         ("goose", &[("1_a.sql", UP), ("sub/2_a.sql", UP)], ": sub/; convert"),
         ("goose", &[("1_a.sql", UP), ("001_b.sql", UP)], "have the same version 1"),
         ("dbmate", &[("1_a.sql", "-- migrate:up"), ("1_b.sql", "-- migrate:up")], "1_b.sql have"),
+        (
+            "diesel",
+            &[("9_a/up.sql", ""), ("10_b/up.sql", "")],
+            "diesel runs 9_a/up.sql after 10_b/up.sql, because it orders versions as text",
+        ),
         ("goose", &[("99999999999999999999_a.sql", UP)], "the version is not a number up to"),
         ("goose", &[("1_a.sql", "\0")], "1_a.sql:1: the file contains the character NUL"),
         ("flyway", &[("V1.1__a.sql", "")], "V1.1__a.sql: the version is not a whole number"),

@@ -225,9 +225,9 @@ async fn prepare_existing(
     migrate_url: Option<&str>,
     report: Report<'_>,
 ) -> anyhow::Result<PreparedDatabase> {
-    let host = host(url)?;
     // On a laptop, the superuser is often the only role at hand.
     let database = Database::new(migrate_url.unwrap_or(url))?.allow_superuser(true);
+    let host = host(url)?;
     report("Database", &database.address());
     let project = Project::built_in();
     let status = migrate::status(&project, &database, &|_| ()).await.map_err(|error| {
