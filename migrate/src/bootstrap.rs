@@ -30,7 +30,9 @@ pub async fn bootstrap(
     report: Report<'_>,
 ) -> Result<(), Error> {
     let Some(roles) = &project.roles else {
-        return Err(Error::Usage("the project has no roles.sql".to_owned()));
+        return Err(Error::Usage(
+            "the project has no roles.sql; write it, or create the roles by hand".to_owned(),
+        ));
     };
     let mut session = Session::connect(database, report).await?;
     let (longest, total) = (Duration::from_secs(1), Duration::from_secs(30));
@@ -40,11 +42,22 @@ pub async fn bootstrap(
             Ok(()) => break,
             // Another bootstrap changes the same roles, for another database of the server.
             Err(error) if is_concurrent_update(&error) && backoff.pause().await => {}
-            Err(error) => return Err(error.into()),
+            Err(error) => return Err(failed(error)),
         }
     }
     session.close().await;
     Ok(())
+}
+
+fn failed(error: sqlx::Error) -> Error {
+    match postgres_error(&error) {
+        // insufficient_privilege
+        Some(cause) if cause.code() == "42501" => Error::Refused(format!(
+            "{} (42501); connect as a superuser or as a role with CREATEROLE",
+            cause.message()
+        )),
+        _ => error.into(),
+    }
 }
 
 /// Returns whether this is "tuple concurrently updated", which PostgreSQL reports as an internal

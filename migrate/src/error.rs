@@ -226,9 +226,30 @@ fn hint(cause: &PgDatabaseError) -> Option<String> {
         "57014" if cause.message().contains("statement timeout") => {
             "raise --statement-timeout, or split the statement into smaller batches"
         }
+        code if is_name_lookup(code, cause.message()) => {
+            "a name without a schema is looked up in --search-path, which is empty by default; \
+             qualify the name, or pass for example --search-path public"
+        }
         _ => return cause.hint().map(str::to_owned),
     };
     Some(hint.to_owned())
+}
+
+/// Returns whether an error may be caused by the search path: no schema to create an object in, or
+/// an object that does not exist and was named without its schema.
+fn is_name_lookup(code: &str, message: &str) -> bool {
+    let name = message.strip_suffix(" does not exist").map(|rest| {
+        let rest = rest.trim_start_matches("relation ").trim_start_matches("type ");
+        rest.split('(').next().unwrap_or(rest)
+    });
+    match code {
+        // invalid_schema_name
+        "3F000" => message.starts_with("no schema has been selected"),
+        // undefined_table, undefined_function, undefined_object
+        "42P01" | "42883" => name.is_some_and(|name| !name.contains('.')),
+        "42704" => message.starts_with("type ") && name.is_some_and(|name| !name.contains('.')),
+        _ => false,
+    }
 }
 
 /// Returns the error as PostgreSQL sent it, if it came from PostgreSQL.
@@ -244,8 +265,10 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<&str> {
 /// Returns whether a SQLSTATE means that the connection was lost or not accepted: connection
 /// exceptions, too many connections, a server that starts up or shuts down.
 fn is_connection_failure(code: &str) -> bool {
-    // Not all of class 57: 57014 is a canceled statement.
-    code == "53300" || ["08", "57P"].iter().any(|class| code.starts_with(class))
+    // Not all of class 08: 08P01 is an invalid message, which stays invalid. Not all of class 57:
+    // 57014 is a canceled statement.
+    let is_in = |class: &&str| code.starts_with(class);
+    code == "53300" || code != "08P01" && ["08", "57P"].iter().any(is_in)
 }
 
 /// Returns whether a SQLSTATE means a connection failure, insufficient resources, or contention.
@@ -269,6 +292,20 @@ fn is_connection_loss(kind: io::ErrorKind) -> bool {
     matches!(kind, BrokenPipe | ConnectionAborted | ConnectionReset | UnexpectedEof)
 }
 
+fn unreachable_server(error: &io::Error) -> String {
+    match error.kind() {
+        // NotFound: no socket file.
+        io::ErrorKind::ConnectionRefused | io::ErrorKind::NotFound => {
+            format!("{error}; is the server running?")
+        }
+        // The kind of a failed lookup is private to the standard library.
+        _ if error.to_string().starts_with("failed to lookup address") => {
+            format!("{error}; check the host of the database URL")
+        }
+        _ => error.to_string(),
+    }
+}
+
 impl From<sqlx::Error> for Error {
     fn from(error: sqlx::Error) -> Error {
         if let Some(cause) = postgres_error(&error) {
@@ -280,8 +317,24 @@ impl From<sqlx::Error> for Error {
                 }
                 // A prepared statement does not exist, because another session has answered.
                 "26000" => Error::Refused(format!("{POOLER_NOT_SUPPORTED} (server error: {text})")),
-                // Wrong password, wrong user, no such database, insufficient privilege.
-                "28P01" | "28000" | "3D000" | "42501" => Error::Refused(text),
+                "28P01" => Error::Refused(format!(
+                    "{text}; check the user and the password of the database URL"
+                )),
+                // The role does not exist or may not log in, or pg_hba.conf rejects it.
+                "28000" => Error::Refused(format!(
+                    "{text}; check the user of the database URL, and pg_hba.conf on the server"
+                )),
+                "3D000" => Error::Refused(format!(
+                    "{text}; create the database, or correct its name in the database URL"
+                )),
+                // An invalid value of the setting `role`.
+                "22023" if cause.message().starts_with("role ") => {
+                    Error::Refused(format!("{text}; check --role"))
+                }
+                "42501" => Error::Refused(format!(
+                    "{text}; connect as the migration role (`migrate bootstrap` creates it) or \
+                     another role with this privilege"
+                )),
                 code if is_temporary(code) => Error::Unavailable(text),
                 _ => Error::Unexpected(text),
             };
@@ -294,7 +347,7 @@ impl From<sqlx::Error> for Error {
                 ))
             }
             // Connection refused, timed out, or the name does not resolve yet.
-            sqlx::Error::Io(error) => Error::Unavailable(error.to_string()),
+            sqlx::Error::Io(error) => Error::Unavailable(unreachable_server(&error)),
             sqlx::Error::Tls(error) => Error::Refused(format!(
                 "TLS: {error}; for a private certificate authority, add sslrootcert=FILE to the \
                  database URL; for a trusted network without TLS, add sslmode=disable"

@@ -179,7 +179,7 @@ impl Ledger {
         match claimed {
             Err(error) if crate::error::code(&error) == Some("23505") => {
                 let name = &migration.name;
-                let error = format!("{name} has just been applied by another runner");
+                let error = format!("{name} has just been applied by another runner; run again");
                 Err(Error::Unavailable(error).into())
             }
             claimed => match claimed? {

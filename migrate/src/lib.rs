@@ -22,7 +22,7 @@
 //! | `ledger` | applied migrations, and the lock that protects their table |
 //! | `apply` | the commands that write to the ledger: up, down, baseline, repair |
 //! | `inspect` | the commands that only read: status, wait, plan, verify, dump |
-//! | `lint`, `seed`, `bootstrap`, `sweep` | one command each |
+//! | `lint`, `import`, `seed`, `bootstrap`, `sweep` | one command each |
 //! | `survey` | what a database contains before anything is written to it |
 //!
 //! No module depends on a particular schema: everything specific to one is in [`Project`].
@@ -31,6 +31,7 @@ mod apply;
 mod bootstrap;
 mod error;
 mod event;
+mod import;
 mod inspect;
 mod ledger;
 mod lint;
@@ -47,6 +48,7 @@ pub use apply::{
 pub use bootstrap::{Password, bootstrap, has_role, limit_connections};
 pub use error::{Error, SqlFailure};
 pub use event::{Event, Report};
+pub use import::{Import, ImportedMigration, import};
 pub use inspect::{
     Difference, MigrationStatus, Plan, PlannedLock, PlannedScript, PlannedStatement, Size, State,
     Status, Verification, compare, dump, plan, status, verify, wait, write_dump,
@@ -54,7 +56,7 @@ pub use inspect::{
 pub use ledger::{OutOfOrder, RevertTo};
 pub use lint::{Finding, lint};
 pub use postgres::{Database, Environment, set_environment};
-pub use project::{Migration, Project, Script, SqlFile, create};
+pub use project::{Migration, Project, Script, SqlFile, Tool, create};
 pub use seed::{OnProgress, Seed, SeedOptions, SeedProgress, SeedReport, SeedResult, seed, seeds};
 pub use sql::{LockMode, RelationLock, Work, relation_locks};
 pub use survey::{Survey, survey};

@@ -22,10 +22,10 @@ use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
 
 use crate::project::{Project, Script};
 use crate::sql::{
-    NameChange, Rejection, RelationLock, RelationName, Statement, StatementKind, Work, locks_of,
-    name_change, rejection, split,
+    NameChange, Rejection, RelationLock, RelationName, Statement, StatementKind, Work, comments,
+    locks_of, name_change, rejection, split, without_psql_lines,
 };
-use ignores::{Ignore, comments, ignores, mask_squawk_comments};
+use ignores::{Ignore, ignores, mask_squawk_comments};
 use rules::{OWN_RULES, RULE_SCOPES, Scope, is_about_definition};
 
 /// The oldest supported major version of PostgreSQL.
@@ -63,8 +63,8 @@ pub fn lint(project: &Project) -> Vec<Finding> {
         findings.extend(check("roles.sql", roles, Purpose::Data));
     }
     for migration in &project.migrations {
-        findings.extend(lint_script(&migration.up, false));
-        findings.extend(migration.down.iter().flat_map(|down| lint_script(down, true)));
+        findings.extend(lint_script(project, &migration.up, false));
+        findings.extend(migration.down.iter().flat_map(|down| lint_script(project, down, true)));
     }
     for seed in &project.seeds {
         findings.extend(check(&format!("seeds/{}.sql", seed.name), &seed.text, Purpose::Data));
@@ -73,10 +73,13 @@ pub fn lint(project: &Project) -> Vec<Finding> {
 }
 
 /// Checks one file of a migration.
-pub(crate) fn lint_script(script: &Script, down: bool) -> Vec<Finding> {
+pub(crate) fn lint_script(project: &Project, script: &Script, down: bool) -> Vec<Finding> {
     let Script { file, sql, transactional } = script;
     let purpose = Purpose::Migration { down, transactional: *transactional };
-    check(&format!("migrations/{file}"), sql, purpose)
+    let mut findings = check(&format!("migrations/{file}"), sql, purpose);
+    let needs_schema = Rule::RequireTableSchema.to_string();
+    findings.retain(|finding| !project.has_search_path || finding.rule != needs_schema);
+    findings
 }
 
 /// The purpose of a file.
@@ -114,7 +117,7 @@ impl Problem {
 }
 
 fn check(file: &str, sql: &str, purpose: Purpose) -> Vec<Finding> {
-    let masked = mask_squawk_comments(sql);
+    let masked = mask_squawk_comments(&without_psql_lines(sql));
     let parse = SourceFile::parse(&masked);
     let mut problems: Vec<Problem> = parse.errors().iter().map(syntax_error).collect();
     problems.extend(
@@ -329,7 +332,8 @@ mod tests {
     fn rules(sql: &str, down: bool) -> Vec<String> {
         let transactional = !sql.starts_with("-- no-transaction");
         let script = Script { file: "a.sql".into(), sql: sql.into(), transactional };
-        lint_script(&script, down).into_iter().map(|finding| finding.rule).collect()
+        let project = Project::built_in();
+        lint_script(&project, &script, down).into_iter().map(|finding| finding.rule).collect()
     }
 
     fn up(sql: &str) -> Vec<String> {
@@ -347,7 +351,7 @@ mod tests {
     fn finding_has_position_and_help() {
         let sql = "SELECT 1;\n/* é */ COMMIT;";
         let script = Script { file: "7_x.sql".into(), sql: sql.into(), transactional: true };
-        let findings = lint_script(&script, false);
+        let findings = lint_script(&Project::built_in(), &script, false);
         let text = "migrations/7_x.sql:2:9: This ends the transaction in which the file runs. \
                     [transaction-control]\n  Remove it, or begin the file with the line \
                     `-- no-transaction`.";
@@ -371,6 +375,9 @@ mod tests {
             ("-- no-transaction\nCREATE INDEX CONCURRENTLY IF NOT EXISTS i ON s.t (a)", vec![]),
             ("-- no-transaction\nDISCARD ALL", vec!["discard-all"]),
             ("COPY s.t FROM STDIN", vec!["copy-from-client"]),
+            ("COPY s.t FROM stdin;\nit's\t1\n\\.\nSELECT 1;", vec!["copy-from-client"]),
+            ("\\restrict a1\nSELECT 1;\n\\unrestrict a1\n", vec![]),
+            ("\\echo it's\nSELECT 1;", vec!["psql-command"]),
             ("COPY s.t FROM '/a'", vec![]),
             ("SELECT 1;\n-- no-transaction\nSELECT 2", vec!["no-transaction"]),
             ("--no-transaction\nSELECT 2", vec!["no-transaction"]),
@@ -432,6 +439,18 @@ mod tests {
             found.retain(|found| rule != Some(found.as_str()));
             assert!(found.is_empty(), "{before}: {found:?}");
         }
+    }
+
+    #[test]
+    fn search_path_permits_names_without_schema() {
+        let script = Script {
+            file: "a.sql".to_owned(),
+            sql: "CREATE TABLE t (a bigint); DROP TABLE u".to_owned(),
+            transactional: true,
+        };
+        let project = Project { has_search_path: true, ..Project::built_in() };
+        let rules: Vec<_> = lint_script(&project, &script, false);
+        assert_eq!(rules.iter().map(|found| &*found.rule).collect::<Vec<_>>(), ["ban-drop-table"]);
     }
 
     #[test]

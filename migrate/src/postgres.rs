@@ -4,6 +4,7 @@ mod backoff;
 mod database;
 mod environment;
 mod session;
+mod url;
 
 pub(crate) use backoff::Backoff;
 pub use database::Database;

@@ -1,14 +1,21 @@
 //! The project: a folder of SQL files, built into the binary or read at run time.
 
 mod create;
+mod files;
+mod tool;
 
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
-use sqlx::migrate::{MigrationType, Migrator, ResolveConfig, ResolveWith};
+use sqlx::migrate::{MigrationType, Migrator};
 
 use crate::Error;
 pub use create::create;
+use files::{MigrationFile, read_migrations};
+pub(crate) use files::{
+    NO_TRANSACTION, detect, entries, file_name, is_ignored, listed, parse_name, read_text,
+};
+pub use tool::Tool;
 
 /// The migrations in `db/migrations/`.
 static MIGRATOR: Migrator = sqlx::migrate!();
@@ -34,6 +41,9 @@ pub struct Project {
     /// The schema that the migrations create objects in. It contains the ledger, and its name is
     /// the prefix of the role names.
     pub schema: String,
+    /// Whether the migrations name objects without their schema, because a search path is set:
+    /// [`crate::Database::search_path`].
+    pub has_search_path: bool,
     /// SQL that creates the roles, for an administrator.
     pub roles: Option<String>,
     /// The output of `dump` for a database with all migrations.
@@ -119,8 +129,10 @@ impl Project {
     pub fn built_in() -> Project {
         let ledger = MIGRATOR.table_name.to_string();
         Project {
-            migrations: pair_scripts(MIGRATOR.iter()).expect("the embedded migrations are valid"),
+            migrations: pair_scripts(MIGRATOR.iter().map(MigrationFile::embedded))
+                .expect("the embedded migrations are valid"),
             schema: schema_of(&ledger),
+            has_search_path: false,
             ledger,
             roles: Some(include_str!("../../db/roles.sql").to_owned()),
             dump: Some(include_str!("../../db/schema.sql").to_owned()),
@@ -134,22 +146,27 @@ impl Project {
 
     /// Reads the project in `folder`. Only `migrations/` is required. As in sqlx, `sqlx.toml` in
     /// this folder or its parent names the ledger.
-    pub async fn read(folder: &Path) -> Result<Project, Error> {
+    ///
+    /// Fails if a file is not UTF-8, is not named as sqlx names them, or belongs to another tool.
+    pub fn read(folder: &Path) -> Result<Project, Error> {
         let settings = Settings::read(folder)?;
         let ledger = match settings.table_name {
             Some(name) if name.contains('.') => name,
             Some(name) => format!("public.{name}"),
             None => "public._sqlx_migrations".to_owned(),
         };
-        let mut config = ResolveConfig::new();
-        config.ignore_chars(settings.ignored_chars);
-        let source = ResolveWith(folder.join("migrations"), config);
-        let migrator = Migrator::new(source)
-            .await
-            .map_err(|error| Error::Usage(format!("{}: {error}", folder.display())))?;
+        let migrations = folder.join("migrations");
+        if !migrations.is_dir() {
+            return Err(Error::Usage(format!(
+                "{} is not a folder; a project is a folder that contains `migrations`",
+                migrations.display()
+            )));
+        }
+        let files = read_migrations(&migrations, &settings.ignored_chars)?;
         Ok(Project {
-            migrations: pair_scripts(migrator.iter())?,
+            migrations: pair_scripts(files.into_iter())?,
             schema: schema_of(&ledger),
+            has_search_path: false,
             ledger,
             roles: read_optional(&folder.join("roles.sql"))?,
             dump: read_optional(&folder.join("schema.sql"))?,
@@ -161,7 +178,12 @@ impl Project {
     /// Returns the migration with this version.
     pub fn migration(&self, version: i64) -> Result<&Migration, Error> {
         let found = self.migrations.iter().find(|migration| migration.version == version);
-        found.ok_or_else(|| Error::Usage(format!("there is no migration {version} in this build")))
+        found.ok_or_else(|| {
+            let newest = self.newest();
+            Error::Usage(format!(
+                "there is no migration {version} in this build; its newest is {newest}"
+            ))
+        })
     }
 
     /// Returns the newest version, or 0 if there are no migrations.
@@ -202,10 +224,9 @@ fn schema_of(ledger: &str) -> String {
 
 /// Reads a file. Returns `None` if it does not exist.
 fn read_optional(path: &Path) -> Result<Option<String>, Error> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::Usage(format!("{}: {error}", path.display()))),
+    match path.exists() {
+        true => read_text(path).map(Some),
+        false => Ok(None),
     }
 }
 
@@ -223,44 +244,57 @@ fn read_seeds(folder: &Path) -> Result<Vec<SqlFile>, Error> {
     paths.iter().map(read).collect()
 }
 
-/// Combines the up and down files of each version into a [`Migration`].
-fn pair_scripts<'a>(
-    files: impl Iterator<Item = &'a sqlx::migrate::Migration>,
-) -> Result<Vec<Migration>, Error> {
-    let (mut up, mut down) = (Vec::<Migration>::new(), Vec::new());
-    for file in files {
+impl MigrationFile {
+    fn embedded(file: &sqlx::migrate::Migration) -> MigrationFile {
         let name = migration_name(file.version, &file.description);
         let suffix = match file.migration_type {
-            MigrationType::Simple => "",
-            MigrationType::ReversibleUp => ".up",
-            MigrationType::ReversibleDown => ".down",
+            MigrationType::Simple => ".sql",
+            MigrationType::ReversibleUp => ".up.sql",
+            MigrationType::ReversibleDown => ".down.sql",
         };
-        let script = Script {
-            file: format!("{name}{suffix}.sql"),
+        MigrationFile {
+            file: format!("{name}{suffix}"),
+            version: file.version,
+            description: file.description.to_string(),
+            kind: file.migration_type,
             sql: file.sql.as_str().to_owned(),
-            transactional: !file.no_tx,
+            checksum: file.checksum.to_vec(),
+        }
+    }
+}
+
+/// Combines the up and down files of each version into a [`Migration`].
+fn pair_scripts(files: impl Iterator<Item = MigrationFile>) -> Result<Vec<Migration>, Error> {
+    let (mut up, mut down) = (Vec::<Migration>::new(), Vec::<(i64, Script)>::new());
+    for MigrationFile { file, version, description, kind, sql, checksum } in files {
+        let transactional = !sql.starts_with(NO_TRANSACTION);
+        let script = Script { file, sql, transactional };
+        let same = |first: &Script| {
+            let (first, second) = (&first.file, &script.file);
+            Error::Usage(format!(
+                "{first} and {second} have the same version; give one of them another number"
+            ))
         };
-        if file.migration_type.is_down_migration() {
-            down.push((file.version, script));
+        if kind.is_down_migration() {
+            if let Some((_, other)) = down.iter().find(|(other, _)| *other == version) {
+                return Err(same(other));
+            }
+            down.push((version, script));
             continue;
         }
-        if let Some(other) = up.iter().find(|other| other.version == file.version) {
-            let (first, second) = (&other.up.file, &script.file);
-            return Err(Error::Usage(format!("{first} and {second} have the same version")));
+        if let Some(other) = up.iter().find(|other| other.version == version) {
+            return Err(same(&other.up));
         }
-        up.push(Migration {
-            version: file.version,
-            name,
-            description: file.description.to_string(),
-            checksum: file.checksum.to_vec(),
-            up: script,
-            down: None,
-        });
+        let name = migration_name(version, &description);
+        up.push(Migration { version, name, description, checksum, up: script, down: None });
     }
     for (version, script) in down {
         match up.iter_mut().find(|migration| migration.version == version) {
             Some(migration) => migration.down = Some(script),
-            None => return Err(Error::Usage(format!("{} has no .up.sql", script.file))),
+            None => {
+                let file = script.file;
+                return Err(Error::Usage(format!("{file} has no .up.sql of the same version")));
+            }
         }
     }
     up.sort_by_key(|migration| migration.version);

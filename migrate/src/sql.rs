@@ -13,5 +13,6 @@ pub(crate) use preflight::{Rejection, rejection};
 pub(crate) use relation_locks::locks_of;
 pub use relation_locks::{LockMode, RelationLock, Work, relation_locks};
 pub(crate) use statement::{
-    GlobalObject, ReindexTarget, RelationName, Statement, StatementKind, split,
+    GlobalObject, ReindexTarget, RelationName, Statement, StatementKind, comments, is_terminated,
+    split, without_psql_lines,
 };

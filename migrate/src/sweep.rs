@@ -24,7 +24,7 @@ pub async fn sweep(
     report: Report<'_>,
 ) -> Result<Sweep, Error> {
     let Some(sql) = &project.sweep else {
-        return Err(Error::Usage("the project has no sweep.sql".to_owned()));
+        return Err(Error::Usage("the project has no sweep.sql; write it first".to_owned()));
     };
     let mut session = Session::connect(database, report).await?;
     session.reject_superuser().await?;

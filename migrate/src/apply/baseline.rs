@@ -36,7 +36,8 @@ pub async fn baseline(
     if let Some(row) = runner.applied().await?.first() {
         let name = row.name();
         return Err(Error::Integrity(format!(
-            "the ledger is not empty: it begins with {name}; a baseline requires an empty ledger"
+            "the ledger is not empty: it begins with {name}; `migrate up` applies what is missing, and a baseline \
+             requires an empty ledger"
         )));
     }
     let mut marked = Vec::new();

@@ -111,7 +111,9 @@ fn forget_unfinished(
     version: i64,
 ) -> Result<Vec<Fix>, Error> {
     let Some(row) = applied.iter().find(|row| row.version == version && !row.success) else {
-        return Err(Error::Usage(format!("version {version} is not an unfinished migration")));
+        return Err(Error::Usage(format!(
+            "version {version} is not an unfinished migration; `migrate status` lists them"
+        )));
     };
     let Ledger { table, steps, .. } = ledger;
     let (name, started) = (row.name(), &row.installed_on);

@@ -157,7 +157,7 @@ pub async fn plan(
             .map(|migration| (migration, &migration.up))
             .collect(),
     };
-    let plan = describe(&mut session.connection, &scripts).await?;
+    let plan = describe(&mut session.connection, project, &scripts).await?;
     session.close().await;
     Ok(plan)
 }
@@ -166,6 +166,7 @@ pub async fn plan(
 /// session holds an exclusive lock on a relation, this waits for it, for at most `lock_timeout`.
 async fn describe(
     connection: &mut PgConnection,
+    project: &Project,
     scripts: &[(&Migration, &Script)],
 ) -> Result<Plan, Error> {
     let mut transaction = connection.begin_with("BEGIN READ ONLY").await?;
@@ -190,7 +191,7 @@ async fn describe(
             transactional: script.transactional,
             sql: script.sql.clone(),
             statements,
-            findings: lint_script(script, script.file != migration.up.file),
+            findings: lint_script(project, script, script.file != migration.up.file),
         });
     }
     transaction.rollback().await?;
@@ -655,7 +656,12 @@ mod tests {
             false,
         );
         let before = counts(&mut administrator).await;
-        let plan = describe(&mut connection, &[(&first, &first.up), (&second, &second.up)]).await;
+        let plan = describe(
+            &mut connection,
+            &Project::built_in(),
+            &[(&first, &first.up), (&second, &second.up)],
+        )
+        .await;
         let plan = plan.expect("the plan is created");
         assert_eq!(counts(&mut administrator).await, before, "planning writes nothing");
 

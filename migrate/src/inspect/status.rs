@@ -134,7 +134,9 @@ pub async fn wait(
             reported = event.to_string();
         }
         if !backoff.pause().await {
-            return Err(Error::Unavailable(reported));
+            return Err(Error::Unavailable(format!(
+                "{reported}; run `migrate up`, or raise --timeout"
+            )));
         }
     }
 }

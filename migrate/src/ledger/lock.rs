@@ -50,7 +50,10 @@ impl Lock {
             }
             if !backoff.pause().await {
                 let holder = if reported.is_empty() { "another session" } else { &reported };
-                return Err(Error::Unavailable(format!("the migration lock is held by {holder}")));
+                return Err(Error::Unavailable(format!(
+                    "the migration lock is held by {holder}; run the same command again later, or \
+                     raise --lock-wait"
+                )));
             }
         }
     }

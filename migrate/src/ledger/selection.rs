@@ -71,7 +71,7 @@ pub(crate) fn to_revert<'a>(
         let Some(script) = &migration.down else {
             let name = &migration.name;
             return Err(Error::Integrity(format!(
-                "{name} cannot be reverted: it has no .down.sql"
+                "{name} cannot be reverted: it has no .down.sql; write it, or revert by hand"
             )));
         };
         Ok((migration, script))

@@ -3,6 +3,7 @@
 use squawk_lexer::{TokenKind, tokenize};
 
 use super::line_of;
+use crate::sql::comments;
 
 /// A comment that suppresses rules.
 pub(super) struct Ignore<'a> {
@@ -13,16 +14,6 @@ pub(super) struct Ignore<'a> {
     pub(super) rules: Vec<&'a str>,
     /// Whether it states a reason.
     pub(super) explained: bool,
-}
-
-/// Returns the comments from `--` to the end of their line, with their offsets.
-pub(super) fn comments(sql: &str) -> impl Iterator<Item = (usize, &str)> {
-    let mut end = 0;
-    tokenize(sql).filter_map(move |token| {
-        let start = end;
-        end += token.len as usize;
-        (token.kind == TokenKind::LineComment).then(|| (start, &sql[start..end]))
-    })
 }
 
 /// Disables squawk's own handling of ignore comments, without changing the length of the text.

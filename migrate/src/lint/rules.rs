@@ -3,7 +3,7 @@
 use squawk_linter::Rule;
 
 /// The names of the rules that are not squawk's.
-pub(super) const OWN_RULES: [&str; 12] = [
+pub(super) const OWN_RULES: [&str; 13] = [
     "syntax-error",
     "transaction-control",
     "session-setting",
@@ -12,6 +12,7 @@ pub(super) const OWN_RULES: [&str; 12] = [
     "discard-all",
     "unnamed-index",
     "copy-from-client",
+    "psql-command",
     "no-transaction",
     "unknown-rule",
     "unexplained-ignore",

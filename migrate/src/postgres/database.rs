@@ -10,10 +10,11 @@ use sqlx::postgres::{PgConnectOptions, PgSslMode};
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::backoff::Backoff;
+use super::url;
 use crate::Error;
 
-/// The limit of one connection attempt. A healthy server answers well within it.
-pub(super) const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+/// The default limit of one connection attempt. A healthy server answers well within it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The default for [`Database::unreachable_after`]: the time the server takes to give up on a
 /// client that has disappeared.
@@ -24,6 +25,8 @@ const UNREACHABLE_AFTER: Duration = Duration::from_secs(30);
 pub struct Database {
     options: PgConnectOptions,
     pub(super) wait: Duration,
+    /// The limit of one connection attempt.
+    pub(super) connect_timeout: Duration,
     lock_timeout: Duration,
     unreachable_after: Duration,
     pub(super) superuser_allowed: bool,
@@ -35,6 +38,9 @@ impl Database {
     /// Parses a `postgres://` URL. Connection attempts are not repeated unless [`Database::wait`]
     /// is set. Requires TLS and verifies the server's certificate, unless the server is local or
     /// the URL (`sslmode`) or the environment (`PGSSLMODE`) says otherwise.
+    ///
+    /// Fails if the URL has a parameter that is not supported, because the connection would then
+    /// lack a property that the URL asks for, such as `channel_binding=require`.
     pub fn new(url: &str) -> Result<Database, Error> {
         // Never quote the URL: it contains the password.
         let invalid = |reason: &str| {
@@ -44,13 +50,21 @@ impl Database {
         if !["postgres://", "postgresql://"].iter().any(|scheme| url.starts_with(scheme)) {
             return Err(invalid("unsupported scheme"));
         }
-        let options = PgConnectOptions::from_str(url).map_err(|error| match error {
+        url::check_environment(|name| std::env::var(name).ok()).map_err(Error::Usage)?;
+        let (url, connect_timeout) = url::check(url).map_err(Error::Usage)?;
+        let options = PgConnectOptions::from_str(&url).map_err(|error| match error {
             sqlx::Error::Configuration(reason) => invalid(&reason.to_string()),
             _ => invalid("syntax error"),
         })?;
-        let options = match is_tls_configured(url) || is_local(&options) {
+        let options = match is_tls_configured(&url) || is_local(&options) {
             true => options,
             false => options.ssl_mode(PgSslMode::VerifyFull),
+        };
+        // Names in migrations must be qualified. With an empty search path, a name that is not
+        // fails instead of resolving to an arbitrary schema.
+        let options = match options.get_options().is_some_and(url::sets_search_path) {
+            true => options,
+            false => options.options([("search_path", "")]),
         };
         let hostname = std::env::var("HOSTNAME").unwrap_or_default();
         let options = options
@@ -63,9 +77,6 @@ impl Database {
             // A file may run DEALLOCATE ALL, so no statement is prepared for longer than one use.
             .statement_cache_capacity(0)
             .options([
-                // Names in migrations must be qualified. With an empty search path, a name that is
-                // not fails instead of resolving to an arbitrary schema.
-                ("search_path", ""),
                 ("TimeZone", "UTC"),
                 ("DateStyle", "ISO"),
                 ("bytea_output", "hex"),
@@ -84,6 +95,7 @@ impl Database {
         let database = Database {
             options,
             wait: Duration::ZERO,
+            connect_timeout: connect_timeout.unwrap_or(CONNECT_TIMEOUT),
             lock_timeout: Duration::ZERO,
             unreachable_after: UNREACHABLE_AFTER,
             superuser_allowed: false,
@@ -116,6 +128,16 @@ impl Database {
         Database { unreachable_after, ..self }
     }
 
+    /// Sets `search_path`, the schemas in which names without a schema are looked up. Empty by
+    /// default. `pg_catalog` is searched before them.
+    ///
+    /// Fails unless `path` is a list of schemas. Other users must not be able to create objects in
+    /// them, which the migrations would then find.
+    pub fn search_path(self, path: &str) -> Result<Database, Error> {
+        url::check_search_path(path).map_err(Error::Usage)?;
+        Ok(self.option("search_path", path))
+    }
+
     /// Sets the role to switch to after logging in.
     pub fn role(self, role: &str) -> Database {
         self.option("role", role)
@@ -126,10 +148,15 @@ impl Database {
         Database { superuser_allowed, ..self }
     }
 
-    /// Returns `host:port/database`, without user and password.
+    /// Returns `host:port/database`, without user and password. For a Unix socket, the folder of
+    /// the socket stands in place of the host.
     pub fn address(&self) -> String {
         let name = self.options.get_database().unwrap_or(self.options.get_username());
-        format!("{}:{}/{name}", self.options.get_host(), self.options.get_port())
+        let port = self.options.get_port();
+        match self.options.get_socket() {
+            Some(socket) => format!("{}:{port}/{name}", socket.display()),
+            None => format!("{}:{port}/{name}", self.options.get_host()),
+        }
     }
 
     /// Terminates the session opened last, and returns once the server has rolled back its
@@ -192,7 +219,9 @@ impl Database {
             connection.close().await?;
             Ok(found)
         };
-        match tokio::time::timeout((self.unreachable_after / 3).min(CONNECT_TIMEOUT), check).await {
+        match tokio::time::timeout((self.unreachable_after / 3).min(self.connect_timeout), check)
+            .await
+        {
             Ok(Ok(found)) => found,
             // For example, no connection is left.
             Ok(Err(sqlx::Error::Database(_))) => true,
@@ -212,12 +241,15 @@ impl Database {
     /// instead of switching to [`Database::role`].
     pub(super) async fn connect_observer(&self) -> Result<PgConnection, Error> {
         let options = self.options.clone().options([("role", "none")]);
-        match tokio::time::timeout(CONNECT_TIMEOUT, options.connect()).await {
+        match tokio::time::timeout(self.connect_timeout, options.connect()).await {
             Ok(connection) => Ok(connection?),
-            Err(_) => {
-                Err(Error::Unavailable(format!("no answer within {} s", CONNECT_TIMEOUT.as_secs())))
-            }
+            Err(_) => Err(self.no_answer()),
         }
+    }
+
+    /// Returns the error for a connection attempt that has exceeded its limit.
+    pub(super) fn no_answer(&self) -> Error {
+        Error::Unavailable(format!("no answer within {} s", self.connect_timeout.as_secs()))
     }
 
     /// Records the server process of a session that has been opened.

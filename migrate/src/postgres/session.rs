@@ -8,7 +8,7 @@ use std::time::Duration;
 use sqlx::{AssertSqlSafe, Connection, FromRow, PgConnection, Row};
 
 use super::backoff::Backoff;
-use super::database::{CONNECT_TIMEOUT, Database};
+use super::database::Database;
 use crate::Error;
 use crate::error::{POOLER_NOT_SUPPORTED, code};
 use crate::event::{Event, Report};
@@ -62,14 +62,11 @@ impl Session {
             Backoff::new(Duration::from_millis(100), Duration::from_secs(2), database.wait);
         let mut reported = String::new();
         loop {
-            let attempt = tokio::time::timeout(CONNECT_TIMEOUT, Session::open(database)).await;
-            let ConnectFailure { error, may_pass } = match attempt {
+            let attempt = tokio::time::timeout(database.connect_timeout, Session::open(database));
+            let ConnectFailure { error, may_pass } = match attempt.await {
                 Ok(Ok(session)) => return Ok(session),
                 Ok(Err(failure)) => failure,
-                Err(_) => {
-                    let limit = CONNECT_TIMEOUT.as_secs();
-                    Error::Unavailable(format!("no answer within {limit} s")).into()
-                }
+                Err(_) => database.no_answer().into(),
             };
             let reason = format!("{}: {error}", database.address());
             let failed = |reason: String| match error {

@@ -23,7 +23,6 @@ pub fn create(
     let stem = format!("{:04}_{name}", project.newest() + 1);
     let marker = match transactional {
         true => "",
-        // sqlx recognizes the marker at the beginning of the file only.
         false => "-- no-transaction\n",
     };
     let path = |suffix| folder.join("migrations").join(format!("{stem}.{suffix}.sql"));

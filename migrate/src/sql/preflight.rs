@@ -50,7 +50,13 @@ pub(crate) fn rejection(kind: &StatementKind, transactional: bool) -> Option<Rej
         StatementKind::CopyWithClient => reject(
             "copy-from-client",
             "A migration has no client to copy from or to.",
-            "Use `INSERT`.",
+            "Use `INSERT`, which `pg_dump --inserts` writes, or leave the rows out with `pg_dump \
+             --schema-only`.",
+        ),
+        StatementKind::PsqlCommand => reject(
+            "psql-command",
+            "This is a command of psql, which the server does not understand.",
+            "Remove it.",
         ),
         _ => None,
     }

@@ -1,6 +1,7 @@
 //! Splits SQL into statements, and classifies them by their leading keywords.
 
 use std::iter;
+use std::ops::Range;
 
 use squawk_lexer::{LiteralKind, TokenKind, tokenize};
 
@@ -59,6 +60,8 @@ pub(crate) enum StatementKind {
     NotInTransaction,
     /// `COPY` from standard input or to standard output, which needs a client.
     CopyWithClient,
+    /// A backslash command, which psql runs instead of the server.
+    PsqlCommand,
     /// Any other statement.
     Other,
 }
@@ -130,26 +133,91 @@ impl RelationName {
 /// parentheses and of the `BEGIN ATOMIC ... END` body of a routine. Empty statements are omitted.
 /// If the text ends within a string, a comment or parentheses, the last statement extends to the
 /// end, and PostgreSQL reports the syntax error.
+///
+/// Omits `\restrict` and `\unrestrict`, which `pg_dump` writes and which affect only psql. Any
+/// other line that begins with a backslash where a statement may begin is a statement. The rows
+/// after `COPY ... FROM stdin` are omitted.
 pub(crate) fn split(sql: &str) -> Vec<Statement<'_>> {
-    let mut statements = Vec::new();
-    let mut current: Option<StatementScanner> = None;
-    let (mut line, mut counted) = (1, 0);
-    for token in tokens(sql) {
-        if token.kind == TokenKind::Semi
-            && current.as_ref().is_none_or(StatementScanner::is_complete)
-        {
-            statements.extend(current.take().map(|scan| scan.statement(sql)));
-            continue;
-        }
-        let scan = current.get_or_insert_with(|| {
-            line += sql[counted..token.start].matches('\n').count();
-            counted = token.start;
-            StatementScanner::new(line, token.start)
-        });
-        scan.push(&token);
+    scan(sql).0
+}
+
+/// Replaces the lines for psql, which no parser of SQL understands, by spaces: backslash commands
+/// and the rows after `COPY ... FROM stdin`.
+pub(crate) fn without_psql_lines(sql: &str) -> String {
+    let mut text = sql.to_owned();
+    for range in scan(sql).1 {
+        let blank: String =
+            sql[range.clone()].bytes().map(|byte| if byte == b'\n' { '\n' } else { ' ' }).collect();
+        text.replace_range(range, &blank);
     }
-    statements.extend(current.map(|scan| scan.statement(sql)));
-    statements
+    text
+}
+
+/// Returns whether the last statement ends with a semicolon, or there is none.
+pub(crate) fn is_terminated(sql: &str) -> bool {
+    tokens(sql).last().is_none_or(|token| token.kind == TokenKind::Semi)
+}
+
+/// Returns the statements, and the ranges of lines for psql.
+fn scan(sql: &str) -> (Vec<Statement<'_>>, Vec<Range<usize>>) {
+    let (mut statements, mut for_psql) = (Vec::new(), Vec::new());
+    let (mut line, mut counted) = (1, 0);
+    let mut begin = 0;
+    // One pass for each part between lines for psql, where the lexer would lose track of quotes.
+    'parts: loop {
+        let mut current: Option<StatementScanner> = None;
+        for mut token in tokens(&sql[begin..]) {
+            token.start += begin;
+            if token.kind == TokenKind::Semi
+                && current.as_ref().is_none_or(StatementScanner::is_complete)
+            {
+                let Some(scan) = current.take() else { continue };
+                let statement = scan.statement(sql);
+                statements.push(statement);
+                if statement.reads_rows_from_client() {
+                    let rows = rows(sql, token.start + 1);
+                    begin = rows.end;
+                    for_psql.push(rows);
+                    continue 'parts;
+                }
+                continue;
+            }
+            let is_command = current.is_none() && token.text == "\\";
+            let scan = current.get_or_insert_with(|| {
+                line += sql[counted..token.start].matches('\n').count();
+                counted = token.start;
+                StatementScanner::new(line, token.start)
+            });
+            if is_command {
+                let text = sql[token.start..].lines().next().unwrap_or_default();
+                let range = token.start..token.start + text.len();
+                let name = text.split_whitespace().next().unwrap_or_default();
+                if !["\\restrict", "\\unrestrict"].contains(&name) {
+                    statements.push(Statement { text: text.trim_end(), line: scan.line });
+                }
+                begin = range.end;
+                for_psql.push(range);
+                continue 'parts;
+            }
+            scan.push(&token);
+        }
+        statements.extend(current.map(|scan| scan.statement(sql)));
+        return (statements, for_psql);
+    }
+}
+
+/// Returns the range of the rows after `COPY ... FROM stdin;`, which ends at `from`: the following
+/// lines up to `\.`, or to the end of the text.
+fn rows(sql: &str, from: usize) -> Range<usize> {
+    let start = sql[from..].find('\n').map_or(sql.len(), |end| from + end + 1);
+    let mut end = start;
+    for row in sql[start..].split_inclusive('\n') {
+        end += row.len();
+        if row.trim_end() == "\\." {
+            break;
+        }
+    }
+    start..end
 }
 
 impl Statement<'_> {
@@ -157,6 +225,23 @@ impl Statement<'_> {
     pub(crate) fn kind(&self) -> StatementKind {
         Parser::new(self.text).kind().unwrap_or(StatementKind::Other)
     }
+
+    /// Returns whether this is `COPY ... FROM stdin`.
+    fn reads_rows_from_client(&self) -> bool {
+        let tokens = Parser::new(self.text).tokens;
+        tokens.first().is_some_and(|token| token.is("copy"))
+            && tokens.windows(2).any(|pair| pair[0].is("from") && pair[1].is("stdin"))
+    }
+}
+
+/// Returns the comments from `--` to the end of their line, with their offsets.
+pub(crate) fn comments(sql: &str) -> impl Iterator<Item = (usize, &str)> {
+    let mut end = 0;
+    tokenize(sql).filter_map(move |token| {
+        let start = end;
+        end += token.len as usize;
+        (token.kind == TokenKind::LineComment).then(|| (start, &sql[start..end]))
+    })
 }
 
 /// A token other than white space or a comment.
@@ -336,6 +421,9 @@ impl<'a> Parser<'a> {
 
     /// Returns `None` for [`StatementKind::Other`] and for syntax errors.
     fn kind(&mut self) -> Option<StatementKind> {
+        if self.tokens.first().is_some_and(|token| token.text == "\\") {
+            return Some(StatementKind::PsqlCommand);
+        }
         if self.accept_any(&["begin", "start", "commit", "end", "abort"]) {
             return Some(StatementKind::TransactionControl);
         }
@@ -567,6 +655,32 @@ mod tests {
         // These second strings do not continue the first one, so they have no escapes.
         assert_eq!(texts(r"SELECT E'a', 'b\'; SELECT 'c'").len(), 2);
         assert_eq!(texts("SELECT E'a' /* here */\n'b\\'; SELECT 'c'").len(), 2);
+    }
+
+    #[test]
+    fn restrict_commands_of_pg_dump_are_omitted() {
+        let sql = "--\n-- dump\n--\n\n\\restrict aB'1\n\nSELECT 1;\n\n\\unrestrict aB'1\n\n";
+        assert_eq!(split(sql), [Statement { text: "SELECT 1", line: 7 }]);
+        assert!(!is_terminated("SELECT 1 -- ;") && is_terminated("SELECT 1; -- a"));
+    }
+
+    #[test]
+    fn other_psql_command_is_a_statement_of_one_line() {
+        let sql = "\\set name 'it''s\nSELECT 1;\n\\i b.sql\n";
+        let expected = [("\\set name 'it''s", 1), ("SELECT 1", 2), ("\\i b.sql", 3)];
+        assert_eq!(split(sql), expected.map(|(text, line)| Statement { text, line }));
+        assert_eq!(split(sql)[0].kind(), StatementKind::PsqlCommand);
+        assert_eq!(without_psql_lines("\\i é;\nSELECT '\\';"), "      \nSELECT '\\';");
+    }
+
+    #[test]
+    fn rows_after_copy_from_stdin_are_omitted() {
+        let sql = "COPY s.t (a) FROM stdin;\nit's\t1;\n\\\\.\n\\.\n\nSELECT 1;\n";
+        let expected = [("COPY s.t (a) FROM stdin", 1), ("SELECT 1", 6)];
+        assert_eq!(split(sql), expected.map(|(text, line)| Statement { text, line }));
+        let blank = "COPY s.t (a) FROM stdin;\n       \n   \n  \n\nSELECT 1;\n";
+        assert_eq!(without_psql_lines(sql), blank);
+        assert_eq!(texts("COPY s.t FROM stdin; SELECT 1;\nrow").len(), 1);
     }
 
     #[test]

@@ -115,8 +115,7 @@ fn exhausted_server_connection_limit_is_waited_for() {
 #[test]
 fn silent_connection_is_given_up() {
     let project = Project::new(&[ITEM]);
-    let files =
-        RUNTIME.block_on(migrate::Project::read(project.folder.path())).expect("read project");
+    let files = migrate::Project::read(project.folder.path()).expect("read project");
     let proxy = Proxy::new(SERVER.port());
     let url = proxy.url(&project.url, SERVER.port());
     let silence = Duration::from_millis(300);

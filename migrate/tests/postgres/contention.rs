@@ -42,8 +42,7 @@ fn run_ten_concurrently(rounds: usize) {
         ("0002_b.sql", "-- no-transaction\nINSERT INTO app.item VALUES (2); ANALYZE app.item"),
         ("0003_c.sql", "INSERT INTO app.item VALUES (3)"),
     ]);
-    let project =
-        RUNTIME.block_on(migrate::Project::read(files.folder.path())).expect("read project");
+    let project = migrate::Project::read(files.folder.path()).expect("read project");
     let project = Arc::new(project);
     let database = migrate::Database::new(&files.url).expect("parse URL");
     // Sessions of the previous round may still be closing.

@@ -40,6 +40,7 @@ fn project(seeds: &[(&str, &str)]) -> Project {
     Project {
         migrations: Vec::new(),
         ledger: "public._sqlx_migrations".to_owned(),
+        has_search_path: false,
         schema: "public".to_owned(),
         roles: None,
         dump: None,
@@ -152,7 +153,7 @@ fn seeding_twice_loads_same_rows_once_on_every_version() {
 
 #[test]
 fn built_in_project_matches_folder() {
-    let folder = RUNTIME.block_on(Project::read(Path::new("../db"))).expect("read project");
+    let folder = Project::read(Path::new("../db")).expect("read project");
     let built_in = Project::built_in();
     assert_eq!((&folder.ledger, &folder.schema), (&built_in.ledger, &built_in.schema));
     let migrations = |project: &Project| {

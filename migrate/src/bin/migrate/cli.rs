@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
-use migrate::{Database, Environment, Error, OutOfOrder, Project, WaitOptions};
+use migrate::{Database, Environment, Error, OutOfOrder, Project, Tool, WaitOptions};
 
 /// Migrate the schema of a PostgreSQL database
 ///
@@ -15,8 +15,9 @@ use migrate::{Database, Environment, Error, OutOfOrder, Project, WaitOptions};
 pub(crate) struct Cli {
     /// Database URL: postgres://user:password@host:port/database
     ///
-    /// Must point to PostgreSQL itself, not to a connection pooler. Accepts the parameters of
-    /// libpq, for example ?sslmode=verify-full&sslrootcert=/path/ca.crt
+    /// Must point to PostgreSQL itself, not to a connection pooler. Supported parameters:
+    /// application_name, connect_timeout, dbname, host, hostaddr, options, password, port, sslcert,
+    /// sslkey, sslmode, sslrootcert and user; for example ?sslmode=verify-full&sslrootcert=/path/ca.crt
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
     database_url: Option<String>,
 
@@ -36,9 +37,17 @@ pub(crate) struct Cli {
 
     /// Project folder to use instead of the embedded one
     ///
-    /// Contains migrations/, and optionally roles.sql, schema.sql, sweep.sql and seeds/.
+    /// Contains migrations/, and optionally roles.sql, schema.sql, sweep.sql and seeds/. Migrations
+    /// of other tools are refused; `migrate import` converts them.
     #[arg(long, env = "MIGRATE_SOURCE", global = true, value_name = "FOLDER")]
     pub(crate) source: Option<PathBuf>,
+
+    /// Schemas in which to look up names without a schema, such as public [default: none]
+    ///
+    /// For migrations written for sqlx or another tool, which keep the server's search_path. Only
+    /// list schemas in which no other user may create objects.
+    #[arg(long, env = "MIGRATE_SEARCH_PATH", global = true, value_name = "SCHEMAS")]
+    pub(crate) search_path: Option<String>,
 
     /// How long to wait until the database accepts a connection
     #[arg(long, env = "MIGRATE_WAIT", default_value = "60", value_parser = parse_seconds, global = true, value_name = "SECONDS")]
@@ -89,7 +98,7 @@ Locking:
 Exit codes:
   0    success, or nothing to do
   1    unexpected error
-  2    invalid command line, or an invalid file named on it
+  2    invalid command line, or an invalid file or folder named on it
   3    the ledger and this build contradict each other; nothing was changed
   4    a statement failed; its transaction was rolled back
   5    `status --check`, `verify`, `seed`: migrations are pending
@@ -102,7 +111,8 @@ Exit codes:
 Examples:
   migrate up --database-url postgres://katas_migrator:secret@localhost/katas
   migrate plan --down --steps 2
-  migrate status --check --format json";
+  migrate status --check --format json
+  migrate import ../old/migrations --from goose --to ../new";
 
 /// An output format.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -218,6 +228,20 @@ pub(crate) enum Command {
         #[arg(long)]
         no_transaction: bool,
     },
+    /// Convert the migrations of another tool, and write them to a new project folder
+    ///
+    /// Splits up and down parts into two files, keeps the version numbers, and drops the tool's
+    /// markers. Fails without writing anything if a file cannot be converted without loss.
+    Import {
+        /// Folder with the files of the other tool
+        folder: PathBuf,
+        /// The other tool
+        #[arg(long, default_value = "auto")]
+        from: From,
+        /// Project folder in which to create `migrations/` [default: print what would be written]
+        #[arg(long, value_name = "FOLDER")]
+        to: Option<PathBuf>,
+    },
     /// Create the roles that own, migrate and use the schema; needs an administrator
     Bootstrap {
         /// Set the password of a role to the first line of a file
@@ -256,6 +280,46 @@ pub(crate) enum Command {
         #[arg(long, env = "MIGRATE_ALLOW_SUPERUSER")]
         allow_superuser: bool,
     },
+}
+
+/// A value of `import --from`.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub(crate) enum From {
+    /// Recognize the tool by its files
+    Auto,
+    /// pressly/goose: `-- +goose Up`
+    Goose,
+    /// amacneil/dbmate: `-- migrate:up`
+    Dbmate,
+    /// rubenv/sql-migrate: `-- +migrate Up`
+    SqlMigrate,
+    /// golang-migrate/migrate: 1_name.up.sql
+    GolangMigrate,
+    /// Flyway: V1__name.sql
+    Flyway,
+    /// diesel: 1_name/up.sql
+    Diesel,
+    /// rust-db/refinery: V1__name.sql
+    Refinery,
+    /// Atlas: 1_name.sql and atlas.sum
+    Atlas,
+}
+
+impl From {
+    /// Returns the tool, or `None` to recognize it.
+    pub(crate) fn tool(self) -> Option<Tool> {
+        Some(match self {
+            From::Auto => return None,
+            From::Goose => Tool::Goose,
+            From::Dbmate => Tool::Dbmate,
+            From::SqlMigrate => Tool::SqlMigrate,
+            From::GolangMigrate => Tool::GolangMigrate,
+            From::Flyway => Tool::Flyway,
+            From::Diesel => Tool::Diesel,
+            From::Refinery => Tool::Refinery,
+            From::Atlas => Tool::Atlas,
+        })
+    }
 }
 
 /// The options of commands that write to the ledger.
@@ -299,6 +363,9 @@ impl Cli {
         if let Some(role) = &self.role {
             database = database.role(role);
         }
+        if let Some(path) = &self.search_path {
+            database = database.search_path(path)?;
+        }
         if let Some(write) = self.command.write_options() {
             database = database
                 .lock_timeout(write.lock_timeout)
@@ -314,11 +381,12 @@ impl Cli {
     }
 
     /// Returns the project in `--source`, or the embedded one.
-    pub(crate) async fn project(&self) -> Result<Project, Error> {
-        match &self.source {
-            Some(folder) => Project::read(folder).await,
-            None => Ok(Project::built_in()),
-        }
+    pub(crate) fn project(&self) -> Result<Project, Error> {
+        let project = match &self.source {
+            Some(folder) => Project::read(folder)?,
+            None => Project::built_in(),
+        };
+        Ok(Project { has_search_path: self.search_path.is_some(), ..project })
     }
 }
 
@@ -338,9 +406,23 @@ impl Command {
             Command::Repair { .. } => "repair",
             Command::Sweep { .. } => "sweep",
             Command::New { .. } => "new",
+            Command::Import { .. } => "import",
             Command::Bootstrap { .. } => "bootstrap",
             Command::Seed { .. } => "seed",
         }
+    }
+
+    /// Returns whether the command does nothing useful in a project without migrations.
+    pub(crate) fn needs_migrations(&self) -> bool {
+        !matches!(
+            self,
+            Command::New { .. }
+                | Command::Import { .. }
+                | Command::Bootstrap { .. }
+                | Command::Seed { .. }
+                | Command::Sweep { .. }
+                | Command::Dump
+        )
     }
 
     fn write_options(&self) -> Option<&WriteOptions> {

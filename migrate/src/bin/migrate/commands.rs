@@ -1,5 +1,7 @@
 //! Runs one command, and prints its result.
 
+use std::path::Path;
+
 use migrate::{Database, Error, Password, Project, RevertTo, SeedOptions, UpOptions};
 
 use crate::cli::{Cli, Command, out_of_order, passwords};
@@ -13,15 +15,21 @@ pub(crate) async fn run(
     progress: &Progress,
 ) -> Result<Option<i64>, Error> {
     let report = &|event: &migrate::Event| progress.event(event);
-    let project = cli.project().await?;
     let printer = Printer { command: cli.command.name(), format: cli.format };
+    if let Command::Import { folder, from, to } = &cli.command {
+        return import(folder, from.tool(), to.as_deref(), &printer);
+    }
+    let project = cli.project()?;
     match &cli.command {
         Command::New { name, no_transaction } => {
             return create(cli, &project, name, !no_transaction, &printer);
         }
-        Command::Lint => return lint(&project, &printer),
+        Command::Lint if !project.migrations.is_empty() => return lint(&project, &printer),
         Command::Seed { list: true, .. } => return list_seeds(&project, &printer),
         _ => {}
+    }
+    if project.migrations.is_empty() && cli.command.needs_migrations() {
+        return Err(no_migrations(cli));
     }
     // `Error` is not `Clone`. An error here is always a usage error.
     let database = database.map_err(|error| Error::Usage(error.to_string()))?;
@@ -67,7 +75,9 @@ pub(crate) async fn run(
             printer.print(&verification, &verification)?;
             match verification.drift.len() {
                 0 => Ok(Some(verification.version)),
-                count => Err(Error::Drift(format!("the schema has drifted; differences: {count}"))),
+                count => Err(Error::Drift(format!(
+                    "the schema has drifted; differences on standard output: {count}"
+                ))),
             }
         }
         Command::Dump => {
@@ -129,10 +139,32 @@ pub(crate) async fn run(
             printer.print(&seeds, &seeds)?;
             Ok(None)
         }
-        Command::New { .. } | Command::Lint => {
+        Command::New { .. } | Command::Lint | Command::Import { .. } => {
             unreachable!("handled above, because they need no database")
         }
     }
+}
+
+/// Returns the error for a project without migrations, which is more often a wrong folder than a
+/// project that has just begun.
+fn no_migrations(cli: &Cli) -> Error {
+    let folder = cli.source.clone().unwrap_or_default();
+    Error::Usage(format!(
+        "there are no migrations in {}; create one with `migrate new NAME --source {}`",
+        folder.join("migrations").display(),
+        folder.display()
+    ))
+}
+
+fn import(
+    folder: &Path,
+    tool: Option<migrate::Tool>,
+    to: Option<&Path>,
+    printer: &Printer,
+) -> Result<Option<i64>, Error> {
+    let import = migrate::import(folder, tool, to)?;
+    printer.print(&import, &import)?;
+    Ok(None)
 }
 
 fn create(
@@ -158,7 +190,9 @@ fn lint(project: &Project, printer: &Printer) -> Result<Option<i64>, Error> {
     printer.print(&serde_json::json!({"findings": findings}), text)?;
     match findings.len() {
         0 => Ok(None),
-        count => Err(Error::Lint(format!("lint findings: {count}"))),
+        count => Err(Error::Lint(format!(
+            "lint findings: {count}; fix the files, or suppress each finding with a reason"
+        ))),
     }
 }
 
