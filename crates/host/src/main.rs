@@ -10,7 +10,11 @@ use katas_host::local::build;
 use katas_host::local::postgres::PostgresInstall;
 use katas_host::local::up::{self, Engine};
 use katas_host::manifest::Manifest;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::block_in_place;
+
+/// Enough for the connections of clients and for 16 pools.
+const OPEN_FILES: u64 = 4096;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -105,6 +109,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run_up(arguments: Up) -> anyhow::Result<()> {
+    raise_open_files_limit();
     let manifest = manifest_path(arguments.from)?;
     let default = manifest.parent().context("the manifest has no parent directory")?.join(".katas");
     let options = up::Options {
@@ -122,6 +127,18 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
         engine: arguments.engine,
     };
     up::run(options, &report).await
+}
+
+/// Raises the soft limit on open files. The usual 1024 is less than the connections of clients
+/// ([`katas_host::Limits`]) and of the database pools together.
+fn raise_open_files_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        // Without it, connections are refused earlier.
+        let _ = setrlimit(Resource::Nofile, limit);
+    }
 }
 
 async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {

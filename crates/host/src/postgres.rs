@@ -34,8 +34,7 @@ impl HostConnection for State {
         if let Err(error) = self.check_allowed(&address) {
             return Ok(Err(error));
         }
-        self.opened_connections += 1;
-        if self.opened_connections == 2 {
+        if self.open_connections == 1 {
             self.warn(
                 "a second database connection in one request: 64 such requests at once deadlock \
                  under Spin",
@@ -43,6 +42,7 @@ impl HostConnection for State {
         }
         match self.component.pools.get(&address).await {
             Ok(client) => {
+                self.open_connections += 1;
                 let connection = Connection { client, in_transaction: false };
                 Ok(Ok(self.table.push(connection)?))
             }
@@ -86,6 +86,7 @@ impl HostConnection for State {
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
+        self.open_connections -= 1;
         if connection.in_transaction {
             self.warn(
                 "a transaction was left open: under Spin, the next request on this connection \

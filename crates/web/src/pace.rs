@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-/// The maximum time without a byte.
-pub(crate) const IDLE: Duration = Duration::from_secs(30);
 /// The time for a whole body of any size, before [`RATE`] counts.
 const GRACE: Duration = Duration::from_secs(30);
 /// The minimum average rate after [`GRACE`], in bytes per second.
@@ -29,11 +27,11 @@ impl Pace {
         self.bytes += bytes as u64;
     }
 
-    /// How long to wait for the next byte; `None` when the client has used up its time.
+    /// Returns the time for the next bytes; `None` when the client has used up its time.
     pub(crate) fn remaining(&self, now: Duration) -> Option<Duration> {
         let allowed = GRACE + Duration::from_secs(self.bytes / RATE);
         let remaining = (self.start + allowed).checked_sub(now)?;
-        (!remaining.is_zero()).then(|| remaining.min(IDLE))
+        (!remaining.is_zero()).then_some(remaining)
     }
 }
 
@@ -57,9 +55,9 @@ mod tests {
     }
 
     #[test]
-    fn each_received_kibibyte_extends_the_time_but_not_the_wait_for_the_next() {
+    fn each_received_kibibyte_extends_the_time() {
         assert_eq!(remaining(10 * 8192, 30), Some(10));
         assert_eq!(remaining(10 * 8192, 40), None);
-        assert_eq!(remaining(1000 * 8192, 0), Some(30));
+        assert_eq!(remaining(1000 * 8192, 0), Some(1030));
     }
 }

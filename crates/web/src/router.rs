@@ -121,7 +121,7 @@ impl<C> Methods<C> {
 
     fn find(&self, method: &Method) -> Option<&Guarded<C>> {
         match *method {
-            // The host omits the body of a response to HEAD.
+            // The content of a response to HEAD is omitted when it is sent.
             Method::GET | Method::HEAD => self.get.as_ref(),
             Method::POST => self.post.as_ref(),
             Method::PUT => self.put.as_ref(),
