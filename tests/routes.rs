@@ -48,15 +48,43 @@ fn unsupported_method_returns_405_with_allow() {
         ("/api/v1/entries/a", "GET", "DELETE, OPTIONS"),
         ("/api/v2/entries", "POST", "GET, HEAD, OPTIONS"),
         ("/api/v2/entries/a", "PATCH", "GET, HEAD, PUT, DELETE, OPTIONS"),
-        ("/api/v2/entries/a", "BREW", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/api/v2/entries/a", "PROPFIND", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/api/v2/entries/a", "get", "GET, HEAD, PUT, DELETE, OPTIONS"),
+        ("/api/v2/entries/a", "M-SEARCH!#", "GET, HEAD, PUT, DELETE, OPTIONS"),
         ("/health", "POST", "GET, HEAD, OPTIONS"),
     ] {
         let response = app.request(method(unsupported), path, &[], "");
-        response.problem(405);
+        response.is_problem(405, &format!("method {unsupported} not allowed"));
         assert_eq!(response.header("allow"), allow, "{unsupported} {path}");
         let options = app.request(Method::OPTIONS, path, &[], "");
         assert_eq!((options.status, options.body.as_str()), (204, ""));
         assert_eq!(options.header("allow"), allow, "{path}");
+    }
+}
+
+#[test]
+fn options_of_the_server_as_a_whole_returns_204() {
+    let app = App::start();
+    let response = app.raw(b"OPTIONS * HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(response.starts_with("HTTP/1.1 204 "), "{response}");
+}
+
+#[test]
+fn list_headers_may_be_repeated_and_have_empty_elements() {
+    let app = App::start();
+    let stored = app.put("/api/v2/entries/Apple", &serde_json::json!({"definition": "A fruit"}));
+    let known = format!(",, {}", stored.header("etag"));
+    let get = |headers: &[(&str, &str)]| {
+        app.request(Method::GET, "/api/v2/entries/Apple", headers, "").status
+    };
+    assert_eq!(get(&[("If-None-Match", ", \"a\" ,"), ("If-None-Match", &known)]), 304);
+    assert_eq!(get(&[("If-Match", ", \"a\" ,"), ("If-Match", &known)]), 200);
+    assert_eq!(get(&[("Accept", ",, text/html"), ("Accept", ", APPLICATION/json,")]), 200);
+    let body = r#"{"words":["abc"]}"#;
+    for (coding, status) in [("Identity", 200), (", ", 200), ("GZIP", 415)] {
+        let headers = [JSON, ("Content-Encoding", coding)];
+        let response = app.request(Method::POST, "/api/v1/nth-char", &headers, body);
+        assert_eq!(response.status, status, "{coding}");
     }
 }
 

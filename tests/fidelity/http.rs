@@ -87,6 +87,29 @@ fn missing_or_conflicting_host_closes_the_connection() {
 }
 
 #[test]
+fn repeated_host_and_content_length_are_decided_by_the_server() {
+    let app = App::probe();
+    for (headers, body, status) in [
+        // RFC 9112 requires 400 (section 3.2).
+        ("Host: x\r\nHost: y\r\nContent-Length: 2", "ok", 200),
+        ("Host: x\r\nContent-Length: 2\r\nContent-Length: 2", "ok", 200),
+        ("Host: x\r\nContent-Length: 2\r\nContent-Length: 3", "ok", 400),
+        ("Host: x\r\nContent-Length: 2, 2", "ok", 400),
+        ("Host: x\r\nContent-Length: +2", "ok", 400),
+        ("Host: x\r\nTransfer-Encoding: Chunked", "2\r\nok\r\n0\r\n\r\n", 200),
+        ("Host: x\r\nContent-Length: 9\r\nTransfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n", 200),
+    ] {
+        let request =
+            format!("POST /do/headers HTTP/1.1\r\nConnection: close\r\n{headers}\r\n\r\n{body}");
+        let response = app.raw(request.as_bytes());
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{headers}: {response}");
+    }
+    let first =
+        app.raw(b"GET /do/headers HTTP/1.1\r\nConnection: close\r\nHost: x\r\nHost: y\r\n\r\n");
+    assert!(first.contains("spin-full-url: http://x/do/headers"), "{first}");
+}
+
+#[test]
 fn well_known_paths_and_static_responses_run_no_guest() {
     let app = App::probe();
     let health = app.get("/.well-known/spin/health");

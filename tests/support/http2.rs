@@ -37,7 +37,9 @@ impl Frame {
     /// or three digits in the Huffman code. The dynamic table is not in use.
     pub(crate) fn status(&self) -> u16 {
         assert_eq!(self.kind, HEADERS);
-        match *self.payload {
+        // A response that follows the settings begins with the size of the table.
+        let fields = self.payload.strip_prefix(&[0x20]).unwrap_or(&self.payload);
+        match *fields {
             [0x88, ..] => 200,
             [0x89, ..] => 204,
             [0x8b, ..] => 304,
@@ -46,7 +48,7 @@ impl Frame {
             [0x8e, ..] => 500,
             [0x08, 0x82, a, b, ..] => huffman_digits([a, b, 0, 0]),
             [0x08, 0x83, a, b, c, ..] => huffman_digits([a, b, c, 0]),
-            _ => panic!("unknown status: {:x?}", self.payload),
+            _ => panic!("unknown status: {fields:x?}"),
         }
     }
 }

@@ -28,6 +28,8 @@ const EXTRA_IDLE: Duration = Duration::from_secs(1);
 /// How many times [`Limits::idle`] a closing connection has for sending the rest of its responses.
 /// At 8 KiB/s, the minimum rate of components, 1 MiB takes 128 s.
 const CLOSING_IDLES: u32 = 6;
+/// The maximum size of the head of an HTTP/2 request in bytes: the default of hyper, and of Spin.
+const HTTP2_HEAD_BYTES: u32 = 16 << 10;
 /// The windows of HTTP/2, which bound the unread bytes of request bodies. hyper's are 1 MiB.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
@@ -214,7 +216,7 @@ fn builder(limits: &Limits, idle: Duration) -> Builder<TokioExecutor> {
         .http2()
         .timer(TokioTimer::new())
         .max_concurrent_streams(limits.http2_streams)
-        .max_header_list_size(u32::try_from(limits.head_bytes).unwrap_or(u32::MAX))
+        .max_header_list_size(HTTP2_HEAD_BYTES)
         .initial_stream_window_size(STREAM_WINDOW)
         .initial_connection_window_size(CONNECTION_WINDOW)
         .keep_alive_interval(idle)

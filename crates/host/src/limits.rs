@@ -29,7 +29,7 @@ pub struct Limits {
     pub pool_wait: Duration,
     /// The maximum number of concurrent streams of an HTTP/2 connection.
     pub http2_streams: u32,
-    /// The maximum size of the head of a request in bytes. A larger one gets 431.
+    /// The maximum size of the head of an HTTP/1 request in bytes. A larger one gets 431.
     pub head_bytes: usize,
 }
 

@@ -22,13 +22,16 @@ pub(crate) struct RequestBody {
     /// Released as soon as the end of the body has been read.
     permit: Option<OwnedSemaphorePermit>,
     idle: Duration,
+    /// The end of the wait for the next part, if `is_waiting`.
     deadline: Pin<Box<Sleep>>,
+    is_waiting: bool,
 }
 
 impl RequestBody {
-    /// Creates a body that fails after `idle` without any part of it.
+    /// Creates a body that fails when its reader has waited for `idle`.
     pub(crate) fn new(body: Incoming, permit: OwnedSemaphorePermit, idle: Duration) -> RequestBody {
-        RequestBody { body, permit: Some(permit), idle, deadline: Box::pin(sleep(idle)) }
+        let deadline = Box::pin(sleep(idle));
+        RequestBody { body, permit: Some(permit), idle, deadline, is_waiting: false }
     }
 }
 
@@ -41,15 +44,20 @@ impl Body for RequestBody {
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Error>>> {
         let Poll::Ready(frame) = Pin::new(&mut self.body).poll_frame(context) else {
+            if !self.is_waiting {
+                // The reader may have been busy since the last part.
+                self.is_waiting = true;
+                let deadline = Instant::now() + self.idle;
+                self.deadline.as_mut().reset(deadline);
+            }
             ready!(self.deadline.as_mut().poll(context));
             self.permit = None;
             return Poll::Ready(Some(Err(Error::ConnectionReadTimeout)));
         };
+        self.is_waiting = false;
         if self.body.is_end_stream() || !matches!(frame, Some(Ok(_))) {
             self.permit = None;
         }
-        let deadline = Instant::now() + self.idle;
-        self.deadline.as_mut().reset(deadline);
         Poll::Ready(frame.map(|frame| frame.map_err(Error::from)))
     }
 

@@ -36,6 +36,9 @@ use crate::state::State;
 use crate::variables::Variables;
 use crate::{Log, headers};
 
+/// The maximum number of small bodies that are read before their instance starts: 16 MiB.
+const MAX_SMALL_BODIES: usize = 1000;
+
 /// The configuration of a [`Server`].
 pub struct Config {
     /// Values for the manifest's variables. They take precedence over `SPIN_VARIABLE_<NAME>` in
@@ -121,6 +124,8 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     instances: Arc<Semaphore>,
     incomplete_bodies: Arc<Semaphore>,
+    /// Bounds the memory of small bodies that arrive before their instance.
+    small_bodies: Semaphore,
 }
 
 type Body = UnsyncBoxBody<Bytes, wasmtime_wasi_http::Error>;
@@ -143,6 +148,7 @@ impl Service {
             running: watch::Sender::new(()),
             instances: Arc::new(Semaphore::new(limits.instances)),
             incomplete_bodies: Arc::new(Semaphore::new(limits.incomplete_bodies)),
+            small_bodies: Semaphore::new(MAX_SMALL_BODIES),
             limits,
         })
     }
@@ -227,6 +233,7 @@ impl Service {
         } else if let Ok(permit) = self.incomplete_bodies.clone().try_acquire_owned() {
             RequestBody::new(body, permit, self.limits.body_idle).boxed_unsync()
         } else {
+            let _permit = self.small_bodies.try_acquire().ok()?;
             full(request_body::read_small(body).await?)
         };
         Some(Request::from_parts(head, body))

@@ -150,6 +150,10 @@ pub(crate) fn dispatch<C>(
     context: &C,
     request: &mut Request,
 ) -> (Option<&'static str>, Reply) {
+    if request.method == Method::OPTIONS && request.path == "*" {
+        // Asks about the server as a whole (RFC 9110, section 9.3.7).
+        return (None, unsniffed(Reply::no_content()));
+    }
     for (route, methods) in routes {
         let Some(segments) = segments(route, &request.path) else { continue };
         let reply = match decode(&segments) {
