@@ -70,6 +70,15 @@ fn has_response(connection: &TcpStream) -> bool {
     !peeked.is_err_and(|error| error.kind() == ErrorKind::WouldBlock)
 }
 
+/// Waits until the server has responded on `count` of these connections.
+fn wait_for_responses(connections: &[TcpStream], count: usize) {
+    let start = Instant::now();
+    while connections.iter().filter(|connection| has_response(connection)).count() < count {
+        assert!(start.elapsed() < Duration::from_secs(10), "incomplete requests are not rejected");
+        thread::yield_now();
+    }
+}
+
 #[test]
 fn connection_without_a_complete_request_is_closed() {
     if is_spin() {
@@ -126,11 +135,7 @@ fn incomplete_requests_leave_instances_to_others() {
     }
     let app = App::limited(Limits { incomplete_bodies: 4, ..Limits::default() });
     let mut connections: Vec<_> = (0..24).map(|_| begin_post(&app, MEBIBYTE)).collect();
-    let start = Instant::now();
-    while connections.iter().filter(|connection| has_response(connection)).count() < 20 {
-        assert!(start.elapsed() < Duration::from_secs(10), "incomplete requests are not rejected");
-        thread::yield_now();
-    }
+    wait_for_responses(&connections, 20);
     for connection in connections.extract_if(.., |connection| has_response(connection)) {
         let mut status = [0; 12];
         // The response may be lost when the connection is reset, because the body is not read.
@@ -195,8 +200,8 @@ fn requests_beyond_the_instances_return_503() {
         return;
     }
     let app = App::limited(Limits { instances: 4, ..Limits::default() });
-    let incomplete: Vec<_> = (0..4).map(|_| begin_post(&app, 100)).collect();
-    wait_for_status(&app, "/health", 503);
+    let incomplete: Vec<_> = (0..8).map(|_| begin_post(&app, 100)).collect();
+    wait_for_responses(&incomplete, 4);
     assert_too_many(&get(&app, "/health"), "requests in progress");
     assert!(get(&app, "/.well-known/spin/health").starts_with("HTTP/1.1 200 "));
     drop(incomplete);
