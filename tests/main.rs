@@ -13,6 +13,7 @@ mod health;
 mod instruction_budgets;
 mod instruction_limits;
 mod k8s;
+mod limits;
 mod manifest_examples;
 mod nth_char;
 mod price_lists;

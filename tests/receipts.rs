@@ -119,6 +119,17 @@ fn idempotency_key_must_have_1_to_255_characters() {
 }
 
 #[test]
+fn request_with_two_idempotency_keys_stores_no_receipt() {
+    let app = App::start();
+    for second in ["K", "L", ""] {
+        let headers = [JSON, ("Idempotency-Key", "K"), ("Idempotency-Key", second)];
+        let response = app.request(Method::POST, PATH, &headers, order().to_string());
+        response.assert_problem(400, "idempotency-key must not be repeated");
+    }
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.receipt"), "0");
+}
+
+#[test]
 fn invalid_order_stores_no_receipt() {
     let app = App::start();
     app.post(PATH, &json!({"costs": {}, "items": []})).assert_invalid(&[("/tax", "is required")]);

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use http::Method;
 use tokio::net::TcpSocket;
 
+use crate::support::http2::{self, Http2};
 use crate::support::{App, RUNTIME};
 
 /// One more than the number of connections in the host's pool.
@@ -94,46 +95,16 @@ fn http_2_streams_with_a_closed_window_do_not_block_other_clients() {
     let app = App::start();
     let dataset = create_large_dataset(&app);
     let path = format!("{dataset}/rows");
-    let mut connection = connect(&app);
-    let mut frames = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".to_vec();
-    // SETTINGS_INITIAL_WINDOW_SIZE = 0.
-    frames.extend(frame(0x4, 0, 0, &[0, 4, 0, 0, 0, 0]));
-    for stream in 0..CLIENTS as u32 {
-        let fields = [
-            (":method", "GET"),
-            (":scheme", "http"),
-            (":authority", "x"),
-            (":path", &path),
-            ("accept", "text/csv"),
-        ];
-        // END_STREAM and END_HEADERS.
-        frames.extend(frame(0x1, 0x5, 2 * stream + 1, &literal_fields(&fields)));
-    }
-    connection.write_all(&frames).expect("the server reads");
+    let connection = connect(&app);
     connection.set_read_timeout(Some(Duration::from_secs(10))).expect("the timeout is not zero");
-    let mut heads = 0;
-    while heads < CLIENTS {
-        let mut head = [0; 9];
-        connection.read_exact(&mut head).expect("the server responds");
-        let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
-        connection.read_exact(&mut vec![0; length]).expect("a whole frame");
-        heads += usize::from(head[3] == 0x1);
+    let mut connection = Http2::start(connection, &[(http2::INITIAL_WINDOW_SIZE, 0)]);
+    for _ in 0..CLIENTS {
+        connection.request("GET", &path, &[("accept", "text/csv")]);
+    }
+    for _ in 0..CLIENTS {
+        assert_eq!(connection.read_response().status(), 200);
     }
     assert_served(&app);
-}
-
-/// Encodes an HTTP/2 frame (RFC 9113, section 4.1).
-fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
-    let length = (payload.len() as u32).to_be_bytes();
-    let head = [length[1], length[2], length[3], kind, flags];
-    [&head[..], &stream.to_be_bytes(), payload].concat()
-}
-
-/// Encodes fields as literals without indexing (RFC 7541, section 6.2.2). Names and values must be
-/// shorter than 127 bytes.
-fn literal_fields(fields: &[(&str, &str)]) -> Vec<u8> {
-    let text = |text: &str| [&[text.len() as u8], text.as_bytes()].concat();
-    fields.iter().flat_map(|(name, value)| [vec![0], text(name), text(value)].concat()).collect()
 }
 
 #[test]

@@ -49,6 +49,28 @@ fn early_response_is_sent_before_the_body_ends_and_keeps_the_connection() {
 }
 
 #[test]
+fn client_that_reads_only_after_sending_gets_the_413() {
+    let app = App::start();
+    let body = vec![b'x'; 100 * MEBIBYTE];
+    for (path, content_type, length, limit) in [
+        ("/api/v1/newentry", "application/json", 20 * MEBIBYTE, MEBIBYTE),
+        ("/api/v1/datasets?name=a", "text/csv", 100 * MEBIBYTE, 64 * MEBIBYTE),
+    ] {
+        let mut connection = app.connect();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
+             Content-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n"
+        );
+        connection.write_all(head.as_bytes()).expect("the server reads");
+        connection.write_all(&body[..length]).expect("the server reads the whole body");
+        let mut response = String::new();
+        connection.read_to_string(&mut response).expect("the connection is not reset");
+        assert!(response.starts_with("HTTP/1.1 413 "), "{response}");
+        assert!(response.contains(&format!("the body exceeds {limit} bytes")), "{response}");
+    }
+}
+
+#[test]
 fn chunked_body_larger_than_one_mebibyte_returns_413() {
     let app = App::start();
     let head = "POST /api/v1/newentry HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\

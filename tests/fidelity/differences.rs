@@ -1,4 +1,5 @@
-//! Deliberate differences between the local host and Spin, and the host's warnings.
+//! Deliberate differences between the local host and Spin, and the host's warnings. The limits on
+//! clients are in `tests/limits.rs`.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -30,6 +31,15 @@ fn guest_behavior_that_is_unsafe_on_spin_logs_a_warning() {
         let warning = warning(path, body);
         assert!(is_spin() || warning.contains(expected), "{path}: {warning}");
     }
+}
+
+#[test]
+fn connections_opened_in_turn_log_no_warning() {
+    let app = App::probe();
+    assert_eq!(app.get("/do/two-in-turn").body, "opened");
+    let warnings: Vec<_> =
+        app.log().into_iter().filter(|line| line.starts_with("warning: ")).collect();
+    assert!(warnings.is_empty(), "{warnings:?}");
 }
 
 #[test]

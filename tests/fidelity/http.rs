@@ -3,7 +3,8 @@
 use http::Method;
 use serde_json::json;
 
-use crate::support::App;
+use crate::support::http2::Http2;
+use crate::support::{App, is_spin};
 
 /// Returns the headers that the guest receives, with placeholders for the values that vary.
 fn received_headers(app: &App, path: &str, headers: &[(&str, &str)]) -> String {
@@ -86,6 +87,29 @@ fn missing_or_conflicting_host_closes_the_connection() {
 }
 
 #[test]
+fn repeated_host_and_content_length_are_decided_by_the_server() {
+    let app = App::probe();
+    for (headers, body, status) in [
+        // RFC 9112 requires 400 (section 3.2).
+        ("Host: x\r\nHost: y\r\nContent-Length: 2", "ok", 200),
+        ("Host: x\r\nContent-Length: 2\r\nContent-Length: 2", "ok", 200),
+        ("Host: x\r\nContent-Length: 2\r\nContent-Length: 3", "ok", 400),
+        ("Host: x\r\nContent-Length: 2, 2", "ok", 400),
+        ("Host: x\r\nContent-Length: +2", "ok", 400),
+        ("Host: x\r\nTransfer-Encoding: Chunked", "2\r\nok\r\n0\r\n\r\n", 200),
+        ("Host: x\r\nContent-Length: 9\r\nTransfer-Encoding: chunked", "2\r\nok\r\n0\r\n\r\n", 200),
+    ] {
+        let request =
+            format!("POST /do/headers HTTP/1.1\r\nConnection: close\r\n{headers}\r\n\r\n{body}");
+        let response = app.raw(request.as_bytes());
+        assert!(response.starts_with(&format!("HTTP/1.1 {status} ")), "{headers}: {response}");
+    }
+    let first =
+        app.raw(b"GET /do/headers HTTP/1.1\r\nConnection: close\r\nHost: x\r\nHost: y\r\n\r\n");
+    assert!(first.contains("spin-full-url: http://x/do/headers"), "{first}");
+}
+
+#[test]
 fn well_known_paths_and_static_responses_run_no_guest() {
     let app = App::probe();
     let health = app.get("/.well-known/spin/health");
@@ -100,6 +124,24 @@ fn well_known_paths_and_static_responses_run_no_guest() {
         let fixed = app.get(path);
         assert_eq!((fixed.status, fixed.body.as_str()), (203, "fixed"), "{path}");
         assert_eq!(fixed.header("x-fixed"), "yes");
+    }
+}
+
+#[test]
+fn head_of_response_without_guest_has_content_over_http_2_on_spin_only() {
+    let app = App::probe();
+    for (path, status) in [("/.well-known/spin/health", 200), ("/static", 203)] {
+        let head = app.raw(
+            format!("HEAD {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").as_bytes(),
+        );
+        assert!(head.starts_with(&format!("HTTP/1.1 {status} ")), "{head}");
+        assert!(head.ends_with("\r\n\r\n"), "{head}");
+        let length = app.get(path).body.len();
+        assert!(head.to_lowercase().contains(&format!("content-length: {length}\r\n")), "{head}");
+        let mut http2 = Http2::start(app.connect(), &[]);
+        http2.request("HEAD", path, &[]);
+        let head = http2.read_response();
+        assert_eq!((head.status(), head.ends_stream()), (status, !is_spin()), "{path}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Test support: a separate application for each test, on a PostgreSQL that all tests share.
 
 mod collector;
+pub(crate) mod http2;
 mod response;
 
 use std::collections::BTreeMap;
@@ -17,7 +18,7 @@ use katas_host::local::build;
 use katas_host::local::postgres::{self, Postgres, PostgresInstall};
 use katas_host::local::spin::Spin;
 use katas_host::manifest::{Example, Manifest};
-use katas_host::{Config, Log, Server};
+use katas_host::{Config, Limits, Log, Server};
 use migrate::{Database, Password, Project, SeedOptions, UpOptions};
 use sqlx::{AssertSqlSafe, Connection, Either, Executor, PgConnection, SqlSafeStr, Statement};
 use tempfile::TempDir;
@@ -149,17 +150,15 @@ impl Engine {
         variables: BTreeMap<String, String>,
         log: Log,
         environment: &[(&str, &str)],
+        limits: Limits,
     ) -> anyhow::Result<(Engine, SocketAddr)> {
         RUNTIME.block_on(async {
             let listener = TcpListener::bind("127.0.0.1:0").await?;
             let address = listener.local_addr()?;
             // The local host exports no spans, so a test that collects them runs on Spin.
             if !is_spin() && environment.is_empty() {
-                let server = Server::start(
-                    app,
-                    listener,
-                    Config { variables, local_hosts_only: false, log },
-                )?;
+                let config = Config { variables, local_hosts_only: false, log };
+                let server = Server::start_with_limits(app, listener, config, limits)?;
                 return Ok((Engine::Katas(server), address));
             }
             drop(listener);
@@ -216,7 +215,7 @@ impl App {
 
     /// Starts the application with this database. The components connect to `url`.
     pub(crate) fn with_url(cluster: &Cluster, database: &str, url: &str) -> App {
-        App::serve(app(), cluster, database, url, &[], &[])
+        App::serve(app(), cluster, database, url, &[], &[], Limits::default())
     }
 
     /// Starts the application with a migrated database. Writes require this token.
@@ -226,7 +225,12 @@ impl App {
 
     /// Like [`App::with_token`], but reading personal data requires the token as well.
     pub(crate) fn with_private_reads(token: &str) -> App {
-        App::migrated_with(app(), &[("api_token", token), ("private_reads", "true")], &[])
+        App::migrated_with(
+            app(),
+            &[("api_token", token), ("private_reads", "true")],
+            &[],
+            Limits::default(),
+        )
     }
 
     /// Starts the application with a migrated database and exports spans to the collector. Only
@@ -251,11 +255,21 @@ impl App {
         App::migrated(Arc::new(app), "", &[])
     }
 
+    /// Starts the application with a migrated database and with these limits, which Spin ignores.
+    pub(crate) fn limited(limits: Limits) -> App {
+        App::migrated_with(app(), &[], &[], limits)
+    }
+
     /// Starts the guest in `tests/probe` instead of the application, with a migrated database.
     pub(crate) fn probe() -> App {
+        App::limited_probe(Limits::default())
+    }
+
+    /// Like [`App::probe`], but with these limits, which Spin ignores.
+    pub(crate) fn limited_probe(limits: Limits) -> App {
         static PROBE: LazyLock<Arc<katas_host::App>> =
             LazyLock::new(|| build("tests/probe/spin.toml").expect("the probe builds"));
-        App::migrated(PROBE.clone(), "", &[])
+        App::migrated_with(PROBE.clone(), &[], &[], limits)
     }
 
     /// Starts the application with a migrated database on a host that counts instructions.
@@ -291,18 +305,19 @@ impl App {
     }
 
     fn migrated(app: Arc<katas_host::App>, token: &str, environment: &[(&str, &str)]) -> App {
-        App::migrated_with(app, &[("api_token", token)], environment)
+        App::migrated_with(app, &[("api_token", token)], environment, Limits::default())
     }
 
     fn migrated_with(
         app: Arc<katas_host::App>,
         variables: &[(&str, &str)],
         environment: &[(&str, &str)],
+        limits: Limits,
     ) -> App {
         let cluster = cluster();
         let database = cluster.create_database(true);
         let url = cluster.app_url(&database);
-        let mut app = App::serve(app, cluster, &database, &url, variables, environment);
+        let mut app = App::serve(app, cluster, &database, &url, variables, environment, limits);
         app.database = Some(database);
         app
     }
@@ -314,6 +329,7 @@ impl App {
         url: &str,
         extra_variables: &[(&str, &str)],
         environment: &[(&str, &str)],
+        limits: Limits,
     ) -> App {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
         let lines = log.clone();
@@ -326,8 +342,8 @@ impl App {
         for (name, value) in extra_variables.iter().filter(|(_, value)| !value.is_empty()) {
             variables.insert((*name).to_owned(), (*value).to_owned());
         }
-        let (engine, address) =
-            Engine::start(app, variables, sink, environment).expect("the application starts");
+        let (engine, address) = Engine::start(app, variables, sink, environment, limits)
+            .expect("the application starts");
         let agent = ureq::Agent::config_builder()
             .http_status_as_error(false)
             .allow_non_standard_methods(true)

@@ -58,13 +58,13 @@ fn not_found(id: &str) -> Problem {
 
 /// Loads a dataset from CSV or JSON.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let dataset = if request.has_media_type(CSV) && !request.is_encoded() {
+    let dataset = if request.has_media_type(CSV)? && !request.is_encoded() {
         let name = request.query()?.text("name").map(str::to_owned);
         let name = name.ok_or(TextError::Empty).and_then(DatasetName::new);
         let name = name.map_err(|error| Problem::bad_request(format!("name {error}")))?;
         let mut chunks = request.chunks(MAX_FILE_BYTES)?;
         load(db, &name, &mut || chunks.next())?
-    } else if request.has_media_type(JSON) {
+    } else if request.has_media_type(JSON)? {
         let NewDataset { name, rows } = request.json()?;
         let mut rows = rows.iter();
         load(db, &name, &mut || Ok(rows.next().map(|row| csv::line(row))))?

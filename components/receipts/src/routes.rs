@@ -9,7 +9,7 @@ use crate::store::{self, Stored};
 
 /// Adds a receipt, or returns the existing one with the same idempotency key.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let key = request.header("idempotency-key").map(Key::new).transpose();
+    let key = request.header("idempotency-key")?.map(Key::new).transpose();
     let key = key.map_err(|error| Problem::bad_request(format!("Idempotency-Key {error}")))?;
     let (order, body) = request.json_and_body()?;
     let attempt = key.map(|key| Attempt { key, body });

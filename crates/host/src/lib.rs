@@ -14,12 +14,14 @@
 //! - Connections have TCP_NODELAY.
 //! - SIGTERM lets requests in progress finish.
 //! - A guest in an endless loop does not block other requests.
+//! - Slow clients, and too many of them, are given up or get 503: see [`Limits`].
+//! - Responses to HEAD have no content over HTTP/2 either.
 //! - A request with a header that is not UTF-8 gets a 400 response, not an empty 500.
 //! - `hostaddr` in a connection string is rejected; Spin lets it bypass `allowed_outbound_hosts`.
 //! - A database connection on which a guest changed prepared statements is not reused.
 //! - On a loopback address, `katas up` responds with 421 to a request whose `Host` is neither
 //!   `localhost` nor an IP address, which protects from DNS rebinding.
-//! - The [`Log`] warns of what causes trouble under Spin: a second database connection in one
+//! - The [`Log`] warns of what causes trouble under Spin: two database connections at once in one
 //!   request, a transaction left open, a query without rows, a response head sent before its body.
 //!
 //! Start with [`App`], which compiles the components of a [`manifest`], and [`Server`], which
@@ -28,14 +30,17 @@
 mod app;
 mod bindings;
 mod component;
+mod connection;
 mod driver_error;
 mod headers;
+mod limits;
 pub mod local;
 mod local_host;
 pub mod manifest;
 mod outbound;
 mod pool;
 mod postgres;
+mod request_body;
 mod router;
 mod server;
 mod state;
@@ -45,6 +50,7 @@ mod variables;
 use std::sync::Arc;
 
 pub use app::App;
+pub use limits::Limits;
 pub use server::{Config, Server};
 
 /// Receives the guests' output and the host's messages, one line at a time.

@@ -11,7 +11,11 @@ use katas_host::local::build;
 use katas_host::local::postgres::PostgresInstall;
 use katas_host::local::up::{self, ConnectionString, Engine};
 use katas_host::manifest::Manifest;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::block_in_place;
+
+/// Enough for the connections of clients and for 16 pools.
+const OPEN_FILES: u64 = 4096;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -128,6 +132,7 @@ async fn main() -> ExitCode {
 }
 
 async fn run_up(arguments: Up) -> anyhow::Result<()> {
+    raise_open_files_limit();
     let manifest = manifest_path(arguments.from)?;
     let default = manifest.parent().context("the manifest has no parent directory")?.join(".katas");
     let database_url = connection_string(
@@ -194,6 +199,18 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
         _ => text.parse().map_err(|_| {
             "expected a port or an IP address and a port, such as 3000 or 127.0.0.1:3000".to_owned()
         }),
+    }
+}
+
+/// Raises the soft limit on open files. The usual 1024 is less than the connections of clients
+/// ([`katas_host::Limits`]) and of the database pools together.
+fn raise_open_files_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let wanted = limit.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
+    if limit.current.is_some_and(|current| current < wanted) {
+        limit.current = Some(wanted);
+        // Without it, connections are refused earlier.
+        let _ = setrlimit(Resource::Nofile, limit);
     }
 }
 

@@ -2,9 +2,12 @@
 
 use std::num::NonZero;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
-use anyhow::Context;
-use deadpool_postgres::{Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod};
+use anyhow::{Context, anyhow};
+use deadpool_postgres::{
+    Manager, ManagerConfig, Object, Pool, PoolError, RecyclingMethod, Runtime, TimeoutType,
+};
 use lru::LruCache;
 use rustls::{ClientConfig, RootCertStore};
 use tokio_postgres::config::SslMode;
@@ -13,8 +16,7 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 
 use crate::driver_error::DriverError;
 
-/// The size of a pool (`CONNECTION_POOL_SIZE` in Spin). When all connections are in use, requests
-/// wait without a timeout.
+/// The size of a pool (`CONNECTION_POOL_SIZE` in Spin).
 const MAX_CONNECTIONS: usize = 64;
 /// The most pools. Beyond it, the least recently used pool is dropped.
 const MAX_POOLS: NonZero<usize> = NonZero::new(16).expect("16 is not 0");
@@ -87,19 +89,23 @@ fn changes_prepared_statements(statement: &str) -> bool {
 }
 
 /// All pools of an application.
-pub(crate) struct Pools(Mutex<LruCache<String, Pool>>);
+pub(crate) struct Pools {
+    pools: Mutex<LruCache<String, Pool>>,
+    /// How long to wait for a connection when all are in use. Spin waits forever.
+    wait: Duration,
+}
 
 impl Pools {
-    pub(crate) fn new() -> Pools {
-        Pools(Mutex::new(LruCache::new(MAX_POOLS)))
+    pub(crate) fn new(wait: Duration) -> Pools {
+        Pools { pools: Mutex::new(LruCache::new(MAX_POOLS)), wait }
     }
 
     /// Returns a new or reused connection from the pool of exactly this connection string. A reused
     /// one has been reset, in one round trip; a transaction left open on it is still open.
     pub(crate) async fn get(&self, address: &str) -> anyhow::Result<Object> {
         let pool = {
-            let mut pools = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-            pools.try_get_or_insert_ref(address, || pool(address))?.clone()
+            let mut pools = self.pools.lock().unwrap_or_else(PoisonError::into_inner);
+            pools.try_get_or_insert_ref(address, || pool(address, self.wait))?.clone()
         };
         pool.get().await.map_err(|error| match error {
             PoolError::Backend(cause) => {
@@ -107,19 +113,27 @@ impl Pools {
                 let text = format!("Error occurred while creating a new object: {cause}");
                 anyhow::Error::new(cause).context(text)
             }
+            PoolError::Timeout(TimeoutType::Wait) => {
+                anyhow!("all {MAX_CONNECTIONS} pooled connections were in use for {:?}", self.wait)
+            }
             other => other.into(),
         })
     }
 }
 
-fn pool(address: &str) -> anyhow::Result<Pool> {
+fn pool(address: &str, wait: Duration) -> anyhow::Result<Pool> {
     let config: Config = address.parse().context("parsing Postgres connection string")?;
     let manager = ManagerConfig { recycling_method: RecyclingMethod::Clean };
     let manager = match config.get_ssl_mode() {
         SslMode::Disable => Manager::from_config(config, NoTls, manager),
         _ => Manager::from_config(config, tls()?, manager),
     };
-    Pool::builder(manager).max_size(MAX_CONNECTIONS).build().context("building the connection pool")
+    Pool::builder(manager)
+        .max_size(MAX_CONNECTIONS)
+        .wait_timeout(Some(wait))
+        .runtime(Runtime::Tokio1)
+        .build()
+        .context("building the connection pool")
 }
 
 /// Returns a TLS connector that always verifies the server's certificate and host name against the

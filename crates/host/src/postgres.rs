@@ -34,15 +34,17 @@ impl HostConnection for State {
         if let Err(error) = self.check_allowed(&address) {
             return Ok(Err(error));
         }
-        self.opened_connections += 1;
-        if self.opened_connections == 2 {
+        if self.open_connections == 1 {
             self.warn(
                 "a second database connection in one request: 64 such requests at once deadlock \
                  under Spin",
             );
         }
         match self.component.pools.get(&address).await {
-            Ok(client) => Ok(Ok(self.table.push(Connection::new(client))?)),
+            Ok(client) => {
+                self.open_connections += 1;
+                Ok(Ok(self.table.push(Connection::new(client))?))
+            }
             Err(error) => Ok(Err(Error::ConnectionFailed(error::debug(&error)))),
         }
     }
@@ -83,6 +85,7 @@ impl HostConnection for State {
 
     async fn drop(&mut self, connection: Resource<Connection>) -> wasmtime::Result<()> {
         let connection = self.table.delete(connection)?;
+        self.open_connections -= 1;
         if connection.in_transaction {
             self.warn(
                 "a transaction was left open: under Spin, the next request on this connection \

@@ -7,22 +7,17 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::task::{Context as TaskContext, Poll, Waker};
-use std::time::Duration;
 
 use anyhow::{Context, anyhow};
 use bytes::Bytes;
 use http::uri::{Authority, Scheme};
-use http::{Request, Response, StatusCode, Uri, header};
+use http::{HeaderValue, Method, Request, Response, StatusCode, Uri, header};
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full};
 use hyper::body::{Body as _, Frame, Incoming};
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo};
-use hyper_util::server::conn::auto::Builder;
-use hyper_util::server::graceful::GracefulShutdown;
 use serde::Serialize;
-use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{oneshot, watch};
+use tokio::net::TcpListener;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, oneshot, watch};
 use tokio::task::JoinHandle;
 use wasmtime::Store;
 use wasmtime_wasi_http::WasiHttpView;
@@ -31,15 +26,18 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::app::App;
 use crate::component::ComponentConfig;
+use crate::connection::{self, Client};
+use crate::limits::Limits;
 use crate::manifest::StaticResponse;
 use crate::pool::Pools;
+use crate::request_body::{self, RequestBody};
 use crate::router::RouteMatch;
 use crate::state::State;
 use crate::variables::Variables;
 use crate::{Log, headers, local_host};
 
-/// How long [`Server::stop`] waits for requests in progress.
-const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
+/// The maximum number of small bodies that are read before their instance starts: 16 MiB.
+const MAX_SMALL_BODIES: usize = 1000;
 
 /// The configuration of a [`Server`].
 pub struct Config {
@@ -62,12 +60,23 @@ pub struct Server {
 }
 
 impl Server {
-    /// Serves the application on `listener`, until [`Server::stop`] is called.
+    /// Serves the application on `listener` with the default [`Limits`], until [`Server::stop`] is
+    /// called.
     pub fn start(app: Arc<App>, listener: TcpListener, config: Config) -> anyhow::Result<Server> {
+        Server::start_with_limits(app, listener, config, Limits::default())
+    }
+
+    /// Like [`Server::start`], but with these limits.
+    pub fn start_with_limits(
+        app: Arc<App>,
+        listener: TcpListener,
+        config: Config,
+        limits: Limits,
+    ) -> anyhow::Result<Server> {
         let address = listener.local_addr()?;
-        let service = Arc::new(Service::new(app, config)?);
+        let service = Arc::new(Service::new(app, config, limits)?);
         let (stop, stopped) = watch::channel(());
-        let accept_task = tokio::spawn(accept(service.clone(), listener, stopped));
+        let accept_task = tokio::spawn(connection::accept(service.clone(), listener, stopped));
         Ok(Server { service, address, stop, accept_task })
     }
 
@@ -108,21 +117,27 @@ impl Server {
     }
 }
 
-struct Service {
+/// The state of a [`Server`] that all requests share.
+pub(crate) struct Service {
     app: Arc<App>,
     components: BTreeMap<String, Arc<ComponentConfig>>,
     local_hosts_only: bool,
-    log: Log,
+    pub(crate) log: Log,
     /// Closed when no guest is running: each running guest holds a receiver.
-    running: watch::Sender<()>,
+    pub(crate) running: watch::Sender<()>,
+    pub(crate) limits: Limits,
+    instances: Arc<Semaphore>,
+    incomplete_bodies: Arc<Semaphore>,
+    /// Bounds the memory of small bodies that arrive before their instance.
+    small_bodies: Semaphore,
 }
 
 type Body = UnsyncBoxBody<Bytes, wasmtime_wasi_http::Error>;
 
 impl Service {
-    fn new(app: Arc<App>, config: Config) -> anyhow::Result<Service> {
+    fn new(app: Arc<App>, config: Config, limits: Limits) -> anyhow::Result<Service> {
         let variables = Variables::resolve(&app.manifest, &config.variables)?;
-        let pools = Arc::new(Pools::new());
+        let pools = Arc::new(Pools::new(limits.pool_wait));
         let components = app.manifest.component.iter().map(|(id, component)| {
             let log = config.log.clone();
             let config = ComponentConfig::new(id, component, &variables, pools.clone(), log)
@@ -131,14 +146,33 @@ impl Service {
         });
         let components = components.collect::<anyhow::Result<_>>()?;
         let Config { local_hosts_only, log, .. } = config;
-        Ok(Service { app, components, local_hosts_only, log, running: watch::Sender::new(()) })
+        Ok(Service {
+            app,
+            components,
+            local_hosts_only,
+            log,
+            running: watch::Sender::new(()),
+            instances: Arc::new(Semaphore::new(limits.instances)),
+            incomplete_bodies: Arc::new(Semaphore::new(limits.incomplete_bodies)),
+            small_bodies: Semaphore::new(MAX_SMALL_BODIES),
+            limits,
+        })
     }
 
     /// Handles a request. An error closes the connection without a response, as in Spin.
-    async fn handle(
+    pub(crate) async fn handle(
+        &self,
+        request: Request<Incoming>,
+        client: &Arc<Client>,
+    ) -> anyhow::Result<Response<Body>> {
+        let method = request.method().clone();
+        Ok(omit_content(&method, self.respond(request, client).await?))
+    }
+
+    async fn respond(
         &self,
         mut request: Request<Incoming>,
-        client: SocketAddr,
+        client: &Arc<Client>,
     ) -> anyhow::Result<Response<Body>> {
         if self.local_hosts_only && !local_host::is_requested(&request) {
             return Ok(empty(StatusCode::MISDIRECTED_REQUEST));
@@ -146,6 +180,9 @@ impl Service {
         let path = request.uri().path().to_owned();
         if let Some(name) = path.strip_prefix("/.well-known/spin/") {
             return self.well_known(name);
+        }
+        if client.is_extra {
+            return too_many("connections");
         }
         let Some(route) = self.app.router.find(&path) else {
             return Ok(empty(StatusCode::NOT_FOUND));
@@ -156,10 +193,16 @@ impl Service {
             return static_response(response);
         }
         if !headers::are_utf8(request.headers()) {
-            return non_utf8_header();
+            return problem(StatusCode::BAD_REQUEST, "a header is not UTF-8");
         }
         let component = trigger.component.as_deref().unwrap_or_default();
-        match self.run(component, request, &route, client).await {
+        let Some(request) = self.admit_body(request).await else {
+            return too_many("incomplete requests");
+        };
+        let Ok(instance) = self.instances.clone().try_acquire_owned() else {
+            return too_many("requests in progress");
+        };
+        match self.run(component, request, &route, client, instance).await {
             Ok(response) => Ok(response),
             Err(error) => {
                 (self.log)(&format!("error: {component}: {error:?}"));
@@ -190,17 +233,33 @@ impl Service {
         }
     }
 
+    /// Counts a body as incomplete until its end has been read. Returns `None` if there are too many
+    /// of these.
+    async fn admit_body(&self, request: Request<Incoming>) -> Option<Request<Body>> {
+        let (head, body) = request.into_parts();
+        let body = if body.is_end_stream() {
+            full("")
+        } else if let Ok(permit) = self.incomplete_bodies.clone().try_acquire_owned() {
+            RequestBody::new(body, permit, self.limits.body_idle).boxed_unsync()
+        } else {
+            let _permit = self.small_bodies.try_acquire().ok()?;
+            full(request_body::read_small(body).await?)
+        };
+        Some(Request::from_parts(head, body))
+    }
+
     /// Runs a fresh instance of the component. The guest may continue after its response, and is
     /// not stopped when the client disconnects.
     async fn run(
         &self,
         id: &str,
-        mut request: Request<Incoming>,
+        mut request: Request<Body>,
         route: &RouteMatch<'_>,
-        client: SocketAddr,
+        client: &Arc<Client>,
+        instance: OwnedSemaphorePermit,
     ) -> anyhow::Result<Response<Body>> {
         let uri = request.uri().clone();
-        headers::append_spin_headers(request.headers_mut(), &uri, route, client)?;
+        headers::append_spin_headers(request.headers_mut(), &uri, route, client.address)?;
         let pre = self.app.components.get(id).context("no such component")?;
         let config = &self.components[id];
         let mut store = Store::new(&self.app.engine, State::new(config.clone()));
@@ -216,12 +275,15 @@ impl Service {
             store.data_mut().http().new_incoming_request(types::Scheme::Http, request)?;
         let (sender, receiver) = oneshot::channel();
         let component = config.clone();
+        let instance = Arc::new(instance);
+        let sending = instance.clone();
         let out = store.data_mut().http().new_response_outparam_from_callback(move |response| {
-            let response = response.map(|response| response.map(|body| peek(body, &component)));
+            let peek = |body| peek(body, &component, sending);
+            let response = response.map(|response| response.map(peek));
             // The receiver is dropped when the client has disconnected.
             let _ = sender.send(response);
         })?;
-        let running = self.running.subscribe();
+        let running = (self.running.subscribe(), client.begin(), instance);
         let guest = tokio::spawn(async move {
             let _running = running;
             proxy.wasi_http_incoming_handler().call_handle(&mut store, incoming, out).await
@@ -289,13 +351,45 @@ fn static_response(config: &StaticResponse) -> anyhow::Result<Response<Body>> {
     Ok(response.body(full(config.body.clone().unwrap_or_default()))?)
 }
 
-/// Returns a 400 response for a header that is not UTF-8. Spin returns an empty 500.
-fn non_utf8_header() -> anyhow::Result<Response<Body>> {
-    const PROBLEM: &str = r#"{"type":"about:blank","title":"Bad Request","status":400,"detail":"a header is not UTF-8"}"#;
+/// Returns a 503 response that asks for a retry.
+fn too_many(what: &str) -> anyhow::Result<Response<Body>> {
+    let detail = format!("too many {what}; try again later");
+    let mut response = problem(StatusCode::SERVICE_UNAVAILABLE, &detail)?;
+    response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
+    Ok(response)
+}
+
+/// Returns problem details in the format of `crates/web`.
+fn problem(status: StatusCode, detail: &str) -> anyhow::Result<Response<Body>> {
+    #[derive(Serialize)]
+    struct Problem<'a> {
+        r#type: &'a str,
+        title: &'a str,
+        status: u16,
+        detail: &'a str,
+    }
+
+    let title = status.canonical_reason().unwrap_or_default();
+    let problem = Problem { r#type: "about:blank", title, status: status.as_u16(), detail };
     Ok(Response::builder()
-        .status(StatusCode::BAD_REQUEST)
+        .status(status)
         .header(header::CONTENT_TYPE, "application/problem+json")
-        .body(full(PROBLEM))?)
+        .body(full(serde_json::to_vec(&problem)?))?)
+}
+
+/// Drops the content of responses that have none by definition: those to HEAD, 204 and 304. Keeps the
+/// length of a response to HEAD. Spin leaves this to hyper, which does it over HTTP/1 only.
+fn omit_content(method: &Method, response: Response<Body>) -> Response<Body> {
+    let forbids_content =
+        matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);
+    if method != Method::HEAD && !forbids_content {
+        return response;
+    }
+    let (mut head, body) = response.into_parts();
+    if let (Some(length), false) = (body.size_hint().exact(), forbids_content) {
+        head.headers.entry(header::CONTENT_LENGTH).or_insert(length.into());
+    }
+    Response::from_parts(head, full(""))
 }
 
 fn empty(status: StatusCode) -> Response<Body> {
@@ -311,7 +405,11 @@ fn full(bytes: impl Into<Bytes>) -> Body {
 /// Polls the first frame of the body when the guest sets its response, and logs a warning if there
 /// is none yet: under Spin, a head sent before the body stalls every keep-alive connection for
 /// 40 ms.
-fn peek(mut body: HyperOutgoingBody, component: &ComponentConfig) -> Body {
+fn peek(
+    mut body: HyperOutgoingBody,
+    component: &ComponentConfig,
+    instance: Arc<OwnedSemaphorePermit>,
+) -> Body {
     let mut context = TaskContext::from_waker(Waker::noop());
     let first = match Pin::new(&mut body).poll_frame(&mut context) {
         Poll::Ready(first) => Some(first),
@@ -320,13 +418,15 @@ fn peek(mut body: HyperOutgoingBody, component: &ComponentConfig) -> Body {
             None
         }
     };
-    PeekedBody { first, rest: body }.boxed_unsync()
+    PeekedBody { first, rest: body, _instance: instance }.boxed_unsync()
 }
 
 /// A body whose first frame has already been polled.
 struct PeekedBody {
     first: Option<Option<Result<Frame<Bytes>, wasmtime_wasi_http::Error>>>,
     rest: HyperOutgoingBody,
+    /// Counts the instance until the response has been sent.
+    _instance: Arc<OwnedSemaphorePermit>,
 }
 
 impl hyper::body::Body for PeekedBody {
@@ -347,56 +447,4 @@ impl hyper::body::Body for PeekedBody {
             None => Pin::new(&mut self.rest).poll_frame(context),
         }
     }
-}
-
-async fn accept(service: Arc<Service>, listener: TcpListener, mut stopped: watch::Receiver<()>) {
-    let connections = GracefulShutdown::new();
-    loop {
-        tokio::select! {
-            accepted = listener.accept() => match accepted {
-                Ok((stream, client)) => serve(service.clone(), &connections, stream, client),
-                Err(error) => {
-                    // Errors such as "too many open files" are transient.
-                    (service.log)(&format!("warning: cannot accept a connection: {error}"));
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-            _ = stopped.changed() => break,
-        }
-    }
-    drop(listener);
-    let finished = async {
-        connections.shutdown().await;
-        service.running.closed().await;
-    };
-    if tokio::time::timeout(DRAIN_TIMEOUT, finished).await.is_err() {
-        (service.log)("warning: requests were still in progress 10 s after the shutdown began");
-    }
-}
-
-fn serve(
-    service: Arc<Service>,
-    connections: &GracefulShutdown,
-    stream: TcpStream,
-    client: SocketAddr,
-) {
-    // Unlike Spin: a small response does not wait for the acknowledgment of the previous one.
-    let _ = stream.set_nodelay(true);
-    let log = service.log.clone();
-    let service = service_fn(move |request| {
-        let service = service.clone();
-        async move { service.handle(request, client).await }
-    });
-    let builder = Builder::new(TokioExecutor::new());
-    let connection = builder.serve_connection(TokioIo::new(stream), service).into_owned();
-    let connection = connections.watch(connection);
-    tokio::spawn(async move {
-        if let Err(error) = connection.await {
-            // Errors caused by a client that disconnects are not logged.
-            let from_host = error.downcast_ref::<hyper::Error>().is_none_or(hyper::Error::is_user);
-            if from_host {
-                log(&format!("warning: a connection was closed without a response: {error}"));
-            }
-        }
-    });
 }

@@ -17,8 +17,8 @@ use crate::variables::validate_name;
 pub(crate) struct State {
     pub(crate) component: Arc<ComponentConfig>,
     pub(crate) table: ResourceTable,
-    /// The number of database connections that this request has opened.
-    pub(crate) opened_connections: u32,
+    /// The number of database connections that this request holds.
+    pub(crate) open_connections: u32,
     wasi: WasiCtx,
     http: WasiHttpCtx,
     hooks: NoOutboundHttp,
@@ -35,7 +35,7 @@ impl State {
         State {
             component,
             table: ResourceTable::new(),
-            opened_connections: 0,
+            open_connections: 0,
             wasi: wasi.build(),
             http: WasiHttpCtx::new(),
             hooks: NoOutboundHttp,

@@ -8,6 +8,12 @@ pub(crate) fn is_json(content_type: &str) -> bool {
     subtype == "json" || subtype.ends_with("+json")
 }
 
+/// Returns whether a `Content-Encoding` names a coding other than `identity`.
+pub(crate) fn is_encoded(content_encoding: &str) -> bool {
+    let mut codings = content_encoding.split(',').map(str::trim_ascii);
+    codings.any(|coding| !coding.is_empty() && !coding.eq_ignore_ascii_case("identity"))
+}
+
 /// Returns the media type of a `Content-Type` in lower case, without parameters.
 pub(crate) fn media_type(content_type: &str) -> String {
     let media_type = content_type.split(';').next().unwrap_or_default();
@@ -94,6 +100,8 @@ mod tests {
             ("application/problem+json", false),
             ("", true),
             ("nonsense", true),
+            (", ,text/html,,application/json,", true),
+            (",,text/html,", false),
         ] {
             assert_eq!(quality(accept, "application/json") > 0, accepted, "{accept}");
         }
@@ -113,9 +121,24 @@ mod tests {
             ("*;q=0, gzip", true),
             ("identity", false),
             ("xgzip, gzipx", false),
+            (",, ,GZIP,", true),
             ("", false),
         ] {
             assert_eq!(accepts_coding(accept_encoding, "gzip"), accepted, "{accept_encoding}");
+        }
+    }
+
+    #[test]
+    fn content_encoding_is_a_case_insensitive_list() {
+        for (content_encoding, encoded) in [
+            ("gzip", true),
+            ("identity, br", true),
+            ("identity", false),
+            ("Identity", false),
+            (", IDENTITY ,", false),
+            ("", false),
+        ] {
+            assert_eq!(is_encoded(content_encoding), encoded, "{content_encoding}");
         }
     }
 

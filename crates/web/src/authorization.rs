@@ -49,7 +49,7 @@ fn check(expected: &str, request: &Request) -> Result<(), Problem> {
     if expected.is_empty() {
         return Ok(());
     }
-    compare(expected, request.header("authorization").as_deref())
+    compare(expected, request.header("authorization")?.as_deref())
 }
 
 fn compare(expected: &str, authorization: Option<&str>) -> Result<(), Problem> {
@@ -87,6 +87,15 @@ mod tests {
         ] {
             assert_eq!(compare("secret", authorization).is_ok(), permitted, "{authorization:?}");
         }
+    }
+
+    #[test]
+    fn repeated_authorization_returns_400() {
+        let request = http::Request::get("/")
+            .header("authorization", "Bearer secret")
+            .header("authorization", "Bearer secret");
+        let error = check("secret", &receive(request.body(Vec::new()).unwrap())).unwrap_err();
+        assert_eq!(error.status(), 400);
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Reads request bodies: once, and up to a limit.
 
+use std::time::Duration;
+
 use http::StatusCode;
 use json::FromFields;
 
@@ -8,9 +10,17 @@ use crate::{Interrupted, Problem, Request, accept};
 /// The maximum size of a JSON body: 1 MiB.
 const MAX_JSON_BYTES: usize = 1 << 20;
 
-/// The maximum number of bytes to drain from a body after the response: 4 MiB.
+/// The maximum time without a byte of a body.
+pub(crate) const IDLE: Duration = Duration::from_secs(30);
+
+/// Like [`IDLE`], for a body that is drained: `lingering_timeout` of nginx.
 #[cfg(any(test, target_arch = "wasm32"))]
-const MAX_DRAIN_BYTES: usize = 4 << 20;
+const DRAIN_IDLE: Duration = Duration::from_secs(5);
+
+/// The maximum number of bytes to drain from a body after the response: 100 MiB. Larger than any
+/// body that a component accepts, so that a client with a file slightly too large learns the limit.
+#[cfg(any(test, target_arch = "wasm32"))]
+const MAX_DRAIN_BYTES: usize = 100 << 20;
 
 /// Parses the body, a JSON object. Returns the value and the raw body.
 pub(crate) fn json<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
@@ -32,7 +42,7 @@ pub(crate) fn json<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Pro
 fn require_json(request: &Request) -> Result<(), Problem> {
     let detail = if request.is_encoded() {
         "Content-Encoding not supported; send the body uncompressed"
-    } else if !request.header("content-type").is_some_and(|value| accept::is_json(&value)) {
+    } else if !request.header("content-type")?.is_some_and(|value| accept::is_json(&value)) {
         "Content-Type not supported; send application/json"
     } else {
         return Ok(());
@@ -79,7 +89,7 @@ impl Chunks<'_> {
             self.request.source.finish();
             return Ok(None);
         }
-        let chunk = self.request.source.read().map_err(|reason| match reason {
+        let chunk = self.request.source.read(IDLE).map_err(|reason| match reason {
             Interrupted::Closed => {
                 Problem::bad_request("the connection was closed before the body was complete")
             }
@@ -96,26 +106,27 @@ impl Chunks<'_> {
 }
 
 fn content_length(request: &Request) -> Option<usize> {
-    request.header("content-length")?.parse().ok()
+    request.source.header("content-length").first()?.parse().ok()
 }
 
 /// Reads and discards the rest of the body after the response.
 ///
 /// Closing a connection with unread bytes resets it, and a client that sends its whole request
-/// before it reads would lose the response. A client that waits for `100 Continue` does not send
+/// before it reads would lose the response: Python's urllib, Node's fetch. The time is bounded as
+/// for every body ([`crate::pace`]). A client that waits for `100 Continue` does not send
 /// the body, so nothing is read; nor is a body longer than [`MAX_DRAIN_BYTES`].
 #[cfg(any(test, target_arch = "wasm32"))]
 pub(crate) fn drain(request: &Request) {
     let finished = request.source.is_finished()
         || matches!(request.method, http::Method::GET | http::Method::HEAD);
-    let expects_continue = || request.header("expect").is_some();
+    let expects_continue = || request.list_header("expect").is_some();
     let too_long = || content_length(request).is_some_and(|length| length > MAX_DRAIN_BYTES);
     if finished || expects_continue() || too_long() {
         return;
     }
     let mut length = 0;
     while length <= MAX_DRAIN_BYTES
-        && let Ok(chunk) = request.source.read()
+        && let Ok(chunk) = request.source.read(DRAIN_IDLE)
         && !chunk.is_empty()
     {
         length += chunk.len();
@@ -182,6 +193,15 @@ mod tests {
     }
 
     #[test]
+    fn repeated_content_type_returns_400() {
+        let request = http::Request::post("/")
+            .header(header::CONTENT_TYPE, "application/json")
+            .header(header::CONTENT_TYPE, "application/json");
+        let rejected = json::<Word>(&receive(request.body(r#"{"word":"a"}"#.into()).unwrap()));
+        assert_eq!(rejected.unwrap_err().status(), 400);
+    }
+
+    #[test]
     fn body_over_limit_returns_413_with_and_without_content_length() {
         let body =
             |length| format!("{{\"word\":{:?}}}", "a".repeat(length - r#"{"word":""}"#.len()));
@@ -204,15 +224,16 @@ mod tests {
     }
 
     impl RequestSource for Endless {
-        fn header(&self, name: &str) -> Option<String> {
-            match name {
+        fn header(&self, name: &str) -> Vec<String> {
+            let value = match name {
                 "expect" => self.expect.then(|| "100-continue".to_owned()),
                 "content-length" => self.length.map(|length| length.to_string()),
                 _ => None,
-            }
+            };
+            value.into_iter().collect()
         }
 
-        fn read(&self) -> Result<Vec<u8>, Interrupted> {
+        fn read(&self, _: Duration) -> Result<Vec<u8>, Interrupted> {
             self.read.set(self.read.get() + (1 << 20));
             Ok(vec![0; 1 << 20])
         }

@@ -73,7 +73,7 @@ enum Weak {
 }
 
 fn tags(request: &Request, name: &str, weak: Weak) -> Result<Option<Tags>, Problem> {
-    let Some(list) = request.header(name) else { return Ok(None) };
+    let Some(list) = request.list_header(name) else { return Ok(None) };
     if list.trim_ascii() == "*" {
         return Ok(Some(Tags::Any));
     }
@@ -86,11 +86,16 @@ fn tags(request: &Request, name: &str, weak: Weak) -> Result<Option<Tags>, Probl
     }
 }
 
-/// Parses a comma-separated list of entity tags. Returns `None` when it is malformed.
+/// Parses a comma-separated list of entity tags, in which elements may be empty (RFC 9110, section
+/// 5.6.1). Returns `None` when it is malformed.
 fn parse(list: &str, weak: Weak) -> Option<Vec<String>> {
     let mut tags = Vec::new();
     let mut rest = list.trim_ascii();
     while !rest.is_empty() {
+        if let Some(next) = rest.strip_prefix(',') {
+            rest = next.trim_ascii_start();
+            continue;
+        }
         let (is_weak, quoted) = match rest.strip_prefix("W/") {
             Some(quoted) => (true, quoted),
             None => (false, rest),
@@ -132,6 +137,13 @@ mod tests {
         );
         let none = preconditions(header::IF_NONE_MATCH, list).unwrap().if_none_match;
         assert_eq!(none, list_of(&["a", "b", "c,d", ""]));
+    }
+
+    #[test]
+    fn empty_elements_are_ignored() {
+        let list = r#", ,"a",, W/"b",	,"#;
+        let tags = preconditions(header::IF_NONE_MATCH, list).unwrap().if_none_match;
+        assert_eq!(tags, list_of(&["a", "b"]));
     }
 
     #[test]

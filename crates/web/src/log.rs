@@ -27,7 +27,7 @@ pub(crate) struct LogLine {
 
 impl LogLine {
     pub(crate) fn new(component: &'static str, request: &Request) -> LogLine {
-        let trace_id = request.header("traceparent").and_then(|value| trace_id(&value));
+        let trace_id = request.list_header("traceparent").and_then(|value| trace_id(&value));
         let method = request.method.to_string();
         LogLine { component, method, route: None, status: 0, ms: 0.0, trace_id, error: None }
     }

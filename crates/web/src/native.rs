@@ -1,6 +1,7 @@
 //! Calls handlers natively with `http` types, for unit tests.
 
 use std::cell::Cell;
+use std::time::Duration;
 
 use http::{HeaderMap, HeaderValue};
 
@@ -46,17 +47,12 @@ struct BufferedRequest {
 }
 
 impl RequestSource for BufferedRequest {
-    fn header(&self, name: &str) -> Option<String> {
-        let values: Vec<_> = self
-            .headers
-            .get_all(name)
-            .iter()
-            .map(|value| String::from_utf8_lossy(value.as_bytes()))
-            .collect();
-        (!values.is_empty()).then(|| values.join(", "))
+    fn header(&self, name: &str) -> Vec<String> {
+        let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
+        self.headers.get_all(name).iter().map(text).collect()
     }
 
-    fn read(&self) -> Result<Vec<u8>, Interrupted> {
+    fn read(&self, _: Duration) -> Result<Vec<u8>, Interrupted> {
         Ok(self.body.take())
     }
 

@@ -5,8 +5,6 @@
 
 use std::time::Duration;
 
-/// The maximum time between two transfers.
-pub(crate) const IDLE: Duration = Duration::from_secs(30);
 /// The time allowed in addition to that at [`RATE`].
 const GRACE: Duration = Duration::from_secs(30);
 /// The minimum average rate in bytes per second, not counting [`GRACE`].
@@ -34,7 +32,7 @@ impl Pace {
     pub(crate) fn remaining(&self, now: Duration) -> Option<Duration> {
         let allowed = GRACE + Duration::from_secs(self.bytes / RATE);
         let remaining = (self.start + allowed).checked_sub(now)?;
-        (!remaining.is_zero()).then(|| remaining.min(IDLE))
+        (!remaining.is_zero()).then_some(remaining)
     }
 }
 
@@ -58,9 +56,9 @@ mod tests {
     }
 
     #[test]
-    fn transferred_bytes_extend_the_total_time_but_not_the_idle_time() {
+    fn transferred_bytes_extend_the_total_time() {
         assert_eq!(remaining(10 * 8192, 30), Some(10));
         assert_eq!(remaining(10 * 8192, 40), None);
-        assert_eq!(remaining(1000 * 8192, 0), Some(30));
+        assert_eq!(remaining(1000 * 8192, 0), Some(1030));
     }
 }

@@ -1,5 +1,7 @@
 //! The requests that handlers read.
 
+use std::time::Duration;
+
 use http::Method;
 use json::FromFields;
 
@@ -8,12 +10,12 @@ use crate::{Preconditions, Problem, Query, accept, body};
 
 /// Headers and body of a request, read on demand from the host or from a test.
 pub trait RequestSource {
-    /// Returns the value of a header, `None` when it is absent. Repeated headers are joined by
-    /// commas.
-    fn header(&self, name: &str) -> Option<String>;
+    /// Returns the values of a header, one for each time it occurs.
+    fn header(&self, name: &str) -> Vec<String>;
 
-    /// Reads the next bytes of the body. Returns an empty vector at the end.
-    fn read(&self) -> Result<Vec<u8>, Interrupted>;
+    /// Reads the next bytes of the body. Waits at most `idle` for them. Returns an empty vector at
+    /// the end.
+    fn read(&self, idle: Duration) -> Result<Vec<u8>, Interrupted>;
 
     /// Closes a body that has been read completely.
     fn finish(&self);
@@ -55,11 +57,24 @@ impl Request {
         }
     }
 
-    /// Returns the value of a header (lower case). Repeated headers are joined by commas.
+    /// Returns the value of a header (lower case) that may occur once. Returns 400 when it is
+    /// repeated: its values must not be joined, and there is no rule which one to use (RFC 9110,
+    /// section 5.3).
     ///
     /// Do not rely on `spin-*` headers: clients can forge them.
-    pub fn header(&self, name: &str) -> Option<String> {
-        self.source.header(name)
+    pub fn header(&self, name: &str) -> Result<Option<String>, Problem> {
+        let mut values = self.source.header(name);
+        match values.len() {
+            0 | 1 => Ok(values.pop()),
+            _ => Err(Problem::bad_request(format!("{name} must not be repeated"))),
+        }
+    }
+
+    /// Returns the value of a header (lower case) that is a list. The values of a repeated header
+    /// are joined by commas.
+    pub fn list_header(&self, name: &str) -> Option<String> {
+        let values = self.source.header(name);
+        (!values.is_empty()).then(|| values.join(", "))
     }
 
     /// Returns the decoded path segment that matched `{name}` in the route. It is not empty.
@@ -103,23 +118,26 @@ impl Request {
 
     /// Returns whether the body has a content coding, such as gzip.
     pub fn is_encoded(&self) -> bool {
-        self.header("content-encoding").is_some_and(|coding| coding != "identity")
+        self.list_header("content-encoding").is_some_and(|codings| accept::is_encoded(&codings))
     }
 
     /// Returns whether `Content-Type` has this media type (lower case). Parameters are ignored.
-    pub fn has_media_type(&self, media_type: &str) -> bool {
-        self.header("content-type").is_some_and(|value| accept::media_type(&value) == media_type)
+    /// Returns 400 when the header is repeated.
+    pub fn has_media_type(&self, media_type: &str) -> Result<bool, Problem> {
+        let value = self.header("content-type")?;
+        Ok(value.is_some_and(|value| accept::media_type(&value) == media_type))
     }
 
     /// Returns whether `Accept-Encoding` accepts this content coding (lower case).
     pub fn accepts_coding(&self, coding: &str) -> bool {
-        self.header("accept-encoding").is_some_and(|value| accept::accepts_coding(&value, coding))
+        self.list_header("accept-encoding")
+            .is_some_and(|value| accept::accepts_coding(&value, coding))
     }
 
     /// Returns the media type that `Accept` prefers among these (lower case, without parameters),
     /// the first one of several with equal quality. Returns `None` when none is acceptable.
     pub fn preferred(&self, media_types: &[&'static str]) -> Option<&'static str> {
-        let accept = self.header("accept").unwrap_or_default();
+        let accept = self.list_header("accept").unwrap_or_default();
         let mut best = (0, None);
         for media_type in media_types {
             let quality = accept::quality(&accept, media_type);

@@ -121,7 +121,7 @@ impl<C> Methods<C> {
 
     fn find(&self, method: &Method) -> Option<&Guarded<C>> {
         match *method {
-            // The host omits the body of a response to HEAD.
+            // The content of a response to HEAD is omitted when it is sent.
             Method::GET | Method::HEAD => self.get.as_ref(),
             Method::POST => self.post.as_ref(),
             Method::PUT => self.put.as_ref(),
@@ -150,6 +150,10 @@ pub(crate) fn dispatch<C>(
     context: &C,
     request: &mut Request,
 ) -> (Option<&'static str>, Reply) {
+    if request.method == Method::OPTIONS && request.path == "*" {
+        // Asks about the server as a whole (RFC 9110, section 9.3.7).
+        return (None, with_nosniff(Reply::no_content()));
+    }
     for (route, methods) in routes {
         let Some(segments) = segments(route, &request.path) else { continue };
         let reply = match decode(&segments) {

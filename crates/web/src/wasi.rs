@@ -43,7 +43,7 @@ pub fn serve<C: Default>(
     let mut request = receive(request);
     let line = LogLine::new(component, &request);
     let (route, reply) = dispatch(routes, &C::default(), &mut request);
-    let reply = send(reply, response);
+    let reply = send(&request.method, reply, response);
     log(&line.finish(route, &reply, now() - start));
     body::drain(&request);
 }
@@ -98,14 +98,13 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 const CHUNK_BYTES: u64 = 64 << 10;
 
 impl RequestSource for Incoming {
-    fn header(&self, name: &str) -> Option<String> {
-        let values = self.headers.get(name);
+    fn header(&self, name: &str) -> Vec<String> {
         // The headers read here are ASCII: a value with other bytes is invalid in any case.
-        let value = String::from_utf8(values.join(b", ".as_slice())).unwrap_or_default();
-        (!values.is_empty()).then_some(value)
+        let text = |value| String::from_utf8(value).unwrap_or_default();
+        self.headers.get(name).into_iter().map(text).collect()
     }
 
-    fn read(&self) -> Result<Vec<u8>, Interrupted> {
+    fn read(&self, idle: Duration) -> Result<Vec<u8>, Interrupted> {
         let mut open = match self.body.replace(Body::Ended) {
             Body::Open(open) => open,
             Body::Ended => return Ok(Vec::new()),
@@ -118,7 +117,7 @@ impl RequestSource for Incoming {
         loop {
             match open.stream.read(CHUNK_BYTES) {
                 Ok(bytes) if bytes.is_empty() => {
-                    if !wait(&open.stream.subscribe(), &open.pace) {
+                    if !wait(&open.stream.subscribe(), &open.pace, idle) {
                         return Err(Interrupted::TimedOut);
                     }
                 }
@@ -150,9 +149,11 @@ fn now() -> Duration {
     Duration::from_nanos(monotonic_clock::now())
 }
 
-/// Waits until the stream is ready. Returns `false` when the client has used up its time.
-fn wait(ready: &Pollable, pace: &Pace) -> bool {
+/// Waits until the stream is ready. Returns `false` when the client has used up its time, of which
+/// it may use `idle` at once.
+fn wait(ready: &Pollable, pace: &Pace, idle: Duration) -> bool {
     let Some(remaining) = pace.remaining(now()) else { return false };
+    let remaining = remaining.min(idle);
     let timeout = monotonic_clock::subscribe_duration(remaining.as_nanos() as u64);
     poll(&[ready, &timeout]).contains(&0)
 }
@@ -163,11 +164,17 @@ fn wait(ready: &Pollable, pace: &Pace) -> bool {
 /// between would look like a complete response. The part of the body that exceeds the buffer of the
 /// host (1 MiB in Spin) follows the head; a client then detects an incomplete body by
 /// `content-length`.
-fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
+fn send(method: &Method, mut reply: Reply, out: ResponseOutparam) -> Reply {
     let response = wasi::OutgoingResponse::new(headers(&reply));
     // 200 is the default, and each call into the host takes 1 to 4 µs.
     if reply.status != StatusCode::OK {
         let _ = response.set_status_code(reply.status.as_u16());
+    }
+    // Spin omits the content over HTTP/1 only. A body that is never opened is empty: hosts compare
+    // the bytes written with `content-length` only when a body is finished.
+    if method == Method::HEAD || forbids_content(reply.status) {
+        ResponseOutparam::set(out, Ok(response));
+        return reply;
     }
     // Both calls fail only when they are repeated.
     let Ok(sink) = response.body() else { return reply };
@@ -197,7 +204,7 @@ fn send(mut reply: Reply, out: ResponseOutparam) -> Reply {
         return reply;
     };
     match unsent {
-        Some((out, _)) => send(failure, out),
+        Some((out, _)) => send(method, failure, out),
         // Dropping the body without finishing it truncates the response.
         None => Reply { cause: failure.cause, ..reply },
     }
@@ -216,7 +223,7 @@ fn write_all(
         let permitted = usize::try_from(permitted).unwrap_or(usize::MAX);
         if permitted == 0 {
             send_head();
-            if !wait(&stream.subscribe(), pace) {
+            if !wait(&stream.subscribe(), pace, body::IDLE) {
                 return false;
             }
             continue;
@@ -231,12 +238,17 @@ fn write_all(
     true
 }
 
+/// Returns whether responses with this status code have neither content nor a length (RFC 9110,
+/// section 8.6).
+fn forbids_content(status: StatusCode) -> bool {
+    matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED)
+}
+
 fn headers(reply: &Reply) -> wasi::Fields {
     let bytes = |name: &str, value: &str| (name.to_owned(), value.as_bytes().to_vec());
     let mut headers: Vec<_> =
         reply.headers.iter().map(|(name, value)| bytes(name, value)).collect();
-    // 204 and 304 have no body and no length (RFC 9110, section 8.6).
-    if !matches!(reply.status.as_u16(), 204 | 304) {
+    if !forbids_content(reply.status) {
         headers.push(bytes("content-length", &reply.body.length().to_string()));
     }
     // One call for all headers. No host forbids any of them.

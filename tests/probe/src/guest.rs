@@ -40,6 +40,11 @@ impl Guest for Probe {
                 let (_a, _b) = (connect(), connect());
                 respond(out, "opened");
             }
+            "two-in-turn" => {
+                drop(connect());
+                drop(connect());
+                respond(out, "opened");
+            }
             "leave-open" => {
                 let connection = connect();
                 run(&connection, "BEGIN");

@@ -21,7 +21,7 @@ use crate::manifest::{Manifest, Route};
 use crate::pool::Pools;
 use crate::router::Router;
 use crate::variables::Variables;
-use crate::{App, Config, Log, Server};
+use crate::{App, Config, Limits, Log, Server};
 
 /// The options of `katas up`.
 pub struct Options {
@@ -166,7 +166,8 @@ fn check_variables(manifest: &Manifest) -> anyhow::Result<Variables> {
     let database = database_variables(manifest, "postgres://localhost:5432/", "localhost:5432");
     let variables = Variables::resolve(manifest, &database)?;
     for (id, component) in &manifest.component {
-        let (pools, log) = (Arc::new(Pools::new()), Arc::new(|_: &str| ()));
+        let (pools, log) =
+            (Arc::new(Pools::new(Limits::default().pool_wait)), Arc::new(|_: &str| ()));
         ComponentConfig::new(id, component, &variables, pools, log)
             .with_context(|| format!("component {id}"))?;
     }
@@ -241,7 +242,7 @@ async fn not_ready(
         return anyhow!("{error:#}; see its output above");
     };
     // The components connect with another driver than the migrations.
-    if let Err(cause) = Pools::new().get(&database.url).await {
+    if let Err(cause) = Pools::new(Limits::default().pool_wait).get(&database.url).await {
         let cause = cause.root_cause();
         let address = &database.host;
         return match &options.database_url {
