@@ -151,6 +151,8 @@ fn up_preserves_data_between_runs_unless_fresh() {
     let base = first.base.clone();
     let (status, routes, stderr) = first.end(Signal::INT);
     assert!(status.success(), "{stderr}");
+    let before_serving = stderr.split("Serving ").next().unwrap_or_default();
+    assert!(!before_serving.contains("/db-check"), "{stderr}");
     assert!(server_of_first.ends_within(0), "PostgreSQL is still running");
     for step in ["Building the components", "Database PostgreSQL ", "Schema version ", "Stopping "]
     {
@@ -348,6 +350,7 @@ fn unusable_database_is_reported_with_its_remedy_before_anything_is_written() {
     unprivileged.args(["--migrate-database-url", &administrator("other")]);
     let output = unprivileged.output().expect("katas starts");
     assert_error(&output, "the application is not ready: GET /db-check returned 503: ");
+    assert!(String::from_utf8_lossy(&output.stderr).contains("permission denied for schema katas"));
     assert_error(&output, "use a user in --database-url that has the privileges of katas_app");
     let (none, wrong) = (server.url("plain", "p", "other"), server.url("katas_app", "x", "other"));
     let mut without_password = katas(&["up", "--listen=0"]);

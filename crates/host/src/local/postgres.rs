@@ -215,12 +215,14 @@ impl Postgres {
                 Err(error) => error,
             };
             let code = error.downcast_ref().and_then(tokio_postgres::Error::code);
-            ensure!(
-                code != Some(&SqlState::INVALID_PASSWORD),
-                "the password in {} is not the superuser's; restore it, or delete the data with \
-                 --fresh",
-                self.options.folder.join("password").display()
-            );
+            if code == Some(&SqlState::INVALID_PASSWORD) {
+                self.stop();
+                bail!(
+                    "the password in {} is not the superuser's; restore it, or delete the data \
+                     with --fresh",
+                    self.options.folder.join("password").display()
+                );
+            }
             let ended = self.child.as_ref().is_none_or(Child::has_ended);
             if ended || start.elapsed() > timeout {
                 self.stop();

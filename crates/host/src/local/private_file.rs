@@ -9,7 +9,7 @@ use std::path::Path;
 /// another mode, be open elsewhere, or be a link.
 pub(super) fn create(path: &Path) -> io::Result<File> {
     match fs::remove_file(path) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         _ => File::options().write(true).create_new(true).mode(0o600).open(path),
     }
 }

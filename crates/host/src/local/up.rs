@@ -5,7 +5,7 @@ use std::io::Write;
 use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use anyhow::{Context, anyhow, bail, ensure};
@@ -112,10 +112,8 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     if let Some(database) = &database {
         variables = database_variables(&manifest, &database.url, &database.host);
     }
-    let log: Log = Arc::new(|line: &str| {
-        // An error means that standard error is closed.
-        let _ = writeln!(std::io::stderr(), "{line}");
-    });
+    let startup_log = StartupLog::default();
+    let log = startup_log.log();
     let running = match app {
         Some(app) => {
             let local_hosts_only = address.ip().is_loopback();
@@ -126,7 +124,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
             drop(listener);
             let spin =
                 Spin::start(&options.manifest, &options.state, address, &variables, &[], log);
-            Running::Spin(spin.await?)
+            Running::Spin(spin.await.inspect_err(|_| startup_log.print())?)
         }
     };
     let ready = tokio::select! {
@@ -134,9 +132,14 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
         () = signals.recv() => return Ok(()),
     };
     if let Err(error) = ready {
-        return Err(not_ready(error, &options, database.as_ref()).await);
+        let error = not_ready(error, &options, database.as_ref()).await;
+        // Afterwards, the log is complete.
+        running.stop().await;
+        startup_log.print();
+        return Err(error);
     }
     report("Serving", &format!("http://{address}, until Ctrl-C"));
+    startup_log.discard();
     // An error means that standard output is closed.
     let routes = routes(&manifest, &format!("http://{address}"))?;
     let _ = std::io::stdout().write_all(routes.as_bytes());
@@ -151,6 +154,41 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     }
     drop(database);
     Ok(())
+}
+
+/// Retains the log until the application is ready: unless it fails, the log has nothing but the
+/// readiness probe and Spin's own messages.
+#[derive(Default)]
+struct StartupLog(Arc<Mutex<Option<Vec<String>>>>);
+
+impl StartupLog {
+    /// Returns a log that prints to standard error after [`print`](Self::print) or
+    /// [`discard`](Self::discard).
+    fn log(&self) -> Log {
+        *self.lines() = Some(Vec::new());
+        let startup = StartupLog(self.0.clone());
+        Arc::new(move |line: &str| match &mut *startup.lines() {
+            Some(lines) => lines.push(line.to_owned()),
+            None => print_line(line),
+        })
+    }
+
+    fn print(&self) {
+        self.lines().take().iter().flatten().for_each(|line| print_line(line));
+    }
+
+    fn discard(&self) {
+        self.lines().take();
+    }
+
+    fn lines(&self) -> MutexGuard<'_, Option<Vec<String>>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn print_line(line: &str) {
+    // An error means that standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Returns the values of those variables of the manifest that describe the database.
