@@ -2,6 +2,7 @@
 //! detected.
 
 mod budget;
+mod commands;
 mod database;
 mod gitops;
 mod jobs;
