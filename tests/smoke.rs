@@ -117,6 +117,17 @@ fn smoke_test_with_the_token_passes() {
 }
 
 #[test]
+fn smoke_test_with_the_token_passes_where_personal_data_is_private() {
+    let app = App::with_private_reads("secret");
+    for path in ["/api/v2/users", "/api/v1/receipts"] {
+        app.get(path).problem(401);
+    }
+    let report = smoke(&with_token(&app, "secret"));
+    assert_passed(&report);
+    assert_eq!(names(&report, Status::Skipped), [""; 0]);
+}
+
+#[test]
 fn writing_checks_without_the_token_or_with_another_fail() {
     let app = App::with_token("secret");
     for (options, reason) in [

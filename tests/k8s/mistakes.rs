@@ -234,6 +234,36 @@ fn exceeded_connection_limit_is_detected() {
 }
 
 #[test]
+fn exceeded_memory_limit_is_detected() {
+    assert_violation(
+        "production",
+        |objects| objects.with_value("SpinApp", "/spec/resources/limits/memory", json!("512Mi")),
+        "32 instances need 671088640 bytes, which exceeds the limit of 536870912",
+    );
+    let connections = "/spec/circuitBreaker/perEndpoint/maxConnections";
+    for deployment in ["production", "split"] {
+        assert_violation(
+            deployment,
+            |objects| objects.with_value("BackendTrafficPolicy", connections, json!(27)),
+            "concurrent requests to a pod with 32 instances",
+        );
+    }
+    assert_violation(
+        "production",
+        |objects| {
+            objects.with_value("BackendTrafficPolicy", "/spec/targetRefs/0/name", json!("another"))
+        },
+        "HTTPRoute another does not exist",
+    );
+    let rule = "/spec/targetRefs/0/sectionName";
+    assert_violation(
+        "production",
+        |objects| objects.with_value("BackendTrafficPolicy", rule, json!("another")),
+        "rule another does not exist",
+    );
+}
+
+#[test]
 fn unpinned_image_is_detected() {
     for image in [
         "ghcr.io/katas-dev/katas",

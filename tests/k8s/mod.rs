@@ -6,6 +6,7 @@ mod commands;
 mod database;
 mod gitops;
 mod jobs;
+mod memory;
 mod mistakes;
 mod monitoring;
 mod network;
@@ -28,6 +29,7 @@ type Rule = fn(&Objects) -> Vec<String>;
 const RULES: &[Rule] = &[
     budget::check,
     jobs::check,
+    memory::check,
     network::check,
     pods::check,
     references::check,

@@ -211,18 +211,24 @@ impl App {
 
     /// Starts the application with this database. The components connect to `url`.
     pub(crate) fn with(cluster: &Cluster, database: &str, url: &str) -> App {
-        App::serve(app(), cluster, database, url, "", &[])
+        App::serve(app(), cluster, database, url, &[], &[])
     }
 
     /// Starts the application with a migrated database. Writes require this token.
     pub(crate) fn with_token(token: &str) -> App {
-        App::migrated(app(), token, &[])
+        App::migrated(app(), &[("api_token", token)], &[])
+    }
+
+    /// Starts the application with a migrated database. Writes, and reads of personal data, require
+    /// this token.
+    pub(crate) fn with_private_reads(token: &str) -> App {
+        App::migrated(app(), &[("api_token", token), ("private_reads", "true")], &[])
     }
 
     /// Starts the application with a migrated database and exports spans to the collector. Only
     /// Spin exports any.
     pub(crate) fn traced(collector: &Collector) -> App {
-        App::migrated(app(), "", &collector.environment())
+        App::migrated(app(), &[], &collector.environment())
     }
 
     /// Starts the application with a migrated database but without one component. The requests to
@@ -238,14 +244,14 @@ impl App {
         // Creating the shared state builds the components.
         cluster();
         let app = katas_host::App::load(&folder.join("spin.toml")).expect("the components load");
-        App::migrated(Arc::new(app), "", &[])
+        App::migrated(Arc::new(app), &[], &[])
     }
 
     /// Starts the guest in `tests/probe` instead of the application, with a migrated database.
     pub(crate) fn probe() -> App {
         static PROBE: LazyLock<Arc<katas_host::App>> =
             LazyLock::new(|| build("tests/probe/spin.toml").expect("the probe builds"));
-        App::migrated(PROBE.clone(), "", &[])
+        App::migrated(PROBE.clone(), &[], &[])
     }
 
     /// Starts the application with a migrated database on a host that counts instructions.
@@ -259,7 +265,7 @@ impl App {
             let manifest = &app().manifest.root.join("spin.toml");
             Arc::new(katas_host::App::load_metered(manifest).expect("the components load"))
         });
-        App::migrated(METERED.clone(), token, &[])
+        App::migrated(METERED.clone(), &[("api_token", token)], &[])
     }
 
     /// Returns the most instructions that the component ran between two host calls since the last
@@ -280,11 +286,15 @@ impl App {
         }
     }
 
-    fn migrated(app: Arc<katas_host::App>, token: &str, environment: &[(&str, &str)]) -> App {
+    fn migrated(
+        app: Arc<katas_host::App>,
+        variables: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> App {
         let cluster = cluster();
         let database = cluster.create_database(true);
         let url = cluster.app(&database);
-        let mut app = App::serve(app, cluster, &database, &url, token, environment);
+        let mut app = App::serve(app, cluster, &database, &url, variables, environment);
         app.database = Some(database);
         app
     }
@@ -294,7 +304,7 @@ impl App {
         cluster: &Cluster,
         database: &str,
         url: &str,
-        token: &str,
+        settings: &[(&str, &str)],
         environment: &[(&str, &str)],
     ) -> App {
         let log: Arc<Mutex<Vec<String>>> = Arc::default();
@@ -304,9 +314,7 @@ impl App {
             ("database_url".to_owned(), url.to_owned()),
             ("database_host".to_owned(), format!("127.0.0.1:{}", cluster.postgres.port())),
         ]);
-        if !token.is_empty() {
-            variables.insert("api_token".to_owned(), token.to_owned());
-        }
+        variables.extend(settings.iter().map(|(name, value)| ((*name).into(), (*value).into())));
         let (engine, address) =
             Engine::start(app, variables, sink, environment).expect("the application starts");
         let agent = ureq::Agent::config_builder()

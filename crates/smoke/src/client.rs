@@ -189,6 +189,11 @@ impl<'a> Client<'a> {
         self.send(Method::GET, path, headers, Content::Empty, Auth::None)
     }
 
+    /// Sends a GET request for personal data, which requires the token if `private_reads` is set.
+    pub(crate) fn get_personal(&mut self, path: &str) -> Result<Response, String> {
+        self.send(Method::GET, path, &[], Content::Empty, Auth::Token)
+    }
+
     /// Sends a POST request that creates nothing to delete.
     pub(crate) fn post(&mut self, path: &str, body: &Value) -> Result<Response, String> {
         self.send(Method::POST, path, &[], Content::Json(body), Auth::Token)
