@@ -33,6 +33,31 @@ fn writes_without_the_token_return_401() {
 }
 
 #[test]
+fn private_reads_of_users_and_receipts_without_the_token_return_401() {
+    let app = App::with_private_reads("secret");
+    let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
+    let mut private = 0;
+    for (name, component) in &manifest.component {
+        // In order: reads use what earlier examples have created.
+        for example in component.examples() {
+            let authorized = app.call_with(example, &[("Authorization", "Bearer secret")]);
+            assert_eq!(authorized.status, example.status, "{example:?} {authorized:?}");
+            if example.method != "GET" {
+                continue;
+            }
+            let response = app.call(example);
+            if ["users", "receipts"].contains(&name.as_str()) {
+                response.problem(401);
+                private += 1;
+            } else {
+                assert_ne!(response.status, 401, "{example:?}");
+            }
+        }
+    }
+    assert!(private > 0);
+}
+
+#[test]
 fn wrong_token_is_rejected_before_the_body_is_parsed() {
     let app = App::with_token("secret");
     for authorization in ["Bearer Secret", "Bearer secre", "Basic secret", "Bearer"] {

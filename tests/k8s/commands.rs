@@ -126,3 +126,24 @@ fn argo_cd_settings_patch_keeps_existing_settings() {
     assert!(rule.ends_with("return health\n"), "{rule}");
     assert_eq!(settings["data"].as_object().map(serde_json::Map::len), Some(2));
 }
+
+#[test]
+fn no_workflow_or_script_pipes_a_download_into_a_program() {
+    let is_script = |path: &PathBuf| text(path).starts_with("#!");
+    let scripts = files("").into_iter().filter(|path| path.extension().is_none());
+    let scripts = scripts.filter(|path| path.starts_with(".ci") || path.starts_with("k8s"));
+    let workflows = files(".yml").into_iter().filter(|path| path.starts_with(".github"));
+    let mut downloads = 0;
+    for path in
+        workflows.chain(scripts.filter(|path| root().join(path).is_file()).filter(is_script))
+    {
+        let joined = text(&path).replace("\\\n", " ");
+        for line in joined.lines().filter(|line| line.contains("curl ") || line.contains("wget ")) {
+            downloads += 1;
+            // The requests of `.ci/run` go to the application.
+            let is_local = line.contains("http://127.0.0.1");
+            assert!(is_local || !line.contains('|'), "{}: {line}", path.display());
+        }
+    }
+    assert!(downloads >= 3, "{downloads}");
+}
