@@ -153,6 +153,15 @@ fn dangling_reference_is_detected() {
 }
 
 #[test]
+fn missing_middleware_is_detected() {
+    assert_violation(
+        "local + [\"ingress\", \"traefik\"]",
+        |objects| objects.without_first("Middleware"),
+        "Ingress katas: Middleware katas-rate does not exist",
+    );
+}
+
+#[test]
 fn broken_monitoring_reference_is_detected() {
     let monitored = "local + monitoring";
     let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_traces_endpoint";

@@ -63,7 +63,15 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
                     require("Secret", text(listener, "/tls/certificateRefs/0/name"));
                 }
             }
-            "Ingress" => require("Secret", text(object, "/spec/tls/0/secretName")),
+            "Ingress" => {
+                require("Secret", text(object, "/spec/tls/0/secretName"));
+                let middlewares =
+                    "/metadata/annotations/traefik.ingress.kubernetes.io~1router.middlewares";
+                for name in text(object, middlewares).unwrap_or_default().split_terminator(',') {
+                    let name = name.strip_suffix("@kubernetescrd").unwrap_or(name);
+                    require("Middleware", Some(name.strip_prefix("katas-").unwrap_or(name)));
+                }
+            }
             "HTTPRoute" => require("Gateway", text(object, "/spec/parentRefs/0/name")),
             "ClientTrafficPolicy" | "BackendTrafficPolicy" => {
                 let target = &object["spec"]["targetRefs"][0];
