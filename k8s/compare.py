@@ -93,7 +93,8 @@ def mismatches(name, kustomize, chart):
         if key in extra:
             continue
         labels = manifest["metadata"]["labels"]
-        if labels.get("helm.sh/chart") != f"katas-{labels.get('app.kubernetes.io/version')}":
+        chart_label, version = labels.get("helm.sh/chart"), labels.get("app.kubernetes.io/version")
+        if chart_label != (f"katas-{version}" if version else None):
             yield f"{key}: the chart version differs from the release version"
         for label in CHART_LABELS:
             labels.pop(label, None)

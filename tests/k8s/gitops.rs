@@ -31,14 +31,13 @@ fn argo_cd_syncs_prerequisites_before_the_job_and_the_spinapp_last() {
     assert_eq!(job["metadata"]["annotations"]["argocd.argoproj.io/hook"], "Sync");
 }
 
+/// A kustomization with the ConfigMap would delete the settings of an existing Argo CD.
 #[test]
 #[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
-fn argo_cd_has_a_health_rule_for_spinapps() {
+fn argo_cd_kustomization_contains_only_the_application() {
     let objects = kustomize("k8s/gitops/argocd");
-    let settings = objects.of_kind("ConfigMap").find(|map| name(map) == "argocd-cm");
-    let data = &settings.expect("argocd-cm")["data"];
-    let rule = &data["resource.customizations.health.core.spinkube.dev_SpinApp"];
-    assert!(rule.as_str().is_some_and(|lua| lua.contains("return health")), "{rule}");
+    let titles: Vec<_> = objects.all().iter().map(title).collect();
+    assert_eq!(titles, ["Application katas"]);
 }
 
 #[test]

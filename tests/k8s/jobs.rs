@@ -90,7 +90,7 @@ fn migrate_accepts_the_arguments_of_every_job() {
                 .expect("cargo runs");
             let stderr = String::from_utf8_lossy(&output.stderr);
             assert_eq!(output.status.code(), Some(2), "{stderr}");
-            assert!(stderr.contains("cannot be read"), "{stderr}");
+            assert!(stderr.contains("cannot read the database URL"), "{stderr}");
         }
     }
 }

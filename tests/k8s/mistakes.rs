@@ -159,6 +159,16 @@ fn dangling_reference_is_detected() {
 
 #[test]
 #[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
+fn missing_middleware_is_detected() {
+    assert_violation(
+        "local + [\"ingress\", \"traefik\"]",
+        |objects| objects.without_first("Middleware"),
+        "Ingress katas: Middleware katas-rate does not exist",
+    );
+}
+
+#[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn broken_monitoring_reference_is_detected() {
     let monitored = "local + monitoring";
     let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_traces_endpoint";
@@ -237,6 +247,37 @@ fn exceeded_connection_limit_is_detected() {
         "production",
         |objects| objects.without_first("Pooler"),
         "Spin as katas_app: 3072 connections exceed the limit of 80",
+    );
+}
+
+#[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
+fn exceeded_memory_limit_is_detected() {
+    assert_violation(
+        "production",
+        |objects| objects.with_value("SpinApp", "/spec/resources/limits/memory", json!("512Mi")),
+        "32 instances need 671088640 bytes, which exceeds the limit of 536870912",
+    );
+    let connections = "/spec/circuitBreaker/perEndpoint/maxConnections";
+    for deployment in ["production", "split"] {
+        assert_violation(
+            deployment,
+            |objects| objects.with_value("BackendTrafficPolicy", connections, json!(27)),
+            "concurrent requests to a pod with 32 instances",
+        );
+    }
+    assert_violation(
+        "production",
+        |objects| {
+            objects.with_value("BackendTrafficPolicy", "/spec/targetRefs/0/name", json!("another"))
+        },
+        "HTTPRoute another does not exist",
+    );
+    let rule = "/spec/targetRefs/0/sectionName";
+    assert_violation(
+        "production",
+        |objects| objects.with_value("BackendTrafficPolicy", rule, json!("another")),
+        "rule another does not exist",
     );
 }
 

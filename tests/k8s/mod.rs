@@ -2,9 +2,11 @@
 //! mistakes.
 
 mod budget;
+mod commands;
 mod database;
 mod gitops;
 mod jobs;
+mod memory;
 mod mistakes;
 mod monitoring;
 mod network;
@@ -27,6 +29,7 @@ type Rule = fn(&Objects) -> Vec<String>;
 const RULES: &[Rule] = &[
     budget::check,
     jobs::check,
+    memory::check,
     network::check,
     pods::check,
     references::check,

@@ -63,8 +63,21 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
                     require("Secret", text(listener, "/tls/certificateRefs/0/name"));
                 }
             }
-            "Ingress" => require("Secret", text(object, "/spec/tls/0/secretName")),
+            "Ingress" => {
+                require("Secret", text(object, "/spec/tls/0/secretName"));
+                let middlewares =
+                    "/metadata/annotations/traefik.ingress.kubernetes.io~1router.middlewares";
+                for name in text(object, middlewares).unwrap_or_default().split_terminator(',') {
+                    let name = name.strip_suffix("@kubernetescrd").unwrap_or(name);
+                    require("Middleware", Some(name.strip_prefix("katas-").unwrap_or(name)));
+                }
+            }
             "HTTPRoute" => require("Gateway", text(object, "/spec/parentRefs/0/name")),
+            "ClientTrafficPolicy" | "BackendTrafficPolicy" => {
+                let target = &object["spec"]["targetRefs"][0];
+                let kind = target["kind"].as_str().unwrap_or_default();
+                require(kind, target["name"].as_str());
+            }
             "HorizontalPodAutoscaler" | "ScaledObject" => {
                 require("SpinApp", text(object, "/spec/scaleTargetRef/name"));
             }
@@ -86,6 +99,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
     violations.extend(check_pod_monitors(objects));
     violations.extend(check_selectors(objects));
     violations.extend(check_listeners(objects));
+    violations.extend(check_route_rules(objects));
     violations.extend(check_scalers(objects));
     for (owner, service, port) in backends(objects) {
         if services(objects).get(&service).is_none_or(|ports| !ports.contains(&port)) {
@@ -242,6 +256,21 @@ fn check_listeners(objects: &Objects) -> Vec<String> {
             objects.of_kind("Gateway").flat_map(|gateway| list(gateway, "/spec/listeners"));
         if !listeners.any(|listener| listener["name"] == *section) {
             violations.push(format!("{}: listener {section} does not exist", title(route)));
+        }
+    }
+    violations
+}
+
+/// Checks that the HTTPRoutes have the rules of all policies for a single rule.
+fn check_route_rules(objects: &Objects) -> Vec<String> {
+    let mut violations = Vec::new();
+    for policy in objects.of_kind("BackendTrafficPolicy") {
+        let target = &policy["spec"]["targetRefs"][0];
+        let Some(section) = target["sectionName"].as_str() else { continue };
+        let routes = objects.of_kind("HTTPRoute").filter(|route| target["name"] == name(route));
+        let mut rules = routes.flat_map(|route| list(route, "/spec/rules"));
+        if !rules.any(|rule| rule["name"] == section) {
+            violations.push(format!("{}: rule {section} does not exist", title(policy)));
         }
     }
     violations

@@ -1,9 +1,14 @@
 //! The release: all manifests use the same version.
 
+use std::collections::BTreeSet;
+use std::fs;
+use std::process::Command;
+
 use migrate::Project;
 
 use super::objects::{Objects, name, title};
 use super::pods::images;
+use super::render::{copy, run};
 use crate::repository::text;
 
 /// Checks the version in image tags and in the names of Jobs.
@@ -33,4 +38,26 @@ fn gitops_deploys_the_current_version() {
         let text = text(format!("k8s/gitops/{file}").as_ref());
         assert!(text.contains(concat!(": v", env!("CARGO_PKG_VERSION"))), "{file}");
     }
+}
+
+/// Otherwise `kubectl diff` of a release lists every object.
+#[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
+fn release_changes_only_the_objects_with_its_images() {
+    let copy = copy();
+    let render = || {
+        let overlay = copy.path().join("k8s/overlays/production");
+        Objects::parse(&run(Command::new("kubectl").arg("kustomize").arg(overlay)))
+    };
+    let before = render();
+    let file = copy.path().join("k8s/release/kustomization.yaml");
+    let release = fs::read_to_string(&file).expect("the release");
+    let version = env!("CARGO_PKG_VERSION");
+    let next = release.replace(version, "9.9.9").replace(&version.replace('.', "-"), "9-9-9");
+    fs::write(&file, next).expect("a file");
+    let after = render();
+    let changed = after.all().iter().filter(|object| !before.all().contains(object));
+    let changed: BTreeSet<_> = changed.map(title).collect();
+    let job = format!("Job katas-migrate-9-9-9-{}", Project::built_in().newest());
+    assert_eq!(changed, ["CronJob katas-sweep", &job, "SpinApp katas"].map(str::to_owned).into());
 }

@@ -41,7 +41,7 @@ static DEPLOYMENTS: LazyLock<Vec<(String, Objects)>> = LazyLock::new(|| {
         let rendered = kustomize(&format!("k8s/overlays/{overlay}"));
         all.push((overlay.to_owned(), secrets.clone().chain(rendered)));
     }
-    for entry in [&[][..], &["gateway"], &["ingress"]] {
+    for entry in [&[][..], &["gateway"], &["ingress"], &["ingress", "traefik"]] {
         for jobs in [&[][..], &["sweep"], &["load-data"], &["sweep", "load-data"]] {
             let components = [entry, jobs].concat();
             let rendered = overlay_with("local", &components, "");

@@ -220,23 +220,19 @@ impl App {
 
     /// Starts the application with a migrated database. Writes require this token.
     pub(crate) fn with_token(token: &str) -> App {
-        App::migrated(app(), token, &[])
+        App::migrated(app(), &[("api_token", token)], &[])
     }
 
-    /// Like [`App::with_token`], but reading personal data requires the token as well.
+    /// Starts the application with a migrated database. Writes, and reads of personal data, require
+    /// this token.
     pub(crate) fn with_private_reads(token: &str) -> App {
-        App::migrated_with(
-            app(),
-            &[("api_token", token), ("private_reads", "true")],
-            &[],
-            Limits::default(),
-        )
+        App::migrated(app(), &[("api_token", token), ("private_reads", "true")], &[])
     }
 
     /// Starts the application with a migrated database and exports spans to the collector. Only
     /// Spin exports spans.
     pub(crate) fn traced(collector: &Collector) -> App {
-        App::migrated(app(), "", &collector.environment())
+        App::migrated(app(), &[], &collector.environment())
     }
 
     /// Starts the application with a migrated database but without one component. `health` serves
@@ -252,7 +248,7 @@ impl App {
         // Creating the shared state builds the components.
         cluster();
         let app = katas_host::App::load(&folder.join("spin.toml")).expect("the components load");
-        App::migrated(Arc::new(app), "", &[])
+        App::migrated(Arc::new(app), &[], &[])
     }
 
     /// Starts the application with a migrated database and with these limits, which Spin ignores.
@@ -283,7 +279,7 @@ impl App {
             let manifest = &app().manifest.root.join("spin.toml");
             Arc::new(katas_host::App::load_metered(manifest).expect("the components load"))
         });
-        App::migrated(METERED.clone(), token, &[])
+        App::migrated(METERED.clone(), &[("api_token", token)], &[])
     }
 
     /// Returns the most instructions that the component ran between two host calls since the last
@@ -304,8 +300,12 @@ impl App {
         }
     }
 
-    fn migrated(app: Arc<katas_host::App>, token: &str, environment: &[(&str, &str)]) -> App {
-        App::migrated_with(app, &[("api_token", token)], environment, Limits::default())
+    fn migrated(
+        app: Arc<katas_host::App>,
+        variables: &[(&str, &str)],
+        environment: &[(&str, &str)],
+    ) -> App {
+        App::migrated_with(app, variables, environment, Limits::default())
     }
 
     fn migrated_with(

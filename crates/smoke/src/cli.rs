@@ -26,7 +26,8 @@ Requests:
 
 Token:
   If the deployment sets api_token, pass the token with --token-file or API_TOKEN. A further check
-  then verifies that writes without it are rejected. An empty token counts as none.
+  then verifies that writes without it are rejected. An empty token counts as none. The token is sent
+  with writes, and with reads of users and receipts, which require it if private_reads is set.
 
 Evidence:
   calls.jsonl    every request with its response

@@ -31,7 +31,7 @@ use evidence::Evidence;
 pub struct Options {
     /// The URL of the deployment: scheme, host and port.
     pub url: Uri,
-    /// The API token of a deployment that requires one for writes.
+    /// The API token of a deployment that requires one.
     pub token: Option<String>,
     /// Whether the URL bypasses the gateway, so that Spin's built-in paths must be reachable.
     pub inside: bool,

@@ -1,11 +1,17 @@
-{{/* Labels of every object. */}}
+{{/* Labels of every object. Without a version, so that a release changes only what it has to. */}}
 {{- define "katas.labels" -}}
+app.kubernetes.io/part-of: katas
+app.kubernetes.io/managed-by: {{ .Release.Service }}
+{{- end }}
+
+{{/* Labels of objects that each release changes. */}}
+{{- define "katas.releaseLabels" -}}
 {{ include "katas.podLabels" . }}
 app.kubernetes.io/managed-by: {{ .Release.Service }}
 helm.sh/chart: {{ .Chart.Name }}-{{ .Chart.Version | replace "+" "_" }}
 {{- end }}
 
-{{/* Labels of pods that each release replaces. */}}
+{{/* Labels of their pods. */}}
 {{- define "katas.podLabels" -}}
 app.kubernetes.io/part-of: katas
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
@@ -17,6 +23,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- $image := index $root.Values.images (index . 1) -}}
 {{- $image.repository }}:{{ $image.tag | default $root.Chart.AppVersion }}
 {{- with $image.digest }}@{{ . }}{{ end }}
+{{- end }}
+
+{{/* Name of the migrate Job, which is unique for each revision. */}}
+{{- define "katas.migrateJob" -}}
+katas-migrate-{{ .Chart.AppVersion | replace "." "-" }}-r{{ .Release.Revision }}
 {{- end }}
 
 {{/* Maximum number of pods of an app. Arguments: (list root app). */}}
