@@ -275,10 +275,10 @@ fn file_that_prevents_its_record_is_rejected() {
 #[test]
 fn secret_in_failed_statement_is_not_reported() {
     for (statement, code) in [
-        ("ALTER ROLE nobody_here PASSWORD 'x-secret'", "42704"),
+        ("ALTER ROLE missing_role PASSWORD 'x-secret'", "42704"),
         // PostgreSQL quotes the literal in its message.
         ("ALTER ROLE tester PASSWORD 'x-secret' 'y-secret'", "42601"),
-        ("DO $$ BEGIN ALTER ROLE nobody_here PASSWORD 'x-secret'; END $$", "42704"),
+        ("DO $$ BEGIN ALTER ROLE missing_role PASSWORD 'x-secret'; END $$", "42704"),
     ] {
         let project = Project::new(&[("0001_role.up.sql", statement)]);
         let folder = tempfile::tempdir().expect("create temp dir");

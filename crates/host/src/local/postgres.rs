@@ -286,7 +286,7 @@ fn lock(folder: &Path) -> anyhow::Result<File> {
         options.read(true).write(true).create(true).truncate(false).mode(0o600).open(&path)
     };
     let mut file = open().with_context(|| format!("cannot open {}", path.display()))?;
-    // Whoever can read the file can lock it.
+    // A user who can read the file can lock it.
     file.set_permissions(fs::Permissions::from_mode(0o600))
         .with_context(|| format!("cannot restrict the mode of {}", path.display()))?;
     let start = Instant::now();
