@@ -13,7 +13,7 @@ pub struct Limits {
     /// for every request but `/.well-known/spin/health`. Further ones wait to be accepted.
     pub connections: usize,
     /// The maximum number of instances that run, or whose response is still being sent. Further
-    /// requests get 503.
+    /// requests get 503. More than 1000, the size of the engine's pool, get 500.
     pub instances: usize,
     /// The maximum number of instances whose request body has not arrived completely. Beyond it, a
     /// body of up to 16 KiB has a second to arrive before its instance starts; other requests with a
