@@ -146,6 +146,17 @@ fn head_of_response_without_guest_has_content_over_http_2_on_spin_only() {
 }
 
 #[test]
+fn head_of_guest_that_sends_a_body_has_content_over_http_2_on_spin_only() {
+    let app = App::probe();
+    let http1 = app.raw(b"HEAD /do/headers HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    assert!(http1.starts_with("HTTP/1.1 200 ") && http1.ends_with("\r\n\r\n"), "{http1}");
+    let mut http2 = Http2::start(app.connect(), &[]);
+    http2.request("HEAD", "/do/headers", &[]);
+    let head = http2.read_response();
+    assert_eq!((head.status(), head.ends_stream()), (200, !is_spin()));
+}
+
+#[test]
 fn failed_guest_returns_empty_500() {
     let app = App::probe();
     for path in ["/do/trap", "/do/no-response"] {

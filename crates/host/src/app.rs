@@ -20,7 +20,7 @@ use crate::state::{State, link};
 const EPOCH_INTERVAL: Duration = Duration::from_millis(10);
 
 /// The most concurrent instances (`SPIN_MAX_INSTANCE_COUNT` in Spin). Beyond it, requests get a 500
-/// response.
+/// response; [`Limits::instances`](crate::Limits::instances) is lower.
 const MAX_INSTANCES: u32 = 1000;
 
 /// A compiled application. Several servers can share it.

@@ -63,9 +63,10 @@ impl Drop for Running {
     }
 }
 
-/// The times of events, in milliseconds since the connection was accepted.
+/// What happens on a connection. Times are in milliseconds since it was accepted.
 struct Activity {
     start: Instant,
+    /// The number of running requests.
     running: AtomicUsize,
     last_end: AtomicU64,
     last_byte: AtomicU64,
@@ -188,8 +189,9 @@ async fn serve(
                     closing = Some(Instant::now());
                     continue;
                 };
-                // The client does not read the rest of a response.
-                if activity.since(&activity.last_byte) >= idle || since.elapsed() >= CLOSING_IDLES * idle {
+                // The client does not read the rest of a response, or too slowly.
+                let is_stalled = activity.since(&activity.last_byte) >= idle;
+                if is_stalled || since.elapsed() >= CLOSING_IDLES * idle {
                     break Ok(());
                 }
             }

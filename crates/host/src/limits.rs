@@ -13,17 +13,18 @@ pub struct Limits {
     /// for every request but `/.well-known/spin/health`. Further ones wait to be accepted.
     pub connections: usize,
     /// The maximum number of instances that run, or whose response is still being sent. Further
-    /// requests get 503.
+    /// requests get 503. More than 1000, the size of the engine's pool, get 500.
     pub instances: usize,
     /// The maximum number of instances whose request body has not arrived completely. Beyond it, a
-    /// body of up to 16 KiB has a second to arrive before its instance starts; other requests with a
-    /// body get 503. Lower than `instances`, so that unfinished requests leave instances to others.
+    /// body of up to 16 KiB has a second to arrive before its instance starts; other requests with
+    /// a body get 503. Lower than `instances`, so that unfinished requests leave instances to
+    /// others.
     pub incomplete_bodies: usize,
     /// The time for the head of a request, the time that an unused connection stays open, and the
     /// time without any progress of a response after its instance has ended.
     pub idle: Duration,
-    /// The maximum time between two parts of a request body. Components have shorter limits of their
-    /// own (`crates/web/src/pace.rs`).
+    /// The maximum time between two parts of a request body. Components have shorter limits
+    /// (`crates/web/src/pace.rs`).
     pub body_idle: Duration,
     /// The maximum time that a request waits for a pooled database connection.
     pub pool_wait: Duration,

@@ -70,8 +70,8 @@ impl Body for RequestBody {
     }
 }
 
-/// Reads a whole body of up to 16 KiB. Returns `None` if it may be larger, fails, or does not arrive
-/// within a second.
+/// Reads a whole body of up to 16 KiB. Returns `None` if it may be larger, fails, or does not
+/// arrive within a second.
 pub(crate) async fn read_small(mut body: Incoming) -> Option<Bytes> {
     body.size_hint().upper().filter(|&length| length <= SMALL_BYTES)?;
     let read = async {

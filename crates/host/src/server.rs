@@ -233,8 +233,8 @@ impl Service {
         }
     }
 
-    /// Counts a body as incomplete until its end has been read. Returns `None` if there are too many
-    /// of these.
+    /// Counts a body as incomplete until its end has been read. Returns `None` if there are too
+    /// many of these.
     async fn admit_body(&self, request: Request<Incoming>) -> Option<Request<Body>> {
         let (head, body) = request.into_parts();
         let body = if body.is_end_stream() {
@@ -377,8 +377,8 @@ fn problem(status: StatusCode, detail: &str) -> anyhow::Result<Response<Body>> {
         .body(full(serde_json::to_vec(&problem)?))?)
 }
 
-/// Drops the content of responses that have none by definition: those to HEAD, 204 and 304. Keeps the
-/// length of a response to HEAD. Spin leaves this to hyper, which does it over HTTP/1 only.
+/// Drops the content of responses that have none by definition: those to HEAD, 204 and 304. Keeps
+/// the length of a response to HEAD. Spin leaves this to hyper, which does it over HTTP/1 only.
 fn omit_content(method: &Method, response: Response<Body>) -> Response<Body> {
     let forbids_content =
         matches!(response.status(), StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED);

@@ -106,15 +106,15 @@ impl Chunks<'_> {
 }
 
 fn content_length(request: &Request) -> Option<usize> {
-    request.source.header("content-length").first()?.parse().ok()
+    request.list_header("content-length")?.parse().ok()
 }
 
 /// Reads and discards the rest of the body after the response.
 ///
 /// Closing a connection with unread bytes resets it, and a client that sends its whole request
-/// before it reads would lose the response: Python's urllib, Node's fetch. The time is bounded as
-/// for every body ([`crate::pace`]). A client that waits for `100 Continue` does not send
-/// the body, so nothing is read; nor is a body longer than [`MAX_DRAIN_BYTES`].
+/// before it reads would lose the response: Python's urllib, Node's fetch. The time is bounded by
+/// [`DRAIN_IDLE`] and [`crate::pace`]. A client that waits for `100 Continue` does not send the
+/// body, so nothing is read; nor is a body longer than [`MAX_DRAIN_BYTES`].
 #[cfg(any(test, target_arch = "wasm32"))]
 pub(crate) fn drain(request: &Request) {
     let finished = request.source.is_finished()
@@ -224,13 +224,13 @@ mod tests {
     }
 
     impl RequestSource for Endless {
-        fn header(&self, name: &str) -> Vec<String> {
+        fn header(&self, name: &str) -> (usize, String) {
             let value = match name {
                 "expect" => self.expect.then(|| "100-continue".to_owned()),
                 "content-length" => self.length.map(|length| length.to_string()),
                 _ => None,
             };
-            value.into_iter().collect()
+            (usize::from(value.is_some()), value.unwrap_or_default())
         }
 
         fn read(&self, _: Duration) -> Result<Vec<u8>, Interrupted> {

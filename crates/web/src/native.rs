@@ -47,9 +47,10 @@ struct BufferedRequest {
 }
 
 impl RequestSource for BufferedRequest {
-    fn header(&self, name: &str) -> Vec<String> {
+    fn header(&self, name: &str) -> (usize, String) {
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        self.headers.get_all(name).iter().map(text).collect()
+        let values: Vec<_> = self.headers.get_all(name).iter().map(text).collect();
+        (values.len(), values.join(", "))
     }
 
     fn read(&self, _: Duration) -> Result<Vec<u8>, Interrupted> {

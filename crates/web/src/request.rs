@@ -10,8 +10,8 @@ use crate::{Preconditions, Problem, Query, accept, body};
 
 /// Headers and body of a request, read on demand from the host or from a test.
 pub trait RequestSource {
-    /// Returns the values of a header, one for each time it occurs.
-    fn header(&self, name: &str) -> Vec<String>;
+    /// Returns the number of times that a header occurs, and its values joined by commas.
+    fn header(&self, name: &str) -> (usize, String);
 
     /// Reads the next bytes of the body. Waits at most `idle` for them. Returns an empty vector at
     /// the end.
@@ -63,9 +63,9 @@ impl Request {
     ///
     /// Do not rely on `spin-*` headers: clients can forge them.
     pub fn header(&self, name: &str) -> Result<Option<String>, Problem> {
-        let mut values = self.source.header(name);
-        match values.len() {
-            0 | 1 => Ok(values.pop()),
+        match self.source.header(name) {
+            (0, _) => Ok(None),
+            (1, value) => Ok(Some(value)),
             _ => Err(Problem::bad_request(format!("{name} must not be repeated"))),
         }
     }
@@ -73,8 +73,8 @@ impl Request {
     /// Returns the value of a header (lower case) that is a list. The values of a repeated header
     /// are joined by commas.
     pub fn list_header(&self, name: &str) -> Option<String> {
-        let values = self.source.header(name);
-        (!values.is_empty()).then(|| values.join(", "))
+        let (count, values) = self.source.header(name);
+        (count > 0).then_some(values)
     }
 
     /// Returns the decoded path segment that matched `{name}` in the route. It is not empty.

@@ -98,10 +98,11 @@ pub(crate) fn variable(name: &str) -> Option<String> {
 const CHUNK_BYTES: u64 = 64 << 10;
 
 impl RequestSource for Incoming {
-    fn header(&self, name: &str) -> Vec<String> {
+    fn header(&self, name: &str) -> (usize, String) {
+        let values = self.headers.get(name);
         // The headers read here are ASCII: a value with other bytes is invalid in any case.
-        let text = |value| String::from_utf8(value).unwrap_or_default();
-        self.headers.get(name).into_iter().map(text).collect()
+        let joined = String::from_utf8(values.join(b", ".as_slice())).unwrap_or_default();
+        (values.len(), joined)
     }
 
     fn read(&self, idle: Duration) -> Result<Vec<u8>, Interrupted> {
