@@ -44,7 +44,8 @@ enum Command {
     /// Build the components
     #[command(after_help = "Example:\n  katas build --from ../other/spin.toml")]
     Build {
-        /// Application manifest [default: spin.toml in this directory or the nearest parent]
+        /// Application manifest, or its directory [default: spin.toml in this directory or the nearest
+        /// parent]
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
@@ -102,7 +103,7 @@ struct Up {
     #[arg(long, value_enum, default_value_t = Engine::Katas)]
     engine: Engine,
 
-    /// Use the bundled PostgreSQL even if one is installed
+    /// Use the bundled PostgreSQL even if one is installed; its timeouts never fire
     #[arg(long)]
     bundled_postgres: bool,
 
@@ -110,7 +111,8 @@ struct Up {
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
 
-    /// Application manifest [default: spin.toml in this directory or the nearest parent]
+    /// Application manifest, or its directory [default: spin.toml in this directory or the nearest
+    /// parent]
     #[arg(long, value_name = "FILE")]
     from: Option<PathBuf>,
 }
