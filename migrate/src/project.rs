@@ -224,19 +224,19 @@ fn schema_of(ledger: &str) -> String {
 
 /// Reads a file. Returns `None` if it does not exist.
 fn read_optional(path: &Path) -> Result<Option<String>, Error> {
-    match path.exists() {
-        true => read_text(path).map(Some),
-        false => Ok(None),
+    match path.try_exists() {
+        Ok(false) => Ok(None),
+        // Reading reports why it is unknown whether the file exists.
+        _ => read_text(path).map(Some),
     }
 }
 
 fn read_seeds(folder: &Path) -> Result<Vec<SqlFile>, Error> {
-    let mut paths: Vec<PathBuf> = match std::fs::read_dir(folder) {
-        Ok(entries) => entries.filter_map(|entry| Some(entry.ok()?.path())).collect(),
-        Err(_) => Vec::new(),
-    };
+    if matches!(folder.try_exists(), Ok(false)) {
+        return Ok(Vec::new());
+    }
+    let mut paths: Vec<PathBuf> = entries(folder)?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
-    paths.sort();
     let read = |path: &PathBuf| {
         let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
         Ok(SqlFile { name, text: read_optional(path)?.unwrap_or_default() })
