@@ -27,8 +27,8 @@ fn create_bootstrapped_database() -> String {
     RUNTIME.block_on(async {
         let url = cluster().postgres.administrator(&name);
         let administrator = migrate::Database::new(&url).expect("a valid URL");
-        let bootstrap =
-            migrate::bootstrap(&Project::built_in(), &administrator, &[], true, &|_| ());
+        let project = Project::built_in();
+        let bootstrap = migrate::bootstrap(&project, &administrator, &[], true, &|_| ());
         bootstrap.await.expect("the roles are created");
     });
     name
