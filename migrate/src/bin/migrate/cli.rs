@@ -16,7 +16,8 @@ pub(crate) struct Cli {
     /// Database URL: postgres://user:password@host:port/database
     ///
     /// Must point to PostgreSQL itself, not to a connection pooler. Accepts the parameters of
-    /// libpq, for example ?sslmode=verify-full&sslrootcert=/path/ca.crt
+    /// libpq, for example ?sslmode=verify-full&sslrootcert=/path/ca.crt. The default of sslmode is
+    /// verify-full, and prefer for a server on this machine.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
     database_url: Option<String>,
 
@@ -40,7 +41,7 @@ pub(crate) struct Cli {
     #[arg(long, env = "MIGRATE_SOURCE", global = true, value_name = "FOLDER")]
     pub(crate) source: Option<PathBuf>,
 
-    /// How long to wait until the database accepts a connection
+    /// How long to wait until the database accepts a connection and the login
     #[arg(long, env = "MIGRATE_WAIT", default_value = "60", value_parser = parse_seconds, global = true, value_name = "SECONDS")]
     wait: Duration,
 
