@@ -571,3 +571,34 @@ fn verify_names_what_it_does_not_compare() {
     assert_eq!(verified.not_compared, expected);
     assert_eq!(verified.compared_by_name, ["collation katas.plain"]);
 }
+
+#[test]
+fn not_null_that_is_not_valid_or_not_inherited_is_drift() {
+    let database = shop_database(&INSTALLED);
+    let version = "SELECT current_setting('server_version_num')";
+    if crate::support::value(&database.administrator(), version).as_str() < "180000" {
+        eprintln!("skipped: {} has only valid NOT NULL constraints", INSTALLED.description());
+        return;
+    }
+    database.sql(
+        "CREATE SCHEMA shop AUTHORIZATION shop_owner;
+         CREATE TABLE shop.brand (id int NOT NULL, name text, CONSTRAINT named NOT NULL id);
+         ALTER TABLE shop.brand OWNER TO shop_owner",
+    );
+    let mut project = shop();
+    project.dump = Some(database.dump(&project));
+    let drift = || first_lines(&verify(&database.administrator(), &project));
+    database.sql("ALTER TABLE shop.brand ADD CONSTRAINT brand_name NOT NULL name NOT VALID");
+    assert_eq!(drift(), ["unexpected: constraint shop.brand.brand_name"]);
+    // A dump restores what the database contains.
+    let restored = shop_database(&INSTALLED);
+    restored.sql(&database.dump(&shop()));
+    assert_same(&database.dump(&shop()), &restored.dump(&shop()), "the restored schema differs");
+    database.sql("ALTER TABLE shop.brand VALIDATE CONSTRAINT brand_name");
+    assert_eq!(drift(), ["changed: table shop.brand"]);
+    database.sql(
+        "ALTER TABLE shop.brand ALTER COLUMN name DROP NOT NULL;
+         ALTER TABLE shop.brand ADD CONSTRAINT brand_name NOT NULL name NO INHERIT",
+    );
+    assert_eq!(drift(), ["unexpected: constraint shop.brand.brand_name"]);
+}

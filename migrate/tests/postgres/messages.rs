@@ -106,7 +106,11 @@ fn statement_errors_name_cause_and_next_step() {
     for (text, cause, step) in [
         ("SELECT 1 / 0;", "0001_a.up.sql:1: division by zero (22012)", "fix the file"),
         ("CREATE TABLE a ();", "no schema has been selected", "--search-path"),
-        ("GRANT USAGE ON SCHEMA app TO missing_role;", "\"missing_role\" does not", "`migrate boot"),
+        (
+            "GRANT USAGE ON SCHEMA app TO missing_role;",
+            "\"missing_role\" does not",
+            "`migrate boot",
+        ),
         ("-- no-transaction\nSELECT 1;\nSELECT 1 / 0;", ":3: division by zero", "to resume with"),
     ] {
         let project = Project::new(&[("0001_a.up.sql", text)]);
@@ -136,7 +140,13 @@ fn rejected_connections_name_cause_and_next_step() {
             "permission denied",
             "connect as a superuser or as a role",
         ),
-        (&database.migrator, &["up", "--role", "missing"], 9, "\"missing\" does not exist", "--role"),
+        (
+            &database.migrator,
+            &["up", "--role", "missing"],
+            9,
+            "\"missing\" does not exist",
+            "--role",
+        ),
         (&database.migrator, &["seed"], 9, "a production database", "--environment development"),
         (&database.migrator, &["down"], 9, "a production database", "or pass --production"),
         ("postgres://u@127.0.0.1:1/x", &["up"], 75, "127.0.0.1:1/x: ", "is the server running?"),

@@ -315,6 +315,14 @@ fn invalid_toast_index_is_reported_and_does_not_stop_the_run() {
     assert_eq!(events(&output, "left_invalid")[0]["index"], "pg_toast.left_ccnew");
 }
 
+#[test]
+fn records_of_older_version_are_extended() {
+    let project = project_with_pending(BUILD);
+    project.sql("ALTER TABLE app._migrate_steps DROP COLUMN target");
+    assert_success(&project.migrate(&["up"]));
+    assert!(project.snapshot().contains("index t t CREATE INDEX item_name"));
+}
+
 /// A statement that waits for another session, and its effect.
 struct Waiting {
     setup: &'static str,

@@ -18,6 +18,7 @@ pub(crate) struct Cli {
     /// Must point to PostgreSQL itself, not to a connection pooler. Supported parameters:
     /// application_name, connect_timeout, dbname, host, hostaddr, options, password, port, sslcert,
     /// sslkey, sslmode, sslrootcert and user; for example ?sslmode=verify-full&sslrootcert=/path/ca.crt
+    /// The default of sslmode is verify-full, and prefer for a server on this machine.
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, global = true, value_name = "URL")]
     database_url: Option<String>,
 
@@ -49,7 +50,7 @@ pub(crate) struct Cli {
     #[arg(long, env = "MIGRATE_SEARCH_PATH", global = true, value_name = "SCHEMAS")]
     pub(crate) search_path: Option<String>,
 
-    /// How long to wait until the database accepts a connection
+    /// How long to wait until the database accepts a connection and the login
     #[arg(long, env = "MIGRATE_WAIT", default_value = "60", value_parser = parse_seconds, global = true, value_name = "SECONDS")]
     wait: Duration,
 
