@@ -44,6 +44,9 @@ pub const POSTGRES: Tool = Tool {
     ],
 };
 
+/// `pg_dump`.
+pub const PG_DUMP: Tool = Tool { cfg: "has_pg_dump", programs: &["pg_dump"], directories: &[] };
+
 /// Spin.
 pub const SPIN: Tool = Tool { cfg: "has_spin", programs: &["spin"], directories: &[] };
 
