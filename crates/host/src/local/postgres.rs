@@ -67,6 +67,14 @@ impl Postgres {
         Postgres::start_locked(options, lock).await
     }
 
+    /// Fails if another process uses the directory. Creates nothing.
+    pub fn ensure_unused(folder: &Path) -> anyhow::Result<()> {
+        match folder.join(LOCK).exists() {
+            true => lock(folder).map(drop),
+            false => Ok(()),
+        }
+    }
+
     /// Starts an empty server for tests, in a directory under `parent` that no other process uses.
     pub async fn start_empty(
         parent: &Path,

@@ -24,7 +24,9 @@ pub struct Spin(Option<Child>);
 
 /// Checks that the `spin` command is installed.
 pub fn ensure_installed() -> anyhow::Result<()> {
-    match Command::new("spin").arg("--version").output() {
+    let mut command = Command::new("spin");
+    remove_secrets(&mut command);
+    match command.arg("--version").output() {
         Ok(output) if output.status.success() => Ok(()),
         _ => bail!("cannot run spin; install it from https://spinframework.dev or omit --engine"),
     }

@@ -90,6 +90,10 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
             Some(url) if manifest.uses_database() => {
                 Some(Existing::check(url, &options, report).await?)
             }
+            None if manifest.uses_database() => {
+                Postgres::ensure_unused(&options.state.join("postgres"))?;
+                None
+            }
             _ => None,
         };
         build::components(&manifest, report).await?;

@@ -9,6 +9,7 @@ use std::process::Command;
 use anyhow::{Context, anyhow, bail};
 
 use super::{Options, bundled};
+use crate::local::process::remove_secrets;
 
 /// The oldest major version that the migrations support.
 const MIN_MAJOR: u32 = 15;
@@ -95,7 +96,9 @@ impl Programs {
         if !folder.join("initdb").is_file() {
             return None;
         }
-        let output = Command::new(folder.join("postgres")).arg("--version").output().ok()?;
+        let mut command = Command::new(folder.join("postgres"));
+        remove_secrets(&mut command);
+        let output = command.arg("--version").output().ok()?;
         let text = String::from_utf8(output.stdout).ok()?;
         // "postgres (PostgreSQL) 17.5 (Debian …)"
         let version = text.split_whitespace().nth(2)?.to_owned();
