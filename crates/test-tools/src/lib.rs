@@ -47,6 +47,13 @@ pub const POSTGRES: Tool = Tool {
 /// `pg_dump`.
 pub const PG_DUMP: Tool = Tool { cfg: "has_pg_dump", programs: &["pg_dump"], directories: &[] };
 
+/// PostgreSQL 18, which `katas_host` prefers to an older one.
+pub const POSTGRES_18: Tool = Tool {
+    cfg: "has_postgres_18",
+    programs: &["18/bin/postgres", "postgresql@18/bin/postgres"],
+    directories: &["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"],
+};
+
 /// Spin.
 pub const SPIN: Tool = Tool { cfg: "has_spin", programs: &["spin"], directories: &[] };
 
