@@ -30,7 +30,6 @@
 mod app;
 mod bindings;
 mod component;
-mod connection;
 mod driver_error;
 mod headers;
 mod limits;

@@ -1,5 +1,7 @@
 //! The HTTP server. Each request runs in a fresh instance, as under Spin's HTTP trigger.
 
+mod connection;
+
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -26,7 +28,6 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 
 use crate::app::App;
 use crate::component::ComponentConfig;
-use crate::connection::{self, Client};
 use crate::limits::Limits;
 use crate::manifest::StaticResponse;
 use crate::pool::Pools;
@@ -35,6 +36,7 @@ use crate::router::RouteMatch;
 use crate::state::State;
 use crate::variables::Variables;
 use crate::{Log, headers, local_host};
+use connection::Client;
 
 /// The maximum number of small bodies that are read before their instance starts: 16 MiB.
 const MAX_SMALL_BODIES: usize = 1000;

@@ -32,7 +32,7 @@ pub(crate) fn require_private(request: &Request) -> Result<(), Problem> {
 
 #[cfg(target_arch = "wasm32")]
 fn variable(name: &str) -> Result<String, Problem> {
-    crate::wasi::variable(name).ok_or_else(|| {
+    crate::bindings::fermyon::spin::variables::get(name).map_err(|_| {
         Problem::internal(format!(
             "variable {name} is not defined; add it to the component in spin.toml"
         ))

@@ -30,6 +30,8 @@
 
 mod accept;
 mod authorization;
+#[cfg(target_arch = "wasm32")]
+pub mod bindings;
 mod body;
 mod conditional;
 #[cfg(any(test, target_arch = "wasm32"))]
@@ -83,7 +85,7 @@ macro_rules! service {
                 }
             }
 
-    $crate::wasi::export!(Component with_types_in $crate::wasi::bindings);
+    $crate::wasi::export!(Component with_types_in $crate::bindings);
         };
     };
 }

@@ -1,4 +1,4 @@
-//! The binding to `wasi:http`, the only module that requires wasm.
+//! Serves requests of the host through `wasi:http`.
 
 use std::cell::Cell;
 use std::time::Duration;
@@ -10,27 +10,15 @@ use crate::pace::Pace;
 use crate::router::dispatch;
 use crate::{Interrupted, Reply, Request, RequestSource, Routes, body};
 
-#[expect(missing_docs, reason = "generated from wit/world.wit")]
-pub mod bindings {
-    wit_bindgen::generate!({
-        path: "../../wit",
-        world: "http",
-        generate_all,
-        pub_export_macro: true,
-        default_bindings_module: "web::wasi::bindings",
-    });
-}
+use crate::bindings::wasi::cli::stdout::get_stdout;
+use crate::bindings::wasi::clocks::monotonic_clock;
+use crate::bindings::wasi::http::types as wasi;
+use crate::bindings::wasi::io::poll::{Pollable, poll};
+use crate::bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
 
-use bindings::fermyon::spin::variables;
-use bindings::wasi::cli::stdout::get_stdout;
-use bindings::wasi::clocks::monotonic_clock;
-use bindings::wasi::http::types as wasi;
-use bindings::wasi::io::poll::{Pollable, poll};
-use bindings::wasi::io::streams::{InputStream, OutputStream, StreamError};
-
-pub use bindings::export;
-pub use bindings::exports::wasi::http::incoming_handler::Guest;
-pub use bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
+pub use crate::bindings::export;
+pub use crate::bindings::exports::wasi::http::incoming_handler::Guest;
+pub use crate::bindings::wasi::http::types::{IncomingRequest, ResponseOutparam};
 
 /// Handles one request and writes its log line.
 pub fn serve<C: Default>(
@@ -87,11 +75,6 @@ struct OpenBody {
     pace: Pace,
     #[expect(dead_code, reason = "the stream is its child and has to be dropped first")]
     body: wasi::IncomingBody,
-}
-
-/// Returns the value of an application variable, `None` when the component does not define it.
-pub(crate) fn variable(name: &str) -> Option<String> {
-    variables::get(name).ok()
 }
 
 /// The maximum number of bytes to read from a body at a time.

@@ -16,8 +16,8 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, watch};
 use tokio::time::{Instant, sleep};
 
+use super::Service;
 use crate::limits::Limits;
-use crate::server::Service;
 
 /// How long [`accept`] waits for requests in progress after it has been stopped.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
