@@ -1,5 +1,5 @@
-//! Rebuilds the crate when a migration is added, because `migrate!()` cannot tell cargo about new
-//! files, and detects the optional programs of the tests.
+//! Rebuilds the crate when a migration is added, because `migrate!()` cannot track new files, and
+//! detects the optional programs that the tests use.
 
 fn main() {
     println!("cargo::rerun-if-changed=../db/migrations");

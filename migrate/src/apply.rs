@@ -1,4 +1,4 @@
-//! The commands that write to the ledger. They hold the lock while they do.
+//! The commands that write to the ledger, while holding the advisory lock.
 
 mod baseline;
 mod down;

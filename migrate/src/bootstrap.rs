@@ -40,7 +40,7 @@ pub async fn bootstrap(
     loop {
         match attempt(&mut session.connection, roles, passwords, exclusive).await {
             Ok(()) => break,
-            // Another bootstrap changes the same roles, for another database of the server.
+            // A concurrent `bootstrap` of another database changes the same roles.
             Err(error) if is_concurrent_update(&error) && backoff.pause().await => {}
             Err(error) => return Err(failed(error)),
         }

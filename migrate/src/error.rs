@@ -14,10 +14,11 @@ pub enum Error {
     /// An unexpected failure.
     #[error("{0}")]
     Unexpected(String),
-    /// The command line is invalid, or a value or file that it names is.
+    /// The command line is invalid, or it names an invalid value or file.
     #[error("{0}")]
     Usage(String),
-    /// The ledger and the migrations contradict each other. Nothing was changed.
+    /// The ledger and the migrations contradict each other, or the runner rejects a file. That file
+    /// was not applied.
     #[error("{0}")]
     Integrity(String),
     /// A statement of a file failed with an error from PostgreSQL.
@@ -168,8 +169,8 @@ fn newlines_before(text: &str, position: Option<PgErrorPosition<'_>>) -> usize {
     }
 }
 
-/// Returns the literals of a statement that may contain a secret: one that mentions a password, a
-/// secret, a token, or a connection string. The longest come first.
+/// Returns the literals of a statement that may contain a secret: one that mentions a password,
+/// secret, token, credential or connection string. The longest come first.
 fn secrets(statement: &str) -> Vec<&str> {
     let lower = statement.to_lowercase();
     let words = ["passw", "secret", "token", "connection", "credential"];
@@ -265,8 +266,8 @@ pub(crate) fn code(error: &sqlx::Error) -> Option<&str> {
 /// Returns whether a SQLSTATE means that the connection was lost or not accepted: connection
 /// exceptions, too many connections, a server that starts up or shuts down.
 fn is_connection_failure(code: &str) -> bool {
-    // Not all of class 08: 08P01 is an invalid message, which stays invalid. Not all of class 57:
-    // 57014 is a canceled statement.
+    // Not all of class 08: 08P01 is a protocol violation, which a retry does not fix. Not all of
+    // class 57: 57014 is a canceled statement.
     let is_in = |class: &&str| code.starts_with(class);
     code == "53300" || code != "08P01" && ["08", "57P"].iter().any(is_in)
 }
@@ -315,7 +316,7 @@ impl From<sqlx::Error> for Error {
                 "08P01" if cause.message().contains("unsupported startup parameter") => {
                     Error::Refused(format!("{POOLER_NOT_SUPPORTED} (server error: {text})"))
                 }
-                // A prepared statement does not exist, because another session has answered.
+                // A prepared statement does not exist, because a pooler has switched sessions.
                 "26000" => Error::Refused(format!("{POOLER_NOT_SUPPORTED} (server error: {text})")),
                 "28P01" => Error::Refused(format!(
                     "{text}; check the user and the password of the database URL"

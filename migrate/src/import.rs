@@ -48,8 +48,8 @@ struct Converted {
     down: Option<Draft>,
 }
 
-/// Converts the files of another tool in `folder`. `None` as the tool recognizes it by the files.
-/// With `to`, writes all migrations to the new folder `migrations` in `to`, or none.
+/// Converts the files of another tool in `folder`. If `tool` is `None`, it is detected from the files.
+/// With `to`, writes either all migrations to the new folder `to/migrations`, or none.
 ///
 /// Fails if a file cannot be converted without loss, or would be rejected when it is run.
 pub fn import(folder: &Path, tool: Option<Tool>, to: Option<&Path>) -> Result<Import, Error> {
@@ -111,7 +111,7 @@ fn write(to: &Path, files: &BTreeMap<String, String>) -> Result<PathBuf, Error> 
         return Err(not_empty());
     }
     std::fs::create_dir_all(to).map_err(|error| failed(to, error))?;
-    // A project of its own, so that it can be read before it gets its final name.
+    // A separate project, so that it can be validated before it is renamed.
     let draft = to.join(format!(".import-{}", std::process::id()));
     let result = (|| {
         let folder = draft.join("migrations");

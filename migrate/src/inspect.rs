@@ -1,4 +1,4 @@
-//! The commands that only read. They take no lock.
+//! The read-only commands. They do not take the advisory lock.
 
 mod catalog;
 mod dump;

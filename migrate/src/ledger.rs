@@ -21,7 +21,7 @@ pub(crate) const TRANSACTION_STATE: &str = "pg_current_xact_id()::text AS transa
     current_setting('client_encoding') AS encoding, \
     current_setting('transaction_read_only') = 'on' AS read_only";
 
-/// What a script must leave unchanged.
+/// The state that a script must leave unchanged.
 #[derive(Debug, PartialEq, sqlx::FromRow)]
 pub(crate) struct TransactionState {
     pub(crate) transaction: String,
@@ -29,7 +29,7 @@ pub(crate) struct TransactionState {
     pub(crate) search_path: String,
     /// The encoding in which the server expects text.
     pub(crate) encoding: String,
-    /// Whether the transaction rejects writes, and so those to the ledger.
+    /// Whether the transaction rejects writes, including those to the ledger.
     pub(crate) read_only: bool,
 }
 
@@ -80,7 +80,7 @@ impl Ledger {
     }
 
     /// Reads all rows, ordered by version. Returns none if the table does not exist. Fails if a
-    /// row-level security policy may hide rows: an applied migration would seem to be pending.
+    /// row-level security policy may hide rows: an applied migration would appear pending.
     pub(crate) async fn read(&self, connection: &mut PgConnection) -> Result<Vec<Applied>, Error> {
         let Ledger { table, .. } = self;
         // Without parameters, the simple protocol needs one round trip instead of two. Most runs do
@@ -153,7 +153,7 @@ impl Ledger {
         Ok(())
     }
 
-    /// Inserts the migration's row in the transaction that applies it. If two runners get here
+    /// Inserts the migration's row in the transaction that applies it. If two runners do so
     /// despite the lock, the second one waits for the first one's transaction and then fails.
     pub(crate) async fn claim(
         &self,

@@ -17,13 +17,13 @@
 //! | module | task |
 //! | --- | --- |
 //! | `project` | the migrations, roles and seeds to work with |
-//! | `sql` | what the text of a statement reveals: its kind, its locks |
+//! | `sql` | static analysis of a statement: its kind and its locks |
 //! | `postgres` | connections, retries, the environment marker of a database |
 //! | `ledger` | applied migrations, and the lock that protects their table |
 //! | `apply` | the commands that write to the ledger: up, down, baseline, repair |
 //! | `inspect` | the commands that only read: status, wait, plan, verify, dump |
 //! | `lint`, `import`, `seed`, `bootstrap`, `sweep` | one command each |
-//! | `survey` | what a database contains before anything is written to it |
+//! | `survey` | the contents of a database before anything is written to it |
 //!
 //! No module depends on a particular schema: everything specific to one is in [`Project`].
 

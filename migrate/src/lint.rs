@@ -199,8 +199,8 @@ fn squawk(
         };
         linter.lint(parse, sql)
     };
-    // Squawk takes a table for new if the file has a CREATE TABLE of the same unqualified name, even
-    // with IF NOT EXISTS. Without those statements it reports every change of a table.
+    // Squawk treats a table as new if the file has a CREATE TABLE of the same unqualified name, even
+    // with IF NOT EXISTS. Without those statements, it reports every change of a table.
     let created = table_creations(parse);
     let new = changes_of_new_tables(parse);
     let is_in = |violation: &Violation, ranges: &[Range<usize>]| {
@@ -248,7 +248,7 @@ fn changes_of_new_tables(parse: &Parse<SourceFile>) -> Vec<Range<usize>> {
             // An unqualified name may denote another table from here on.
             Some(NameChange::SearchPath) => created.retain(|name| name.schema.is_some()),
             Some(NameChange::Rename(old, new)) => {
-                // The new name may have denoted a table of this file that is gone by now.
+                // The new name may have denoted a table of this file that was dropped since.
                 let new = RelationName { schema: old.schema.clone(), name: new };
                 let is_new = created.remove(&old);
                 created.remove(&new);
@@ -296,7 +296,7 @@ fn without(sql: &str, ranges: &[Range<usize>]) -> String {
     rest
 }
 
-/// Removes suppressed problems, and adds those of the ignore comments themselves.
+/// Removes suppressed problems, and reports ignore comments that are unexplained, unknown or unused.
 fn apply_ignores(sql: &str, mut problems: Vec<Problem>) -> Vec<Problem> {
     let mut added = Vec::new();
     for Ignore { at, line, rules, explained } in ignores(sql) {
@@ -489,7 +489,7 @@ mod tests {
             assert_eq!(with(comment), expected, "{comment}");
         }
         assert!(up("COMMIT; -- squawk-ignore transaction-control -- so").is_empty());
-        // The comments of squawk itself have no effect.
+        // Squawk's own comments have no effect.
         let switch = "-- squawk-disable-assume-in-transaction\nCREATE TABLE s.t (a bigint)";
         assert!(up(switch).is_empty());
     }

@@ -226,7 +226,7 @@ fn schema_of(ledger: &str) -> String {
 fn read_optional(path: &Path) -> Result<Option<String>, Error> {
     match path.try_exists() {
         Ok(false) => Ok(None),
-        // Reading reports why it is unknown whether the file exists.
+        // If the check itself failed, reading reports the cause.
         _ => read_text(path).map(Some),
     }
 }

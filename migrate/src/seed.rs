@@ -1,4 +1,4 @@
-//! `migrate seed`: sample data, which is equal on every machine and never loaded into production.
+//! `migrate seed`: sample data, identical on every machine and never loaded into production.
 //!
 //! Rows are loaded in blocks. Each block is one transaction, which claims the block in the table
 //! `_migrate_seeds`, generates the rows into a temporary table with `COPY`, and runs the seed's SQL
@@ -31,7 +31,8 @@ const BLOCK_ROWS: u64 = 50_000;
 /// The size of the chunks in which rows are sent, in bytes.
 const CHUNK_BYTES: usize = 64 << 10;
 
-/// How long to wait for another run that loads the same block. Progress of this run restarts it.
+/// How long to wait for another run that loads the same block. Progress of this run restarts the
+/// wait.
 const BLOCK_WAIT: Duration = Duration::from_secs(300);
 
 /// Options of [`seed`].

@@ -1,4 +1,4 @@
-//! What the text of SQL reveals before it is run. Nothing here connects to a database.
+//! Static analysis of SQL text. Nothing here connects to a database.
 
 mod names;
 mod preflight;

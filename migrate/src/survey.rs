@@ -1,4 +1,4 @@
-//! What a database contains, and what its user may do, before anything is written to it.
+//! Reads the contents of a database and the privileges of the user before anything is written.
 
 use sqlx::FromRow;
 

@@ -36,7 +36,7 @@ impl Default for WaitOptions {
 const RESET_SESSION: &str = "CLOSE ALL; UNLISTEN *; DEALLOCATE ALL; DISCARD PLANS; \
     DISCARD SEQUENCES; DISCARD TEMP; RESET ALL";
 
-/// Releases each advisory lock of the session except the lock `$1` once.
+/// Releases every advisory lock of the session once, except the lock `$1`.
 const RELEASE_OTHER_LOCKS: &str = "
     SELECT CASE
              WHEN objsubid = 1 AND mode = 'ExclusiveLock' THEN pg_advisory_unlock(key)
@@ -50,7 +50,7 @@ const RELEASE_OTHER_LOCKS: &str = "
     WHERE locktype = 'advisory' AND pid = pg_backend_pid() AND granted
       AND (objsubid, key, mode) <> (1, $1, 'ExclusiveLock')";
 
-/// The state of the transaction in which a script has run.
+/// The state of a transaction after its script, and whether the session still holds the lock.
 #[derive(sqlx::FromRow)]
 struct FinalState {
     #[sqlx(flatten)]
@@ -66,7 +66,7 @@ pub(super) struct Runner<'a> {
     pub(super) report: Report<'a>,
     /// Whether a commit waits for the write-ahead log to be flushed to disk. Only the last commit
     /// of a run has to wait, because its flush includes the earlier ones. If the server crashes
-    /// before, it loses migrations together with their rows in the ledger.
+    /// earlier, migrations are lost together with their rows in the ledger.
     pub(super) synchronous_commit: bool,
     retry: Duration,
 }
@@ -132,8 +132,8 @@ impl<'a> Runner<'a> {
         }
     }
 
-    /// Releases the lock and closes the session. Errors do not matter, because the work is
-    /// committed and a lost connection releases the lock too.
+    /// Releases the lock and closes the session. Errors are ignored, because the work is committed
+    /// and a lost connection releases the lock too.
     pub(super) async fn end(mut self) {
         let _ = self.lock.release(&mut self.session).await;
         self.session.close().await;
@@ -241,7 +241,7 @@ impl<'a> Runner<'a> {
         Backoff::new(Duration::from_millis(500), Duration::from_secs(8), self.retry)
     }
 
-    /// Sleeps before the next attempt. Fails if the error is fatal or the time for retries is over.
+    /// Sleeps before the next attempt. Fails if the error is fatal or the retry limit has passed.
     pub(super) async fn retry(
         &self,
         error: AttemptError,

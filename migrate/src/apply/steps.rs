@@ -40,9 +40,9 @@ const INVALID_INDEX: &str = "
     WHERE t.oid = to_regclass($2) AND i.relname = $1 AND i.relnamespace = t.relnamespace
       AND NOT indisvalid";
 
-/// The invalid copies that `REINDEX CONCURRENTLY` of the table or index `$1` has left, or of all
-/// tables, and whether this role may drop them. Includes the indexes of partitions and of TOAST
-/// tables; only a superuser may drop the latter.
+/// The invalid copies that `REINDEX CONCURRENTLY` of the table or index `$1` has left, or of any table
+/// if `$1` is null, and whether this role may drop them. Includes the indexes of partitions and of
+/// TOAST tables; only a superuser may drop the latter.
 const INVALID_COPIES: &str = r"
     WITH named AS (SELECT to_regclass($1)::oid AS oid),
     tree AS (
@@ -62,7 +62,7 @@ const INVALID_COPIES: &str = r"
         UNION SELECT reltoastrelid FROM pg_class WHERE oid IN (SELECT oid FROM tables)))
     ORDER BY 1";
 
-/// Returns the query for whether `$2` is the existence of the object `$1`.
+/// Returns a query that compares the existence of the object `$1` with `$2`.
 fn exists(object: GlobalObject) -> &'static str {
     match object {
         GlobalObject::Database => "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1) = $2",
@@ -104,7 +104,8 @@ impl Position<'_> {
         self.next_after(self.step - 1)
     }
 
-    /// Returns the same for a statement that fails after `done` steps.
+    /// Returns [`SqlFailure::next`](crate::SqlFailure::next) for a statement that fails after `done`
+    /// steps.
     fn next_after(&self, done: i32) -> String {
         let done = match done {
             0 => "no statement has completed yet".to_owned(),
@@ -311,8 +312,8 @@ impl Runner<'_> {
         Ok(())
     }
 
-    /// As [`Runner::record`], in a transaction of its own, whose mode does not depend on the
-    /// settings of the script.
+    /// Calls [`Runner::record`] in a separate read-write transaction, regardless of the settings of
+    /// the script.
     async fn record_and_commit(
         &mut self,
         position: &Position<'_>,
@@ -360,8 +361,8 @@ impl Runner<'_> {
         }
     }
 
-    /// Deletes the record of a statement that PostgreSQL has rejected. If the index that it was to
-    /// create exists, it has another origin.
+    /// Deletes the record of a statement that has failed. The next run must not mistake an existing
+    /// index of the same name for the result of this statement.
     async fn delete_record(&mut self, position: &Position<'_>) -> Result<(), Error> {
         let sql = format!("DELETE FROM {} WHERE version = $1 AND step = $2", self.ledger.steps);
         let query =

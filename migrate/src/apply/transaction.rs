@@ -28,8 +28,8 @@ impl Runner<'_> {
         }
     }
 
-    /// One attempt: claims or deletes the row of the ledger, runs the statements, verifies that
-    /// they have not left the transaction, and commits.
+    /// Runs a script once: claims or deletes the ledger row, runs the statements, verifies that they
+    /// have not ended the transaction, and commits.
     async fn attempt(
         &mut self,
         migration: &Migration,

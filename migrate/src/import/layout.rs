@@ -1,4 +1,4 @@
-//! The names of the files of each tool.
+//! Reads the folder of a tool, by its file names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use super::{Converted, sections};
 use crate::Error;
 use crate::project::{Tool, detect, entries, file_name, is_ignored, listed, parse_name, read_text};
 
-/// Reads the files of a tool, which is recognized by them if it is `None`.
+/// Reads the files of a tool. If `tool` is `None`, it is detected from the files.
 pub(super) fn read(folder: &Path, tool: Option<Tool>) -> Result<(Tool, Vec<Converted>), Error> {
     let paths = entries(folder)?;
     let tool = match tool {
@@ -47,7 +47,7 @@ pub(super) fn read(folder: &Path, tool: Option<Tool>) -> Result<(Tool, Vec<Conve
 /// The files found so far.
 struct Layout {
     tool: Tool,
-    /// By the digits of the version.
+    /// Keyed by the digits of the version.
     parts: BTreeMap<String, Parts>,
     /// The names of entries that are not migrations.
     others: Vec<String>,
@@ -206,7 +206,7 @@ impl Layout {
         Ok(())
     }
 
-    /// Rejects a folder with SQL files, which most tools do not read, and Flyway does.
+    /// Rejects a folder with SQL files. Flyway reads subfolders, most other tools do not.
     fn reject_scripts(&mut self, path: &Path) -> Result<(), Error> {
         let is_script = |path: &PathBuf| file_name(path).to_ascii_lowercase().ends_with(".sql");
         if entries(path)?.iter().any(is_script) {

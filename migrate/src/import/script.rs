@@ -1,4 +1,4 @@
-//! One direction of a migration, on its way to a file.
+//! The script of one direction of a migration, before it is written to a file.
 
 use std::ops::Range;
 
@@ -25,7 +25,7 @@ impl Draft {
     /// Creates a draft of a whole file.
     pub(super) fn whole(source: &str, sql: &str) -> Draft {
         let mut draft = Draft::new(source);
-        // The marker of `migrate` itself, which a file may carry already.
+        // The file may already begin with the marker of `migrate`.
         draft.no_transaction = sql.starts_with(NO_TRANSACTION);
         let lines = sql.lines().skip(usize::from(draft.no_transaction));
         let first = 1 + usize::from(draft.no_transaction);
@@ -126,7 +126,7 @@ impl Draft {
         let mut rest = text.clone();
         // The last one first, so that the other range stays valid.
         ranges.into_iter().for_each(|range| rest.replace_range(range, ""));
-        // Both are on one line, so the other lines keep their numbers.
+        // Each occupies one line, so the other lines keep their numbers.
         for ((_, line), rest) in self.lines.iter_mut().zip(rest.lines()) {
             rest.clone_into(line);
         }
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn transaction_is_left_out_where_the_tool_does_so() {
+    fn file_runs_without_transaction_if_the_tool_detects_it() {
         let sql = "CREATE INDEX CONCURRENTLY i ON s.t (a);\n";
         for tool in [Tool::Flyway, Tool::GolangMigrate] {
             assert_eq!(finish(tool, sql).unwrap(), format!("-- no-transaction\n{sql}"));

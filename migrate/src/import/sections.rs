@@ -4,7 +4,7 @@ use super::script::Draft;
 use crate::Error;
 use crate::project::Tool;
 
-/// A comment that is a command to the tool.
+/// A marker comment of the tool.
 #[derive(Debug, PartialEq)]
 enum Command {
     /// Begins the up part.
@@ -19,7 +19,7 @@ enum Command {
     NoTransaction,
 }
 
-/// Splits a file into its up and down part.
+/// Splits a file into its up and down parts.
 pub(super) fn split(tool: Tool, source: &str, sql: &str) -> Result<(Draft, Option<Draft>), Error> {
     let fail = |line: usize, problem: &str| Error::Usage(format!("{source}:{line}: {problem}"));
     let mut head = Draft::new(source);
@@ -85,7 +85,7 @@ pub(super) fn split(tool: Tool, source: &str, sql: &str) -> Result<(Draft, Optio
     Ok((up, down))
 }
 
-/// Parses a line that is a command of the tool.
+/// Parses a line as a marker of the tool. Returns `None` for any other line.
 fn command(tool: Tool, line: &str) -> Result<Option<Command>, String> {
     let Some(comment) = line.trim().strip_prefix("--").map(str::trim) else { return Ok(None) };
     let prefix = match tool {
@@ -149,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn part_without_transaction_begins_with_its_marker() {
+    fn part_without_transaction_begins_with_no_transaction_marker() {
         let files = |tool, sql| parts(tool, sql).map(|(up, down)| (up, down.unwrap_or_default()));
         let (with, without) = ("SELECT 1;\n", "-- no-transaction\nSELECT 1;\n");
         for (tool, sql, up, down) in [
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn statement_between_markers_gets_its_semicolon() {
+    fn statement_between_markers_is_terminated() {
         let sql = "-- +goose Up\n-- +goose StatementBegin\nSELECT 1 -- ;\n-- +goose StatementEnd\n\
                    -- +goose StatementBegin\nSELECT 2;\n-- +goose StatementEnd\nSELECT 3;\n";
         let up = "SELECT 1 -- ;\n;\nSELECT 2;\nSELECT 3;\n".to_owned();
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_converted_is_an_error_with_its_line() {
+    fn unconvertible_file_is_rejected_with_line() {
         for (tool, sql, expected) in [
             (Tool::Goose, "SELECT 1;", "a.sql:1: goose does not run what precedes"),
             (Tool::Goose, "-- Nothing.\n", "a.sql: there is no `-- +goose Up`"),

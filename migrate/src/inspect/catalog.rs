@@ -55,7 +55,7 @@ const DEPENDENCIES: &str = include_str!("catalog/dependencies.sql");
 /// The stage of a restore in which an object is created.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Stage {
-    /// By `bootstrap`, beforehand.
+    /// By `bootstrap`, before the restore.
     Bootstrap,
     /// By an administrator.
     Administrator,
@@ -220,7 +220,7 @@ fn in_order(mut rows: Vec<Row>, dependencies: &[Dependency]) -> Vec<Object> {
             Some(Object { kind, name: name.replace(['\r', '\n'], " "), sql })
         })
         .collect();
-    // Every place is visited once.
+    // Each place occurs once.
     order.into_iter().filter_map(|place| objects[place].take()).collect()
 }
 

@@ -1,4 +1,4 @@
-//! `migrate plan`: what `up` or `down` would run, what it would lock, and how large that is.
+//! `migrate plan`: the SQL that `up` or `down` would run, its locks, and the sizes of the tables.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -19,8 +19,8 @@ use crate::sql::{
     relation_locks, split,
 };
 
-/// What a run would do. [`fmt::Display`] formats it as SQL that consists of the files, with the
-/// rest in comments.
+/// The planned run. [`fmt::Display`] formats it as SQL: the text of the files, with locks and sizes
+/// in comments.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Plan {
     /// The scripts, in the order of their execution.
@@ -136,7 +136,7 @@ const REFERENCED: &str = "
     SELECT DISTINCT confrelid FROM pg_catalog.pg_constraint
     WHERE contype = 'f' AND conrelid = $1 AND confrelid <> $1 ORDER BY confrelid";
 
-/// Returns what `up` would do, or, with `revert_to`, what `down` would do.
+/// Plans `up` or, with `revert_to`, `down`.
 pub async fn plan(
     project: &Project,
     database: &Database,

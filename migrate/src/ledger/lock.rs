@@ -73,7 +73,8 @@ impl Lock {
 
 /// Returns the error for a write that [`FENCE`] has prevented.
 pub(crate) async fn lock_lost(session: &mut Session, lock: &Lock) -> Error {
-    // Behind a pooler, this is another session, or another one of this client holds the lock.
+    // Behind a pooler, this is a different session, or another session of this client holds the
+    // lock.
     let same_session: Result<(bool,), _> = sqlx::query_as(
         "SELECT pg_backend_pid() = $2 AND NOT EXISTS (
            SELECT FROM pg_locks JOIN pg_stat_activity USING (pid)

@@ -95,7 +95,7 @@ fn check(project: &Project, row: &Applied) -> Result<(), Error> {
     let name = row.name();
     let found = project.migrations.iter().find(|migration| migration.version == row.version);
     let problem = match found {
-        // The statements that have run are compared one by one when it is resumed.
+        // The resumed run compares the completed statements one by one.
         Some(migration) if !row.success && migration.may_be_partial() => return Ok(()),
         _ if !row.success => became_transactional(row),
         Some(migration) if !checksum_matches(&row.checksum, migration) => format!(

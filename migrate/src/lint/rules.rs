@@ -1,4 +1,4 @@
-//! Which rules apply where.
+//! The files in which each rule applies.
 
 use squawk_linter::Rule;
 

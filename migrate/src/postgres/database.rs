@@ -39,8 +39,8 @@ impl Database {
     /// is set. Requires TLS and verifies the server's certificate, unless the server is local or
     /// the URL (`sslmode`) or the environment (`PGSSLMODE`) says otherwise.
     ///
-    /// Fails if the URL has a parameter that is not supported, because the connection would then
-    /// lack a property that the URL asks for, such as `channel_binding=require`.
+    /// Fails if the URL has an unsupported parameter, because the connection would lack a property
+    /// that the URL requests, such as `channel_binding=require`.
     pub fn new(url: &str) -> Result<Database, Error> {
         // Never quote the URL: it contains the password.
         let invalid = |reason: &str| {
@@ -80,7 +80,7 @@ impl Database {
                 ("TimeZone", "UTC"),
                 ("DateStyle", "ISO"),
                 ("bytea_output", "hex"),
-                // Where a policy of row-level security would hide rows, the statement fails.
+                // A statement fails if row-level security would hide rows from it.
                 ("row_security", "off"),
                 ("idle_in_transaction_session_timeout", "60s"),
                 // When a Job is killed, the server process would otherwise hold the lock until its

@@ -1,4 +1,4 @@
-//! Checks what sqlx's parser of a database URL ignores.
+//! Rejects settings that sqlx's parser of database URLs would silently ignore.
 
 use std::time::Duration;
 
@@ -64,8 +64,8 @@ pub(super) fn check(url: &str) -> Result<(String, Option<Duration>), String> {
     Ok((format!("{base}{separator}{}", rest.join("&")), timeout))
 }
 
-/// Rejects settings of libpq in the environment that sqlx would ignore although they ask for a
-/// safer connection.
+/// Rejects environment variables of libpq that request a safer connection and that sqlx would
+/// ignore.
 pub(super) fn check_environment(variable: impl Fn(&str) -> Option<String>) -> Result<(), String> {
     if let Some(mode) = variable("PGSSLMODE")
         && mode.parse::<PgSslMode>().is_err()
@@ -87,7 +87,7 @@ pub(super) fn sets_search_path(options: &str) -> bool {
     })
 }
 
-/// Rejects a search path that is not a list of schemas, or that contains a schema of PostgreSQL:
+/// Rejects a search path that is not a list of schemas, or that contains a system schema:
 /// it would be searched after the others, whose objects could then replace those of `pg_catalog`.
 pub(super) fn check_search_path(path: &str) -> Result<(), String> {
     let invalid = |problem: &str| {
@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn environment_that_the_driver_would_ignore_is_refused() {
+    fn environment_variable_that_sqlx_would_ignore_is_rejected() {
         let check = |name, value: &str| {
             let value = value.to_owned();
             check_environment(move |asked| (asked == name).then(|| value.clone()))

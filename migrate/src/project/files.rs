@@ -25,9 +25,8 @@ pub(super) struct MigrationFile {
     pub(super) checksum: Vec<u8>,
 }
 
-/// Reads the files in `folder`, ordered by name. Like sqlx, except that a file of another form is an
-/// error, as is a file that another tool runs in parts. `ignored` characters do not count for the
-/// checksum.
+/// Reads the files in `folder`, ordered by name. Unlike sqlx, rejects files with other names, and
+/// files that another tool runs in parts. The checksum omits `ignored` characters.
 pub(super) fn read_migrations(
     folder: &Path,
     ignored: &[char],
@@ -120,8 +119,8 @@ pub(crate) fn entries(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(paths)
 }
 
-/// Returns whether a file is not a migration, and expected in the folder: documentation, hidden
-/// files, and settings of tools.
+/// Returns whether a file is expected in the folder although it is not a migration: documentation,
+/// hidden files, and settings of tools.
 pub(crate) fn is_ignored(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     name.starts_with('.')

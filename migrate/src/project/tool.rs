@@ -27,8 +27,8 @@ pub enum Tool {
 }
 
 impl Tool {
-    /// Returns what a tool compares that orders migrations as text, so that 10 precedes 9: the file
-    /// name or the version. `None` for a tool that compares numbers.
+    /// Returns the text by which the tool orders migrations, so that 10 precedes 9: the file name or
+    /// the version. `None` for a tool that compares numbers.
     pub(crate) fn text_order(self, stem: &str) -> Option<&str> {
         match self {
             Tool::Dbmate => Some(stem),

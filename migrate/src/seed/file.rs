@@ -1,4 +1,4 @@
-//! Parses the file of a seed and generates its rows.
+//! Parses seed files and generates their rows.
 
 use std::fmt::Write;
 

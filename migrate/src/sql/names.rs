@@ -1,4 +1,4 @@
-//! What a statement changes about the names of later statements.
+//! Detects statements that change which relations the names in later statements denote.
 
 use squawk_lexer::{TokenKind, tokenize};
 
@@ -17,7 +17,7 @@ pub(crate) enum NameChange {
     SetSchema(RelationName, String),
 }
 
-/// Parses what a statement changes about names.
+/// Returns how a statement changes names. `None` if it does not.
 pub(crate) fn name_change(statement: &str) -> Option<NameChange> {
     let mut words = Words::new(statement);
     if words.accept("set") {

@@ -13,7 +13,7 @@ pub(crate) struct Rejection {
     pub(crate) help: &'static str,
 }
 
-/// Returns why a statement of this kind cannot run in a file, if it cannot.
+/// Returns the reason to reject a statement of this kind in a file. `None` if it can run.
 pub(crate) fn rejection(kind: &StatementKind, transactional: bool) -> Option<Rejection> {
     let reject = |rule, message, help| Some(Rejection { rule, message, help });
     match kind {

@@ -123,7 +123,7 @@ pub fn relation_locks(statement: &str) -> Option<Vec<RelationLock>> {
     locks_of(only.syntax())
 }
 
-/// As [`relation_locks`], for a parsed statement.
+/// Like [`relation_locks`], but for a parsed statement.
 pub(crate) fn locks_of(statement: &SyntaxNode) -> Option<Vec<RelationLock>> {
     if !locks_only_named_relations(statement) {
         return None;

@@ -76,7 +76,7 @@ impl StatementKind {
                 | StatementKind::DropIndexConcurrently(_)
                 | StatementKind::DetachConcurrently { .. }
                 | StatementKind::CreateGlobal(..)
-                // PostgreSQL decides for a subscription: with a replication slot only.
+                // Not a subscription, which PostgreSQL rejects only if it has a replication slot.
                 | StatementKind::DropGlobal(GlobalObject::Database | GlobalObject::Tablespace, _)
                 | StatementKind::NotInTransaction
         )
@@ -141,7 +141,7 @@ pub(crate) fn split(sql: &str) -> Vec<Statement<'_>> {
     scan(sql).0
 }
 
-/// Replaces the lines for psql, which no parser of SQL understands, by spaces: backslash commands
+/// Replaces the lines for psql, which SQL parsers do not understand, with spaces: backslash commands
 /// and the rows after `COPY ... FROM stdin`.
 pub(crate) fn without_psql_lines(sql: &str) -> String {
     let mut text = sql.to_owned();

@@ -113,7 +113,7 @@ fn exhausted_server_connection_limit_is_waited_for() {
 }
 
 #[test]
-fn silent_connection_is_given_up() {
+fn silent_connection_is_reported_as_unavailable() {
     let project = Project::new(&[ITEM]);
     let files = migrate::Project::read(project.folder.path()).expect("read project");
     let proxy = Proxy::new(SERVER.port());

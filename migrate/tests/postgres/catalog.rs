@@ -538,7 +538,7 @@ const ROLE_DRIFTS: [(&str, &str, &[&str]); 18] = [
     ),
 ];
 
-/// Uses a server of its own, because roles belong to the server.
+/// Uses a separate server, because roles belong to the server.
 #[test]
 fn verify_reports_every_drift_of_roles() {
     static SERVER: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::Any));

@@ -35,7 +35,7 @@ fn ten_concurrent_runners_apply_each_migration_once_in_100_rounds() {
 }
 
 /// Runs ten runners of this process concurrently, `rounds` times. Each migration inserts a row, so
-/// that one that ran twice is noticed.
+/// that running one twice is detected.
 fn run_ten_concurrently(rounds: usize) {
     let files = Project::new(&[
         ("0001_a.sql", "CREATE TABLE app.item (id int); INSERT INTO app.item VALUES (1)"),
@@ -145,7 +145,7 @@ fn table_lock_holder_is_reported_and_waited_for() {
 
 #[test]
 #[cfg_attr(not(has_timeouts), ignore = "the bundled PostgreSQL has no timeouts")]
-fn up_gives_up_when_table_stays_locked() {
+fn up_with_table_locked_beyond_retry_exits_with_75() {
     let project = Project::new(&[
         ITEM,
         ("0002_more.up.sql", "CREATE TABLE app.new (); ALTER TABLE app.item ADD more int;"),

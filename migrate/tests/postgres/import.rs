@@ -312,7 +312,7 @@ fn import_never_overwrites_and_writes_all_files_or_none() {
 }
 
 #[test]
-fn what_cannot_be_imported_is_named() {
+fn unconvertible_file_is_named_in_error() {
     const UP: &str = "-- +goose Up\nSELECT 1;\n";
     for (from, files, expected) in [
         ("auto", &[("a.txt", "")][..], "no tool is recognized"),

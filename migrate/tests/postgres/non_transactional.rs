@@ -316,7 +316,7 @@ fn invalid_toast_index_is_reported_and_does_not_stop_the_run() {
 }
 
 #[test]
-fn records_of_older_version_are_extended() {
+fn step_table_of_older_version_is_extended() {
     let project = project_with_pending(BUILD);
     project.sql("ALTER TABLE app._migrate_steps DROP COLUMN target");
     assert_success(&project.migrate(&["up"]));

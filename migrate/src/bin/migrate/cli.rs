@@ -307,7 +307,7 @@ pub(crate) enum From {
 }
 
 impl From {
-    /// Returns the tool, or `None` to recognize it.
+    /// Returns the tool, or `None` to detect it.
     pub(crate) fn tool(self) -> Option<Tool> {
         Some(match self {
             From::Auto => return None,

@@ -145,8 +145,8 @@ pub(crate) async fn run(
     }
 }
 
-/// Returns the error for a project without migrations, which is more often a wrong folder than a
-/// project that has just begun.
+/// Returns the error for a project without migrations, which is more often a wrong folder than a new
+/// project.
 fn no_migrations(cli: &Cli) -> Error {
     let folder = cli.source.clone().unwrap_or_default();
     Error::Usage(format!(

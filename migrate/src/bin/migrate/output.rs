@@ -1,4 +1,4 @@
-//! Standard output.
+//! Writes results to standard output.
 
 use std::fmt::Display;
 use std::io::{ErrorKind, Write};
@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::cli::Format;
 
-/// The version of the output of `--format json`. It grows when a field is removed or changes its
+/// The version of the output of `--format json`. Incremented when a field is removed or changes its
 /// meaning, not when one is added.
 const FORMAT_VERSION: u8 = 1;
 
@@ -37,7 +37,7 @@ impl Printer {
         };
         let mut stdout = std::io::stdout().lock();
         match writeln!(stdout, "{text}").and_then(|()| stdout.flush()) {
-            // The reader has closed the pipe and does not need the rest.
+            // The reader has closed the pipe.
             Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
             written => written.map_err(|error| {
                 Error::Unexpected(format!("cannot write to standard output: {error}"))

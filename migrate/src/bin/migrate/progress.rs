@@ -1,4 +1,4 @@
-//! Standard error: text, or JSON lines for a log.
+//! Writes progress to standard error, as text or as JSON lines.
 
 use std::io::{IsTerminal, Write};
 use std::sync::Mutex;

@@ -1,6 +1,7 @@
 -- Constraints of tables and domains. NOT NULL is part of the column, even when it has a name
--- (PostgreSQL 18), unless it is not valid or not inherited. A partition repeats the constraints of its parent, and attaching it merges them.
--- The internal constraints of a foreign key to a partitioned table, one per partition, are omitted.
+-- (PostgreSQL 18), unless it is not valid or not inherited. A partition repeats the constraints of
+-- its parent, and attaching it merges them. The internal constraints of a foreign key
+-- to a partitioned table, one per partition, are omitted.
 SELECT CASE WHEN r.is_tool_table THEN 'ledger' ELSE 'constraint' END AS kind,
        format('%s.%I', r.name, c.conname) AS name,
        format('ALTER TABLE %s ADD CONSTRAINT %I %s;', r.name, c.conname,

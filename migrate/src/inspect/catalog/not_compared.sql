@@ -1,4 +1,4 @@
--- What the database contains outside of the schema $1 and is not compared.
+-- Objects outside of the schema $1, which are not compared.
 SELECT line FROM (
   SELECT format('schema %I', nspname) AS line FROM pg_namespace n
   WHERE nspname <> $1 AND nspname !~ '^pg_' AND nspname <> 'information_schema'

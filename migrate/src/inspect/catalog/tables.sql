@@ -1,7 +1,7 @@
 -- Tables with their columns, and defaults that are set separately. A partition is created as a
 -- table and then attached. It inherits the identity columns of its parent. Before PostgreSQL 17 it
 -- could have different ones, which are omitted. A NOT NULL that is not valid, or not inherited, is a
--- constraint of its own (PostgreSQL 18).
+-- separate constraint (PostgreSQL 18).
 SELECT CASE WHEN r.is_tool_table THEN 'ledger' ELSE 'table' END AS kind, r.name,
        format('CREATE %sTABLE %s (%s)%s%s%s;',
               CASE r.relpersistence WHEN 'u' THEN 'UNLOGGED ' END, r.name,
