@@ -48,8 +48,8 @@ struct Converted {
     down: Option<Draft>,
 }
 
-/// Converts the files of another tool in `folder`. If `tool` is `None`, it is detected from the files.
-/// With `to`, writes either all migrations to the new folder `to/migrations`, or none.
+/// Converts the files of another tool in `folder`. If `tool` is `None`, it is detected from the
+/// files. With `to`, writes either all migrations to the new folder `to/migrations`, or none.
 ///
 /// Fails if a file cannot be converted without loss, or would be rejected when it is run.
 pub fn import(folder: &Path, tool: Option<Tool>, to: Option<&Path>) -> Result<Import, Error> {

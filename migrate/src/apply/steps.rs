@@ -40,9 +40,9 @@ const INVALID_INDEX: &str = "
     WHERE t.oid = to_regclass($2) AND i.relname = $1 AND i.relnamespace = t.relnamespace
       AND NOT indisvalid";
 
-/// The invalid copies that `REINDEX CONCURRENTLY` of the table or index `$1` has left, or of any table
-/// if `$1` is null, and whether this role may drop them. Includes the indexes of partitions and of
-/// TOAST tables; only a superuser may drop the latter.
+/// The invalid copies that `REINDEX CONCURRENTLY` of the table or index `$1` has left, or of any
+/// table if `$1` is null, and whether this role may drop them. Includes the indexes of partitions
+/// and of TOAST tables; only a superuser may drop the latter.
 const INVALID_COPIES: &str = r"
     WITH named AS (SELECT to_regclass($1)::oid AS oid),
     tree AS (

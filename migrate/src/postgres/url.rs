@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn search_path_in_options_is_found() {
+    fn search_path_in_options_is_detected() {
         for options in ["-c search_path=a", "-csearch_path=a", "-c a=b --search-path=c"] {
             assert!(sets_search_path(options), "{options}");
         }

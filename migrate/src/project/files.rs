@@ -218,7 +218,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn name_has_the_form_of_sqlx() {
+    fn file_name_is_parsed_as_by_sqlx() {
         let parse = |name| parse_name(name).unwrap();
         let simple = Some((1, "a b".to_owned(), MigrationType::Simple));
         assert_eq!(parse("0001_a_b.sql"), simple);

@@ -74,8 +74,8 @@ impl fmt::Display for Origin {
     }
 }
 
-/// Comments that begin a part of a file or change how it is run: their beginning in lower case,
-/// whether nothing may follow, and the tool. A file with such a part must not run as a whole.
+/// Comments that begin a part of a file or change how it is run: their prefix in lower case, whether
+/// it must be the whole comment, and the tool. A file with such a comment must not run as a whole.
 const MARKERS: [(&str, bool, Origin); 17] = [
     ("+goose", false, Origin::Convertible(Tool::Goose)),
     ("+migrate", false, Origin::Convertible(Tool::SqlMigrate)),

@@ -167,7 +167,7 @@ SELECT 1;
 ";
 
     #[test]
-    fn head_declares_the_rows() {
+    fn header_declares_rows_and_columns() {
         let seed = parse(ALL).unwrap();
         assert_eq!((seed.about.as_str(), seed.rows, seed.scales), ("Every kind.", 3, true));
         assert!(seed.create_table().ends_with(
@@ -180,7 +180,7 @@ SELECT 1;
     }
 
     #[test]
-    fn error_in_the_head_has_its_line() {
+    fn error_in_header_is_reported_with_line() {
         for (text, expected) in [
             (
                 "-- x\n-- rows: many\n",

@@ -8,8 +8,8 @@ use sqlx::{Connection, PgConnection};
 
 use crate::support::{Database, RUNTIME, assert_exit, migrate, server, sql, value};
 
-/// A database in which the second migration fails: it creates its table, and then finds the name of
-/// its constraint's index in use.
+/// Returns a database in which the second migration fails: it creates its table, but the name of its
+/// constraint's index is in use.
 fn with_conflicting_index() -> Database {
     let database = Database::new();
     database.sql(

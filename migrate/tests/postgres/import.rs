@@ -7,7 +7,7 @@ use tempfile::TempDir;
 
 use crate::support::{Project, assert_exit, assert_success, migrate};
 
-/// Migrations as the documentation of a tool describes them.
+/// Migrations as in the documentation of a tool.
 struct Example {
     tool: &'static str,
     /// Whether `--from auto` recognizes the tool.
@@ -17,7 +17,7 @@ struct Example {
     converted: &'static [&'static str],
 }
 
-/// All of them create the same objects, the index without a transaction if the tool can do so.
+/// Examples that create the same objects, the index without a transaction if the tool supports that.
 const EXAMPLES: [Example; 8] = [
     Example {
         tool: "goose",

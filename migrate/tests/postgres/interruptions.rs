@@ -86,7 +86,7 @@ struct Scenario {
 
 const UP: Scenario =
     Scenario { setup: "DROP SCHEMA IF EXISTS app CASCADE", arguments: &["up", "--wait", "0"] };
-/// Down to the first migration, whose table shows what the others leave.
+/// Reverts to the first migration, whose table shows the effects of the others.
 const DOWN: Scenario =
     Scenario { setup: "", arguments: &["down", "--to", "1", "--production", "--wait", "0"] };
 

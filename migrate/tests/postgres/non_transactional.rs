@@ -327,9 +327,9 @@ fn step_table_of_older_version_is_extended() {
 struct Waiting {
     setup: &'static str,
     statement: &'static str,
-    /// What the other session runs in its transaction.
+    /// The SQL that the other session runs in its transaction.
     blocker: &'static str,
-    /// A query for a text that is `true` if the statement has taken effect exactly once.
+    /// A query that returns the text `true` if the statement has taken effect exactly once.
     is_done: &'static str,
     /// Whether PostgreSQL runs the statement in a transaction, together with its record.
     in_transaction: bool,

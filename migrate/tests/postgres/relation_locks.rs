@@ -186,7 +186,7 @@ const NON_TRANSACTIONAL: &[(&str, &str)] = &[
     ("ALTER TABLE s.parent DETACH PARTITION s.child CONCURRENTLY", "s.parent"),
 ];
 
-/// The lock that blocks them. It admits ACCESS SHARE, which `VACUUM` requests first.
+/// The lock that blocks [`NON_TRANSACTIONAL`]. It permits ACCESS SHARE, which `VACUUM` requests first.
 const BLOCKING_MODE: &str = "IN SHARE UPDATE EXCLUSIVE MODE";
 
 /// Relations that a statement locks without naming them: each child with its parent.

@@ -21,7 +21,7 @@ const MANY: u64 = 50_010;
 const TABLE: &str =
     "CREATE TABLE public.person (n bigint PRIMARY KEY, name text, email text, born date)";
 
-/// Selects the number of its rows and a digest of them.
+/// Selects the number of rows of [`TABLE`] and a digest of them.
 const PEOPLE: &str = "SELECT count(*) || ' ' || coalesce(md5(string_agg(p::text, '|' ORDER BY n)), '') \
      FROM public.person p";
 
