@@ -52,7 +52,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 /// Returns the response as text.
 async fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    // HTTP/1.0 excludes a chunked body.
+    // HTTP/1.0 rules out a chunked body.
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut response = Vec::new();

@@ -22,7 +22,7 @@ const RUNTIME: Option<(&str, &[u8])> = {
     runtime
 };
 
-/// Unpacks the runtime into `folder` unless it is already there. Returns the directory of its
+/// Unpacks the runtime into `folder` unless it is already unpacked. Returns the directory of its
 /// programs.
 pub(super) fn unpack(folder: &Path) -> anyhow::Result<PathBuf> {
     let (version, archive) = RUNTIME.context("none is bundled for this platform")?;
