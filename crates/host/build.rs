@@ -1,8 +1,8 @@
 //! Locates the archive of the bundled PostgreSQL, so that it can be embedded.
 //!
-//! The dependency that contains the archive does not expose its path, so `cargo metadata` locates it
-//! for a generated package without other dependencies. Unlike those of this workspace, all packages
-//! of that graph have been downloaded when this script runs: no network is required.
+//! The dependency that contains the archive does not expose its path, so `cargo metadata` locates
+//! it for a generated package without other dependencies. Unlike those of this workspace, all
+//! packages of that graph have been downloaded when this script runs: no network is required.
 
 use std::env;
 use std::fs;

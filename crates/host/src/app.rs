@@ -19,8 +19,8 @@ use crate::state::{State, link};
 /// interval but never yields: there, one looping guest per worker thread blocks every request.
 const EPOCH_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The maximum number of concurrent instances (`SPIN_MAX_INSTANCE_COUNT` in Spin). Requests beyond it
-/// get a 500 response; [`Limits::instances`](crate::Limits::instances) is lower.
+/// The maximum number of concurrent instances (`SPIN_MAX_INSTANCE_COUNT` in Spin). Requests beyond
+/// it get a 500 response; [`Limits::instances`](crate::Limits::instances) is lower.
 const MAX_INSTANCES: u32 = 1000;
 
 /// A compiled application. Several servers can share it.

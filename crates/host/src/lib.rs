@@ -22,8 +22,8 @@
 //! - On a loopback address, `katas up` responds with 421 to a request whose `Host` is neither
 //!   `localhost` nor an IP address, as protection against DNS rebinding.
 //! - The [`Log`] warns about behavior that causes problems under Spin: two database connections at
-//!   once in one request, a transaction left open, a query without rows, a response head sent before
-//!   its body.
+//!   once in one request, a transaction left open, a query without rows, a response head sent
+//!   before its body.
 //!
 //! Start with [`App`], which compiles the components of a [`manifest`], and [`Server`], which
 //! serves it. [`local`] implements `katas up`: it builds the components and runs PostgreSQL.

@@ -173,8 +173,8 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
     up::run(options, &report).await
 }
 
-/// Returns the connection string from an option, from the file that another option names, or from an
-/// environment variable.
+/// Returns the connection string from an option, from the file that another option names, or from
+/// an environment variable.
 fn connection_string(
     (url, option): (Option<String>, &'static str),
     (file, file_option): (Option<PathBuf>, &'static str),

@@ -322,8 +322,8 @@ impl Manifest {
     }
 }
 
-/// Checks the manifest version. This precedes all other checks because some keys have other types in
-/// version 1.
+/// Checks the manifest version. This precedes all other checks because some keys have other types
+/// in version 1.
 fn check_version(text: &str) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Version {

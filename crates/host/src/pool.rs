@@ -27,8 +27,8 @@ const MAX_POOLS: NonZero<usize> = NonZero::new(16).expect("16 is not 0");
 /// As under Spin, the pool resets it on the next `open`, and each statement is prepared, executed
 /// and closed: nothing is cached.
 ///
-/// The reset preserves the prepared statements of the session. Unlike under Spin, a connection whose
-/// prepared statements may differ from those of a new one is closed instead of returned.
+/// The reset preserves the prepared statements of the session. Unlike under Spin, a connection
+/// whose prepared statements may differ from those of a new one is closed instead of returned.
 pub struct Connection {
     /// `None` only while it is dropped.
     client: Option<Object>,
@@ -79,8 +79,8 @@ impl Drop for Connection {
     }
 }
 
-/// Returns whether a statement may prepare or deallocate statements of the session. The keywords are
-/// searched for in the whole text, because a `DO` block can execute any string.
+/// Returns whether a statement may prepare or deallocate statements of the session. The keywords
+/// are searched for in the whole text, because a `DO` block can execute any string.
 fn changes_prepared_statements(statement: &str) -> bool {
     let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.any(|word| {

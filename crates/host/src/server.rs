@@ -44,7 +44,8 @@ const MAX_SMALL_BODIES: usize = 1000;
 /// The configuration of a [`Server`].
 pub struct Config {
     /// Values for the manifest's variables. A variable without one takes its value from
-    /// `SPIN_VARIABLE_<NAME>` in the environment, then from `.env`, then from the manifest's default.
+    /// `SPIN_VARIABLE_<NAME>` in the environment, from `.env`, or from the manifest's default, in
+    /// this order.
     pub variables: BTreeMap<String, String>,
     /// Whether a request for a host other than `localhost` or an IP address gets a 421 response.
     /// This protects a listener on the loopback interface from DNS rebinding.
@@ -94,16 +95,16 @@ impl Server {
     }
 
     /// Returns the largest number of WebAssembly instructions that the component ran between two
-    /// host calls, and resets it. Spin never interrupts a guest between two host calls. Returns `None`
-    /// unless the application is metered.
+    /// host calls, and resets it. Spin never interrupts a guest between two host calls. Returns
+    /// `None` unless the application is metered.
     pub fn take_longest_run(&self, component: &str) -> Option<u64> {
         let config = self.service.components.get(component)?;
         self.service.app.metered.then(|| config.longest_run.swap(0, Ordering::Relaxed))
     }
 
     /// Returns the number of WebAssembly instructions of all requests to the component, and resets
-    /// it. Waits until no guest is running, because a guest may continue after its response. Returns
-    /// `None` unless the application is metered.
+    /// it. Waits until no guest is running, because a guest may continue after its response.
+    /// Returns `None` unless the application is metered.
     pub async fn take_instructions(&self, component: &str) -> Option<u64> {
         let config = self.service.components.get(component)?;
         self.service.running.closed().await;

@@ -396,7 +396,8 @@ fn up_with_database_url_migrates_that_database_and_uses_it() {
         assert!(!stderr.contains(&url), "{stderr}");
     }
     assert!(!state.path().join("postgres").exists(), "a local server was started as well");
-    // DATABASE_URL works too. A role without the privileges to migrate suffices when nothing is pending.
+    // DATABASE_URL works too. A role without the privileges to migrate suffices when nothing is
+    // pending.
     runtime.block_on(async {
         let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
         let (client, connection) = connected.expect("the server accepts the connection");
