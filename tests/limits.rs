@@ -156,7 +156,7 @@ fn incomplete_requests_leave_instances_to_others() {
         assert_eq!(app.get(path).status, 200, "{path}");
     }
 
-    // The end of one body allows for another.
+    // Once one body is complete, another one is accepted.
     connections[0].write_all(b"}").expect("the server reads");
     let mut response = String::new();
     connections[0].read_to_string(&mut response).expect("the server responds");
@@ -224,7 +224,7 @@ fn connections_beyond_the_limit_return_503_except_for_liveness() {
 }
 
 #[test]
-fn wait_for_a_pooled_connection_ends_with_503_and_readiness_does_not_wait() {
+fn exhausted_pool_returns_503_and_readiness_does_not_wait() {
     if is_spin() {
         return;
     }

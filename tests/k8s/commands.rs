@@ -105,7 +105,7 @@ fn documented_overlay_changes_delete_exactly_the_obsolete_objects() {
 
 #[test]
 #[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
-fn argo_cd_settings_patch_keeps_existing_settings() {
+fn argo_cd_settings_patch_preserves_existing_settings() {
     let existing = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm}\n\
                     data: {url: https://argocd.example.com}\n";
     let folder = tempfile::tempdir().expect("a folder");

@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn only_localhost_and_addresses_are_local() {
+    fn only_localhost_and_ip_addresses_are_local() {
         for host in ["localhost", "LocalHost:3000", "127.0.0.1:3000", "[::1]:3000", "192.0.2.1"] {
             assert!(is_requested(&request("/", &[host])), "{host}");
         }

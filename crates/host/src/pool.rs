@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statement_that_changes_prepared_statements_is_recognized_anywhere() {
+    fn keyword_that_changes_prepared_statements_is_detected_anywhere() {
         for statement in [
             "PREPARE a AS SELECT 1",
             "/* ; */ deallocate ALL",

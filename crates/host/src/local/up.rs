@@ -283,7 +283,7 @@ async fn not_ready(
     let Some(database) = database else {
         return anyhow!("{error:#}; see its output above");
     };
-    // The migrations succeeded with a different driver from the components'.
+    // Connecting may fail only here: the components use a different driver from the migrations.
     if let Err(cause) = Pools::new(Limits::default().pool_wait).get(&database.url).await {
         let cause = cause.root_cause();
         let address = &database.host;

@@ -1,7 +1,7 @@
 //! The bundled PostgreSQL 17, for machines without an installed one: the runtime in the crates
 //! `pglite-rs-lib-…`, an ordinary server with plpgsql and no other extension. The build script
-//! embeds it, so neither cargo nor its registry is needed to run it. It has one limitation: timeouts
-//! (`statement_timeout`, `lock_timeout` and the like) can be set but never fire.
+//! embeds it, so neither cargo nor its registry is needed to run it. It has one limitation:
+//! timeouts (`statement_timeout`, `lock_timeout` and the like) can be set but never fire.
 
 use std::fs;
 use std::path::{Path, PathBuf};
