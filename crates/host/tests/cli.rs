@@ -22,7 +22,8 @@ fn root() -> &'static Path {
         .expect("the crate is two folders below the root")
 }
 
-/// Creates a state directory that every account can search, as a server under another one must.
+/// Creates a state directory that every account can search, because the server may run as another
+/// account.
 fn state() -> TempDir {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);

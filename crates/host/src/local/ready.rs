@@ -14,8 +14,8 @@ const DB_CHECK: &str = "/db-check";
 /// A path to which every host responds without running a component.
 const HEALTH: &str = "/.well-known/spin/health";
 
-/// Waits for the response to the readiness probe, or to any request if the application has no such
-/// probe. Fails unless its status code is 200.
+/// Waits for the response to the readiness probe, or to the liveness probe if the application has no
+/// readiness probe. Fails unless its status code is 200.
 pub(super) async fn check(address: SocketAddr, manifest: &Manifest) -> anyhow::Result<()> {
     const TIMEOUT: Duration = Duration::from_secs(30);
     let mut examples = manifest.component.values().flat_map(|component| component.examples());
