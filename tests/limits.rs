@@ -150,13 +150,13 @@ fn incomplete_requests_leave_instances_to_others() {
     begin_post(&app, 100).read_to_string(&mut small).expect("the server responds");
     assert_too_many(&small, "incomplete requests");
 
-    // Others are served, with a small body too.
+    // Other requests are served, including one with a small body.
     assert_eq!(app.post("/api/v1/nth-char", &json!({"words": ["abc"]})).status, 200);
     for path in ["/health", "/db-check", "/.well-known/spin/health"] {
         assert_eq!(app.get(path).status, 200, "{path}");
     }
 
-    // The end of one body makes room for another.
+    // Once one body is complete, another one is accepted.
     connections[0].write_all(b"}").expect("the server reads");
     let mut response = String::new();
     connections[0].read_to_string(&mut response).expect("the server responds");
@@ -166,7 +166,7 @@ fn incomplete_requests_leave_instances_to_others() {
 }
 
 #[test]
-fn http_2_streams_without_a_body_leave_instances_to_others() {
+fn http_2_streams_with_incomplete_bodies_leave_instances_to_others() {
     if is_spin() {
         return;
     }
@@ -182,7 +182,7 @@ fn http_2_streams_without_a_body_leave_instances_to_others() {
     for path in ["/health", "/db-check", "/.well-known/spin/health"] {
         assert_eq!(app.get(path).status, 200, "{path}");
     }
-    // All but the four that have an instance are rejected.
+    // All requests are rejected except the four with an instance.
     for connection in &mut connections {
         let mut answered = BTreeSet::new();
         while answered.len() < 50 - 4 {
@@ -195,7 +195,7 @@ fn http_2_streams_without_a_body_leave_instances_to_others() {
 }
 
 #[test]
-fn requests_beyond_the_instances_return_503() {
+fn requests_beyond_the_instance_limit_return_503() {
     if is_spin() {
         return;
     }
@@ -209,7 +209,7 @@ fn requests_beyond_the_instances_return_503() {
 }
 
 #[test]
-fn connections_beyond_the_limit_get_503_and_liveness_is_answered() {
+fn connections_beyond_the_limit_return_503_except_for_liveness() {
     if is_spin() {
         return;
     }
@@ -217,14 +217,14 @@ fn connections_beyond_the_limit_get_503_and_liveness_is_answered() {
     let held: Vec<_> = (0..4).map(|_| app.connect()).collect();
     assert_too_many(&get(&app, "/health"), "connections");
     assert!(get(&app, "/.well-known/spin/health").starts_with("HTTP/1.1 200 "));
-    // It is closed after a second.
+    // A connection beyond the limit is closed after a second.
     assert_eq!(app.raw(b"GET /health HTTP/1.1\r\n"), "");
     drop(held);
     wait_for_status(&app, "/health", 200);
 }
 
 #[test]
-fn wait_for_a_pooled_connection_ends_with_503_and_readiness_does_not_wait() {
+fn exhausted_pool_returns_503_and_readiness_does_not_wait() {
     if is_spin() {
         return;
     }
@@ -252,14 +252,14 @@ fn wait_for_a_pooled_connection_ends_with_503_and_readiness_does_not_wait() {
 }
 
 #[test]
-fn body_without_progress_fails() {
+fn body_without_progress_times_out() {
     if is_spin() {
         return;
     }
     let app = App::limited_probe(Limits { body_idle: IDLE, ..Limits::default() });
     let request = "POST /do/open HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
                    Content-Length: 100\r\n\r\nnonsense";
-    // The guest takes the error as the end of the body.
+    // The guest treats the error as the end of the body.
     let response = app.raw(request.as_bytes());
     assert!(response.contains("invalid connection string"), "{response}");
 }

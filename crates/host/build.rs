@@ -1,8 +1,8 @@
 //! Locates the archive of the bundled PostgreSQL, so that it can be embedded.
 //!
-//! The archive is in a dependency whose API does not reveal its path. cargo finds the dependency for
-//! a package that depends on nothing else. In contrast to this workspace, all packages of that graph
-//! have been downloaded when this script runs: no network is required.
+//! The dependency that contains the archive does not expose its path, so `cargo metadata` locates
+//! it for a generated package without other dependencies. Unlike those of this workspace, all
+//! packages of that graph have been downloaded when this script runs: no network is required.
 
 use std::env;
 use std::fs;
@@ -57,8 +57,8 @@ fn locate(name: &str) -> Result<PathBuf, String> {
         .map_err(|error| format!("cannot run cargo: {error}"))?;
     let stdout = String::from_utf8_lossy(&output.stdout);
     let stderr = String::from_utf8_lossy(&output.stderr);
-    // The paths are JSON strings. None of the supported platforms has paths that JSON escapes,
-    // except those with a quote or a backslash, which rustc's environment cannot pass on either.
+    // The paths are JSON strings. On the supported platforms, JSON escapes only paths with a quote
+    // or a backslash, which rustc's environment cannot pass on either.
     let mut paths = stdout.split("\"manifest_path\":\"").skip(1);
     let path = paths.find_map(|rest| {
         let path = Path::new(rest.split('"').next()?).parent()?;

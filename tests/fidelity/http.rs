@@ -87,10 +87,10 @@ fn missing_or_conflicting_host_closes_the_connection() {
 }
 
 #[test]
-fn repeated_host_and_content_length_are_decided_by_the_server() {
+fn repeated_host_and_content_length_are_accepted_or_rejected_by_hyper() {
     let app = App::probe();
     for (headers, body, status) in [
-        // RFC 9112 requires 400 (section 3.2).
+        // Accepted, although RFC 9112 requires 400 (section 3.2).
         ("Host: x\r\nHost: y\r\nContent-Length: 2", "ok", 200),
         ("Host: x\r\nContent-Length: 2\r\nContent-Length: 2", "ok", 200),
         ("Host: x\r\nContent-Length: 2\r\nContent-Length: 3", "ok", 400),
@@ -128,7 +128,7 @@ fn well_known_paths_and_static_responses_run_no_guest() {
 }
 
 #[test]
-fn head_of_response_without_guest_has_content_over_http_2_on_spin_only() {
+fn head_response_without_guest_has_content_over_http_2_on_spin_only() {
     let app = App::probe();
     for (path, status) in [("/.well-known/spin/health", 200), ("/static", 203)] {
         let head = app.raw(
@@ -146,7 +146,7 @@ fn head_of_response_without_guest_has_content_over_http_2_on_spin_only() {
 }
 
 #[test]
-fn head_of_guest_that_sends_a_body_has_content_over_http_2_on_spin_only() {
+fn head_response_of_guest_with_body_has_content_over_http_2_on_spin_only() {
     let app = App::probe();
     let http1 = app.raw(b"HEAD /do/headers HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
     assert!(http1.starts_with("HTTP/1.1 200 ") && http1.ends_with("\r\n\r\n"), "{http1}");

@@ -304,7 +304,7 @@ fn statement_is_closed_after_use() {
         let result = query(&app, &format!("SELECT {number} AS it"));
         assert_eq!(result, format!("it DbDataType::Int32\n[DbValue::Int32({number})]"));
     }
-    // Only the statement that counts remains.
+    // Only the counting statement itself is prepared.
     let open = "SELECT count(*) AS it FROM pg_prepared_statements";
     assert_eq!(query(&app, open), "it DbDataType::Int64\n[DbValue::Int64(1)]");
 }

@@ -1,4 +1,4 @@
-//! Commands for kubectl in the documents, the chart's notes, scripts and workflows.
+//! kubectl commands in the documentation, the chart's notes, scripts and workflows.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -37,7 +37,7 @@ fn every_wait_has_a_timeout_and_names_its_job() {
                 continue;
             }
             waits += 1;
-            // Without it, `kubectl wait` ends after 30 seconds, and `rollout status` never.
+            // Without a timeout, `kubectl wait` ends after 30 seconds, and `rollout status` never.
             assert!(command.contains("--timeout"), "{}: {command}", path.display());
             // A label also matches the Jobs of earlier releases.
             let selects_jobs = words.iter().any(|word| ["job", "jobs"].contains(word));
@@ -47,13 +47,13 @@ fn every_wait_has_a_timeout_and_names_its_job() {
     assert!(waits >= 15, "{waits}");
 }
 
-/// Returns kind and name of the objects of one deployment that another one does not have.
+/// Returns the kinds and names of the objects of one deployment that another one does not have.
 fn left_behind(from: &Objects, to: &Objects) -> BTreeSet<String> {
     let titles = |objects: &Objects| objects.all().iter().map(title).collect::<BTreeSet<_>>();
     titles(from).difference(&titles(to)).cloned().collect()
 }
 
-/// Returns kind and name of the objects that `kubectl delete` commands delete, given as
+/// Returns the kinds and names of the objects that `kubectl delete` commands delete, given as
 /// `kind/name …` or `kind,… name …`.
 fn deleted(section: &str) -> BTreeSet<String> {
     let section = section.replace("\\\n", " ");
@@ -83,7 +83,7 @@ fn deleted(section: &str) -> BTreeSet<String> {
 
 #[test]
 #[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
-fn documented_overlay_changes_delete_exactly_what_stays_behind() {
+fn documented_overlay_changes_delete_exactly_the_obsolete_objects() {
     let manual = text("docs/OPERATIONS.md".as_ref());
     let (_, section) =
         manual.split_once("\n### Change from `production` to `split`, or back\n").expect("section");
@@ -105,7 +105,7 @@ fn documented_overlay_changes_delete_exactly_what_stays_behind() {
 
 #[test]
 #[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
-fn argo_cd_settings_patch_keeps_existing_settings() {
+fn argo_cd_settings_patch_preserves_existing_settings() {
     let existing = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: argocd-cm}\n\
                     data: {url: https://argocd.example.com}\n";
     let folder = tempfile::tempdir().expect("a folder");

@@ -1,5 +1,5 @@
-//! The memory of a pod: the number of instances stays within the memory limit, and the gateway
-//! stays below the number of instances.
+//! The memory of a pod: the maximum number of instances fits into the memory limit, and the gateway
+//! sends fewer concurrent requests than that number.
 
 use serde_json::{Map, Value, json};
 
@@ -10,8 +10,8 @@ use crate::support::App;
 /// Memory of Spin without a request, in bytes. Spin 3.6.3 and 4.0.2 used 52 to 91 MiB.
 const BASE: u64 = 128 << 20;
 /// Memory of one request, in bytes. Repeated bursts of 32 and 64 concurrent receipts with the
-/// largest accepted body used up to 15.5 MiB each: the instance, the buffers of the host, and what
-/// the allocator keeps.
+/// largest accepted body used up to 15.5 MiB each: the instance, the buffers of the host, and
+/// memory that the allocator retains.
 const PER_INSTANCE: u64 = 16 << 20;
 /// Instances for requests that do not come through the gateway: readiness probes and smoke tests.
 const RESERVE: u64 = 4;
@@ -19,7 +19,8 @@ const RESERVE: u64 = 4;
 /// Checks the number of instances against the memory limits of the pods and the gateway.
 pub(super) fn check(objects: &Objects) -> Vec<String> {
     let mut violations = Vec::new();
-    // Without the hardening, the number is Spin's, 1000, and depends on the clients.
+    // Without the hardening policy, Spin's default of 1000 applies, and the clients determine how
+    // many instances run.
     let Some(instances) = max_instances(objects) else { return violations };
     for app in objects.of_kind("SpinApp") {
         let limit = text(app, "/spec/resources/limits/memory").and_then(quantity).unwrap_or(0);
@@ -65,7 +66,7 @@ fn max_gateway_connections(objects: &Objects, app: &str) -> Option<u64> {
         let limit = policy.and_then(|policy| {
             policy.pointer("/spec/circuitBreaker/perEndpoint/maxConnections")?.as_u64()
         });
-        // The default of Envoy.
+        // Envoy's default.
         limit.unwrap_or(1024)
     };
     let routes = objects.of_kind("HTTPRoute");
@@ -94,9 +95,9 @@ fn largest_accepted_bodies_stay_within_the_memory_of_an_instance() {
     assert_eq!(app.post("/api/v1/nth-char", &json!({"words": words})).status, 200);
     assert_eq!(app.post("/api/v1/datasets", &table).status, 201);
     for component in ["price-lists", "spending", "receipts", "nth-char", "datasets"] {
-        // Spin does not report it.
+        // Spin does not report the memory of its instances.
         let Some(peak) = app.peak_memory(component) else { return };
-        // The host's part was up to 6 MiB.
+        // Of the measured memory, up to 6 MiB belonged to the host.
         assert!(peak as u64 <= PER_INSTANCE - (6 << 20), "{component}: {peak} bytes");
     }
 }

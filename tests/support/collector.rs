@@ -15,7 +15,7 @@ use tokio::net::TcpListener;
 
 use crate::support::RUNTIME;
 
-/// A collector that stores every span it receives.
+/// An HTTP endpoint for traces, and the spans it has received.
 pub(crate) struct Collector {
     endpoint: String,
     store: Arc<SpanStore>,
@@ -72,7 +72,7 @@ async fn accept(listener: TcpListener, store: Arc<SpanStore>) {
         tokio::spawn(async move {
             let service = service_fn(move |request| receive(request, store.clone()));
             let builder = Builder::new(TokioExecutor::new());
-            // Fails when the engine exits.
+            // Fails when Spin exits.
             let _ = builder.serve_connection(TokioIo::new(stream), service).await;
         });
     }

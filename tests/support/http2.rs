@@ -1,4 +1,4 @@
-//! A client of HTTP/2 that sends and receives single frames (RFC 9113).
+//! An HTTP/2 client that sends and receives single frames (RFC 9113).
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -16,7 +16,7 @@ const END_HEADERS: u8 = 0x4;
 
 /// The setting for the size of the dynamic table of header fields.
 const HEADER_TABLE_SIZE: u16 = 0x1;
-/// The setting for the initial window of a stream.
+/// The setting for the initial window size of a stream.
 pub(crate) const INITIAL_WINDOW_SIZE: u16 = 0x4;
 
 /// A received frame.
@@ -58,7 +58,7 @@ fn huffman_digits(bytes: [u8; 4]) -> u16 {
     let mut bits = u32::from_be_bytes(bytes);
     let mut number = 0;
     for _ in 0..3 {
-        // 0 to 2 have five bits, the others six, from 0x19.
+        // The codes of 0 to 2 have five bits, those of the other digits six, from 0x19.
         let (digit, length) = match bits >> 27 {
             short @ 0..=2 => (short, 5),
             _ => ((bits >> 26) - 0x19 + 3, 6),
@@ -69,7 +69,7 @@ fn huffman_digits(bytes: [u8; 4]) -> u16 {
     number
 }
 
-/// A connection.
+/// An HTTP/2 connection.
 pub(crate) struct Http2 {
     stream: TcpStream,
     last_stream: Option<u32>,
@@ -130,7 +130,7 @@ impl Http2 {
         Some(Frame { kind, flags, stream: u32::from_be_bytes(stream), payload })
     }
 
-    /// Reads up to the next HEADERS or DATA frame.
+    /// Reads frames until the next HEADERS or DATA frame, and returns it.
     pub(crate) fn read_response(&mut self) -> Frame {
         loop {
             let frame = self.read().expect("the server responds");

@@ -282,8 +282,8 @@ impl App {
         App::migrated(METERED.clone(), &[("api_token", token)], &[])
     }
 
-    /// Returns the most instructions that the component ran between two host calls since the last
-    /// call of this function, or `None` on Spin.
+    /// Returns the largest number of instructions that the component ran between two host calls
+    /// since the last call of this function, or `None` on Spin.
     pub(crate) fn take_longest_run(&self, component: &str) -> Option<u64> {
         match self.engine.as_ref()? {
             Engine::Katas(server) => server.take_longest_run(component),
@@ -291,8 +291,8 @@ impl App {
         }
     }
 
-    /// Returns the instructions that the component ran since the last call of this function, or
-    /// `None` on Spin.
+    /// Returns the number of instructions that the component ran since the last call of this
+    /// function, or `None` on Spin.
     pub(crate) fn take_instructions(&self, component: &str) -> Option<u64> {
         match self.engine.as_ref()? {
             Engine::Katas(server) => RUNTIME.block_on(server.take_instructions(component)),
@@ -510,7 +510,7 @@ impl App {
         RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
     }
 
-    /// Loads these seeds like `migrate seed`.
+    /// Loads these seeds, as `migrate seed` does.
     pub(crate) fn seed(&self, names: &[&str]) {
         let only = names.iter().map(|&name| name.to_owned()).collect();
         let options = SeedOptions { scale: None, only };

@@ -15,12 +15,12 @@ use crate::manifest::Manifest;
 use crate::router::Router;
 use crate::state::{State, link};
 
-/// How often a guest that computes yields to others. Spin increments its epoch as often but never
-/// yields: there, as many looping guests as worker threads block every request.
+/// The interval at which a computing guest yields to others. Spin increments its epoch at the same
+/// interval but never yields: there, one looping guest per worker thread blocks every request.
 const EPOCH_INTERVAL: Duration = Duration::from_millis(10);
 
-/// The most concurrent instances (`SPIN_MAX_INSTANCE_COUNT` in Spin). Beyond it, requests get a 500
-/// response; [`Limits::instances`](crate::Limits::instances) is lower.
+/// The maximum number of concurrent instances (`SPIN_MAX_INSTANCE_COUNT` in Spin). Requests beyond
+/// it get a 500 response; [`Limits::instances`](crate::Limits::instances) is lower.
 const MAX_INSTANCES: u32 = 1000;
 
 /// A compiled application. Several servers can share it.
@@ -36,8 +36,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads a manifest and compiles its components. A component that imports an interface outside
-    /// `wit/world.wit` is an error.
+    /// Reads a manifest and compiles its components. Fails if a component imports an interface
+    /// outside `wit/world.wit`.
     ///
     /// Compiled code is cached per user, so only changed components are compiled.
     pub fn load(manifest: &Path) -> anyhow::Result<App> {

@@ -10,7 +10,6 @@ use crate::outbound::AllowedHosts;
 use crate::pool::Pools;
 use crate::variables::Variables;
 
-/// A component's configuration and counters.
 pub(crate) struct ComponentConfig {
     pub(crate) id: String,
     pub(crate) variables: BTreeMap<String, String>,
@@ -20,9 +19,9 @@ pub(crate) struct ComponentConfig {
     pub(crate) log: Log,
     /// The largest memory of any instance so far, in bytes.
     pub(crate) peak_memory: AtomicUsize,
-    /// The most instructions between two host calls.
+    /// The largest number of instructions between two host calls.
     pub(crate) longest_run: AtomicU64,
-    /// The instructions of all requests.
+    /// The number of instructions of all requests.
     pub(crate) instructions: AtomicU64,
 }
 
@@ -52,7 +51,7 @@ impl ComponentConfig {
         })
     }
 
-    /// Logs a warning about behavior that causes trouble under Spin.
+    /// Logs a warning about behavior that causes problems under Spin.
     pub(crate) fn warn(&self, text: &str) {
         (self.log)(&format!("warning: {}: {text}", self.id));
     }

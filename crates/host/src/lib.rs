@@ -14,15 +14,16 @@
 //! - Connections have TCP_NODELAY.
 //! - SIGTERM lets requests in progress finish.
 //! - A guest in an endless loop does not block other requests.
-//! - Slow clients, and too many of them, are given up or get 503: see [`Limits`].
+//! - Slow clients are disconnected, and requests beyond a limit get 503: see [`Limits`].
 //! - Responses to HEAD have no content over HTTP/2 either.
 //! - A request with a header that is not UTF-8 gets a 400 response, not an empty 500.
 //! - `hostaddr` in a connection string is rejected; Spin lets it bypass `allowed_outbound_hosts`.
 //! - A database connection on which a guest changed prepared statements is not reused.
 //! - On a loopback address, `katas up` responds with 421 to a request whose `Host` is neither
-//!   `localhost` nor an IP address, which protects from DNS rebinding.
-//! - The [`Log`] warns of what causes trouble under Spin: two database connections at once in one
-//!   request, a transaction left open, a query without rows, a response head sent before its body.
+//!   `localhost` nor an IP address, as protection against DNS rebinding.
+//! - The [`Log`] warns about behavior that causes problems under Spin: two database connections at
+//!   once in one request, a transaction left open, a query without rows, a response head sent
+//!   before its body.
 //!
 //! Start with [`App`], which compiles the components of a [`manifest`], and [`Server`], which
 //! serves it. [`local`] implements `katas up`: it builds the components and runs PostgreSQL.

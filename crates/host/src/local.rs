@@ -1,4 +1,5 @@
-//! The parts of `katas up` beside the server: building the components, running PostgreSQL and Spin.
+//! The parts of `katas up` besides the server: building the components, running PostgreSQL and
+//! Spin.
 
 pub mod build;
 pub mod postgres;

@@ -1,12 +1,12 @@
-//! Protection from DNS rebinding: a web page whose host name resolves to the loopback address may
-//! send requests to a local server, but its requests name that host.
+//! Protection from DNS rebinding: a web page whose host name resolves to the loopback address can
+//! send requests to a local server, but the `Host` header of these requests contains that name.
 
 use std::net::IpAddr;
 
 use http::uri::Authority;
 use http::{Request, header};
 
-/// Returns whether a request is for `localhost` or an IP address, by its `Host` header and by its
+/// Returns whether a request is for `localhost` or an IP address, by its `Host` header and its
 /// target. A request that names no host is not from a browser and passes.
 pub(crate) fn is_requested<B>(request: &Request<B>) -> bool {
     let target = request.uri().authority().is_none_or(is_local);
@@ -36,7 +36,7 @@ mod tests {
     }
 
     #[test]
-    fn only_localhost_and_addresses_are_local() {
+    fn only_localhost_and_ip_addresses_are_local() {
         for host in ["localhost", "LocalHost:3000", "127.0.0.1:3000", "[::1]:3000", "192.0.2.1"] {
             assert!(is_requested(&request("/", &[host])), "{host}");
         }

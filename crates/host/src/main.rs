@@ -14,7 +14,7 @@ use katas_host::manifest::Manifest;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use tokio::task::block_in_place;
 
-/// Enough for the connections of clients and for 16 pools.
+/// The soft limit on open files: enough for the connections of clients and of 16 database pools.
 const OPEN_FILES: u64 = 4096;
 
 const EXAMPLES: &str = "\
@@ -173,8 +173,8 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
     up::run(options, &report).await
 }
 
-/// Returns the connection string of an option, of the file in another option, or of an environment
-/// variable.
+/// Returns the connection string from an option, from the file that another option names, or from
+/// an environment variable.
 fn connection_string(
     (url, option): (Option<String>, &'static str),
     (file, file_option): (Option<PathBuf>, &'static str),
@@ -204,14 +204,14 @@ fn parse_listen(text: &str) -> Result<SocketAddr, String> {
     }
 }
 
-/// Raises the soft limit on open files. The usual 1024 is less than the connections of clients
+/// Raises the soft limit on open files. The usual 1024 is too low for the connections of clients
 /// ([`katas_host::Limits`]) and of the database pools together.
 fn raise_open_files_limit() {
     let mut limit = getrlimit(Resource::Nofile);
     let wanted = limit.maximum.map_or(OPEN_FILES, |maximum| maximum.min(OPEN_FILES));
     if limit.current.is_some_and(|current| current < wanted) {
         limit.current = Some(wanted);
-        // Without it, connections are refused earlier.
+        // After an error, the server accepts fewer connections at a time.
         let _ = setrlimit(Resource::Nofile, limit);
     }
 }
@@ -230,7 +230,7 @@ fn manifest_path(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {
     Ok(std::path::absolute(path)?)
 }
 
-/// Prints a step in the format of cargo.
+/// Prints a step in cargo's format.
 fn report(verb: &str, object: &str) {
     // An error means that standard error is closed.
     let _ = writeln!(std::io::stderr(), "{verb:>12} {object}");

@@ -265,8 +265,8 @@ impl Component {
 }
 
 impl Manifest {
-    /// Returns whether the application connects to the database that its host provides, whose
-    /// address is the value of these variables.
+    /// Returns whether the application declares a variable for the address of the database, which
+    /// the host then provides.
     pub fn uses_database(&self) -> bool {
         ["database_url", "database_host"].iter().any(|name| self.variables.contains_key(*name))
     }
@@ -322,7 +322,8 @@ impl Manifest {
     }
 }
 
-/// Checks the version before anything else: in a manifest of version 1, other keys have other types.
+/// Checks the manifest version. This precedes all other checks because some keys have other types
+/// in version 1.
 fn check_version(text: &str) -> anyhow::Result<()> {
     #[derive(Deserialize)]
     struct Version {
@@ -394,7 +395,7 @@ mod tests {
     }
 
     #[test]
-    fn invalid_manifest_is_reported_on_one_line_with_its_number() {
+    fn invalid_manifest_is_reported_on_one_line_with_its_line_number() {
         for (from, to, expected) in [
             ("= 2", "= \"1\"", "line 2: spin_manifest_version \"1\" is not supported; expected 2"),
             ("= 2", "= 1", "line 2: spin_manifest_version 1 is not supported; expected 2"),

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 
 use anyhow::{Context, bail, ensure};
 
-/// The addresses that a component may connect to.
+/// The parsed entries of `allowed_outbound_hosts`.
 #[derive(Debug)]
 pub(crate) struct AllowedHosts(Vec<AllowedHost>);
 

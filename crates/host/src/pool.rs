@@ -18,7 +18,7 @@ use crate::driver_error::DriverError;
 
 /// The size of a pool (`CONNECTION_POOL_SIZE` in Spin).
 const MAX_CONNECTIONS: usize = 64;
-/// The most pools. Beyond it, the least recently used pool is dropped.
+/// The maximum number of pools. Beyond it, the least recently used pool is dropped.
 const MAX_POOLS: NonZero<usize> = NonZero::new(16).expect("16 is not 0");
 
 /// A pooled connection. It returns to its pool when it is dropped, at the latest at the end of the
@@ -27,8 +27,8 @@ const MAX_POOLS: NonZero<usize> = NonZero::new(16).expect("16 is not 0");
 /// As under Spin, the pool resets it on the next `open`, and each statement is prepared, executed
 /// and closed: nothing is cached.
 ///
-/// The reset keeps the prepared statements of the session. Unlike Spin, a connection that may have
-/// other prepared statements than a new one is closed instead of returned.
+/// The reset preserves the prepared statements of the session. Unlike under Spin, a connection
+/// whose prepared statements may differ from those of a new one is closed instead of returned.
 pub struct Connection {
     /// `None` only while it is dropped.
     client: Option<Object>,
@@ -79,8 +79,8 @@ impl Drop for Connection {
     }
 }
 
-/// Returns whether a statement may prepare or deallocate statements of the session. The words count
-/// anywhere, because a `DO` block can execute any text.
+/// Returns whether a statement may prepare or deallocate statements of the session. The keywords
+/// are searched for in the whole text, because a `DO` block can execute any string.
 fn changes_prepared_statements(statement: &str) -> bool {
     let mut words = statement.split(|c: char| !c.is_ascii_alphanumeric() && c != '_');
     words.any(|word| {
@@ -137,8 +137,8 @@ fn pool(address: &str, wait: Duration) -> anyhow::Result<Pool> {
 }
 
 /// Returns a TLS connector that always verifies the server's certificate and host name against the
-/// authorities this machine trusts, as Spin does: `sslmode=prefer` with any other certificate
-/// fails.
+/// certificate authorities that this machine trusts, as Spin does: `sslmode=prefer` with any other
+/// certificate fails.
 fn tls() -> anyhow::Result<MakeRustlsConnect> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(rustls_native_certs::load_native_certs().certs);
@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn statement_that_changes_prepared_statements_is_recognized_anywhere() {
+    fn keyword_that_changes_prepared_statements_is_detected_anywhere() {
         for statement in [
             "PREPARE a AS SELECT 1",
             "/* ; */ deallocate ALL",

@@ -11,9 +11,9 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Instant, Sleep, sleep, timeout};
 use wasmtime_wasi_http::Error;
 
-/// The largest body that [`read_small`] reads.
+/// The maximum size of a body that [`read_small`] reads, in bytes.
 const SMALL_BYTES: u64 = 16 << 10;
-/// The time for a body in [`read_small`].
+/// The timeout of [`read_small`].
 const SMALL_TIME: Duration = Duration::from_secs(1);
 
 /// A body that arrives while its instance runs.
@@ -28,7 +28,7 @@ pub(crate) struct RequestBody {
 }
 
 impl RequestBody {
-    /// Creates a body that fails when its reader has waited for `idle`.
+    /// Creates a body that fails after its reader has waited for `idle`.
     pub(crate) fn new(body: Incoming, permit: OwnedSemaphorePermit, idle: Duration) -> RequestBody {
         let deadline = Box::pin(sleep(idle));
         RequestBody { body, permit: Some(permit), idle, deadline, is_waiting: false }

@@ -18,7 +18,7 @@ struct Handler {
     based: String,
 }
 
-/// The trigger that matches a path, and what Spin's headers say about the match.
+/// The trigger that matches a path, with the values for Spin's headers.
 #[derive(Debug)]
 pub(crate) struct RouteMatch<'r> {
     pub(crate) trigger: usize,
@@ -31,8 +31,8 @@ pub(crate) struct RouteMatch<'r> {
 }
 
 impl Router {
-    /// Creates a router for the manifest's routes. Rejects a duplicate route; under Spin, the last
-    /// one would silently win.
+    /// Creates a router for the manifest's routes. Fails on a duplicate route; under Spin, the last
+    /// one silently wins.
     pub(crate) fn new(manifest: &Manifest) -> anyhow::Result<Router> {
         let mut routes = routefinder::Router::new();
         let mut seen = std::collections::HashSet::new();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn exact_segment_precedes_parameter_precedes_wildcard() {
+    fn exact_segment_precedes_parameter_which_precedes_wildcard() {
         let routes = ["/...", "/a/...", "/a/:id", "/a/b", "/a/b/..."];
         let router = router(&routes).unwrap();
         for (path, route, path_info) in [

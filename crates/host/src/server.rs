@@ -38,16 +38,17 @@ use crate::variables::Variables;
 use crate::{Log, headers, local_host};
 use connection::Client;
 
-/// The maximum number of small bodies that are read before their instance starts: 16 MiB.
+/// The maximum number of small bodies that are read before their instances start, 16 MiB in total.
 const MAX_SMALL_BODIES: usize = 1000;
 
 /// The configuration of a [`Server`].
 pub struct Config {
-    /// Values for the manifest's variables. They take precedence over `SPIN_VARIABLE_<NAME>` in
-    /// the environment, in `.env`, and over the manifest's defaults, in this order.
+    /// Values for the manifest's variables. A variable without one takes its value from
+    /// `SPIN_VARIABLE_<NAME>` in the environment, from `.env`, or from the manifest's default, in
+    /// this order.
     pub variables: BTreeMap<String, String>,
-    /// Whether a request for a host other than `localhost` and IP addresses gets a 421 response:
-    /// for a listener on the loopback interface, a protection against DNS rebinding.
+    /// Whether a request for a host other than `localhost` or an IP address gets a 421 response.
+    /// This protects a listener on the loopback interface from DNS rebinding.
     pub local_hosts_only: bool,
     /// Receives the guests' output and the host's messages.
     pub log: Log,
@@ -93,17 +94,17 @@ impl Server {
         Some(config.peak_memory.load(Ordering::Relaxed))
     }
 
-    /// Returns the most WebAssembly instructions that the component ran between two host calls, and
-    /// resets the count. Spin never interrupts a guest between two host calls. Returns `None`
-    /// unless the application is metered.
+    /// Returns the largest number of WebAssembly instructions that the component ran between two
+    /// host calls, and resets it. Spin never interrupts a guest between two host calls. Returns
+    /// `None` unless the application is metered.
     pub fn take_longest_run(&self, component: &str) -> Option<u64> {
         let config = self.service.components.get(component)?;
         self.service.app.metered.then(|| config.longest_run.swap(0, Ordering::Relaxed))
     }
 
-    /// Returns the WebAssembly instructions of all requests to the component, and resets the count.
-    /// Waits until no guest is running, because a guest may continue after its response. Returns
-    /// `None` unless the application is metered.
+    /// Returns the number of WebAssembly instructions of all requests to the component, and resets
+    /// it. Waits until no guest is running, because a guest may continue after its response.
+    /// Returns `None` unless the application is metered.
     pub async fn take_instructions(&self, component: &str) -> Option<u64> {
         let config = self.service.components.get(component)?;
         self.service.running.closed().await;
@@ -130,7 +131,7 @@ pub(crate) struct Service {
     pub(crate) limits: Limits,
     instances: Arc<Semaphore>,
     incomplete_bodies: Arc<Semaphore>,
-    /// Bounds the memory of small bodies that arrive before their instance.
+    /// Bounds the memory of small bodies that are read before their instances start.
     small_bodies: Semaphore,
 }
 
@@ -235,8 +236,8 @@ impl Service {
         }
     }
 
-    /// Counts a body as incomplete until its end has been read. Returns `None` if there are too
-    /// many of these.
+    /// Counts a body as incomplete until its end has been read. Returns `None` if too many bodies
+    /// are incomplete.
     async fn admit_body(&self, request: Request<Incoming>) -> Option<Request<Body>> {
         let (head, body) = request.into_parts();
         let body = if body.is_end_stream() {
@@ -308,7 +309,7 @@ impl Service {
     }
 }
 
-/// Counts the instructions of the instance: in total, and the most between two host calls.
+/// Counts the instructions of the instance: the total, and the maximum between two host calls.
 fn meter(store: &mut Store<State>) -> wasmtime::Result<()> {
     store.set_fuel(u64::MAX)?;
     let mut fuel_at_entry = u64::MAX;
@@ -327,7 +328,7 @@ fn meter(store: &mut Store<State>) -> wasmtime::Result<()> {
 }
 
 /// Makes the request's URI absolute, with the authority of its target or its `Host` header. Fails
-/// if both are missing or differ; Spin closes the connection then.
+/// if both are missing or they differ; Spin closes the connection in these cases.
 fn make_absolute(request: &mut Request<Incoming>) -> anyhow::Result<()> {
     let host = request.headers().get(header::HOST);
     let host = host.map(|host| Authority::try_from(host.as_bytes())).transpose()?;
@@ -379,7 +380,7 @@ fn problem(status: StatusCode, detail: &str) -> anyhow::Result<Response<Body>> {
         .body(full(serde_json::to_vec(&problem)?))?)
 }
 
-/// Drops the content of responses that have none by definition: those to HEAD, 204 and 304. Keeps
+/// Removes the content of responses that must not have any: those to HEAD, 204 and 304. Preserves
 /// the length of a response to HEAD. Spin leaves this to hyper, which does it over HTTP/1 only.
 fn omit_content(method: &Method, response: Response<Body>) -> Response<Body> {
     let forbids_content =

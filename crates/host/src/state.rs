@@ -13,7 +13,6 @@ use crate::component::ComponentConfig;
 use crate::stdio::LineStream;
 use crate::variables::validate_name;
 
-/// The host's state for one request.
 pub(crate) struct State {
     pub(crate) component: Arc<ComponentConfig>,
     pub(crate) table: ResourceTable,
@@ -42,7 +41,7 @@ impl State {
         }
     }
 
-    /// Logs a warning about behavior that causes trouble under Spin.
+    /// Logs a warning about behavior that causes problems under Spin.
     pub(crate) fn warn(&self, text: &str) {
         self.component.warn(text);
     }
@@ -83,7 +82,7 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     Ok(())
 }
 
-/// Records the peak memory of the component. Nothing is limited, as under Spin by default.
+/// Records the peak memory of the component. Memory is not limited, as under Spin by default.
 impl ResourceLimiter for State {
     fn memory_growing(
         &mut self,

@@ -14,7 +14,7 @@ pub(crate) struct Variables(BTreeMap<String, String>);
 impl Variables {
     /// Resolves every variable of the manifest in Spin's order: `overrides`,
     /// `SPIN_VARIABLE_<NAME>` in the environment, the same name in the file `.env` of the working
-    /// directory, the default.
+    /// directory, and the default.
     pub(crate) fn resolve(
         manifest: &Manifest,
         overrides: &BTreeMap<String, String>,

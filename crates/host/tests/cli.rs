@@ -1,5 +1,5 @@
-//! The `katas` command: what it serves, how it fails, and that it leaves no process behind.
-// The tests need Linux: they use file descriptors of processes and parent-death signals.
+//! The `katas` command: its responses, its errors, and the end of its child processes.
+// The tests require Linux: they use process file descriptors and parent-death signals.
 #![cfg(target_os = "linux")]
 
 use std::fs;
@@ -22,7 +22,8 @@ fn root() -> &'static Path {
         .expect("the crate is two folders below the root")
 }
 
-/// Creates a state directory that every account can search, for a server that runs as another one.
+/// Creates a state directory that every account can search, because the server may run as another
+/// account.
 fn state() -> TempDir {
     let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
     let permissions = std::os::unix::fs::PermissionsExt::from_mode(0o755);
@@ -203,7 +204,7 @@ fn up_with_bundled_postgres_serves() {
 fn bundled_postgres_needs_neither_cargo_nor_its_registry() {
     let application = health_application();
     let (state, empty) = (state(), tempfile::tempdir().expect("a directory"));
-    // The secrets must not depend on the umask or on the mode of existing files.
+    // The privacy of secrets must not depend on the umask or on the mode of existing files.
     let folder = state.path().join("postgres");
     fs::create_dir(&folder).expect("the directory is writable");
     fs::write(folder.join("lock"), "").expect("the directory is writable");
@@ -239,7 +240,7 @@ fn application_without_database_is_served_without_one() {
     let state = application.path().join("state");
     let mut command = katas(&["up", "--listen=localhost:0", "--state"]);
     command.arg(&state).current_dir(application.path());
-    // Not a database of this application: not even connected to.
+    // The application uses no database, so this one is never connected to.
     command.env("DATABASE_URL", "postgres://u:p@127.0.0.1:1/x");
     let up = Up::wait_for(command, "Serving ");
     assert_eq!(up.call("GET", "/hello", ""), (200, "hi".to_owned()));
@@ -346,7 +347,7 @@ fn unusable_database_is_reported_with_its_remedy_before_anything_is_written() {
     );
     assert_eq!(up.call("GET", "/db-check", "").0, 200);
     up.end(Signal::TERM);
-    // The migrations are applied, but a user of the components may not read them.
+    // The migrations are applied, but the components' user has no privileges on the schema.
     let mut unprivileged = katas(&["up", "--listen=0"]);
     unprivileged.args(["--database-url", &server.url("plain", "p", "other")]);
     unprivileged.args(["--migrate-database-url", &administrator("other")]);
@@ -396,7 +397,8 @@ fn up_with_database_url_migrates_that_database_and_uses_it() {
         assert!(!stderr.contains(&url), "{stderr}");
     }
     assert!(!state.path().join("postgres").exists(), "a local server was started as well");
-    // DATABASE_URL works too. A role without the right to migrate suffices when nothing is pending.
+    // DATABASE_URL works too. A role without the privileges to migrate suffices when nothing is
+    // pending.
     runtime.block_on(async {
         let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
         let (client, connection) = connected.expect("the server accepts the connection");
@@ -523,7 +525,7 @@ fn failed_build_command_is_reported() {
 }
 
 #[test]
-fn running_build_ends_with_katas() {
+fn running_build_is_stopped_when_katas_ends() {
     for signal in [Signal::TERM, Signal::INT, Signal::KILL] {
         let (folder, up) = build("echo $$ > pid; echo begun >&2; exec sleep 1000", |command| {
             Up::wait_for(std::mem::replace(command, Command::new("true")), "begun")
@@ -585,7 +587,7 @@ fn unusable_local_database_is_reported_with_its_remedy() {
 
 const STATIC: &str = "[[trigger.http]]\nroute = \"/hello\"\nstatic_response = { body = \"hi\" }\n";
 
-/// Creates an application with these tables in its manifest.
+/// Creates an application whose manifest contains these TOML tables.
 fn application(tables: &str) -> TempDir {
     let folder = tempfile::tempdir().expect("a directory");
     let text = format!("spin_manifest_version = 2\n[application]\nname = \"other\"\n{tables}");
@@ -612,7 +614,7 @@ fn build<T>(shell: &str, run: impl FnOnce(&mut Command) -> T) -> (TempDir, T) {
 }
 
 #[test]
-fn help_of_up_lists_the_options() {
+fn up_help_lists_the_options() {
     let output = katas(&["up", "--help"]).output().expect("katas starts");
     let help = String::from_utf8(output.stdout).expect("UTF-8");
     for option in ["--listen", "--database-url", "DATABASE_URL", "--fresh", "--engine", "--state"] {

@@ -356,7 +356,7 @@ fn initialize(options: &Options, programs: &Programs, account: Account) -> anyho
         .stdin(Stdio::null())
         .stdout(Stdio::null())
         .stderr(Stdio::piped());
-    // The same collation on every machine.
+    // The collation must be the same on every machine.
     if programs.major >= 17 {
         command.args(["--locale-provider=builtin", "--locale=C.UTF-8"]);
     } else {

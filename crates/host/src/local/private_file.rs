@@ -15,7 +15,8 @@ pub(super) fn create(path: &Path) -> io::Result<File> {
 }
 
 /// Creates a directory and its parents unless they exist. Whatever the umask, only their owner can
-/// change their entries; others can search them, as a server that runs as another account must.
+/// change their entries. Unless the umask forbids it, others can search them, which a server under
+/// another account requires.
 pub(super) fn create_directory(path: &Path) -> io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o755).create(path)
 }

@@ -14,8 +14,8 @@ const DB_CHECK: &str = "/db-check";
 /// A path to which every host responds without running a component.
 const HEALTH: &str = "/.well-known/spin/health";
 
-/// Waits for the response to the readiness probe, or to any request if the application has no such
-/// probe. Fails unless its status code is 200.
+/// Waits for the response to the readiness probe, or to the liveness probe if the application has no
+/// readiness probe. Fails unless its status code is 200.
 pub(super) async fn check(address: SocketAddr, manifest: &Manifest) -> anyhow::Result<()> {
     const TIMEOUT: Duration = Duration::from_secs(30);
     let mut examples = manifest.component.values().flat_map(|component| component.examples());
@@ -52,7 +52,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 /// Returns the response as text.
 async fn get(address: SocketAddr, path: &str) -> anyhow::Result<String> {
     let mut stream = TcpStream::connect(address).await?;
-    // HTTP/1.0 excludes a chunked body.
+    // HTTP/1.0 rules out a chunked body.
     let request = format!("GET {path} HTTP/1.0\r\nHost: localhost\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
     let mut response = Vec::new();

@@ -54,7 +54,7 @@ impl Spin {
         command.arg("up").arg("--from").arg(manifest);
         command.args(["--listen", &listen.to_string()]);
         command.arg("--runtime-config-file").arg(&config);
-        // The runtime configuration has the value of every variable.
+        // The runtime configuration contains the value of every variable.
         remove_secrets(&mut command);
         // Otherwise errors that Spin returns to guests may contain a backtrace.
         command.env("RUST_LIB_BACKTRACE", "0");

@@ -84,7 +84,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     let address = listener.local_addr()?;
     let mut signals = ShutdownSignals::new()?;
 
-    // Nothing is written to a database before the application is known to run.
+    // Nothing is written to a database before the application has been built and loaded.
     let prepare = async {
         let existing = match &options.database_url {
             Some(url) if manifest.uses_database() => {
@@ -137,7 +137,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     };
     if let Err(error) = ready {
         let error = not_ready(error, &options, database.as_ref()).await;
-        // Afterwards, the log is complete.
+        // The log is complete once the server has stopped.
         running.stop().await;
         startup_log.print();
         return Err(error);
@@ -160,8 +160,8 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Retains the log until the application is ready: unless it fails, the log has nothing but the
-/// readiness probe and Spin's own messages.
+/// Buffers the log until the application is ready. It is printed only if the application fails to
+/// start: otherwise, it contains only the readiness probe and messages from Spin.
 #[derive(Default)]
 struct StartupLog(Arc<Mutex<Option<Vec<String>>>>);
 
@@ -242,8 +242,8 @@ fn ensure_protected(
     Ok(())
 }
 
-/// Reports a `.env` file next to the manifest that has no effect: like Spin, `katas` reads that of
-/// the working directory.
+/// Reports a `.env` file next to the manifest that has no effect: like Spin, `katas` reads the one
+/// in the working directory.
 fn warn_of_unread_dotenv(manifest: &Manifest, report: Report<'_>) {
     let same = |a: &Path, b: &Path| a.canonicalize().ok() == b.canonicalize().ok();
     let dotenv = manifest.root.join(".env");
@@ -253,8 +253,8 @@ fn warn_of_unread_dotenv(manifest: &Manifest, report: Report<'_>) {
     }
 }
 
-/// Loads the application. Returns `None` for Spin, which loads it itself; then, only the files are
-/// checked.
+/// Loads the application. Returns `None` for Spin, which loads it itself; in this case, only checks
+/// that the files exist.
 async fn load(options: &Options, manifest: &Manifest) -> anyhow::Result<Option<Arc<App>>> {
     if options.engine == Engine::Spin {
         for (id, component) in &manifest.component {
@@ -283,7 +283,7 @@ async fn not_ready(
     let Some(database) = database else {
         return anyhow!("{error:#}; see its output above");
     };
-    // The components connect with another driver than the migrations.
+    // Connecting may fail only here: the components use a different driver from the migrations.
     if let Err(cause) = Pools::new(Limits::default().pool_wait).get(&database.url).await {
         let cause = cause.root_cause();
         let address = &database.host;
@@ -414,7 +414,7 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     })
 }
 
-/// An existing database that can be migrated, or is.
+/// An existing database that is migrated, or can be.
 struct Existing {
     url: String,
     host: String,
@@ -427,8 +427,8 @@ struct Existing {
 }
 
 impl Existing {
-    /// Checks that the database is reachable and not another application's, and that the user has
-    /// the privileges to migrate it. Writes nothing.
+    /// Checks that the database is reachable and does not belong to another application, and that
+    /// the user has the privileges to migrate it. Writes nothing.
     async fn check(
         ConnectionString { url, origin }: &ConnectionString,
         options: &Options,
@@ -438,7 +438,7 @@ impl Existing {
         let migrate = options.migrate_url.as_ref();
         let (migrate_url, migrate_origin) =
             migrate.map_or((url, *origin), |migrate| (&migrate.url, migrate.origin));
-        // On a laptop, the superuser is often the only role at hand.
+        // On a laptop, the superuser is often the only role available.
         let database = Database::new(migrate_url)
             .map_err(|error| anyhow!("{migrate_origin}: {error}"))?
             .allow_superuser(true);
@@ -486,18 +486,18 @@ impl Existing {
     }
 }
 
-/// Returns what to do to use the local database.
+/// Returns the remedy that selects the local database.
 fn use_local(origin: &str) -> String {
     let verb = if origin.starts_with("--") { "omit" } else { "unset" };
     format!("{verb} {origin} to use a local database")
 }
 
-/// Adds the remedy to an error of a database that cannot be used.
+/// Adds a remedy to the error of an unusable database.
 fn unusable(error: &migrate::Error, origin: &str) -> anyhow::Error {
     let text = error.to_string();
     let remedy = match error {
         migrate::Error::Unavailable(_) => format!("start the server, or {}", use_local(origin)),
-        // PostgreSQL's SQLSTATE for a wrong password or user.
+        // The SQLSTATEs for a wrong password or user.
         _ if text.contains("(28P01)") || text.contains("(28000)") => {
             format!("correct the user and the password in {origin}")
         }
@@ -512,7 +512,7 @@ fn unusable(error: &migrate::Error, origin: &str) -> anyhow::Error {
     anyhow!("cannot use the database: {text}; {remedy}")
 }
 
-/// Checks the privileges of the user that is to apply the migrations.
+/// Checks that the user has the privileges to apply the migrations.
 fn ensure_may_migrate(survey: &Survey, is_new: bool) -> anyhow::Result<()> {
     let Survey { user, database, .. } = survey;
     if survey.has_owner {
@@ -549,7 +549,7 @@ async fn migrate_up(
     let wait = WaitOptions { lock: Duration::from_secs(60), ..WaitOptions::default() };
     let options = UpOptions { wait, ..UpOptions::default() };
     let on_event = |event: &Event| match event {
-        // Not worth a line: waiting for the lock is a separate event.
+        // Not reported: waiting for the lock is a separate event.
         Event::Locked { .. } => {}
         event => report("", &event.to_string()),
     };
@@ -589,8 +589,8 @@ fn host(url: &str, origin: &str) -> anyhow::Result<String> {
     }
 }
 
-/// Returns the cause of an error in a connection string if it quotes no part of the string, which may
-/// be a part of the password.
+/// Returns the cause of an invalid parameter in a connection string, without text from the string,
+/// which may be part of the password. Returns `None` for any other error.
 fn parameter_error(error: &tokio_postgres::Error) -> Option<String> {
     let cause = std::error::Error::source(error)?.to_string();
     if cause.starts_with("invalid value for option") {
@@ -666,8 +666,9 @@ mod tests {
             assert!(error.contains(cause) && !error.contains("secret"), "{error}");
         }
     }
+
     #[test]
-    fn manifest_of_another_user_in_a_parent_is_refused_by_name() {
+    fn manifest_of_another_user_in_a_parent_directory_is_refused() {
         let path = Path::new("/tmp/spin.toml");
         ensure_trusted(path, 1000, 1000).expect("the user's own manifest");
         ensure_trusted(path, 0, 1000).expect("root's manifest");

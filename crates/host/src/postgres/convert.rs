@@ -294,7 +294,7 @@ impl FromSql<'_> for SqlInterval {
     }
 }
 
-/// NULL for a parameter of any type; `None::<T>` would have a fixed one.
+/// NULL for a parameter of any type; `None::<T>` would have a fixed type.
 #[derive(Debug)]
 struct Null;
 

@@ -32,7 +32,7 @@ pub(super) fn structured(error: tokio_postgres::Error) -> Error {
     }))
 }
 
-/// Converts any other error of a query. Only its text remains.
+/// Converts any other error of a query. Only its text is preserved.
 pub(super) fn text(error: anyhow::Error) -> Error {
     Error::QueryFailed(QueryError::Text(debug(&error)))
 }

@@ -1,4 +1,4 @@
-//! Client connections: how many there are, and when they are closed.
+//! Client connections: their maximum number, and the timeouts that close them.
 
 use std::io;
 use std::net::SocketAddr;
@@ -21,19 +21,19 @@ use crate::limits::Limits;
 
 /// How long [`accept`] waits for requests in progress after it has been stopped.
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(10);
-/// The connections beyond [`Limits::connections`].
+/// The maximum number of connections beyond [`Limits::connections`].
 const EXTRA_CONNECTIONS: usize = 64;
-/// [`Limits::idle`] of the connections beyond [`Limits::connections`].
+/// The value of [`Limits::idle`] for the connections beyond [`Limits::connections`].
 const EXTRA_IDLE: Duration = Duration::from_secs(1);
-/// How many times [`Limits::idle`] a closing connection has for sending the rest of its responses.
-/// At 8 KiB/s, the minimum rate of components, 1 MiB takes 128 s.
+/// The time for a closing connection to send the rest of its responses, as a multiple of
+/// [`Limits::idle`]. At 8 KiB/s, the minimum rate of components, 1 MiB takes 128 s.
 const CLOSING_IDLES: u32 = 6;
 /// The maximum size of the head of an HTTP/2 request in bytes: the default of hyper, and of Spin.
 const HTTP2_HEAD_BYTES: u32 = 16 << 10;
-/// The windows of HTTP/2, which bound the unread bytes of request bodies. hyper's are 1 MiB.
+/// The HTTP/2 windows in bytes, which bound the unread part of request bodies. hyper's are 1 MiB.
 const STREAM_WINDOW: u32 = 64 << 10;
 const CONNECTION_WINDOW: u32 = 256 << 10;
-/// The time for the answer to an HTTP/2 ping.
+/// The timeout for the acknowledgment of an HTTP/2 ping.
 const PING_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The client at the other end of a connection.
@@ -63,7 +63,7 @@ impl Drop for Running {
     }
 }
 
-/// What happens on a connection. Times are in milliseconds since it was accepted.
+/// The activity on a connection. Times are in milliseconds since it was accepted.
 struct Activity {
     start: Instant,
     /// The number of running requests.
@@ -90,7 +90,7 @@ impl Activity {
         Duration::from_millis(self.now().saturating_sub(event.load(Ordering::Relaxed)))
     }
 
-    /// Returns the time since the last request ended, 0 while one is running.
+    /// Returns the time since the last request ended, or zero while one is running.
     fn idle(&self) -> Duration {
         match self.running.load(Ordering::Acquire) {
             0 => self.since(&self.last_end),
@@ -154,7 +154,7 @@ async fn serve(
     _permit: OwnedSemaphorePermit,
     mut stopped: watch::Receiver<()>,
 ) {
-    // Unlike Spin: a small response does not wait for the acknowledgment of the previous one.
+    // Unlike under Spin, a small response does not wait for the acknowledgment of the previous one.
     let _ = stream.set_nodelay(true);
     let idle = if client.is_extra { EXTRA_IDLE } else { service.limits.idle };
     let stream = TokioIo::new(Tracked { stream, client: client.clone() });
@@ -189,7 +189,7 @@ async fn serve(
                     closing = Some(Instant::now());
                     continue;
                 };
-                // The client does not read the rest of a response, or too slowly.
+                // The client does not read the rest of a response, or reads it too slowly.
                 let is_stalled = activity.since(&activity.last_byte) >= idle;
                 if is_stalled || since.elapsed() >= CLOSING_IDLES * idle {
                     break Ok(());

@@ -1,7 +1,7 @@
 //! The bundled PostgreSQL 17, for machines without an installed one: the runtime in the crates
 //! `pglite-rs-lib-…`, an ordinary server with plpgsql and no other extension. The build script
-//! embeds it, so neither cargo nor its registry is needed to run it. It has one limitation: timeouts
-//! (`statement_timeout`, `lock_timeout` and the like) can be set but never fire.
+//! embeds it, so neither cargo nor its registry is needed to run it. It has one limitation:
+//! timeouts (`statement_timeout`, `lock_timeout` and the like) can be set but never fire.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ const RUNTIME: Option<(&str, &[u8])> = {
     runtime
 };
 
-/// Unpacks the runtime into `folder` unless it is already there. Returns the directory of its
+/// Unpacks the runtime into `folder` unless it is already unpacked. Returns the directory of its
 /// programs.
 pub(super) fn unpack(folder: &Path) -> anyhow::Result<PathBuf> {
     let (version, archive) = RUNTIME.context("none is bundled for this platform")?;

@@ -63,7 +63,8 @@ impl Programs {
         });
         let folder = options.folder.display();
         let Some(major) = existing else {
-            // The bundled server also runs as root, for a directory that no other account can reach.
+            // The bundled server also runs as root, for a directory that no other account can
+            // access.
             let programs = bundled.map_err(|error| {
                 anyhow!(
                     "no PostgreSQL found: {error:#}; install version {MIN_MAJOR} or newer or pass \
