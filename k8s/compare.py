@@ -102,7 +102,7 @@ def mismatches(name, kustomize, chart):
         for difference in differences(kustomize[key], manifest):
             yield f"{key}: {difference}"
     # The operator rejects a SpinApp without its executor, and the policy does not change existing
-    # pods. No object must follow a SpinApp, except for kinds that sort after it.
+    # pods, so these objects and the Job must precede every SpinApp.
     order = [key.split()[0] for key in chart]
     first = order.index("SpinApp")
     for kind in ("SpinAppExecutor", "MutatingAdmissionPolicy", "MutatingAdmissionPolicyBinding", "Job"):

@@ -1,8 +1,8 @@
-"""Locust scenario: users of a deployment browse, add and look up words, calculate, and upload.
+"""Locust scenario: users browse, add and look up words, calculate, and upload a dataset.
 
     LOAD_URL                base URL of the service [http://127.0.0.1:3000]
     LOAD_TOKEN              API token, if the service requires one
-    LOAD_RECEIPTS           1 creates receipts too; they cannot be deleted, so they remain
+    LOAD_RECEIPTS           1 also creates receipts, which cannot be deleted
     LOAD_MAX_ERROR_PERCENT  highest error rate of a step, in percent [1]
     LOAD_MAX_P95_MS         highest response time of a step at the 95th percentile, in ms [500]
 
@@ -37,7 +37,7 @@ class Visitor(FastHttpUser):
         self.undeleted: list[str] = []
 
     def on_stop(self) -> None:
-        """Retries failed deletions, since the service may have recovered."""
+        """Retries failed deletions, because the service may have recovered."""
         for path in self.undeleted:
             self.delete(path)
 

@@ -20,7 +20,7 @@ RUN --mount=type=cache,target=/usr/local/cargo/registry \
 # With Spin, for use without Kubernetes.
 FROM ghcr.io/spinframework/spin:v4.0.2 AS serve
 COPY --from=build /image/ /app/
-# A writable directory.
+# Spin requires a writable home directory.
 ENV HOME=/tmp
 USER 65532:65532
 ENTRYPOINT ["spin", "up", "--from", "/app/spin.toml", "--state-dir", "/tmp/state", "--listen", "0.0.0.0:3000"]

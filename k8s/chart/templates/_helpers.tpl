@@ -1,4 +1,4 @@
-{{/* Labels of every object. Without a version, so that a release changes only what it has to. */}}
+{{/* Labels of every object. Without a version, so that a release leaves most objects unchanged. */}}
 {{- define "katas.labels" -}}
 app.kubernetes.io/part-of: katas
 app.kubernetes.io/managed-by: {{ .Release.Service }}

@@ -2,7 +2,7 @@
 //
 //   LOAD_URL                base URL of the service [http://127.0.0.1:3000]
 //   LOAD_TOKEN              API token, if the service requires one
-//   LOAD_RECEIPTS           1 creates receipts too; they cannot be deleted, so they remain
+//   LOAD_RECEIPTS           1 also creates receipts, which cannot be deleted
 //   LOAD_MAX_ERROR_PERCENT  highest error rate of a step, in percent [1]
 //   LOAD_MAX_P95_MS         highest response time of a step at the 95th percentile, in ms [500]
 //   LOAD_USERS              number of concurrent users [10]
@@ -35,7 +35,7 @@ const token = setting("LOAD_TOKEN", "");
 const json = { "Content-Type": "application/json" };
 const order = { price_list: "#{name}", items: ["socks", "shoes"], tax: 0.09 };
 
-/** A JSON body, in which Gatling replaces `#{name}`. */
+/** A JSON body in which Gatling replaces session attributes such as `#{name}`. */
 const body = (value: unknown) => StringBody(JSON.stringify(value));
 
 const run = Date.now().toString(36);
@@ -133,7 +133,7 @@ const journey = scenario("katas").exec(
   pause(0, 1),
 );
 
-// Gatling's warm-up would call Gatling's website.
+// Gatling's warm-up sends a request to Gatling's website.
 const service = http.baseUrl(setting("LOAD_URL", "http://127.0.0.1:3000")).disableWarmUp();
 
 export default simulation((setUp) => {
