@@ -1,12 +1,10 @@
 //! Version 1, compatible with the two former users services.
 
-use json::{Fields, FromFields};
 use pg::Db;
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
-use super::{id, not_found};
-use crate::domain::{Email, Username};
+use super::{NewUser, id, not_found};
 use crate::store;
 
 /// A user. The clients of one former service read `user_id`, those of the other `id`.
@@ -25,23 +23,8 @@ impl From<store::User> for User {
     }
 }
 
-struct NewUser {
-    username: Username,
-    email: Email,
-}
-
-impl FromFields for NewUser {
-    const ALLOW_UNKNOWN_FIELDS: bool = true;
-
-    fn from_fields(fields: &mut Fields) -> Option<NewUser> {
-        let username = fields.parse("username", Username::new);
-        let email = fields.parse("email", Email::new);
-        Some(NewUser { username: username?, email: email? })
-    }
-}
-
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let NewUser { username, email } = request.json()?;
+    let NewUser::<true> { username, email } = request.json()?;
     let user = store::add(db, &username, &email)?;
     let location = format!("/api/v1/users/{}", user.id);
     Ok(Reply::created(&User::from(user)).header("location", location))

@@ -1,28 +1,13 @@
 //! Version 2: users with entity tags, and keyset pages.
 
-use json::{Fields, FromFields};
 use pg::Db;
 use web::{Problem, Reply, Request};
 
-use super::{id, not_found};
-use crate::domain::{Email, Username};
+use super::{NewUser, id, not_found};
 use crate::store::{self, Change};
 
-struct NewUser {
-    username: Username,
-    email: Email,
-}
-
-impl FromFields for NewUser {
-    fn from_fields(fields: &mut Fields) -> Option<NewUser> {
-        let username = fields.parse("username", Username::new);
-        let email = fields.parse("email", Email::new);
-        Some(NewUser { username: username?, email: email? })
-    }
-}
-
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let NewUser { username, email } = request.json()?;
+    let NewUser::<false> { username, email } = request.json()?;
     let user = store::add(db, &username, &email)?;
     let location = format!("/api/v2/users/{}", user.id);
     Ok(Reply::created(&user).with_etag(&user.etag()).header("location", location))
@@ -36,7 +21,7 @@ pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
 pub fn replace(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = id(request, "id")?;
     let preconditions = request.preconditions()?;
-    let NewUser { username, email } = request.json()?;
+    let NewUser::<false> { username, email } = request.json()?;
     let user = applied(store::replace(db, id, &username, &email, &preconditions)?, id)?;
     Ok(Reply::ok(&user).with_etag(&user.etag()))
 }
