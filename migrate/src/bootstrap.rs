@@ -115,14 +115,3 @@ pub async fn limit_connections(
     session.close().await;
     Ok(())
 }
-
-/// Returns whether a role exists.
-pub async fn has_role(database: &Database, role: &str) -> Result<bool, Error> {
-    let mut session = Session::connect(database, &|_| ()).await?;
-    let (exists,) = sqlx::query_as("SELECT to_regrole(quote_ident($1)) IS NOT NULL")
-        .bind(role)
-        .fetch_one(&mut session.connection)
-        .await?;
-    session.close().await;
-    Ok(exists)
-}

@@ -45,7 +45,7 @@ mod sweep;
 pub use apply::{
     Baseline, Down, Fix, Repair, Up, UpOptions, WaitOptions, baseline, down, repair, up,
 };
-pub use bootstrap::{Password, bootstrap, has_role, limit_connections};
+pub use bootstrap::{Password, bootstrap, limit_connections};
 pub use error::{Error, SqlFailure};
 pub use event::{Event, Report};
 pub use import::{Import, ImportedMigration, import};
