@@ -169,6 +169,20 @@ fn missing_middleware_is_detected() {
 
 #[test]
 #[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
+fn concurrency_limit_before_buffering_is_detected() {
+    assert_violation(
+        "local + [\"ingress\", \"traefik\"]",
+        |objects| {
+            let pointer = "/metadata/annotations/traefik.ingress.kubernetes.io~1router.middlewares";
+            let order = "katas-katas-concurrency@kubernetescrd,katas-katas-buffer@kubernetescrd";
+            objects.with_value("Ingress", pointer, json!(order))
+        },
+        "katas-concurrency precedes katas-buffer",
+    );
+}
+
+#[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn broken_monitoring_reference_is_detected() {
     let monitored = "local + monitoring";
     let endpoint = "/spec/deploymentConfig/otel/exporter_otlp_traces_endpoint";

@@ -5,6 +5,7 @@ mod budget;
 mod commands;
 mod database;
 mod gitops;
+mod ingress;
 mod jobs;
 mod memory;
 mod mistakes;
@@ -21,13 +22,14 @@ mod spinapp;
 mod variables;
 
 use objects::Objects;
-use render::{base, deployments};
+use render::deployments;
 
 /// A rule for objects that are deployed together. Returns the violations.
 type Rule = fn(&Objects) -> Vec<String>;
 
 const RULES: &[Rule] = &[
     budget::check,
+    ingress::check,
     jobs::check,
     memory::check,
     network::check,
@@ -51,12 +53,4 @@ fn every_deployment_satisfies_every_rule() {
     for (name, objects) in deployments() {
         assert_eq!(violations(objects), Vec::<String>::new(), "{name}");
     }
-}
-
-#[test]
-#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
-fn base_renders_in_less_than_a_second() {
-    let (objects, duration) = base();
-    let apps = objects.of_kind("SpinApp").count();
-    assert!(apps == 1 && duration.as_secs_f64() < 1.0, "{duration:?}");
 }

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
+use super::ingress::middlewares;
 use super::objects::{Labels, Objects, labels, list, name, selects, text, title};
 use super::pods::containers;
 
@@ -65,11 +66,8 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
             }
             "Ingress" => {
                 require("Secret", text(object, "/spec/tls/0/secretName"));
-                let middlewares =
-                    "/metadata/annotations/traefik.ingress.kubernetes.io~1router.middlewares";
-                for name in text(object, middlewares).unwrap_or_default().split_terminator(',') {
-                    let name = name.strip_suffix("@kubernetescrd").unwrap_or(name);
-                    require("Middleware", Some(name.strip_prefix("katas-").unwrap_or(name)));
+                for name in middlewares(object) {
+                    require("Middleware", Some(name));
                 }
             }
             "HTTPRoute" => require("Gateway", text(object, "/spec/parentRefs/0/name")),

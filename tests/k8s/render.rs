@@ -5,7 +5,6 @@ use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
-use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
@@ -65,13 +64,6 @@ pub(super) fn deployments() -> &'static [(String, Objects)] {
 pub(super) fn deployment(name: &str) -> Objects {
     let found = deployments().iter().find(|(deployment, _)| deployment == name);
     found.unwrap_or_else(|| panic!("unknown deployment {name}")).1.clone()
-}
-
-/// Renders the base and returns how long a second rendering takes.
-pub(super) fn base() -> (Objects, Duration) {
-    kustomize("k8s/base");
-    let start = Instant::now();
-    (kustomize("k8s/base"), start.elapsed())
 }
 
 const WITHOUT_HPA: &str = "\
