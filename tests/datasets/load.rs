@@ -79,16 +79,16 @@ fn fields_are_exported_unchanged() {
 #[test]
 fn file_of_many_batches_is_loaded_completely() {
     let app = App::start();
-    let file = csv_rows(40_001);
+    let file = csv_rows(100_001);
     let path = create_dataset(&app, &file);
-    assert_eq!(app.get(&path).json()["rows"], 40_001);
+    assert_eq!(app.get(&path).json()["rows"], 100_001);
     assert!(export(&app, &path).body == file.replace('\n', "\r\n"));
-    assert_eq!(stored_counts(&app), "1 11");
+    assert_eq!(stored_counts(&app), "1 26");
     // The last row completes a chunk, and the chunk a batch.
     let row = "x".repeat(1022) + "\r\n";
-    let file = format!("a\r\n{}", row.repeat(256));
+    let file = format!("a\r\n{}", row.repeat(1024));
     let path = create_dataset(&app, &file);
-    assert_eq!(stored_counts(&app), "2 15");
+    assert_eq!(stored_counts(&app), "2 42");
     assert!(export(&app, &path).body == file);
     // The file has no rows.
     let path = create_dataset(&app, "a,b");
@@ -235,10 +235,10 @@ fn concurrent_loads_do_not_interfere() {
     }
 }
 
-/// Starts a load whose body stays incomplete: the first eight chunks are in the database but not
+/// Starts a load whose body stays incomplete: the first 16 chunks are in the database but not
 /// visible.
 fn incomplete_load(app: &App) -> std::net::TcpStream {
-    let rows = csv_rows(40_000);
+    let rows = csv_rows(100_000);
     let head = format!(
         "POST /api/v1/datasets?name=incomplete HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
          Content-Type: text/csv\r\nContent-Length: {}\r\n\r\n",
@@ -246,7 +246,7 @@ fn incomplete_load(app: &App) -> std::net::TcpStream {
     );
     let mut connection = app.connect();
     connection.write_all([head, rows].concat().as_bytes()).expect("the server reads");
-    app.wait_for_value("SELECT count(*)::text FROM katas.dataset_chunk", "8");
+    app.wait_for_value("SELECT count(*)::text FROM katas.dataset_chunk", "16");
     assert_eq!(app.get(DATASETS).json()["items"], json!([]));
     let id = app.value("SELECT id::text FROM katas.dataset");
     app.get(&format!("{DATASETS}/{id}")).problem(404);
@@ -268,7 +268,7 @@ fn complete_load(mut connection: std::net::TcpStream) -> String {
 fn dataset_becomes_visible_when_its_load_is_complete() {
     let app = App::start();
     assert!(complete_load(incomplete_load(&app)).starts_with("HTTP/1.1 201 "));
-    assert_eq!(app.get(DATASETS).json()["items"][0]["rows"], 40_001);
+    assert_eq!(app.get(DATASETS).json()["items"][0]["rows"], 100_001);
 }
 
 #[test]
@@ -298,10 +298,10 @@ fn load_with_failed_statements_stays_invisible_and_is_purged_later() {
     let response = complete_load(connection);
     assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     drop(lock);
-    assert_eq!(stored_counts(&app), "1 8");
+    assert_eq!(stored_counts(&app), "1 16");
     // A later load purges it once it has been inactive for longer than 15 minutes.
     create_dataset(&app, "a\n");
-    assert_eq!(stored_counts(&app), "2 8");
+    assert_eq!(stored_counts(&app), "2 16");
     app.sql("UPDATE katas.dataset SET touched_at = touched_at - interval '16 minutes'");
     create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "2 0");
