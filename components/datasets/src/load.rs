@@ -5,7 +5,6 @@ use std::fmt::Display;
 use http::StatusCode;
 use pg::Db;
 use rfc4180::{ChunkReader, ReadError, Reader};
-use serde::Serialize;
 use web::Problem;
 
 use crate::domain::{Columns, DatasetName, byte_order_mark_warning};
@@ -17,18 +16,8 @@ const CHUNK_BYTES: usize = 64 << 10;
 /// The maximum number of purge steps per request: up to 2,000,000 rows in total.
 const MAX_PURGE_STEPS: usize = 10;
 
-/// A dataset that has just been loaded.
-#[derive(Serialize)]
-pub struct Loaded {
-    #[serde(flatten)]
-    pub dataset: Dataset,
-    /// Properties of the file that may be mistakes.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    warnings: Vec<String>,
-}
-
 /// Loads a file. A failed load leaves no visible dataset.
-pub fn load(db: &Db, name: &DatasetName, file: ChunkReader<Problem>) -> Result<Loaded, Problem> {
+pub fn load(db: &Db, name: &DatasetName, file: ChunkReader<Problem>) -> Result<Dataset, Problem> {
     let mut reader = Reader::new(file);
     let (header, _) = reader.read(1).map_err(failed)?;
     let columns =
@@ -41,9 +30,10 @@ pub fn load(db: &Db, name: &DatasetName, file: ChunkReader<Problem>) -> Result<L
         let _ = store::abandon(db, number);
         purge(db);
     }
-    let (dataset, byte_order_mark) = loaded?;
-    let warnings = columns.separator_warning().into_iter().chain(byte_order_mark).collect();
-    Ok(Loaded { dataset, warnings })
+    let (mut dataset, byte_order_mark) = loaded?;
+    dataset.warnings.extend(columns.separator_warning());
+    dataset.warnings.extend(byte_order_mark);
+    Ok(dataset)
 }
 
 /// Stores the rows and makes the dataset visible. Returns it with a warning.

@@ -61,7 +61,7 @@ fn not_found(id: &str) -> Problem {
 
 /// Loads a dataset from CSV or JSON.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let loaded = if request.has_media_type(CSV)? && !request.is_encoded() {
+    let dataset = if request.has_media_type(CSV)? && !request.is_encoded() {
         let name = request.query()?.text("name").map(str::to_owned);
         let name = name.ok_or(TextError::Empty).and_then(DatasetName::new);
         let name = name.map_err(|error| Problem::bad_request(format!("name {error}")))?;
@@ -76,8 +76,8 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
             "body format not supported; send text/csv or application/json without Content-Encoding";
         return Err(Problem::new(StatusCode::UNSUPPORTED_MEDIA_TYPE, detail));
     };
-    let location = format!("/api/v1/datasets/{}", loaded.dataset.id);
-    Ok(Reply::created(&loaded).header("location", location))
+    let location = format!("/api/v1/datasets/{}", dataset.id);
+    Ok(Reply::created(&dataset).header("location", location))
 }
 
 /// Lists datasets in the order in which their loads began.

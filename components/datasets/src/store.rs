@@ -24,6 +24,9 @@ pub struct Dataset {
     /// The size of the CSV export.
     pub bytes: i64,
     created_at: Timestamp,
+    /// Probable mistakes in the file. Not stored: only the response to its upload has them.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub warnings: Vec<String>,
 }
 
 /// The columns of [`Dataset`] in the order in which [`Dataset::from_row`] reads them.
@@ -40,6 +43,7 @@ impl Dataset {
             rows: row.take(3)?,
             bytes: row.take(4)?,
             created_at: row.take(5)?,
+            warnings: Vec::new(),
         }))
     }
 }

@@ -1,6 +1,6 @@
 //! The katas of runs, and the totals of spending runs.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::fmt;
 
 use rules::{Amount, AmountError, PriceListName, Prices};
@@ -60,14 +60,14 @@ impl From<AmountError> for TotalsError {
 /// The sums of a spending run by group.
 pub struct Totals<'p> {
     prices: &'p Prices,
-    sums: HashMap<String, Amount>,
+    sums: BTreeMap<String, Amount>,
     key_bytes: usize,
 }
 
 impl<'p> Totals<'p> {
     /// Creates an empty set of groups.
     pub fn new(prices: &'p Prices) -> Totals<'p> {
-        Totals { prices, sums: HashMap::new(), key_bytes: 0 }
+        Totals { prices, sums: BTreeMap::new(), key_bytes: 0 }
     }
 
     /// Adds one unit of an item to a group. An item without a price adds 0.
@@ -88,12 +88,9 @@ impl<'p> Totals<'p> {
     /// Returns the groups in byte order with their totals including tax, each rounded once.
     pub fn with_tax(self, tax_rate: Amount) -> Result<Vec<(String, Amount)>, TotalsError> {
         let factor = Amount::ONE.checked_add(tax_rate)?;
-        let mut totals = Vec::with_capacity(self.sums.len());
-        for (group, sum) in self.sums {
-            totals.push((group, sum.checked_mul(factor)?.rounded()));
-        }
-        totals.sort_unstable_by(|(one, _), (other, _)| one.cmp(other));
-        Ok(totals)
+        let total =
+            |(group, sum): (String, Amount)| Ok((group, sum.checked_mul(factor)?.rounded()));
+        self.sums.into_iter().map(total).collect()
     }
 }
 
