@@ -235,7 +235,7 @@ fn concurrent_loads_do_not_interfere() {
     }
 }
 
-/// Starts a load whose body stays incomplete: the first 16 chunks are in the database but not
+/// Starts a load whose body stays incomplete: the first 13 chunks are in the database but not
 /// visible.
 fn incomplete_load(app: &App) -> std::net::TcpStream {
     let rows = csv_rows(100_000);
@@ -246,7 +246,7 @@ fn incomplete_load(app: &App) -> std::net::TcpStream {
     );
     let mut connection = app.connect();
     connection.write_all([head, rows].concat().as_bytes()).expect("the server reads");
-    app.wait_for_value("SELECT count(*)::text FROM katas.dataset_chunk", "16");
+    app.wait_for_value("SELECT count(*)::text FROM katas.dataset_chunk", "13");
     assert_eq!(app.get(DATASETS).json()["items"], json!([]));
     let id = app.value("SELECT id::text FROM katas.dataset");
     app.get(&format!("{DATASETS}/{id}")).problem(404);
@@ -298,10 +298,10 @@ fn load_with_failed_statements_stays_invisible_and_is_purged_later() {
     let response = complete_load(connection);
     assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     drop(lock);
-    assert_eq!(stored_counts(&app), "1 16");
+    assert_eq!(stored_counts(&app), "1 13");
     // A later load purges it once it has been inactive for longer than 15 minutes.
     create_dataset(&app, "a\n");
-    assert_eq!(stored_counts(&app), "2 16");
+    assert_eq!(stored_counts(&app), "2 13");
     app.sql("UPDATE katas.dataset SET touched_at = touched_at - interval '16 minutes'");
     create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "2 0");
