@@ -91,8 +91,9 @@ fn upload_of_a_file_shows_progress_and_too_large_a_file_is_not_sent() {
 
     choose_file(&mut browser, 64 << 20);
     browser.evaluate("document.querySelector('#datasets .send').click()");
-    let message = "document.querySelector('#datasets input[type=file]').validationMessage";
-    assert_eq!(browser.evaluate(message), "The file is larger than 64 MiB.");
+    let errors =
+        "[...document.querySelectorAll('#datasets .error')].map((e) => e.textContent).join('')";
+    assert_eq!(browser.evaluate(errors), "The file is larger than 64 MiB.");
     assert_eq!(app.value("SELECT count(*)::text FROM katas.dataset"), "1");
     assert_eq!(browser.errors(), [&Value::Null; 0]);
 }

@@ -107,8 +107,9 @@ function createFileInput(control, maxBytes) {
   input.setAttribute('aria-label', 'CSV file');
   input.addEventListener('change', () => {
     const isTooLarge = input.files[0]?.size > maxBytes;
-    input.setCustomValidity(isTooLarge ? `The file is larger than ${maxBytes / 2 ** 20} MiB.` : '');
-    input.reportValidity();
+    const message = isTooLarge ? `The file is larger than ${maxBytes / 2 ** 20} MiB.` : '';
+    input.setCustomValidity(message);
+    input.closest('.field').querySelector('.error').textContent = message;
   });
   return input;
 }
