@@ -19,8 +19,8 @@ CREATE TABLE IF NOT EXISTS katas.dataset_chunk (
     FOREIGN KEY (dataset) REFERENCES katas.dataset ON DELETE CASCADE
 );
 
--- lz4 halves typical CSV in a third of the time that a load takes without compression; pglz, the
--- default, takes five times as long.
+-- lz4 saves up to three quarters of the space and takes no measurable time. pglz, the default, makes a
+-- load take five times as long, so without lz4 the text is not compressed.
 DO $$
 BEGIN
   ALTER TABLE katas.dataset_chunk ALTER COLUMN csv SET COMPRESSION lz4;
