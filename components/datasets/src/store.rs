@@ -135,8 +135,8 @@ pub fn abandon(db: &Db, dataset: i64) -> Result<(), pg::Error> {
 }
 
 /// Purges the first chunks of one deleted dataset, with 200,000 rows or one chunk, and finally the
-/// dataset itself. Takes up to a second while the previous build runs (the migration
-/// `dataset_chunks`), otherwise milliseconds. Returns `false` when no dataset is left to purge.
+/// dataset itself. Takes 0.2 seconds while the previous build runs (the migration `dataset_chunks`),
+/// otherwise milliseconds. Returns `false` when no dataset is left to purge.
 pub fn purge(db: &Db) -> Result<bool, pg::Error> {
     const SQL: &str = "WITH target AS ( \
              SELECT number FROM katas.dataset WHERE state = 'gone' \
