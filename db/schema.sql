@@ -1,4 +1,4 @@
--- The schema katas at version 5: the output of `migrate dump`, with which `migrate verify` compares.
+-- The schema katas at version 6: the output of `migrate dump`, with which `migrate verify` compares.
 -- To restore it, run it as an administrator in an empty database, after `migrate bootstrap`.
 -- `migrate bootstrap` creates what is commented out: roles and privileges on the database.
 
@@ -51,6 +51,118 @@ CREATE SCHEMA katas AUTHORIZATION katas_owner;
 -- session: as the owner
 SET ROLE katas_owner;
 
+-- function: katas.convert_dataset_rows(target bigint)
+CREATE OR REPLACE FUNCTION katas.convert_dataset_rows(target bigint)
+ RETURNS bigint
+ LANGUAGE sql
+AS $function$
+  WITH row AS (
+    SELECT position, size, fields FROM katas.dataset_row
+    WHERE dataset = target
+      AND position >= coalesce((SELECT first_row + rows FROM katas.dataset_chunk
+                                WHERE dataset = target ORDER BY first_row DESC LIMIT 1), 0)
+    ORDER BY position LIMIT 10000
+  ), sized AS (
+    SELECT position, fields, sum(size) OVER (ORDER BY position) - size AS before FROM row
+  ), line AS (
+    SELECT position, katas.dataset_row_csv(fields) AS csv FROM sized WHERE before < 4194304
+  ), placed AS (
+    SELECT position, csv,
+           (sum(octet_length(csv)) OVER (ORDER BY position) - octet_length(csv)) / 65536 AS chunk
+    FROM line
+  ), added AS (
+    INSERT INTO katas.dataset_chunk (dataset, first_row, rows, csv)
+    SELECT target, min(position), count(*), string_agg(csv, '' ORDER BY position)
+    FROM placed GROUP BY chunk
+    RETURNING rows
+  )
+  SELECT coalesce(sum(rows), 0)::bigint FROM added
+$function$;
+
+-- function: katas.dataset_chunk_added()
+CREATE OR REPLACE FUNCTION katas.dataset_chunk_added()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+BEGIN
+  IF EXISTS (SELECT FROM katas.dataset_row WHERE dataset = 0 AND position = 0)
+     AND NOT EXISTS (SELECT FROM katas.dataset_row
+                     WHERE dataset = NEW.dataset AND position = NEW.first_row) THEN
+    INSERT INTO katas.dataset_row (dataset, position, size, fields)
+    SELECT NEW.dataset, NEW.first_row - 1 + place, octet_length(fields::text), fields
+    FROM katas.dataset_chunk_rows(NEW.csv);
+  END IF;
+  RETURN NULL;
+END
+$function$;
+
+-- function: katas.dataset_chunk_deleted()
+CREATE OR REPLACE FUNCTION katas.dataset_chunk_deleted()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+BEGIN
+  DELETE FROM katas.dataset_row
+  WHERE dataset = OLD.dataset
+    AND position >= OLD.first_row AND position < OLD.first_row + OLD.rows;
+  RETURN NULL;
+END
+$function$;
+
+-- function: katas.dataset_chunk_rows(csv text)
+CREATE OR REPLACE FUNCTION katas.dataset_chunk_rows(csv text)
+ RETURNS TABLE(place bigint, fields text[])
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  WITH cell AS (
+    SELECT number, match[1] AS raw,
+           count(*) FILTER (WHERE match[2] <> ',') OVER (ORDER BY number)
+             - (match[2] <> ',')::integer + 1 AS place
+    FROM regexp_matches(csv, E'("(?:[^"]|"")*"|[^",\r\n]*)(,|\r\n)', 'g')
+           WITH ORDINALITY AS each (match, number)
+  )
+  SELECT place,
+         array_agg(CASE WHEN raw LIKE '"%' THEN replace(substr(raw, 2, length(raw) - 2), '""', '"')
+                        ELSE raw END ORDER BY number)
+  FROM cell GROUP BY place
+$function$;
+
+-- function: katas.dataset_row_added()
+CREATE OR REPLACE FUNCTION katas.dataset_row_added()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+BEGIN
+  PERFORM katas.convert_dataset_rows(dataset)
+  FROM (SELECT DISTINCT dataset FROM added WHERE dataset > 0) AS changed;
+  RETURN NULL;
+END
+$function$;
+
+-- function: katas.dataset_row_csv(fields text[])
+CREATE OR REPLACE FUNCTION katas.dataset_row_csv(fields text[])
+ RETURNS text
+ LANGUAGE sql
+ IMMUTABLE PARALLEL SAFE
+AS $function$
+  SELECT CASE
+    -- A blank line would be no row.
+    WHEN fields = '{""}' THEN '""'
+    WHEN array_to_string(fields, '') !~ E'[",\r\n]' THEN array_to_string(fields, ',')
+    ELSE (SELECT string_agg(CASE WHEN field ~ E'[",\r\n]'
+                                 THEN '"' || replace(field, '"', '""') || '"' ELSE field END,
+                            ',' ORDER BY place)
+          FROM unnest(fields) WITH ORDINALITY AS each (field, place))
+  END || E'\r\n'
+$function$;
+
 -- function: katas.rfc3339(timestamp with time zone)
 CREATE OR REPLACE FUNCTION katas.rfc3339(timestamp with time zone)
  RETURNS text
@@ -82,6 +194,14 @@ CREATE TABLE katas.dataset (
   rows bigint DEFAULT 0 NOT NULL,
   bytes bigint DEFAULT 0 NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- table: katas.dataset_chunk
+CREATE TABLE katas.dataset_chunk (
+  dataset bigint NOT NULL,
+  first_row bigint NOT NULL,
+  rows bigint NOT NULL,
+  csv text NOT NULL
 );
 
 -- table: katas.dataset_row
@@ -146,6 +266,9 @@ CREATE TABLE katas.receipt (
   created_at timestamp with time zone DEFAULT now() NOT NULL
 );
 
+-- column: katas.dataset_chunk.csv
+ALTER TABLE katas.dataset_chunk ALTER COLUMN csv SET COMPRESSION lz4;
+
 -- constraint: katas.dataset.dataset_columns_count
 ALTER TABLE katas.dataset ADD CONSTRAINT dataset_columns_count CHECK (((cardinality(columns) >= 1) AND (cardinality(columns) <= 1000)));
 
@@ -160,6 +283,12 @@ ALTER TABLE katas.dataset ADD CONSTRAINT dataset_pkey PRIMARY KEY (number);
 
 -- constraint: katas.dataset.dataset_state_known
 ALTER TABLE katas.dataset ADD CONSTRAINT dataset_state_known CHECK ((state = ANY (ARRAY['loading'::text, 'loaded'::text, 'gone'::text])));
+
+-- constraint: katas.dataset_chunk.dataset_chunk_dataset_fkey
+ALTER TABLE katas.dataset_chunk ADD CONSTRAINT dataset_chunk_dataset_fkey FOREIGN KEY (dataset) REFERENCES katas.dataset(number) ON DELETE CASCADE;
+
+-- constraint: katas.dataset_chunk.dataset_chunk_pkey
+ALTER TABLE katas.dataset_chunk ADD CONSTRAINT dataset_chunk_pkey PRIMARY KEY (dataset, first_row);
 
 -- constraint: katas.dataset_row.dataset_row_pkey
 ALTER TABLE katas.dataset_row ADD CONSTRAINT dataset_row_pkey PRIMARY KEY (dataset, "position");
@@ -233,6 +362,15 @@ CREATE INDEX dataset_run_dataset ON katas.dataset_run USING btree (dataset, numb
 -- index: katas.dataset_unloaded
 CREATE INDEX dataset_unloaded ON katas.dataset USING btree (number) WHERE (state <> 'loaded'::text);
 
+-- trigger: katas.dataset_chunk.dataset_chunk_added
+CREATE TRIGGER dataset_chunk_added AFTER INSERT ON katas.dataset_chunk FOR EACH ROW EXECUTE FUNCTION katas.dataset_chunk_added();
+
+-- trigger: katas.dataset_chunk.dataset_chunk_deleted
+CREATE TRIGGER dataset_chunk_deleted AFTER DELETE ON katas.dataset_chunk FOR EACH ROW EXECUTE FUNCTION katas.dataset_chunk_deleted();
+
+-- trigger: katas.dataset_row.dataset_row_added
+CREATE TRIGGER dataset_row_added AFTER INSERT ON katas.dataset_row REFERENCING NEW TABLE AS added FOR EACH STATEMENT EXECUTE FUNCTION katas.dataset_row_added();
+
 -- session: as the administrator
 RESET ROLE;
 
@@ -257,6 +395,9 @@ GRANT UPDATE (state) ON TABLE katas.dataset TO katas_app;
 -- grant: katas.dataset.touched_at to katas_app
 GRANT UPDATE (touched_at) ON TABLE katas.dataset TO katas_app;
 
+-- grant: katas.dataset_chunk to katas_app
+GRANT SELECT, INSERT, DELETE ON TABLE katas.dataset_chunk TO katas_app;
+
 -- grant: katas.dataset_row to katas_app
 GRANT SELECT, INSERT, DELETE ON TABLE katas.dataset_row TO katas_app;
 
@@ -280,6 +421,24 @@ GRANT UPDATE (idempotency_key) ON TABLE katas.receipt TO katas_app;
 
 -- grant: katas.rfc3339(timestamp with time zone) to katas_app
 GRANT EXECUTE ON FUNCTION katas.rfc3339(timestamp with time zone) TO katas_app;
+
+-- revoke: katas.convert_dataset_rows(target bigint) from PUBLIC
+REVOKE EXECUTE ON FUNCTION katas.convert_dataset_rows(target bigint) FROM PUBLIC;
+
+-- revoke: katas.dataset_chunk_added() from PUBLIC
+REVOKE EXECUTE ON FUNCTION katas.dataset_chunk_added() FROM PUBLIC;
+
+-- revoke: katas.dataset_chunk_deleted() from PUBLIC
+REVOKE EXECUTE ON FUNCTION katas.dataset_chunk_deleted() FROM PUBLIC;
+
+-- revoke: katas.dataset_chunk_rows(csv text) from PUBLIC
+REVOKE EXECUTE ON FUNCTION katas.dataset_chunk_rows(csv text) FROM PUBLIC;
+
+-- revoke: katas.dataset_row_added() from PUBLIC
+REVOKE EXECUTE ON FUNCTION katas.dataset_row_added() FROM PUBLIC;
+
+-- revoke: katas.dataset_row_csv(fields text[]) from PUBLIC
+REVOKE EXECUTE ON FUNCTION katas.dataset_row_csv(fields text[]) FROM PUBLIC;
 
 -- revoke: katas.rfc3339(timestamp with time zone) from PUBLIC
 REVOKE EXECUTE ON FUNCTION katas.rfc3339(timestamp with time zone) FROM PUBLIC;

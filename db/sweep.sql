@@ -7,17 +7,18 @@
 UPDATE katas.dataset SET state = 'gone'
 WHERE state = 'loading' AND touched_at < now() - interval '15 minutes';
 
--- The rows of deleted datasets. Skips datasets that another session has locked.
-DELETE FROM katas.dataset_row
-WHERE (dataset, position) IN (
-  SELECT dataset, position
+-- The chunks of deleted datasets, and their rows in `katas.dataset_row`. Skips datasets that another
+-- session has locked.
+DELETE FROM katas.dataset_chunk
+WHERE (dataset, first_row) IN (
+  SELECT dataset, first_row
   FROM katas.dataset
   CROSS JOIN LATERAL (
-    SELECT dataset, position FROM katas.dataset_row
-    WHERE dataset = number ORDER BY position LIMIT 50000
-  ) AS row
+    SELECT dataset, first_row FROM katas.dataset_chunk
+    WHERE dataset = number ORDER BY first_row LIMIT 100
+  ) AS chunk
   WHERE state = 'gone'
-  LIMIT 50000
+  LIMIT 100
   FOR UPDATE OF dataset SKIP LOCKED
 );
 
@@ -25,7 +26,7 @@ DELETE FROM katas.dataset
 WHERE number IN (
   SELECT number FROM katas.dataset
   WHERE state = 'gone'
-    AND NOT EXISTS (SELECT FROM katas.dataset_row WHERE dataset = number)
+    AND NOT EXISTS (SELECT FROM katas.dataset_chunk WHERE dataset = number)
   FOR UPDATE SKIP LOCKED
 );
 

@@ -45,6 +45,7 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("crates/web/", vec!["pg", "rules", "orders", "spin-sdk"]),
         ("crates/pg/", vec!["rules", "orders", "http"]),
         ("crates/json/", vec!["web", "pg", "rules", "orders", "http"]),
+        ("crates/rfc4180/", vec!["json", "web", "pg", "rules", "orders", "http", "spin-sdk"]),
         ("crates/rules/", vec!["web", "pg", "orders", "http", "spin-sdk"]),
         ("components/", components.chain(["katas-host", "migrate", "smoke"]).collect()),
         ("migrate/", vec!["web", "pg", "rules", "katas-host", "smoke"]),

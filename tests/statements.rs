@@ -68,6 +68,7 @@ fn with_literals(app: &App, sql: &str) -> String {
             "TEXT" if is_cast_to("numeric") => "0",
             "TEXT" => "name@example.com",
             "INT8" => "1",
+            "INT8[]" => "{1}",
             "TEXT[]" => "{x}",
             "UUID" => "00000000-0000-0000-0000-000000000000",
             "BYTEA" => "",
@@ -105,7 +106,7 @@ fn every_query_returns_one_row_from_an_empty_database() {
             );
             app.sql(
                 "TRUNCATE katas.entry, katas.person, katas.price_list, katas.receipt, \
-                 katas.dataset, katas.dataset_row, katas.dataset_run",
+                 katas.dataset, katas.dataset_chunk, katas.dataset_row, katas.dataset_run",
             );
         }
     }

@@ -9,19 +9,19 @@
 -- fake: weekday choice(Monday, Tuesday, Wednesday, Thursday, Friday, Saturday, Sunday)
 
 WITH new AS MATERIALIZED (
-  SELECT n, format('%s of %s (%s) %s %s on a %s.', name, city, profession, verb, friend, weekday) AS line
+  -- None of these sentences has to be quoted.
+  SELECT n, format('%s of %s (%s) %s %s on a %s.', name, city, profession, verb, friend, weekday)
+            || E'\r\n' AS line
   FROM pg_temp.fake
 ), added AS (
-  INSERT INTO katas.dataset_row (dataset, position, size, fields)
+  INSERT INTO katas.dataset_chunk (dataset, first_row, rows, csv)
   SELECT (SELECT number FROM katas.dataset
           WHERE id = '00000000-0000-4000-8000-000000000002' AND state = 'loaded'),
-         n, octet_length(ARRAY[line]::text), ARRAY[line]
+         min(n), count(*), string_agg(line, '' ORDER BY n)
   FROM new
-  ORDER BY n
 )
 UPDATE katas.dataset
 SET rows = rows + (SELECT count(*) FROM new),
-    -- As CSV, a row ends with two characters, and none of these sentences has to be quoted.
-    bytes = bytes + (SELECT sum(octet_length(line) + 2) FROM new),
+    bytes = bytes + (SELECT sum(octet_length(line)) FROM new),
     touched_at = now()
 WHERE id = '00000000-0000-4000-8000-000000000002';

@@ -4,7 +4,7 @@ use std::io::{Read, Write};
 use std::thread;
 
 use http::Method;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::{CSV, DATASETS, create_dataset, csv_rows, export, load, stored_counts};
 use crate::support::{App, JSON};
@@ -79,13 +79,17 @@ fn fields_are_exported_unchanged() {
 #[test]
 fn file_of_many_batches_is_loaded_completely() {
     let app = App::start();
-    let file = csv_rows(9001);
+    let file = csv_rows(100_001);
     let path = create_dataset(&app, &file);
-    assert_eq!(app.get(&path).json()["rows"], 9001);
+    assert_eq!(app.get(&path).json()["rows"], 100_001);
     assert!(export(&app, &path).body == file.replace('\n', "\r\n"));
-    // The last row fills a batch.
-    let path = create_dataset(&app, csv_rows(8000));
-    assert_eq!(app.get(&path).json()["rows"], 8000);
+    assert_eq!(stored_counts(&app), "1 26");
+    // The last row completes a chunk, and the chunk a batch.
+    let row = "x".repeat(1022) + "\r\n";
+    let file = format!("a\r\n{}", row.repeat(1024));
+    let path = create_dataset(&app, &file);
+    assert_eq!(stored_counts(&app), "2 42");
+    assert!(export(&app, &path).body == file);
     // The file has no rows.
     let path = create_dataset(&app, "a,b");
     assert_eq!(export(&app, &path).body, "a,b\r\n");
@@ -119,6 +123,40 @@ fn invalid_csv_returns_422_with_the_line_and_stores_nothing() {
     let wide = vec!["a"; 1002].join(",");
     load(&app, wide).assert_problem(422, "line 1 has more than 1000 fields");
     assert_eq!(stored_counts(&app), "0 0");
+}
+
+#[test]
+fn separator_line_returns_422() {
+    let app = App::start();
+    let detail = "line 1 is a separator line (sep=) in place of column names; remove it";
+    for line in ["sep=;", "sep=,", "\"sep=,\""] {
+        load(&app, format!("{line}\na,b\n1,2\n")).assert_problem(422, detail);
+    }
+}
+
+#[test]
+fn probable_mistake_in_a_valid_file_is_a_warning() {
+    let app = App::start();
+    let warnings = |file: &str| {
+        let loaded = load(&app, file);
+        assert_eq!(loaded.status, 201, "{loaded:?}");
+        loaded.json()["warnings"].clone()
+    };
+    assert_eq!(warnings("\u{feff}a;b,c\n1;2,3\n"), Value::Null);
+    let separator = "the file has one column, whose name contains ';'; only commas separate fields";
+    assert_eq!(warnings("a;b\n1;2\n"), json!([separator]));
+    let mark = |line| {
+        json!([format!("line {line} has a byte order mark (U+FEFF), which was stored as text")])
+    };
+    assert_eq!(warnings("\u{feff}a\n\"1\n2\"\n\u{feff}a\n3\n"), mark(4));
+    assert_eq!(warnings("\u{feff}\u{feff}a\n"), mark(1));
+    let late = csv_rows(40_000) + "\u{feff}number,text\n";
+    assert_eq!(warnings(&late), mark(40_002));
+    // Warnings are not stored.
+    let loaded = load(&app, "a;b\n");
+    assert_eq!(app.get(loaded.header("location")).json()["warnings"], Value::Null);
+    let table = json!({"name": "x", "columns": ["a|b"], "rows": []});
+    assert_eq!(app.post(DATASETS, &table).json()["warnings"].as_array().map(Vec::len), Some(1));
 }
 
 #[test]
@@ -197,10 +235,10 @@ fn concurrent_loads_do_not_interfere() {
     }
 }
 
-/// Starts a load whose body stays incomplete: the first 8,000 rows are in the database but not
+/// Starts a load whose body stays incomplete: the first 13 chunks are in the database but not
 /// visible.
 fn incomplete_load(app: &App) -> std::net::TcpStream {
-    let rows = csv_rows(9000);
+    let rows = csv_rows(100_000);
     let head = format!(
         "POST /api/v1/datasets?name=incomplete HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\
          Content-Type: text/csv\r\nContent-Length: {}\r\n\r\n",
@@ -208,7 +246,7 @@ fn incomplete_load(app: &App) -> std::net::TcpStream {
     );
     let mut connection = app.connect();
     connection.write_all([head, rows].concat().as_bytes()).expect("the server reads");
-    app.wait_for_value("SELECT count(*)::text FROM katas.dataset_row", "8000");
+    app.wait_for_value("SELECT count(*)::text FROM katas.dataset_chunk", "13");
     assert_eq!(app.get(DATASETS).json()["items"], json!([]));
     let id = app.value("SELECT id::text FROM katas.dataset");
     app.get(&format!("{DATASETS}/{id}")).problem(404);
@@ -230,11 +268,11 @@ fn complete_load(mut connection: std::net::TcpStream) -> String {
 fn dataset_becomes_visible_when_its_load_is_complete() {
     let app = App::start();
     assert!(complete_load(incomplete_load(&app)).starts_with("HTTP/1.1 201 "));
-    assert_eq!(app.get(DATASETS).json()["items"][0]["rows"], 9001);
+    assert_eq!(app.get(DATASETS).json()["items"][0]["rows"], 100_001);
 }
 
 #[test]
-fn disconnected_client_leaves_no_rows() {
+fn disconnected_client_leaves_no_chunks() {
     let app = App::start();
     drop(incomplete_load(&app));
     app.wait_for_log("{\"component\":\"datasets\",\"method\":\"POST\"", 1);
@@ -260,10 +298,10 @@ fn load_with_failed_statements_stays_invisible_and_is_purged_later() {
     let response = complete_load(connection);
     assert!(response.starts_with("HTTP/1.1 503 "), "{response}");
     drop(lock);
-    assert_eq!(stored_counts(&app), "1 8000");
+    assert_eq!(stored_counts(&app), "1 13");
     // A later load purges it once it has been inactive for longer than 15 minutes.
     create_dataset(&app, "a\n");
-    assert_eq!(stored_counts(&app), "2 8000");
+    assert_eq!(stored_counts(&app), "2 13");
     app.sql("UPDATE katas.dataset SET touched_at = touched_at - interval '16 minutes'");
     create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "2 0");

@@ -3,6 +3,7 @@
 mod load;
 mod memory;
 mod rows;
+mod upgrade;
 
 use http::Method;
 
@@ -28,11 +29,11 @@ fn export(app: &App, path: &str) -> Response {
     app.request(Method::GET, &format!("{path}/rows"), &[("Accept", "text/csv")], "")
 }
 
-/// Counts the datasets and rows in the tables, including invisible ones.
+/// Counts the datasets and chunks in the tables, including invisible ones.
 fn stored_counts(app: &App) -> String {
     app.value(
         "SELECT (SELECT count(*) FROM katas.dataset) || ' ' || \
-                (SELECT count(*) FROM katas.dataset_row)",
+                (SELECT count(*) FROM katas.dataset_chunk)",
     )
 }
 

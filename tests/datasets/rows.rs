@@ -125,24 +125,34 @@ fn dataset_is_deleted_with_its_rows() {
     app.get(&path).problem(404);
     app.get(&format!("{path}/rows")).problem(404);
     app.delete(&path).problem(404);
-    assert_eq!(stored_counts(&app), "1 3");
+    assert_eq!(stored_counts(&app), "1 1");
     assert_eq!(app.get(&kept).status, 200);
 }
 
 #[test]
-fn rows_of_a_large_dataset_are_purged_in_steps() {
+fn chunks_of_a_large_dataset_are_purged_in_steps() {
     let app = App::start();
     let path = create_dataset(&app, "a\n");
     app.sql(
-        "INSERT INTO katas.dataset_row (dataset, position, size, fields) \
-         SELECT number, n, 1, '{x}' FROM katas.dataset, generate_series(1, 510000) AS n",
+        "INSERT INTO katas.dataset_chunk (dataset, first_row, rows, csv) \
+         SELECT number, n * 50000 + 1, 50000, '' FROM katas.dataset, generate_series(0, 49) AS n",
     );
     assert_eq!(app.delete(&path).status, 204);
     app.get(&path).problem(404);
-    assert_eq!(stored_counts(&app), "1 10000");
+    assert_eq!(stored_counts(&app), "1 10");
     // The next load purges the rest.
     create_dataset(&app, "a\n");
     assert_eq!(stored_counts(&app), "1 0");
+}
+
+#[test]
+fn pages_cross_the_borders_of_chunks() {
+    let app = App::start();
+    let path = create_dataset(&app, csv_rows(9000)) + "/rows";
+    let all: Vec<_> = (1..=9000).map(|n| json!([n.to_string(), format!("row {n}")])).collect();
+    for (limit, pages) in [(999, 10), (1000, 9)] {
+        assert!(walk(&app, &format!("{path}?limit={limit}")) == (all.clone(), pages), "{limit}");
+    }
 }
 
 #[test]

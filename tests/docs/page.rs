@@ -53,6 +53,51 @@ fn probes_are_requested_on_load_and_on_demand_only() {
     assert_eq!(requests, 2);
 }
 
+/// Chooses a CSV file of this size.
+fn choose_file(browser: &mut Browser, bytes: usize) {
+    browser.evaluate(&format!(
+        "{{ const input = document.querySelector('#datasets input[type=file]'); \
+            const files = new DataTransfer(); \
+            files.items.add(new File(['a\\n', 'xxxxxxx\\n'.repeat({})], 'x.csv')); \
+            input.files = files.files; \
+            input.dispatchEvent(new Event('change', {{ bubbles: true }})); \
+            input.dispatchEvent(new Event('input', {{ bubbles: true }})); }}",
+        bytes / 8
+    ));
+}
+
+#[test]
+#[cfg_attr(not(has_chromium), ignore = "Chromium is not installed")]
+fn upload_of_a_file_shows_progress_and_too_large_a_file_is_not_sent() {
+    let mut browser = Browser::start();
+    let app = App::start();
+    browser.navigate(&format!("{}/", app.base()));
+    browser.evaluate(
+        "{ window.outcomes = []; \
+           new MutationObserver(() => outcomes.push( \
+               document.querySelector('#datasets .outcome').textContent)) \
+             .observe(document.querySelector('#datasets .outcome'), { childList: true }); }",
+    );
+    choose_file(&mut browser, 8 << 20);
+    let outcome = send(&mut browser, "datasets");
+    assert!(outcome.starts_with("201 Created, "), "{outcome}");
+    assert!(text(&mut browser, "#datasets .headers").contains("location/api/v1/datasets/"));
+    assert_eq!(
+        browser
+            .evaluate("outcomes.some((text) => /^Sent [\\d,]+ of 8,388,610 bytes…$/.test(text))"),
+        true
+    );
+    assert_eq!(app.value("SELECT rows::text FROM katas.dataset"), "1048576");
+
+    choose_file(&mut browser, 64 << 20);
+    browser.evaluate("document.querySelector('#datasets .send').click()");
+    let errors =
+        "[...document.querySelectorAll('#datasets .error')].map((e) => e.textContent).join('')";
+    assert_eq!(browser.evaluate(errors), "The file is larger than 64 MiB.");
+    assert_eq!(app.value("SELECT count(*)::text FROM katas.dataset"), "1");
+    assert_eq!(browser.errors(), [&Value::Null; 0]);
+}
+
 #[test]
 #[cfg_attr(not(has_chromium), ignore = "Chromium is not installed")]
 fn operation_shows_request_response_and_field_errors() {

@@ -510,6 +510,16 @@ impl App {
         RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
     }
 
+    /// Migrates the database to this version, as `migrate up --to` does.
+    pub(crate) fn migrate_to(&self, version: i64) {
+        let options = UpOptions { to: Some(version), ..UpOptions::default() };
+        let migrated = RUNTIME.block_on(async {
+            let migrator = Database::new(&self.migrator)?;
+            migrate::up(&Project::built_in(), &migrator, options, &|_| ()).await
+        });
+        migrated.expect("the migrations succeed");
+    }
+
     /// Loads these seeds, as `migrate seed` does.
     pub(crate) fn seed(&self, names: &[&str]) {
         let only = names.iter().map(|&name| name.to_owned()).collect();

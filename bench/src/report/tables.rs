@@ -544,6 +544,29 @@ fn ingest(results: &Results) -> String {
             ]);
         }
     }
+    let loads = table.to_markdown();
+    if results.parameters("export").is_empty() {
+        return loads;
+    }
+    [loads, reads_of_datasets(results)].join("\n")
+}
+
+fn reads_of_datasets(results: &Results) -> String {
+    let mut table =
+        Table::new(["rows", "system", "exported rows/s", "rows/s of a run", "on disk, MiB"]);
+    for rows in results.parameters("export") {
+        for system in results.systems() {
+            let get = |scenario, metric| results.get(system, scenario, rows, metric);
+            table.row([
+                number(f64::from(u32::try_from(rows).unwrap_or(u32::MAX))),
+                system.label().to_owned(),
+                spread(get("export", Metric::Rows)),
+                spread(get("run", Metric::Rows)),
+                get("stored", Metric::Bytes)
+                    .map_or_else(|| "–".to_owned(), |spread| mebibytes(spread.median)),
+            ]);
+        }
+    }
     table.to_markdown()
 }
 

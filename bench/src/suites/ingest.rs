@@ -1,4 +1,4 @@
-//! Loading of CSV files through the service, compared with psql's `\copy`.
+//! Loading and reading of CSV files through the service, compared with psql's `\copy`.
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
@@ -22,6 +22,15 @@ const ROWS: &[u64] = &[10_000, 100_000, 1_000_000];
 const CREATE_COPY_TARGET: &str = "CREATE TABLE IF NOT EXISTS public.copied \
      (day text, customer text, city text, item text)";
 
+/// Empties the tables of datasets.
+const TRUNCATE_DATASETS: &str = "TRUNCATE katas.dataset, katas.dataset_row CASCADE; CHECKPOINT";
+
+/// Returns the size of the tables of datasets on disk, with indexes and TOAST.
+const DATASETS_SIZE: &str = "SELECT sum(pg_total_relation_size(oid))::bigint FROM pg_class \
+     WHERE relnamespace = 'katas'::regnamespace AND relname LIKE 'dataset%' AND relkind = 'r'";
+
+const COPY_TARGET_SIZE: &str = "SELECT pg_total_relation_size('public.copied')";
+
 pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
     let mut recorder = Recorder::default();
     let psql = programs::postgres("psql");
@@ -35,27 +44,36 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
         for _ in 0..bench.settings.rounds {
             for running in &systems {
                 bench.step(&format!("ingest, {rows} rows, {}", running.system.label()));
-                client.batch_execute("CHECKPOINT").await?;
+                client.batch_execute(TRUNCATE_DATASETS).await?;
                 let before = bench.cpu([running]).await?;
                 let (elapsed, peak, dataset) = timed_load(running, &file).await?;
                 let cpu = bench.cpu_since(before, [running], rows as f64).await?;
-                tokio::task::spawn_blocking(|| ureq::delete(dataset).call())
-                    .await?
-                    .context("cannot delete the dataset")?;
                 record_load(&mut recorder, running.system, rows, size, elapsed);
                 record_cpu(&mut recorder, running.system, "load", rows, cpu);
                 recorder.add(running.system, "memory", rows, Metric::Bytes, peak as f64);
+                let stored: i64 = client.query_one(DATASETS_SIZE, &[]).await?.get(0);
+                recorder.add(running.system, "stored", rows, Metric::Bytes, stored as f64);
+                let base = running.base();
+                let (export, spending) =
+                    tokio::task::spawn_blocking(move || read(&base, &dataset)).await??;
+                record_rate(&mut recorder, running.system, "export", rows, export);
+                record_rate(&mut recorder, running.system, "run", rows, spending);
             }
             bench.step(&format!("ingest, {rows} rows, \\copy"));
             if let Some(psql) = &psql {
                 client.batch_execute("TRUNCATE public.copied; CHECKPOINT").await?;
                 let before = bench.cpu([]).await?;
-                let elapsed = copy(bench, psql, &file).await?;
+                let from = format!("FROM '{}' WITH (FORMAT csv, HEADER)", file.display());
+                let elapsed = copy(bench, psql, &from).await?;
                 let cpu = bench.cpu_since(before, [], rows as f64).await?;
                 record_load(&mut recorder, System::Copy, rows, size, elapsed);
                 // The CPU time of psql is unknown because it has exited.
                 let [_, database] = cpu.unwrap_or_default();
                 recorder.add(System::Copy, "load", rows, Metric::DatabaseCpu, database);
+                let stored: i64 = client.query_one(COPY_TARGET_SIZE, &[]).await?.get(0);
+                recorder.add(System::Copy, "stored", rows, Metric::Bytes, stored as f64);
+                let elapsed = copy(bench, psql, "TO '/dev/null' WITH (FORMAT csv, HEADER)").await?;
+                record_rate(&mut recorder, System::Copy, "export", rows, elapsed);
             }
         }
         fs::remove_file(file)?;
@@ -64,10 +82,19 @@ pub async fn run(bench: &Bench) -> anyhow::Result<Recorder> {
 }
 
 fn record_load(recorder: &mut Recorder, system: System, rows: u64, size: u64, elapsed: Duration) {
-    let rate = rows as f64 / elapsed.as_secs_f64();
-    recorder.add(system, "load", rows, Metric::Rows, rate);
+    record_rate(recorder, system, "load", rows, elapsed);
     recorder.add(system, "load", rows, Metric::Time, elapsed.as_secs_f64() * 1e3);
     recorder.add(system, "load", rows, Metric::Bytes, size as f64);
+}
+
+fn record_rate(
+    recorder: &mut Recorder,
+    system: System,
+    scenario: &str,
+    rows: u64,
+    elapsed: Duration,
+) {
+    recorder.add(system, scenario, rows, Metric::Rows, rows as f64 / elapsed.as_secs_f64());
 }
 
 /// Creates a CSV file of distinct orders.
@@ -126,9 +153,27 @@ fn load(base: &str, file: &Path) -> anyhow::Result<(Duration, String)> {
     Ok((elapsed, format!("{base}{location}")))
 }
 
-async fn copy(bench: &Bench, psql: &Path, file: &Path) -> anyhow::Result<Duration> {
+/// Exports a dataset and applies a kata to it. Returns the durations.
+fn read(base: &str, dataset: &str) -> anyhow::Result<(Duration, Duration)> {
+    let start = Instant::now();
+    let exported = ureq::get(format!("{dataset}/rows")).header("accept", "text/csv").call();
+    let mut body = exported.context("cannot export the dataset")?.into_body().into_reader();
+    std::io::copy(&mut body, &mut std::io::sink())?;
+    let export = start.elapsed();
+    let prices = r#"{"costs":{"socks":5,"shoes":60,"sweater":30}}"#;
+    let list = ureq::put(format!("{base}/api/v1/price-lists/bench"));
+    list.content_type("application/json").send(prices).context("cannot store the prices")?;
+    let start = Instant::now();
+    let spending = r#"{"kata":"spending","item_column":"item","group_by":"city","price_list":"bench","tax":0.09}"#;
+    let run = ureq::post(format!("{dataset}/runs")).content_type("application/json");
+    run.send(spending).context("cannot apply the kata")?;
+    Ok((export, start.elapsed()))
+}
+
+/// Copies from or to a file.
+async fn copy(bench: &Bench, psql: &Path, direction: &str) -> anyhow::Result<Duration> {
     let mut command = Command::new(psql);
-    let copy = format!("\\copy public.copied FROM '{}' WITH (FORMAT csv, HEADER)", file.display());
+    let copy = format!("\\copy public.copied {direction}");
     command.args(["--no-psqlrc", "--quiet", "--command", &copy]);
     command.arg(bench.fixture.postgres.administrator(DATABASE));
     let start = Instant::now();

@@ -1,6 +1,5 @@
 //! The datasets component: tables of text, loaded from CSV.
 
-mod csv;
 mod domain;
 mod load;
 mod routes;

@@ -1,69 +1,90 @@
 //! Loads a dataset in a single pass and in constant memory.
 
+use std::fmt::Display;
+
+use http::StatusCode;
 use pg::Db;
+use rfc4180::{ChunkReader, ReadError, Reader};
 use web::Problem;
 
-use crate::csv::{self, CsvError, ErrorKind, Reader};
-use crate::domain::{Columns, DatasetName};
+use crate::domain::{Columns, DatasetName, byte_order_mark_warning};
 use crate::store::{self, Batch, Dataset};
 
-/// The maximum number of purge steps per request: up to 500,000 rows in total.
+/// The size from which a chunk is complete: 64 KiB.
+const CHUNK_BYTES: usize = 64 << 10;
+
+/// The maximum number of purge steps per request: up to 2,000,000 rows in total.
 const MAX_PURGE_STEPS: usize = 10;
 
 /// Loads a file. A failed load leaves no visible dataset.
-pub fn load(
-    db: &Db,
-    name: &DatasetName,
-    chunks: csv::ChunkReader<Problem>,
-) -> Result<Dataset, Problem> {
-    let mut reader = Reader::new(chunks);
-    let header = reader.next()?.map(|row| row.fields().map(str::to_owned).collect());
-    let columns = Columns::new(header.unwrap_or_default())
-        .map_err(|error| CsvError { line: 1, kind: ErrorKind::Row(error) })?;
+pub fn load(db: &Db, name: &DatasetName, file: ChunkReader<Problem>) -> Result<Dataset, Problem> {
+    let mut reader = Reader::new(file);
+    let (header, _) = reader.read(1).map_err(failed)?;
+    let columns =
+        Columns::from_header(&header).map_err(|error| invalid(format!("line 1 {error}")))?;
     let number = store::begin(db, name, &columns)?;
     purge(db);
-    let loaded = fill(db, number, &columns, &mut reader);
+    let loaded = fill(db, number, &header, &mut reader);
     if loaded.is_err() {
         // If this fails too, the load is abandoned after 15 minutes.
         let _ = store::abandon(db, number);
         purge(db);
     }
-    loaded
+    let (mut dataset, byte_order_mark) = loaded?;
+    dataset.warnings.extend(columns.separator_warning());
+    dataset.warnings.extend(byte_order_mark);
+    Ok(dataset)
 }
 
+/// Stores the rows and makes the dataset visible. Returns it with a warning.
 fn fill(
     db: &Db,
     number: i64,
-    columns: &Columns,
+    header: &str,
     reader: &mut Reader<Problem>,
-) -> Result<Dataset, Problem> {
+) -> Result<(Dataset, Option<String>), Problem> {
+    let mut warning = byte_order_mark_warning(header, 1);
+    let (mut rows, mut bytes) = (0, header.len());
     let mut batch = Batch::default();
-    let mut line = csv::line(columns.names());
-    let (mut rows, mut bytes) = (0, line.len());
-    while let Some(row) = reader.next()? {
-        line.clear();
-        csv::write(row.fields(), &mut line);
-        bytes += line.len();
-        batch.push(row.fields());
+    loop {
+        let line = reader.line();
+        let (chunk, count) = reader.read(CHUNK_BYTES).map_err(failed)?;
+        if count == 0 {
+            break;
+        }
+        warning = warning.or_else(|| byte_order_mark_warning(&chunk, line));
+        bytes += chunk.len();
+        batch.push(rows + 1, count as i64, chunk);
+        rows += count as i64;
         if batch.is_full() {
-            rows += send(db, number, rows, &mut batch)?;
+            add(db, number, &mut batch)?;
         }
     }
-    rows += send(db, number, rows, &mut batch)?;
-    store::finish(db, number, rows, bytes as i64)?.ok_or_else(abandoned)
+    add(db, number, &mut batch)?;
+    let dataset = store::finish(db, number, rows, bytes as i64)?.ok_or_else(abandoned)?;
+    Ok((dataset, warning))
 }
 
-/// Sends the batch, whose rows follow the first `rows` rows. Returns the number of rows sent.
-fn send(db: &Db, number: i64, rows: i64, batch: &mut Batch) -> Result<i64, Problem> {
-    let count = batch.len() as i64;
-    if count > 0 && !store::add(db, number, rows, batch)? {
+fn add(db: &Db, number: i64, batch: &mut Batch) -> Result<(), Problem> {
+    if !batch.is_empty() && !store::add(db, number, batch)? {
         return Err(abandoned());
     }
-    Ok(count)
+    Ok(())
 }
 
 fn abandoned() -> Problem {
     Problem::unavailable("the load timed out; try again", "the load was abandoned")
+}
+
+fn failed(error: ReadError<Problem>) -> Problem {
+    match error {
+        ReadError::Source(problem) => problem,
+        ReadError::Csv(error) => invalid(error),
+    }
+}
+
+fn invalid(error: impl Display) -> Problem {
+    Problem::new(StatusCode::UNPROCESSABLE_ENTITY, error.to_string())
 }
 
 /// Purges deleted datasets, for a bounded time. After a failure, later requests continue.

@@ -5,21 +5,24 @@ use std::convert::Infallible;
 use http::StatusCode;
 use json::{Fields, FromFields};
 use pg::Db;
+use rfc4180::{Rows, write_row};
 use rules::TextError;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use serde_json::value::RawValue;
 use web::{Problem, Reply, Request};
 
-use crate::csv;
 use crate::domain::{Columns, DatasetName, MAX_COLUMNS};
 use crate::load::{load, purge};
-use crate::store::{self, Dataset};
+use crate::store::{self, Chunks, Dataset};
 
 /// The maximum size of a file: 64 MiB.
 const MAX_FILE_BYTES: usize = 64 << 20;
 /// The maximum number of rows in a JSON body, which is parsed as a whole. A CSV file may have more.
 const MAX_JSON_ROWS: usize = 10_000;
-/// The maximum number of rows per statement of a CSV export.
-const MAX_EXPORT_ROWS: i64 = 1000;
+/// The maximum number of chunks per statement of a CSV export: about 512 KiB.
+const MAX_EXPORT_CHUNKS: i64 = 8;
+/// The size of the fields at which a page of rows ends: 64 KiB.
+const MAX_PAGE_BYTES: usize = 64 << 10;
 
 const JSON: &str = "application/json";
 const CSV: &str = "text/csv";
@@ -67,7 +70,7 @@ pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     } else if request.has_media_type(JSON)? {
         let NewDataset { name, rows } = request.json()?;
         let mut rows = rows.iter();
-        load(db, &name, &mut || Ok(rows.next().map(|row| csv::line(row))))?
+        load(db, &name, &mut || Ok(rows.next().map(|row| line(row))))?
     } else {
         let detail =
             "body format not supported; send text/csv or application/json without Content-Encoding";
@@ -101,6 +104,13 @@ pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     Ok(Reply::no_content())
 }
 
+/// Returns a row as CSV.
+fn line(fields: &[String]) -> Vec<u8> {
+    let mut line = Vec::new();
+    write_row(fields.iter().map(String::as_str), &mut line);
+    line
+}
+
 #[derive(Serialize)]
 struct ColumnNames {
     columns: Vec<String>,
@@ -114,29 +124,56 @@ pub fn rows(request: &Request, db: &Db) -> Result<Reply, Problem> {
         return Ok(export(dataset, *db));
     }
     let query = request.query()?;
-    // Positions begin at 1.
-    let after = query.after()?.unwrap_or(0);
-    let rows = store::rows(db, id, after, query.limit(50)?)?.ok_or_else(|| not_found(id))?;
-    let columns = ColumnNames { columns: rows.columns };
-    Ok(Reply::page_with(request, &columns, &rows.items, rows.last))
+    // Rows are numbered from 1.
+    let (after, limit): (i64, i64) = (query.after()?.unwrap_or(0).max(0), query.limit(50)?);
+    // Almost every page is in one chunk. Two suffice, because a page ends at the size of a chunk.
+    let (first, last) = (after.saturating_add(1), after.saturating_add(limit));
+    let chunks = store::chunks(db, id, first, last, 2)?.ok_or_else(|| not_found(id))?;
+    let (items, after) = page(&chunks, after, limit)?;
+    Ok(Reply::page_with(request, &ColumnNames { columns: chunks.columns }, &items, after))
+}
+
+/// Returns up to `limit` rows after row `after`, as a JSON array of arrays, and the number of the
+/// last row unless it ends the dataset.
+fn page(chunks: &Chunks, after: i64, limit: i64) -> Result<(Box<RawValue>, Option<i64>), Problem> {
+    let (mut json, mut bytes, mut last) = (vec![b'['], 0, after);
+    let mut rows = Rows::new(&chunks.csv);
+    if !chunks.csv.is_empty() {
+        (chunks.first_row..=after).for_each(|_| rows.skip());
+    }
+    while last < after.saturating_add(limit) && bytes < MAX_PAGE_BYTES {
+        let Some(row) = rows.next() else { break };
+        if last > after {
+            json.push(b',');
+        }
+        let mut serializer = serde_json::Serializer::new(&mut json);
+        serializer.collect_seq(row.fields()).map_err(Problem::internal)?;
+        bytes += row.bytes();
+        last += 1;
+    }
+    json.push(b']');
+    let json = String::from_utf8(json).map_err(Problem::internal)?;
+    let items = RawValue::from_string(json).map_err(Problem::internal)?;
+    Ok((items, (last < chunks.rows).then_some(last)))
 }
 
 /// Returns all rows of a dataset as CSV. The length of the file is stored, so `content-length` lets
 /// clients detect a truncated response.
 fn export(dataset: Dataset, db: Db) -> Reply {
-    let mut header = Some(csv::line(&dataset.columns));
-    let mut after = (dataset.rows > 0).then_some(0);
+    let mut header = Some(line(&dataset.columns));
+    let mut row = 1;
     let length = dataset.bytes as usize;
     let next = move || -> Result<Option<Vec<u8>>, Problem> {
-        let Some(position) = after else { return Ok(header.take()) };
-        let rows = store::fields(&db, &dataset.id, position, MAX_EXPORT_ROWS)?;
-        let rows = rows.ok_or_else(|| not_found(&dataset.id))?;
-        let mut lines = header.take().unwrap_or_default();
-        for row in rows.items.chunks_exact(rows.columns.len()) {
-            csv::write(row.iter().map(String::as_str), &mut lines);
+        if let Some(header) = header.take() {
+            return Ok(Some(header));
         }
-        after = rows.last;
-        Ok(Some(lines).filter(|lines| !lines.is_empty()))
+        if row > dataset.rows {
+            return Ok(None);
+        }
+        let chunks = store::chunks(&db, &dataset.id, row, dataset.rows, MAX_EXPORT_CHUNKS)?;
+        let chunks = chunks.ok_or_else(|| not_found(&dataset.id))?;
+        row = chunks.next_row;
+        Ok(Some(chunks.csv.into_bytes()).filter(|text| !text.is_empty()))
     };
     Reply::stream("text/csv; charset=utf-8", length, Box::new(next))
 }

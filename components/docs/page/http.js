@@ -52,6 +52,28 @@ export function buildRequest(operation, valueOf, token) {
   return { method: operation.method, url: path + (query.size ? `?${query}` : ''), headers, body };
 }
 
+// Sends a request. While a file is sent, calls `onProgress` with the number of bytes sent and the size.
+export function sendRequest(request, onProgress) {
+  const { method, url, headers, body } = request;
+  if (!(body instanceof File)) return fetch(url, { ...request, cache: 'no-store' });
+  // fetch does not report progress.
+  return new Promise((resolve, reject) => {
+    const upload = new XMLHttpRequest();
+    upload.open(method, url);
+    for (const [name, value] of Object.entries(headers)) upload.setRequestHeader(name, value);
+    upload.upload.onprogress = ({ loaded }) => onProgress(loaded, body.size);
+    upload.onerror = () => reject(new Error('the connection failed'));
+    upload.onload = () => {
+      const lines = upload.getAllResponseHeaders().split('\r\n').filter((line) => line !== '');
+      const { status, statusText, responseText } = upload;
+      resolve(new Response(responseText, {
+        status, statusText, headers: lines.map((line) => line.split(/: ?(.*)/s, 2)),
+      }));
+    };
+    upload.send(body);
+  });
+}
+
 // Returns the request as HTTP text, with the token redacted.
 export function formatRequest({ method, url, headers, body }) {
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${redact(name, value, '…')}`);

@@ -3,7 +3,8 @@
 // A field without `in` is a path parameter, `{name}` in the path. Otherwise `in` is `query`,
 // `header`, `json` (a member of the body) or `body` (the whole body). `as` is the format of the
 // input: `text` (the default), `area` (text of several lines), `number`, `lines` (an array of
-// strings), `prices` (an object of numbers, one member a line) or `csv`. An `optional` field is
+// strings), `prices` (an object of numbers, one member a line) or `csv` (text or a file of up to
+// `maxBytes` bytes). An `optional` field is
 // omitted if it is empty, a `fixed` field is not shown. `fills: { field: 'member' }` copies a
 // member of a successful response into the field of that name in the other operations of the
 // service.
@@ -33,7 +34,7 @@ const dataset = { name: 'dataset', label: 'Dataset ID', hint: 'from Load dataset
 const csv = {
   name: 'csv', label: 'CSV', in: 'body', as: 'csv',
   value: 'customer,item,word\nAda,socks,yoda\nBob,shoes,best\nAda,socks,has\n',
-  hint: 'column names in the first line; or choose a file',
+  hint: 'column names in the first line; or choose a file of up to 64 MiB', maxBytes: 64 * 2 ** 20,
 };
 const kata = (value) => ({ name: 'kata', in: 'json', value, fixed: true });
 

@@ -1,7 +1,7 @@
 // The playground. Its services and operations are in operations.js.
 
 import { probes, services } from './operations.js';
-import { buildRequest, formatCurl, formatJson, formatRequest } from './http.js';
+import { buildRequest, formatCurl, formatJson, formatRequest, sendRequest } from './http.js';
 
 const byId = (id) => document.getElementById(id);
 const clone = (id) => byId(id).content.firstElementChild.cloneNode(true);
@@ -94,17 +94,23 @@ function renderField(serviceId, field) {
   hint.id = `${control.id}-hint`;
   hint.textContent = [field.optional && 'optional', field.hint].filter(Boolean).join('; ');
   element.querySelector('.error').id = `${control.id}-error`;
-  if (field.as === 'csv') control.after(createFileInput(control));
+  if (field.as === 'csv') control.after(createFileInput(control, field.maxBytes));
   return element;
 }
 
-// A chosen file replaces the text of the control.
-function createFileInput(control) {
+// A chosen file replaces the text of the control. The form cannot be submitted with a larger one.
+function createFileInput(control, maxBytes) {
   const input = document.createElement('input');
   input.type = 'file';
   input.name = `${control.name}-file`;
   input.accept = '.csv,text/csv';
   input.setAttribute('aria-label', 'CSV file');
+  input.addEventListener('change', () => {
+    const isTooLarge = input.files[0]?.size > maxBytes;
+    const message = isTooLarge ? `The file is larger than ${maxBytes / 2 ** 20} MiB.` : '';
+    input.setCustomValidity(message);
+    input.closest('.field').querySelector('.error').textContent = message;
+  });
   return input;
 }
 
@@ -126,7 +132,9 @@ async function send(section, operation, request) {
   outcome.textContent = 'Waiting for the response…';
   const start = performance.now();
   try {
-    const response = await fetch(request.url, { ...request, cache: 'no-store' });
+    const response = await sendRequest(request, (sent, total) => {
+      outcome.textContent = `Sent ${sent.toLocaleString()} of ${total.toLocaleString()} bytes…`;
+    });
     const text = await response.text();
     const duration = performance.now() - start;
     showResponse(section, response, text, duration);

@@ -1,14 +1,17 @@
-//! Applies a kata to a dataset, one chunk of rows at a time, which bounds the memory and the
-//! computation time between two statements.
+//! Applies a kata to a dataset, a few chunks at a time, which bounds the memory and the computation
+//! time between two statements.
+
+use std::ops::Range;
 
 use pg::Db;
+use rfc4180::{Row, Rows};
 use rules::{Amount, NthChar};
 use serde::Serialize;
 use serde_json::value::to_raw_value;
 use web::Problem;
 
 use crate::domain::{Spending, Task, Totals};
-use crate::store::{self, Dataset, Outcome};
+use crate::store::{self, Chunks, Dataset, Outcome};
 
 pub fn run(db: &Db, dataset: &Dataset, task: &Task) -> Result<Outcome, Problem> {
     match task {
@@ -29,9 +32,21 @@ fn nth_char(db: &Db, dataset: &Dataset, column: &str) -> Result<Outcome, Problem
     }
 
     let index = index(dataset, "column", column)?;
-    let mut word = NthChar::default();
-    let rows = for_each(db, dataset, index, None, |next, _| Ok(word.push(next)))?;
-    outcome("nth-char", Parameters { column }, Word { word: word.into_word() }, rows)
+    let (word, rows) = word_of(db, dataset, &dataset.chunks(), index)?;
+    outcome("nth-char", Parameters { column }, Word { word }, rows)
+}
+
+/// Takes the n-th character of the field in row n, counted from 0, of the chunks in a range. Returns
+/// the characters up to the first field that is too short, and the number of rows read.
+fn word_of(
+    db: &Db,
+    dataset: &Dataset,
+    chunks: &Range<i64>,
+    column: usize,
+) -> Result<(String, i64), Problem> {
+    let mut word = NthChar::from_index(chunks.start as usize - 1);
+    let rows = for_each(db, dataset, chunks, |row| Ok(word.push(field(row, column))))?;
+    Ok((word.into_word(), rows))
 }
 
 fn spending(db: &Db, dataset: &Dataset, spending: &Spending) -> Result<Outcome, Problem> {
@@ -58,9 +73,8 @@ fn spending(db: &Db, dataset: &Dataset, spending: &Spending) -> Result<Outcome, 
     let field = if group.is_some() { "group_by" } else { "item_column" };
     let invalid = |error| Problem::invalid_field(field, error);
     let mut totals = Totals::new(&prices);
-    let rows = for_each(db, dataset, item, group, |item, group| {
-        totals.add(group, item).map_err(invalid)?;
-        Ok(true)
+    let rows = add_up(db, dataset, &dataset.chunks(), item, group, |group, item| {
+        totals.add(group, item).map_err(invalid)
     })?;
     let mut totals = totals.with_tax(*tax).map_err(invalid)?;
     if group.is_some() {
@@ -70,6 +84,21 @@ fn spending(db: &Db, dataset: &Dataset, spending: &Spending) -> Result<Outcome, 
         let total = totals.pop().map_or(Amount::ZERO, |(_, total)| total);
         outcome("spending", spending, Total { total }, rows)
     }
+}
+
+/// Adds the items in the chunks of a range to the totals of their groups. Returns the number of rows.
+fn add_up(
+    db: &Db,
+    dataset: &Dataset,
+    chunks: &Range<i64>,
+    item: usize,
+    group: Option<usize>,
+    mut add: impl FnMut(&str, &str) -> Result<(), Problem>,
+) -> Result<i64, Problem> {
+    for_each(db, dataset, chunks, |row| {
+        add(group.map_or("", |group| field(row, group)), field(row, item))?;
+        Ok(true)
+    })
 }
 
 /// Creates an outcome from values of any type.
@@ -84,36 +113,39 @@ fn outcome(
     Ok(Outcome { kata, parameters, result, rows })
 }
 
-/// Returns the index of a column, from 1. `field` is the request field that names the column.
-fn index(dataset: &Dataset, field: &str, column: &str) -> Result<i64, Problem> {
-    let mut columns = dataset.columns.iter().zip(1..);
-    let found = columns.find(|(name, _)| *name == column);
-    found
-        .map(|(_, index)| index)
-        .ok_or_else(|| Problem::invalid_field(field, "is not a column of the dataset"))
+/// Returns the index of a column, from 0. `field` is the request field that names the column.
+fn index(dataset: &Dataset, field: &str, column: &str) -> Result<usize, Problem> {
+    let found = dataset.columns.iter().position(|name| name == column);
+    found.ok_or_else(|| Problem::invalid_field(field, "is not a column of the dataset"))
 }
 
-/// Calls `visit` with the fields of one or two columns of each row, until it returns `false`. The
-/// second field is empty without a second column. Returns the number of rows visited.
+/// Returns a field of a row, which has one for each column.
+fn field(row: Row<'_>, column: usize) -> &str {
+    row.get(column).unwrap_or_default()
+}
+
+/// Calls `visit` with each row of the chunks in a range, until it returns `false`. Returns the number
+/// of rows visited.
 fn for_each(
     db: &Db,
     dataset: &Dataset,
-    first: i64,
-    second: Option<i64>,
-    mut visit: impl FnMut(&str, &str) -> Result<bool, Problem>,
+    chunks: &Range<i64>,
+    mut visit: impl FnMut(Row<'_>) -> Result<bool, Problem>,
 ) -> Result<i64, Problem> {
-    let mut rows = 0;
-    loop {
-        let chunk = store::chunk(db, dataset, rows, first, second)?;
-        if chunk.first.is_empty() {
-            return Ok(rows);
+    let (mut remaining, mut visited) = (chunks.clone(), 0);
+    while !remaining.is_empty() {
+        let Chunks { next_row, csv } = store::chunks(db, dataset.number, &remaining)?;
+        if csv.is_empty() {
+            break;
         }
-        let seconds = chunk.second.iter().map(String::as_str).chain(std::iter::repeat(""));
-        for (first, second) in chunk.first.iter().zip(seconds) {
-            rows += 1;
-            if !visit(first, second)? {
-                return Ok(rows);
+        let mut rows = Rows::new(&csv);
+        while let Some(row) = rows.next() {
+            visited += 1;
+            if !visit(row)? {
+                return Ok(visited);
             }
         }
+        remaining.start = next_row;
     }
+    Ok(visited)
 }

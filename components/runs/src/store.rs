@@ -1,9 +1,11 @@
 //! The table `katas.dataset_run`, and the datasets that runs read.
 //!
-//! A run reads its dataset in chunks, one statement each. The chunks are consistent, because a
+//! A run reads its dataset in chunks, with several statements. The chunks are consistent, because a
 //! loaded dataset never changes.
 
-use pg::{Db, Page, Parameter, Timestamp, int8, text, uuid};
+use std::ops::Range;
+
+use pg::{Db, Page, Timestamp, int8, text, uuid};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -11,16 +13,24 @@ use serde_json::value::RawValue;
 pub struct Dataset {
     pub number: i64,
     pub columns: Vec<String>,
+    pub rows: i64,
+}
+
+impl Dataset {
+    /// Returns the range that contains the first rows of all chunks.
+    pub fn chunks(&self) -> Range<i64> {
+        1..self.rows + 1
+    }
 }
 
 /// Returns the dataset with this id.
 pub fn dataset(db: &Db, id: &str) -> Result<Option<Dataset>, pg::Error> {
-    const SQL: &str = "SELECT number, columns \
+    const SQL: &str = "SELECT number, columns, rows \
          FROM (SELECT) AS one LEFT JOIN katas.dataset ON id = $1 AND state = 'loaded'";
     let Some(id) = uuid(id) else { return Ok(None) };
     let mut row = db.row(SQL, &[id])?;
     let Some(number) = row.take(0)? else { return Ok(None) };
-    Ok(Some(Dataset { number, columns: row.take(1)? }))
+    Ok(Some(Dataset { number, columns: row.take(1)?, rows: row.take(2)? }))
 }
 
 /// The result of a run that has not been stored yet.
@@ -34,40 +44,27 @@ pub struct Outcome {
     pub rows: i64,
 }
 
-/// The fields of consecutive rows.
-pub struct Chunk {
-    /// The fields of the first column.
-    pub first: Vec<String>,
-    /// The fields of the second column, empty when there is none.
-    pub second: Vec<String>,
+/// The text of consecutive chunks.
+pub struct Chunks {
+    /// The number of the row that follows the text.
+    pub next_row: i64,
+    /// Empty at the end of the range.
+    pub csv: String,
 }
 
-/// Returns the fields of one or two columns (indices from 1) in up to 2,000 rows after the first
-/// `rows` rows; fewer when the rows reach 32 KiB, none at the end. The guest processes them in
-/// milliseconds.
-///
-/// The range has both bounds: with LIMIT in place of the upper bound, PostgreSQL reads and sorts
-/// the entire remainder of a dataset that has no statistics yet.
-pub fn chunk(
-    db: &Db,
-    dataset: &Dataset,
-    rows: i64,
-    first: i64,
-    second: Option<i64>,
-) -> Result<Chunk, pg::Error> {
-    const SQL: &str = "WITH found AS ( \
-             SELECT position, size, fields FROM katas.dataset_row \
-             WHERE dataset = $1 AND position > $2::int8 AND position <= $2::int8 + 2000 \
-         ), chunk AS ( \
-             SELECT position, fields, sum(size) OVER (ORDER BY position) - size AS before FROM found \
+/// Returns up to two chunks, about 128 KiB, whose first rows are in a range. The guest processes
+/// them in milliseconds.
+pub fn chunks(db: &Db, dataset: i64, first_rows: &Range<i64>) -> Result<Chunks, pg::Error> {
+    const SQL: &str = "WITH chunk AS ( \
+             SELECT first_row, rows, csv FROM katas.dataset_chunk \
+             WHERE dataset = $1 AND first_row >= $2 AND first_row < $3 \
+             ORDER BY first_row LIMIT 2 \
          ) \
-         SELECT coalesce(array_agg(fields[$3::int8] ORDER BY position), '{}'), \
-                coalesce(array_agg(fields[$4::int8] ORDER BY position) \
-                           FILTER (WHERE $4::int8 IS NOT NULL), '{}') \
-         FROM chunk WHERE before < 32768";
-    let second = second.map_or(Parameter::DbNull, int8);
-    let mut row = db.row(SQL, &[int8(dataset.number), int8(rows), int8(first), second])?;
-    Ok(Chunk { first: row.take(0)?, second: row.take(1)? })
+         SELECT coalesce(max(first_row + rows), 0), \
+                coalesce(string_agg(csv, '' ORDER BY first_row), '') \
+         FROM chunk";
+    let mut row = db.row(SQL, &[int8(dataset), int8(first_rows.start), int8(first_rows.end)])?;
+    Ok(Chunks { next_row: row.take(0)?, csv: row.take(1)? })
 }
 
 /// A stored run.

@@ -8,6 +8,11 @@ pub struct NthChar {
 }
 
 impl NthChar {
+    /// Continues after `index` words, each of which was long enough.
+    pub fn from_index(index: usize) -> NthChar {
+        NthChar { result: String::new(), index }
+    }
+
     /// Adds the next word. Returns `false` when the word is too short, which ends the result.
     pub fn push(&mut self, word: &str) -> bool {
         let character = word.chars().nth(self.index);

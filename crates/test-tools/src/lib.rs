@@ -54,6 +54,9 @@ pub const POSTGRES_18: Tool = Tool {
     directories: &["/usr/lib/postgresql", "/opt/homebrew/opt", "/usr/local/opt"],
 };
 
+/// Python 3, whose `csv` module is the reference for the CSV reader.
+pub const PYTHON: Tool = Tool { cfg: "has_python", programs: &["python3"], directories: &[] };
+
 /// Spin.
 pub const SPIN: Tool = Tool { cfg: "has_spin", programs: &["spin"], directories: &[] };
 

@@ -21,7 +21,7 @@ pub struct Verification {
     /// The version of the schema according to the ledger.
     pub version: i64,
     /// SHA-256 of the output of `dump` for this database, in hexadecimal. Without drift, it equals
-    /// that of the project's `schema.sql`.
+    /// that of the project's `schema.sql`, adapted to a server without lz4.
     pub fingerprint: String,
     /// The version of the server.
     pub server: String,
@@ -90,7 +90,7 @@ pub async fn compare(
         let help = "create it with `migrate dump` from a database whose schema is correct";
         return Err(Error::Usage(format!("the project has no schema.sql; {help}")));
     };
-    let expected = dump::parse(expected);
+    let expected = dump::parse(&for_server(connection, expected).await?);
     if !expected.iter().any(|object| object.kind == "schema") {
         return Err(Error::Usage("schema.sql is not an output of `migrate dump`".to_owned()));
     }
@@ -109,6 +109,16 @@ pub async fn compare(
         not_compared: others.into_iter().map(|(line,)| line).collect(),
         drift: differences(expected, found.objects),
     })
+}
+
+/// Adapts `schema.sql` to the server. Where PostgreSQL was built without lz4, a column that should use
+/// it should be stored without compression.
+async fn for_server(connection: &mut PgConnection, expected: &str) -> Result<String, Error> {
+    let sql =
+        "SELECT 'lz4' = ANY (enumvals) FROM pg_settings WHERE name = 'default_toast_compression'";
+    let (has_lz4,): (bool,) = sqlx::query_as(sql).fetch_one(connection).await?;
+    let (lz4, none) = (" SET COMPRESSION lz4;", " SET STORAGE EXTERNAL;");
+    Ok(if has_lz4 { expected.to_owned() } else { expected.replace(lz4, none) })
 }
 
 fn hex(bytes: &[u8]) -> String {

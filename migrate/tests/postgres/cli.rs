@@ -253,19 +253,19 @@ fn sweep_purges_only_obsolete_rows() {
          SELECT state, '{a}', state, now() - age
          FROM (VALUES ('loaded', interval '1 year'), ('gone', '0'), ('loading', '1 hour'),
                       ('loading', '1 minute')) AS dataset (state, age);
-         INSERT INTO katas.dataset_row (dataset, position, size, fields)
-         SELECT number, position, 0, '{a}' FROM katas.dataset, generate_series(1, 60000) AS position;
+         INSERT INTO katas.dataset_chunk (dataset, first_row, rows, csv)
+         SELECT number, row, 1, E'a\\r\\n' FROM katas.dataset, generate_series(1, 150) AS row;
          INSERT INTO katas.receipt
            (idempotency_key, body_hash, lines, ignored, subtotal, tax, tax_rate, total, created_at)
          SELECT age, '', '[]', '[]', 0, 0, 0, 0, now() - age::interval
          FROM (VALUES ('31 days'), ('29 days')) AS receipt (age)",
     );
-    // Two datasets with 60,000 rows each, the update that marks one of them as deleted, and one key.
-    assert_exit(&database.migrate(&["sweep"]), 0, "120004 rows purged");
-    let datasets = "SELECT string_agg(state || ' ' || (SELECT count(*) FROM katas.dataset_row
+    // Two datasets with 150 chunks each, the update that marks one of them as deleted, and one key.
+    assert_exit(&database.migrate(&["sweep"]), 0, "304 rows purged");
+    let datasets = "SELECT string_agg(state || ' ' || (SELECT count(*) FROM katas.dataset_chunk
                                                    WHERE dataset = number), ', ' ORDER BY state)
                 FROM katas.dataset";
-    assert_eq!(database.value(datasets), "loaded 60000, loading 60000");
+    assert_eq!(database.value(datasets), "loaded 150, loading 150");
     let keys = "SELECT string_agg(coalesce(idempotency_key, 'none'), ', ' ORDER BY number) FROM katas.receipt";
     assert_eq!(database.value(keys), "none, 29 days");
     let app = migrate(&database.app, &["sweep"]).output().expect("run migrate");

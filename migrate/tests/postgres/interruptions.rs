@@ -91,7 +91,7 @@ const DOWN: Scenario =
     Scenario { setup: "", arguments: &["down", "--to", "1", "--production", "--wait", "0"] };
 
 #[derive(Clone, Copy)]
-enum Interruption {
+pub enum Interruption {
     Kill,
     Network(Fault),
 }
@@ -123,7 +123,7 @@ fn at_every_message(server: &Postgres, scenario: &Scenario, interruption: Interr
 }
 
 /// Interrupts a run at message `at`; returns whether the run had that many messages.
-fn interrupt(command: &mut Command, proxy: &Proxy, at: usize, how: Interruption) -> bool {
+pub fn interrupt(command: &mut Command, proxy: &Proxy, at: usize, how: Interruption) -> bool {
     let fault = match how {
         Interruption::Kill => Fault::Silence,
         Interruption::Network(fault) => fault,

@@ -7,6 +7,7 @@ mod availability;
 mod catalog;
 mod cli;
 mod contention;
+mod dataset_chunks;
 mod exit_codes;
 mod import;
 mod integrity;

@@ -124,7 +124,7 @@ fn digest(url: &str) -> String {
            (SELECT string_agg(p::text, '|' ORDER BY id) FROM katas.person p),
            (SELECT string_agg(concat_ws(' ', number, id, name, columns, state, rows, bytes), '|'
                               ORDER BY number) FROM katas.dataset),
-           (SELECT string_agg(r::text, '|' ORDER BY dataset, position) FROM katas.dataset_row r)))",
+           (SELECT string_agg(c::text, '|' ORDER BY dataset, first_row) FROM katas.dataset_chunk c)))",
     )
 }
 

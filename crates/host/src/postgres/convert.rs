@@ -20,7 +20,7 @@ use crate::driver_error::DriverError;
 type AnyError = Box<dyn std::error::Error + Sync + Send>;
 
 /// A parameter in the driver's form.
-pub(super) type Parameter = Box<dyn ToSql + Send + Sync>;
+pub(super) type Parameter<'v> = Box<dyn ToSql + Send + Sync + 'v>;
 
 /// Returns Spin's name for a PostgreSQL type.
 pub(super) fn data_type(kind: &Type) -> DbDataType {
@@ -118,11 +118,11 @@ pub(super) fn size(value: &DbValue) -> usize {
 }
 
 /// Converts parameters to the driver's form.
-pub(super) fn parameters(values: &[ParameterValue]) -> anyhow::Result<Vec<Parameter>> {
+pub(super) fn parameters(values: &[ParameterValue]) -> anyhow::Result<Vec<Parameter<'_>>> {
     values.iter().map(parameter).collect()
 }
 
-fn parameter(value: &ParameterValue) -> anyhow::Result<Parameter> {
+fn parameter(value: &ParameterValue) -> anyhow::Result<Parameter<'_>> {
     Ok(match value {
         ParameterValue::Boolean(v) => Box::new(*v),
         ParameterValue::Int8(v) => Box::new(*v),
@@ -131,8 +131,8 @@ fn parameter(value: &ParameterValue) -> anyhow::Result<Parameter> {
         ParameterValue::Int64(v) => Box::new(*v),
         ParameterValue::Floating32(v) => Box::new(*v),
         ParameterValue::Floating64(v) => Box::new(*v),
-        ParameterValue::Str(v) => Box::new(v.clone()),
-        ParameterValue::Binary(v) => Box::new(v.clone()),
+        ParameterValue::Str(v) => Box::new(v),
+        ParameterValue::Binary(v) => Box::new(v),
         ParameterValue::Date((y, m, d)) => Box::new(naive_date(*y, *m, *d)?),
         ParameterValue::Time((h, m, s, ns)) => Box::new(naive_time(*h, *m, *s, *ns)?),
         ParameterValue::Datetime((y, mo, d, h, mi, s, ns)) => {
@@ -166,7 +166,7 @@ fn parameter(value: &ParameterValue) -> anyhow::Result<Parameter> {
             let convert = |v: &Option<String>| v.as_deref().map(decimal).transpose();
             Box::new(v.iter().map(convert).collect::<anyhow::Result<Vec<_>>>()?)
         }
-        ParameterValue::ArrayStr(v) => Box::new(v.clone()),
+        ParameterValue::ArrayStr(v) => Box::new(v),
         ParameterValue::Interval(v) => Box::new(SqlInterval(*v)),
         ParameterValue::DbNull => Box::new(Null),
     })
