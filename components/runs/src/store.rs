@@ -3,7 +3,7 @@
 //! A run reads its dataset in chunks, one statement each. The chunks are consistent, because a
 //! loaded dataset never changes.
 
-use pg::{Db, Page, Parameter, Timestamp, int8, text, uuid};
+use pg::{Db, Page, Timestamp, int8, nullable, text, uuid};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -65,7 +65,7 @@ pub fn chunk(
                 coalesce(array_agg(fields[$4::int8] ORDER BY position) \
                            FILTER (WHERE $4::int8 IS NOT NULL), '{}') \
          FROM chunk WHERE before < 32768";
-    let second = second.map_or(Parameter::DbNull, int8);
+    let second = nullable(second, int8);
     let mut row = db.row(SQL, &[int8(dataset.number), int8(rows), int8(first), second])?;
     Ok(Chunk { first: row.take(0)?, second: row.take(1)? })
 }

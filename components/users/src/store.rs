@@ -1,7 +1,7 @@
 //! The table `katas.person`, which stores the users.
 
 use const_format::concatcp;
-use pg::{Column, Db, Page, Row, int8, set, text};
+use pg::{Change, Db, Page, int8, set, text};
 use serde::Serialize;
 use web::Preconditions;
 
@@ -42,25 +42,6 @@ pub fn find(db: &Db, id: i64) -> Result<Option<User>, pg::Error> {
     Ok(Some(User { id, username, email: row.take(1)?, version: row.take(2)? }))
 }
 
-/// The result of a conditional change.
-pub enum Change<T> {
-    Applied(T),
-    NotFound,
-    PreconditionFailed,
-}
-
-impl<T: Column> Change<T> {
-    /// Reads the result of the change, NULL when not applied, and whether the user existed before.
-    fn from_row(mut row: Row, preconditions: &Preconditions) -> Result<Change<T>, pg::Error> {
-        Ok(match (row.take(0)?, row.take(1)?) {
-            (Some(result), _) => Change::Applied(result),
-            // Without preconditions, a concurrent request has deleted the user.
-            (None, true) if !preconditions.is_empty() => Change::PreconditionFailed,
-            (None, _) => Change::NotFound,
-        })
-    }
-}
-
 /// The condition that the user exists and matches the preconditions.
 const MATCHES: &str = "id = $1 AND NOT coalesce(version::text = ANY ($2), true) \
                        AND coalesce(version::text = ANY ($3), true)";
@@ -87,29 +68,27 @@ pub fn replace(
         (set(preconditions.if_none_match()), set(preconditions.if_match()));
     let (username, email) = (username.as_str(), email.as_str());
     let parameters = [int8(id), if_none_match, if_match, text(username), text(email)];
-    let change = Change::from_row(db.row(SQL, &parameters)?, preconditions)?;
-    Ok(match change {
-        Change::Applied(version) => {
-            let (username, email) = (username.to_owned(), email.to_owned());
-            Change::Applied(User { id, username, email, version })
-        }
-        Change::NotFound => Change::NotFound,
-        Change::PreconditionFailed => Change::PreconditionFailed,
-    })
+    let mut row = db.row(SQL, &parameters)?;
+    let (username, email) = (username.to_owned(), email.to_owned());
+    let version: Option<i64> = row.take(0)?;
+    let user = version.map(|version| User { id, username, email, version });
+    Ok(Change::new(user, row.take(1)?, preconditions))
 }
 
 /// Deletes a user that matches the preconditions.
-pub fn delete(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change<bool>, pg::Error> {
+pub fn delete(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change<()>, pg::Error> {
     // The second column reads the snapshot from before the DELETE.
     const SQL: &str = concatcp!(
         "WITH deleted AS (DELETE FROM katas.person WHERE ",
         MATCHES,
-        " RETURNING true AS deleted) \
-         SELECT (SELECT deleted FROM deleted), EXISTS (SELECT FROM katas.person WHERE id = $1)"
+        " RETURNING id) \
+         SELECT EXISTS (SELECT FROM deleted), EXISTS (SELECT FROM katas.person WHERE id = $1)"
     );
     let (if_none_match, if_match) =
         (set(preconditions.if_none_match()), set(preconditions.if_match()));
-    Change::from_row(db.row(SQL, &[int8(id), if_none_match, if_match])?, preconditions)
+    let mut row = db.row(SQL, &[int8(id), if_none_match, if_match])?;
+    let deleted: bool = row.take(0)?;
+    Ok(Change::new(deleted.then_some(()), row.take(1)?, preconditions))
 }
 
 /// Returns `limit` users after the first `skip` users, in the order of their ids, as a JSON array.
@@ -122,13 +101,7 @@ pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
 
 /// Returns up to `limit` users with ids greater than `after`.
 pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
-    const SQL: &str = "WITH found AS ( \
-             SELECT id, username, email FROM katas.person WHERE id > $1 \
-             ORDER BY id LIMIT $2::int8 + 1 \
-         ), page AS (SELECT * FROM found ORDER BY id LIMIT $2::int8) \
-         SELECT coalesce(json_agg(page ORDER BY id), '[]')::text, \
-                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(id) END \
-         FROM page";
+    const SQL: &str = pg::page!("id, username, email", "katas.person WHERE id > $2", "id");
     // Ids begin at 1.
-    db.page(SQL, &[int8(after.unwrap_or(0)), int8(limit)])
+    db.page(SQL, &[int8(limit), int8(after.unwrap_or(0))])
 }

@@ -1,10 +1,10 @@
 //! Version 2: users with entity tags, and keyset pages.
 
-use pg::Db;
+use pg::{Change, Db};
 use web::{Problem, Reply, Request};
 
 use super::{NewUser, id, not_found};
-use crate::store::{self, Change};
+use crate::store;
 
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let NewUser::<false> { username, email } = request.json()?;
@@ -35,12 +35,8 @@ pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
 /// Returns the result of an applied change, otherwise 404 or 412.
 fn applied<T>(change: Change<T>, id: i64) -> Result<T, Problem> {
     match change {
-        Change::Applied(result) => Ok(result),
         Change::NotFound => Err(not_found()),
-        Change::PreconditionFailed => {
-            let detail = format!("user {id} does not match the precondition");
-            Err(Problem::precondition_failed(detail))
-        }
+        change => change.applied(format_args!("user {id}")),
     }
 }
 
