@@ -8,6 +8,7 @@ mod datasets;
 mod dictionary;
 mod docs;
 mod documentation;
+mod facts;
 mod fidelity;
 mod health;
 mod instruction_budgets;

@@ -238,11 +238,13 @@ fn error_responses_match_document() {
             if !call.body.is_empty() {
                 check(&operation, &call.with_header("Content-Type", unknown_type), Some(415));
             }
-            if call.headers.iter().any(|(_, value)| value == "application/json") {
+            if call.headers.iter().any(|(_, value)| value.ends_with("json")) {
                 let with_body = |body: &str| call.with_body(body.to_owned());
                 check(&operation, &with_body("{"), Some(400));
                 check(&operation, &with_body("[]"), Some(422));
-                check(&operation, &with_body("{}"), Some(422));
+                // Every field of a patch is optional.
+                let is_patch = operation.method == Method::PATCH;
+                check(&operation, &with_body("{}"), Some(422).filter(|_| !is_patch));
                 check(&operation, &with_body(&" ".repeat((1 << 20) + 1)), Some(413));
             }
             for value in call.path_parameters.values() {

@@ -435,7 +435,7 @@ impl App {
         if let Some(name) = &example.keep
             && response.status == example.status
         {
-            let id = response.json()["id"].as_str().expect("an id").to_owned();
+            let id = response.json()["id"].to_string().trim_matches('"').to_owned();
             self.example_ids.lock().expect("no panic").insert(name.clone(), id);
         }
         response

@@ -1,7 +1,7 @@
 //! The table `katas.person`, which stores the users.
 
 use const_format::concatcp;
-use pg::{Change, Db, Page, int8, set, text};
+use pg::{Change, Db, Page, Row, int8, nullable, set, text};
 use serde::Serialize;
 use web::Preconditions;
 
@@ -18,6 +18,12 @@ pub struct User {
 }
 
 impl User {
+    /// Reads the columns `username`, `email` and `version`. Returns `None` when the row has no user.
+    fn from_row(id: i64, row: &mut Row) -> Result<Option<User>, pg::Error> {
+        let Some(username) = row.take(0)? else { return Ok(None) };
+        Ok(Some(User { id, username, email: row.take(1)?, version: row.take(2)? }))
+    }
+
     /// Returns the entity tag. Ids are never reused and versions only increase, so no two states of
     /// an id share a tag.
     pub fn etag(&self) -> String {
@@ -37,42 +43,42 @@ pub fn add(db: &Db, username: &Username, email: &Email) -> Result<User, pg::Erro
 pub fn find(db: &Db, id: i64) -> Result<Option<User>, pg::Error> {
     const SQL: &str = "SELECT username, email, version \
          FROM (SELECT) AS one LEFT JOIN katas.person ON id = $1";
-    let mut row = db.row(SQL, &[int8(id)])?;
-    let Some(username) = row.take(0)? else { return Ok(None) };
-    Ok(Some(User { id, username, email: row.take(1)?, version: row.take(2)? }))
+    User::from_row(id, &mut db.row(SQL, &[int8(id)])?)
 }
 
 /// The condition that the user exists and matches the preconditions.
 const MATCHES: &str = "id = $1 AND NOT coalesce(version::text = ANY ($2), true) \
                        AND coalesce(version::text = ANY ($3), true)";
 
-/// Replaces a user that matches the preconditions. Of concurrent requests with the same `If-Match`,
-/// one succeeds.
-pub fn replace(
+/// Changes a user that matches the preconditions. `None` leaves a column unchanged. Of concurrent
+/// requests with the same `If-Match`, one succeeds.
+pub fn change(
     db: &Db,
     id: i64,
-    username: &Username,
-    email: &Email,
+    username: Option<&Username>,
+    email: Option<&Email>,
     preconditions: &Preconditions,
 ) -> Result<Change<User>, pg::Error> {
-    // The second column reads the snapshot from before the UPDATE.
+    // The last column reads the snapshot from before the UPDATE.
     const SQL: &str = concatcp!(
         "WITH changed AS ( \
-             UPDATE katas.person SET username = $4, email = $5, version = version + 1 WHERE ",
+             UPDATE katas.person SET username = coalesce($4, username), email = coalesce($5, email), \
+                version = version + 1 WHERE ",
         MATCHES,
-        " RETURNING version \
+        " RETURNING * \
          ) \
-         SELECT (SELECT version FROM changed), EXISTS (SELECT FROM katas.person WHERE id = $1)"
+         SELECT username, email, version, EXISTS (SELECT FROM katas.person WHERE id = $1) \
+         FROM (SELECT) AS one LEFT JOIN changed ON true"
     );
-    let (if_none_match, if_match) =
-        (set(preconditions.if_none_match()), set(preconditions.if_match()));
-    let (username, email) = (username.as_str(), email.as_str());
-    let parameters = [int8(id), if_none_match, if_match, text(username), text(email)];
+    let parameters = [
+        int8(id),
+        set(preconditions.if_none_match()),
+        set(preconditions.if_match()),
+        nullable(username, |username| text(username.as_str())),
+        nullable(email, |email| text(email.as_str())),
+    ];
     let mut row = db.row(SQL, &parameters)?;
-    let (username, email) = (username.to_owned(), email.to_owned());
-    let version: Option<i64> = row.take(0)?;
-    let user = version.map(|version| User { id, username, email, version });
-    Ok(Change::new(user, row.take(1)?, preconditions))
+    Ok(Change::new(User::from_row(id, &mut row)?, row.take(3)?, preconditions))
 }
 
 /// Deletes a user that matches the preconditions.

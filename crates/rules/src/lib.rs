@@ -2,6 +2,7 @@
 
 mod amount;
 mod date;
+mod integer;
 mod nth_char;
 mod price_list;
 mod spending;
@@ -9,6 +10,7 @@ mod text;
 
 pub use amount::{Amount, AmountError};
 pub use date::{InvalidDate, date};
+pub use integer::{OutOfRange, within};
 pub use nth_char::{NthChar, nth_char};
 pub use price_list::{PriceListName, Prices};
 pub use spending::{Bill, Line};
