@@ -138,7 +138,8 @@ impl Component {
             name: name.to_owned(),
             item: table.replace('_', " "),
             item_type: pascal(&table),
-            description: description.map_or_else(|| upper_first(&items), str::to_owned),
+            description: description
+                .map_or_else(|| describe(&items, key.iter().chain(&fields)), str::to_owned),
             ident,
             table,
             items,
@@ -147,6 +148,15 @@ impl Component {
             key,
         })
     }
+}
+
+/// Describes the resources by their fields: "Notes with title and body".
+fn describe<'f>(items: &str, fields: impl Iterator<Item = &'f Field>) -> String {
+    let mut words: Vec<_> = fields.map(|field| field.words.as_str()).collect();
+    let last = words.pop().unwrap_or_default();
+    let list =
+        if words.is_empty() { last.to_owned() } else { format!("{} and {last}", words.join(", ")) };
+    format!("{} with {list}", upper_first(items))
 }
 
 /// Removes the field that is the id from the list.
@@ -345,7 +355,7 @@ mod tests {
         assert_eq!(names, ["price_notes", "price note", "price_note", "PriceNote"]);
         assert_eq!(
             (component.items.as_str(), component.description.as_str()),
-            ("price notes", "Price notes")
+            ("price notes", "Price notes with due on")
         );
         assert_eq!(component.fields[0].new_type.as_deref(), Some("DueOn"));
         for (plural, expected) in

@@ -21,10 +21,9 @@ pub fn replace_between(
 /// the first line with the prefix that is greater.
 pub fn sorted_line(text: &str, prefix: &str, line: &str) -> anyhow::Result<String> {
     let mut lines: Vec<&str> = text.lines().collect();
-    let has_prefix = |other: &&str| other.starts_with(prefix);
-    let last = lines.iter().rposition(|other| has_prefix(other));
+    let last = lines.iter().rposition(|other| other.starts_with(prefix));
     let last = last.with_context(|| format!("no line starts with {prefix:?}"))?;
-    let greater = lines.iter().position(|other| has_prefix(other) && *other > line);
+    let greater = lines.iter().position(|other| other.starts_with(prefix) && *other > line);
     lines.insert(greater.unwrap_or(last + 1), line);
     Ok(lines.join("\n") + "\n")
 }
@@ -48,6 +47,14 @@ pub fn before(text: &str, anchor: &str, addition: &str) -> anyhow::Result<String
     let occurrences = text.matches(anchor).count();
     ensure!(occurrences == 1, "{anchor:?} occurs {occurrences} times, expected once");
     Ok(text.replace(anchor, &[addition, anchor].concat()))
+}
+
+/// Appends an item to the list that begins with `opening` and ends with a line that starts with `]`.
+pub fn append(text: &str, opening: &str, item: &str) -> anyhow::Result<String> {
+    let start = text.find(opening).with_context(|| format!("no {opening:?}"))? + opening.len();
+    let length = text[start..].find("\n]").with_context(|| format!("no end of {opening:?}"))?;
+    let (head, tail) = text.split_at(start + length + 1);
+    Ok([head, item, tail].concat())
 }
 
 /// Inserts a block, followed by a blank line, at `position`, which begins a block or ends the text.
@@ -104,6 +111,14 @@ mod tests {
             let inserted = sorted_line(text, "mod ", line).unwrap();
             assert!(inserted.contains(place), "{inserted}");
         }
+    }
+
+    #[test]
+    fn item_is_appended_to_its_list() {
+        let text = "a = [\n  1,\n];\nb = [\n  [2],\n];\n";
+        let appended = append(text, "b = [\n", "  [3],\n").unwrap();
+        assert_eq!(appended, "a = [\n  1,\n];\nb = [\n  [2],\n  [3],\n];\n");
+        assert!(append(text, "c = [\n", "").is_err());
     }
 
     #[test]

@@ -13,7 +13,7 @@ use serde::Serialize;
 
 use crate::component::{Component, Field, Id, Kind, pascal, smoke_name, upper_first};
 use crate::facts;
-use crate::insert::{before, insert_block, replace_between, sorted_block, sorted_line};
+use crate::insert::{append, before, insert_block, replace_between, sorted_block, sorted_line};
 use crate::workspace::Workspace;
 
 const EXAMPLES: &str = "\
@@ -52,7 +52,7 @@ pub struct Arguments {
     #[arg(long, value_name = "NAME")]
     item: Option<String>,
 
-    /// Description of the component [default: the name]
+    /// Description of the component [default: the name and the fields]
     #[arg(long, value_name = "TEXT")]
     description: Option<String>,
 }
@@ -117,7 +117,7 @@ pub fn new(workspace: &mut Workspace, component: &Component) -> anyhow::Result<(
     tests(workspace, component)?;
     smoke(workspace, component)?;
     workspace.edit("components/docs/page/operations.js", |text| {
-        before(text, "];\n\n// Requested one after the other", &templates.render("operations.js")?)
+        append(text, "export const services = [\n", &templates.render("operations.js")?)
     })?;
     documents(workspace, component, &templates.render("api.md")?)?;
     facts::update(workspace)
@@ -230,11 +230,8 @@ fn smoke(workspace: &mut Workspace, component: &Component) -> anyhow::Result<()>
     };
     workspace.edit("crates/smoke/src/checks.rs", |text| {
         let text = module(text, ident)?;
-        before(
-            &text,
-            "];\n\n/// The status codes of a gateway",
-            &format!("    {kind}(\"{name}\", \"{expects}\", {ident}::check),\n"),
-        )
+        let check = format!("    {kind}(\"{name}\", \"{expects}\", {ident}::check),\n");
+        append(&text, "const CHECKS: &[Check] = &[\n", &check)
     })
 }
 
@@ -378,6 +375,8 @@ struct Values<'c> {
     body: String,
     changes: String,
     dependencies: Vec<&'static str>,
+    /// The errors of the rules that the domain uses.
+    rule_errors: Vec<&'static str>,
     /// The names that the store imports from `pg`.
     imports: Vec<&'static str>,
     /// The fields of a row in the order of its columns: the first, and the others.
@@ -416,6 +415,7 @@ impl<'c> Values<'c> {
             body: object(fields, |field| &field.example),
             changes: object(&fields[..1], |field| &field.other),
             dependencies: dependencies(component),
+            rule_errors: rule_errors(&fields_and_key),
             imports: imports(component),
             first: identifiers.remove(0),
             rest: identifiers,
@@ -541,6 +541,15 @@ fn check(component: &Component, field: &Field) -> Option<Check> {
             dumped: format!("(({name} >= {min}) AND ({name} <= {max}))"),
         },
     })
+}
+
+/// Returns the errors of the rules of these fields.
+fn rule_errors(fields: &[&Field]) -> Vec<&'static str> {
+    let has =
+        |kind: Kind| fields.iter().any(|field| field.kind == kind && field.new_type.is_some());
+    let errors =
+        [(Kind::Date, "InvalidDate"), (Kind::Int, "OutOfRange"), (Kind::Text, "TextError")];
+    errors.into_iter().filter(|(kind, _)| has(*kind)).map(|(_, error)| error).collect()
 }
 
 /// Returns the names that the store imports from `pg`.

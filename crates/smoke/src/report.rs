@@ -159,12 +159,13 @@ mod tests {
     #[test]
     fn outcome_has_one_line_and_failed_outcome_two() {
         for (status, attempts, detail, expected) in [
-            (Status::Passed, 1, None, "  ok  users              12 ms  it works"),
-            (Status::Passed, 2, None, "  ok  users              12 ms  it works [attempts: 2]"),
-            (Status::Passed, 1, Some("5"), "  ok  users              12 ms  it works (5)"),
-            (Status::Failed, 1, Some("no"), "FAIL  users              12 ms  it works\n      no"),
-            (Status::Skipped, 0, Some("no"), "skip  users               -     no"),
+            (Status::Passed, 1, None, "  ok  NAME     12 ms  it works"),
+            (Status::Passed, 2, None, "  ok  NAME     12 ms  it works [attempts: 2]"),
+            (Status::Passed, 1, Some("5"), "  ok  NAME     12 ms  it works (5)"),
+            (Status::Failed, 1, Some("no"), "FAIL  NAME     12 ms  it works\n      no"),
+            (Status::Skipped, 0, Some("no"), "skip  NAME      -     no"),
         ] {
+            let expected = expected.replace("NAME", &format!("{:<1$}", "users", name_width()));
             assert_eq!(outcome(status, attempts, detail).to_string(), expected);
         }
     }
