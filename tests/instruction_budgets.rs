@@ -17,6 +17,10 @@ const TOLERANCE: u64 = 25;
 /// The budget of a call without a recorded one, such as a call of a new component.
 const UNRECORDED: u64 = 200_000;
 
+/// The path of a document that grows with every component. `instruction_limits` bounds the work
+/// between two chunks.
+const GROWING: &str = "/openapi.json";
+
 const TOKEN: &str = "secret";
 
 /// Instruction counts by component and call.
@@ -66,7 +70,7 @@ fn measure() -> Budgets {
     let failures = failures.iter().map(|(component, example)| (*component, example));
     let (app, authorization) = (App::metered_with_token(TOKEN), format!("Bearer {TOKEN}"));
     let mut counts = Budgets::new();
-    for (component, example) in examples.chain(failures) {
+    for (component, example) in examples.chain(failures).filter(|(_, call)| call.path != GROWING) {
         let headers = [("Authorization", authorization.as_str())];
         let headers = if example.status == 401 { &[] } else { &headers[..] };
         let response = app.call_with(example, headers);

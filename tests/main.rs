@@ -16,6 +16,7 @@ mod instruction_limits;
 mod k8s;
 mod limits;
 mod manifest_examples;
+mod new_component;
 mod nth_char;
 mod price_lists;
 mod privileges;

@@ -11,11 +11,11 @@ use pg::PAGE;
 use crate::support::{App, root};
 
 /// Returns the source files that contain SQL.
-fn stores() -> Vec<PathBuf> {
-    let components = fs::read_dir(root().join("components")).expect("the folder exists");
+fn stores(root: &Path) -> Vec<PathBuf> {
+    let components = fs::read_dir(root.join("components")).expect("the folder exists");
     let stores = components.map(|entry| entry.expect("an entry").path().join("src/store.rs"));
     let mut stores: Vec<_> = stores.filter(|path| path.exists()).collect();
-    stores.push(root().join("crates/orders/src/lib.rs"));
+    stores.push(root.join("crates/orders/src/lib.rs"));
     stores
 }
 
@@ -98,13 +98,17 @@ fn with_literals(app: &App, sql: &str) -> String {
 
 #[test]
 fn every_query_returns_one_row_from_an_empty_database() {
-    let app = App::probe();
+    assert_every_query_returns_one_row(&App::probe(), root());
+}
+
+/// Runs every statement of the stores below `root` with the probe, whose database is empty.
+pub(crate) fn assert_every_query_returns_one_row(app: &App, root: &Path) {
     let tables = app.value(
         "SELECT string_agg(format('katas.%I', tablename), ', ') FROM pg_tables \
          WHERE schemaname = 'katas' AND tablename <> '_sqlx_migrations'",
     );
     let mut by_store = BTreeMap::new();
-    for store in stores() {
+    for store in stores(root) {
         let statements = statements(&store);
         assert!(!statements.is_empty(), "{} has no statement", store.display());
         by_store.insert(store, statements);
@@ -115,7 +119,7 @@ fn every_query_returns_one_row_from_an_empty_database() {
                 || sql.starts_with("WITH ")
                 || sql.contains(" RETURNING ");
             let path = if returns_rows { "/do/query" } else { "/do/execute" };
-            let response = app.request(Method::POST, path, &[], with_literals(&app, &sql));
+            let response = app.request(Method::POST, path, &[], with_literals(app, &sql));
             // The first line lists the columns.
             let rows = response.body.lines().count().saturating_sub(1);
             let executed = response.body.starts_with("Ok(");
@@ -133,7 +137,7 @@ fn every_query_returns_one_row_from_an_empty_database() {
 #[test]
 fn every_database_call_uses_a_constant_statement() {
     // Other statements would not be covered by the test above.
-    for store in stores() {
+    for store in stores(root()) {
         let source = fs::read_to_string(&store).expect("the file is readable");
         let calls = ["db.row(", "db.page(", "db.execute("];
         for call in calls.iter().flat_map(|call| source.split(call).skip(1)) {

@@ -23,6 +23,8 @@ pub struct Component {
     pub ident: String,
     /// One resource, in words: `price list`.
     pub item: String,
+    /// One resource with its article: `an entry`.
+    pub an_item: String,
     /// One resource, as an identifier and the name of the table: `price_list`.
     pub table: String,
     /// The type of a resource: `PriceList`.
@@ -106,6 +108,7 @@ impl Component {
         let ident = name.replace('-', "_");
         let table = item.map_or_else(|| singular(&ident), str::to_owned);
         check_name("item", &table, '_')?;
+        let item = table.replace('_', " ");
         ensure!(
             !fields.is_empty(),
             "no fields; add --field, for example --field title:text:1..200"
@@ -136,7 +139,8 @@ impl Component {
         }
         Ok(Component {
             name: name.to_owned(),
-            item: table.replace('_', " "),
+            an_item: format!("{} {item}", article(&item)),
+            item,
             item_type: pascal(&table),
             description: description
                 .map_or_else(|| describe(&items, key.iter().chain(&fields)), str::to_owned),
@@ -312,6 +316,11 @@ fn check_name(what: &str, name: &str, separator: char) -> anyhow::Result<()> {
     let ident = name.replace('-', "_");
     ensure!(!reserved.any(|word| word == ident), "{what} {name} is a reserved word; use another");
     Ok(())
+}
+
+/// Returns the indefinite article of an English noun, by its first letter.
+fn article(noun: &str) -> &'static str {
+    if noun.starts_with(['a', 'e', 'i', 'o', 'u']) { "an" } else { "a" }
 }
 
 /// Returns the singular of an English noun with a regular plural.

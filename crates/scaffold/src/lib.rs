@@ -10,6 +10,6 @@ mod insert;
 mod new;
 mod workspace;
 
-pub use component::Component;
+pub use component::{Component, Field};
 pub use new::{Arguments, new, run};
 pub use workspace::Workspace;

@@ -223,15 +223,16 @@ fn tests(workspace: &mut Workspace, component: &Component) -> anyhow::Result<()>
 
 /// Declares the module and the check of the smoke test.
 fn smoke(workspace: &mut Workspace, component: &Component) -> anyhow::Result<()> {
-    let Component { name, ident, item, id, .. } = component;
+    let Component { name, ident, an_item, id, .. } = component;
     let (kind, expects) = match id {
-        Some(_) => ("write", format!("a {item} is created, read, changed and deleted")),
+        Some(_) => ("write", format!("{an_item} is created, read, changed and deleted")),
         None => ("check", "a result is computed and invalid input is rejected".to_owned()),
     };
+    let root = workspace.root().to_owned();
     workspace.edit("crates/smoke/src/checks.rs", |text| {
         let text = module(text, ident)?;
         let check = format!("    {kind}(\"{name}\", \"{expects}\", {ident}::check),\n");
-        append(&text, "const CHECKS: &[Check] = &[\n", &check)
+        format_rust(&root, append(&text, "const CHECKS: &[Check] = &[\n", &check)?)
     })
 }
 
