@@ -32,7 +32,7 @@ fn components() -> Vec<Component> {
         ("notes", Some("uuid"), &every_type),
         ("event-logs", Some("bigint"), &["title:text:1..200"]),
         ("tags", Some("slug"), &["slug:text:1..100", "label:text:0..50?", "hidden:bool"]),
-        ("totals", None, &["word:text:1..20", "amount:int:0..1000", "exact:bool=true"]),
+        ("sums", None, &["word:text:1..20", "amount:int:0..1000", "exact:bool=true"]),
     ];
     let component = |(name, id, fields): (&str, _, &[&str])| {
         let fields = fields.iter().map(|field| field.parse::<Field>().expect(field)).collect();
@@ -120,7 +120,7 @@ fn generated_components_pass_the_checks_of_existing_ones() {
 
     let manifest = copy.join("spin.toml");
     let built = build(&manifest).expect("the components build");
-    let app = App::of(built.clone(), &database);
+    let app = App::of(built.clone(), &migrated_database(&copy).0);
     for component in built.manifest.component.values() {
         for example in component.examples() {
             let response = app.call(example);

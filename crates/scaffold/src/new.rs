@@ -89,6 +89,7 @@ pub fn new(workspace: &mut Workspace, component: &Component) -> anyhow::Result<(
         !workspace.root().join(&directory).exists(),
         "{directory} exists already; choose another name"
     );
+    check_schemas(workspace, component)?;
     let migration = format!("{:04}_{}", facts::newest_migration(workspace)? + 1, component.ident);
     let templates = Templates::new(component, &migration)?;
 
@@ -121,6 +122,25 @@ pub fn new(workspace: &mut Workspace, component: &Component) -> anyhow::Result<(
     })?;
     documents(workspace, component, &templates.render("api.md")?)?;
     facts::update(workspace)
+}
+
+/// Returns an error if a schema of the OpenAPI document has the name of one of the new component.
+fn check_schemas(
+    workspace: &Workspace,
+    Component { item_type, .. }: &Component,
+) -> anyhow::Result<()> {
+    for name in workspace.file_names("components")? {
+        let path = format!("components/{name}/openapi.yaml");
+        if !workspace.root().join(&path).exists() {
+            continue;
+        }
+        let text = workspace.text(&path)?;
+        for schema in [item_type.clone(), format!("New{item_type}"), format!("{item_type}Patch")] {
+            let is_taken = text.contains(&format!("\n    {schema}:\n"));
+            ensure!(!is_taken, "{path} has a schema {schema} already; choose another --item");
+        }
+    }
+    Ok(())
 }
 
 /// Adds the table to `db/schema.sql`, as `migrate dump` writes it.
