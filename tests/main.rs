@@ -2,6 +2,7 @@
 
 mod architecture;
 mod authorization;
+mod clients;
 mod components;
 mod database_down;
 mod datasets;
