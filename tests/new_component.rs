@@ -29,10 +29,10 @@ fn components() -> Vec<Component> {
         "begin_on:date",
     ];
     let components: [(&str, Option<&str>, &[&str]); 4] = [
-        ("notes", Some("uuid"), &every_type),
-        ("event-logs", Some("bigint"), &["title:text:1..200"]),
-        ("tags", Some("slug"), &["slug:text:1..100", "label:text:0..50?", "hidden:bool"]),
-        ("sums", None, &["word:text:1..20", "amount:int:0..1000", "exact:bool=true"]),
+        ("sample-notes", Some("uuid"), &every_type),
+        ("sample-events", Some("bigint"), &["title:text:1..200"]),
+        ("sample-tags", Some("slug"), &["slug:text:1..100", "label:text:0..50?", "hidden:bool"]),
+        ("sample-sums", None, &["word:text:1..20", "amount:int:0..1000", "exact:bool=true"]),
     ];
     let component = |(name, id, fields): (&str, _, &[&str])| {
         let fields = fields.iter().map(|field| field.parse::<Field>().expect(field)).collect();
