@@ -26,8 +26,8 @@ pub(crate) fn directories(path: &str) -> BTreeSet<String> {
 
 /// Returns the last literal segment of a route: `runs` of `/api/v1/datasets/:id/runs/...`.
 fn last_segment(route: &str) -> &str {
-    let segments = route.split('/').filter(|segment| !segment.starts_with([':', '.']));
-    segments.last().unwrap_or_default()
+    let is_literal = |segment: &&str| !segment.starts_with([':', '.']);
+    route.rsplit('/').find(is_literal).unwrap_or_default()
 }
 
 #[test]
