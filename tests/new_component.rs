@@ -79,6 +79,24 @@ fn generate() -> PathBuf {
     copy
 }
 
+#[test]
+fn taken_name_is_rejected_with_the_reason() {
+    let field = || vec!["amount:int".parse::<Field>().expect("a field")];
+    for (name, item, reason) in [
+        ("receipts", None, "components/receipts exists already"),
+        ("orders", Some("purchase"), "Cargo.lock has a package orders already"),
+        ("privileges", None, "tests/main.rs has a module privileges already"),
+        ("entries", Some("item_entry"), "spin.toml has a path with /entries already"),
+        ("sample-notes", Some("entry"), "has a schema Entry already"),
+        ("sample-notes", Some("person"), "the table katas.person exists already"),
+    ] {
+        let component = Component::new(name, item, None, Some("uuid"), field()).expect(name);
+        let mut workspace = Workspace::new(root());
+        let error = scaffold::new(&mut workspace, &component).unwrap_err();
+        assert!(error.to_string().contains(reason), "{name}: {error}");
+    }
+}
+
 /// Creates a database with the migrations of the copy. Returns its name and its schema.
 fn migrated_database(copy: &Path) -> (String, String) {
     let name = cluster().create_database(false);

@@ -25,7 +25,7 @@ Types of fields:
   A field that ends in ? is optional. bool and int can have a default: pinned:bool=false
 
 Examples:
-  katas new notes --field title:text:1..200 --field pinned:bool=false --field due_on:date?
+  katas new notes --field title:text:1..200 --field pinned:bool=false --field 'due_on:date?'
   katas new tags --id slug --field slug:text:1..100 --field label:text:1..50
   katas new totals --without-database --field amount:int:0..1000";
 
@@ -89,6 +89,7 @@ pub fn new(workspace: &mut Workspace, component: &Component) -> anyhow::Result<(
         !workspace.root().join(&directory).exists(),
         "{directory} exists already; choose another name"
     );
+    check_names(workspace, component)?;
     check_schemas(workspace, component)?;
     let migration = format!("{:04}_{}", facts::newest_migration(workspace)? + 1, component.ident);
     let templates = Templates::new(component, &migration)?;
@@ -122,6 +123,23 @@ pub fn new(workspace: &mut Workspace, component: &Component) -> anyhow::Result<(
     })?;
     documents(workspace, component, &templates.render("api.md")?)?;
     facts::update(workspace)
+}
+
+/// Returns an error if a package, a test module or a path has the name of the new component.
+fn check_names(
+    workspace: &Workspace,
+    Component { name, ident, .. }: &Component,
+) -> anyhow::Result<()> {
+    let is_package = workspace.text("Cargo.lock")?.contains(&format!("\nname = \"{name}\"\n"));
+    ensure!(!is_package, "Cargo.lock has a package {name} already; choose another name");
+    let is_module = workspace.text("tests/main.rs")?.contains(&format!("\nmod {ident};\n"));
+    ensure!(!is_module, "tests/main.rs has a module {ident} already; choose another name");
+    let route = format!("/{name}");
+    let manifest = workspace.text("spin.toml")?;
+    let is_route =
+        manifest.contains(&format!("{route}\"")) || manifest.contains(&format!("{route}/"));
+    ensure!(!is_route, "spin.toml has a path with {route} already; choose another name");
+    Ok(())
 }
 
 /// Returns an error if a schema of the OpenAPI document has the name of one of the new component.
