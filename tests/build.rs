@@ -2,5 +2,10 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=build.rs");
-    test_tools::detect(&[test_tools::CHROMIUM, test_tools::KUBECTL, test_tools::SPIN]);
+    test_tools::detect(&[
+        test_tools::CHROMIUM,
+        test_tools::KUBECTL,
+        test_tools::OPENAPI,
+        test_tools::SPIN,
+    ]);
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 
-use katas_host::manifest::Manifest;
+use katas_host::manifest::{Manifest, Route};
 
 use crate::docs;
 use crate::support::{app, root};
@@ -24,30 +24,64 @@ pub(crate) fn directories(path: &str) -> BTreeSet<String> {
     directories.map(|directory| directory.file_name().into_string().expect("UTF-8")).collect()
 }
 
+/// Returns the last literal segment of a route: `runs` of `/api/v1/datasets/:id/runs/...`.
+fn last_segment(route: &str) -> &str {
+    let is_literal = |segment: &&str| !segment.starts_with([':', '.']);
+    route.rsplit('/').find(is_literal).unwrap_or_default()
+}
+
 #[test]
-fn every_component_has_a_directory_a_build_command_a_route_and_a_test_module() {
+fn every_component_is_complete() {
     let manifest = manifest();
-    let ids: BTreeSet<String> = manifest.component.keys().cloned().collect();
-    assert_eq!(ids, directories("components"));
-    let main = fs::read_to_string(root().join("tests/main.rs")).expect("main.rs");
-    for (id, component) in &manifest.component {
-        assert_eq!(component.source().to_str(), Some(wasm_path(id).as_str()));
-        let build = component.build.as_ref().expect("a build command");
+    let text = |path: &str| fs::read_to_string(root().join(path)).unwrap_or_default();
+    let (main, document) = (text("tests/main.rs"), text("docs/API.md"));
+    let playground = text("components/docs/page/operations.js");
+    let mut missing = Vec::new();
+    let mut require = |id: &str, exists: bool, what: &str| {
+        if !exists {
+            missing.push(format!("{id}: {what}"));
+        }
+    };
+    let permissions: BTreeSet<&str> = COMPONENTS.iter().map(|(id, _)| *id).collect();
+    for id in &directories("components") {
+        let Some(component) = manifest.component.get(id) else {
+            require(id, false, "[component] in spin.toml");
+            continue;
+        };
+        let source = component.source().to_str() == Some(&wasm_path(id));
+        require(id, source, "the source that cargo builds, in spin.toml");
         let command = format!("cargo build --release --target wasm32-wasip2 -p {id}");
-        assert_eq!(build.commands(), [command]);
-        assert!(
-            main.contains(&format!("mod {};", id.replace('-', "_"))),
-            "{id} has no test module"
-        );
-        let routed =
-            manifest.trigger.http.iter().any(|trigger| trigger.component.as_ref() == Some(id));
-        assert!(routed, "{id} has no route");
+        let commands = component.build.as_ref().map(|build| build.commands().to_vec());
+        require(id, commands.is_some_and(|it| it == [command]), "the build command in spin.toml");
+        let module = format!("mod {};", id.replace('-', "_"));
+        require(id, main.contains(&module), "a test module in tests/main.rs");
+        require(id, permissions.contains(id.as_str()), "its permissions in tests/components.rs");
+        let part = text(&format!("components/{id}/openapi.yaml"));
+        require(id, part.contains(&format!("- name: {id}\n")), "its tag in its openapi.yaml");
+        let triggers = manifest.trigger.http.iter();
+        let triggers = triggers.filter(|trigger| trigger.component.as_ref() == Some(id));
+        let routes = triggers.filter_map(|trigger| match &trigger.route {
+            Route::Pattern(route) => Some(route.as_str()),
+            Route::Private { .. } => None,
+        });
+        let routes: Vec<_> = routes.collect();
+        require(id, !routes.is_empty(), "a trigger in spin.toml");
+        for segment in routes.iter().filter(|it| it.starts_with("/api/")).map(|it| last_segment(it))
+        {
+            let segment = format!("/{segment}");
+            require(id, document.contains(&segment), &format!("{segment} in docs/API.md"));
+            require(id, playground.contains(&segment), &format!("{segment} in the playground"));
+        }
     }
+    for id in manifest.component.keys() {
+        require(id, root().join("components").join(id).is_dir(), "a directory in components/");
+    }
+    assert!(missing.is_empty(), "missing: {missing:#?}");
 }
 
 /// The maximum size of a component, embedded files excluded. Each node downloads and compiles a
 /// component once; its size has little influence on the duration of a request.
-const MAX_BYTES: u64 = 250_000;
+const MAX_BYTES: u64 = 256 << 10;
 
 #[test]
 fn every_component_is_smaller_than_the_maximum_size() {

@@ -2,12 +2,14 @@
 
 mod architecture;
 mod authorization;
+mod clients;
 mod components;
 mod database_down;
 mod datasets;
 mod dictionary;
 mod docs;
 mod documentation;
+mod facts;
 mod fidelity;
 mod health;
 mod instruction_budgets;
@@ -15,6 +17,7 @@ mod instruction_limits;
 mod k8s;
 mod limits;
 mod manifest_examples;
+mod new_component;
 mod nth_char;
 mod price_lists;
 mod privileges;

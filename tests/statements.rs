@@ -6,43 +6,59 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use http::Method;
+use pg::PAGE;
 
 use crate::support::{App, root};
 
 /// Returns the source files that contain SQL.
-fn stores() -> Vec<PathBuf> {
-    let components = fs::read_dir(root().join("components")).expect("the folder exists");
+fn stores(root: &Path) -> Vec<PathBuf> {
+    let components = fs::read_dir(root.join("components")).expect("the folder exists");
     let stores = components.map(|entry| entry.expect("an entry").path().join("src/store.rs"));
     let mut stores: Vec<_> = stores.filter(|path| path.exists()).collect();
-    stores.push(root().join("crates/orders/src/lib.rs"));
+    stores.push(root.join("crates/orders/src/lib.rs"));
     stores
 }
 
-/// Returns the string constants of a file, in order. A constant is one literal, or a `concatcp!` of
-/// literals and earlier constants. Names may repeat.
+/// Returns the string constants of a file, in order. A constant is one literal, or a `concatcp!` or
+/// `pg::page!` of literals and earlier constants. Names may repeat.
 fn constants(source: &str) -> Vec<(&str, String)> {
     let mut constants: Vec<(&str, String)> = Vec::new();
     for item in source.split("const ").skip(1) {
         let Some((name, rest)) = item.split_once(": &str =") else { continue };
-        let expression = rest.split(";\n").next().expect("a constant ends");
-        let expression = expression.trim().trim_start_matches("concatcp!(");
-        // Odd parts are inside quotes; even parts hold names and commas.
-        let mut value = String::new();
-        for (index, part) in expression.split('"').enumerate() {
-            if index % 2 == 1 {
-                let mut lines = part.split("\\\n");
-                value += lines.next().unwrap_or_default();
-                value.extend(lines.map(str::trim_start));
-                continue;
-            }
-            for word in part.split([',', ')']).map(str::trim).filter(|word| !word.is_empty()) {
-                let known = constants.iter().find(|(known, _)| *known == word);
-                value += &known.unwrap_or_else(|| panic!("{word} is not a constant")).1;
-            }
-        }
+        let expression = rest.split(";\n").next().expect("a constant ends").trim();
+        let value = match expression.strip_prefix("pg::page!(") {
+            Some(arguments) => page(&values(arguments, &constants)),
+            None => values(expression.trim_start_matches("concatcp!("), &constants).concat(),
+        };
         constants.push((name, value));
     }
     constants
+}
+
+/// Returns the values of a list of literals and earlier constants.
+fn values(list: &str, constants: &[(&str, String)]) -> Vec<String> {
+    let mut values = Vec::new();
+    // Odd parts are inside quotes; even parts hold names and commas.
+    for (index, part) in list.split('"').enumerate() {
+        if index % 2 == 1 {
+            let mut lines = part.split("\\\n");
+            let first = lines.next().unwrap_or_default().to_owned();
+            values.push(lines.fold(first, |text, line| text + line.trim_start()));
+            continue;
+        }
+        for word in part.split([',', ')']).map(str::trim).filter(|word| !word.is_empty()) {
+            let known = constants.iter().find(|(known, _)| *known == word);
+            values.push(known.unwrap_or_else(|| panic!("{word} is not a constant")).1.clone());
+        }
+    }
+    values
+}
+
+/// Composes the statement of a page as `pg::page!` does.
+fn page(arguments: &[String]) -> String {
+    let [columns, rows, key] = arguments else { panic!("page! of {arguments:?}") };
+    let parts = [PAGE[0], key, PAGE[1], columns, PAGE[2], rows, PAGE[3], key, PAGE[4]];
+    parts.concat()
 }
 
 /// Returns the statements of a file: the constants that begin with an SQL verb and are complete.
@@ -66,9 +82,11 @@ fn with_literals(app: &App, sql: &str) -> String {
         let value = match kind.as_str() {
             "TEXT" if is_cast_to("json") => "{}",
             "TEXT" if is_cast_to("numeric") => "0",
+            "TEXT" if is_cast_to("date") => "2026-01-31",
             "TEXT" => "name@example.com",
             "INT8" => "1",
             "INT8[]" => "{1}",
+            "BOOL" => "true",
             "TEXT[]" => "{x}",
             "UUID" => "00000000-0000-0000-0000-000000000000",
             "BYTEA" => "",
@@ -81,9 +99,17 @@ fn with_literals(app: &App, sql: &str) -> String {
 
 #[test]
 fn every_query_returns_one_row_from_an_empty_database() {
-    let app = App::probe();
+    assert_every_query_returns_one_row(&App::probe(), root());
+}
+
+/// Runs every statement of the stores below `root` with the probe, whose database is empty.
+pub(crate) fn assert_every_query_returns_one_row(app: &App, root: &Path) {
+    let tables = app.value(
+        "SELECT string_agg(format('katas.%I', tablename), ', ') FROM pg_tables \
+         WHERE schemaname = 'katas' AND tablename <> '_sqlx_migrations'",
+    );
     let mut by_store = BTreeMap::new();
-    for store in stores() {
+    for store in stores(root) {
         let statements = statements(&store);
         assert!(!statements.is_empty(), "{} has no statement", store.display());
         by_store.insert(store, statements);
@@ -94,7 +120,7 @@ fn every_query_returns_one_row_from_an_empty_database() {
                 || sql.starts_with("WITH ")
                 || sql.contains(" RETURNING ");
             let path = if returns_rows { "/do/query" } else { "/do/execute" };
-            let response = app.request(Method::POST, path, &[], with_literals(&app, &sql));
+            let response = app.request(Method::POST, path, &[], with_literals(app, &sql));
             // The first line lists the columns.
             let rows = response.body.lines().count().saturating_sub(1);
             let executed = response.body.starts_with("Ok(");
@@ -104,10 +130,7 @@ fn every_query_returns_one_row_from_an_empty_database() {
                 store.display(),
                 response.body
             );
-            app.sql(
-                "TRUNCATE katas.entry, katas.person, katas.price_list, katas.receipt, \
-                 katas.dataset, katas.dataset_chunk, katas.dataset_row, katas.dataset_run",
-            );
+            app.sql(&format!("TRUNCATE {tables}"));
         }
     }
 }
@@ -115,7 +138,7 @@ fn every_query_returns_one_row_from_an_empty_database() {
 #[test]
 fn every_database_call_uses_a_constant_statement() {
     // Other statements would not be covered by the test above.
-    for store in stores() {
+    for store in stores(root()) {
         let source = fs::read_to_string(&store).expect("the file is readable");
         let calls = ["db.row(", "db.page(", "db.execute("];
         for call in calls.iter().flat_map(|call| source.split(call).skip(1)) {

@@ -1,10 +1,10 @@
-//! Generates `files.rs`: the embedded files, compressed, and the OpenAPI document converted to
-//! JSON.
+//! Generates `files.rs`: the embedded files, compressed, and the OpenAPI document, merged from the
+//! parts of all components and converted to JSON.
 
 use std::error::Error;
 use std::fmt::Write as _;
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::{env, fs};
 
 use flate2::{Compression, write::GzEncoder};
@@ -37,7 +37,8 @@ const PAGES: [(&str, &str); 2] =
     [("PLAYGROUND", "page/page.html"), ("SWAGGER_UI", "swagger/swagger.html")];
 
 fn main() -> Result<(), Box<dyn Error>> {
-    for path in ["openapi.yaml", "page", "swagger", "vendor"] {
+    // The manifest changes when a component is added.
+    for path in ["page", "swagger", "vendor", "../../spin.toml"] {
         println!("cargo:rerun-if-changed={path}");
     }
     let mut assets = Vec::new();
@@ -77,11 +78,48 @@ fn embed(path: &str, media_type: &str, bytes: &[u8]) -> Result<String, Box<dyn E
     ))
 }
 
-/// Returns `openapi.yaml` as JSON, with the version of this crate.
+/// Returns the OpenAPI document as JSON: `openapi.yaml` with the parts of the other components and
+/// the version of this crate.
 fn openapi() -> Result<Vec<u8>, Box<dyn Error>> {
-    let mut document: Value = serde_saphyr::from_str(&fs::read_to_string("openapi.yaml")?)?;
+    let mut document = read_yaml(Path::new("openapi.yaml"))?;
     document["info"]["version"] = env::var("CARGO_PKG_VERSION")?.into();
+    let components = fs::read_dir("..")?.collect::<Result<Vec<_>, _>>()?;
+    let mut parts: Vec<_> = components.iter().map(|it| it.path().join("openapi.yaml")).collect();
+    parts.retain(|part| part.exists() && !part.starts_with("../docs"));
+    parts.sort();
+    for part in parts {
+        merge(&mut document, &read_yaml(&part)?)
+            .map_err(|error| format!("{}: {error}", part.display()))?;
+    }
     Ok(serde_json::to_vec(&document)?)
+}
+
+fn read_yaml(path: &Path) -> Result<Value, Box<dyn Error>> {
+    println!("cargo:rerun-if-changed={}", path.display());
+    let text = fs::read_to_string(path)?;
+    serde_saphyr::from_str(&text).map_err(|error| format!("{}: {error}", path.display()).into())
+}
+
+/// Adds the tags, paths and components of a part to a document. A path or a component belongs to one
+/// part.
+fn merge(document: &mut Value, part: &Value) -> Result<(), String> {
+    let tags = part["tags"].as_array().ok_or("tags are missing")?;
+    document["tags"].as_array_mut().ok_or("no tags to extend")?.extend(tags.iter().cloned());
+    insert(&mut document["paths"], &part["paths"])?;
+    for (kind, members) in part["components"].as_object().into_iter().flatten() {
+        insert(&mut document["components"][kind], members)?;
+    }
+    Ok(())
+}
+
+fn insert(existing: &mut Value, members: &Value) -> Result<(), String> {
+    let existing = existing.as_object_mut().ok_or("components of an unknown kind")?;
+    for (name, member) in members.as_object().into_iter().flatten() {
+        if existing.insert(name.clone(), member.clone()).is_some() {
+            return Err(format!("{name} belongs to another part"));
+        }
+    }
+    Ok(())
 }
 
 /// Returns the first 8 bytes of the SHA-256 digest in hexadecimal.

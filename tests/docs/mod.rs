@@ -1,7 +1,7 @@
 //! The OpenAPI document, Swagger UI, and the API playground.
 
 mod browser;
-mod drift;
+pub(crate) mod drift;
 mod openapi;
 mod page;
 mod schema;

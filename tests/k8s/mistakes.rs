@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::objects::Objects;
 use super::render::deployment;
 use super::secrets::secrets_in;
+use super::variables::database_components;
 use super::violations;
 
 /// Asserts that a change to a deployment causes a violation whose message contains `message`.
@@ -225,15 +226,16 @@ fn broken_monitoring_reference_is_detected() {
 #[test]
 #[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
 fn exceeded_connection_limit_is_detected() {
+    let per_pod = 64 * database_components().len();
     assert_violation(
         "production",
-        |objects| objects.with_value("HorizontalPodAutoscaler", "/spec/maxReplicas", json!(8)),
-        "Spin to each pooler: 4096 connections exceed the limit of 4000",
+        |objects| objects.with_value("HorizontalPodAutoscaler", "/spec/maxReplicas", json!(100)),
+        &format!("Spin to each pooler: {} connections exceed the limit of", 100 * per_pod),
     );
     assert_violation(
         "local",
         |objects| objects.with_value("SpinApp", "/spec/replicas", json!(2)),
-        "Spin as katas_app: 1024",
+        &format!("Spin as katas_app: {}", 2 * per_pod),
     );
     assert_violation(
         "production",
@@ -260,7 +262,7 @@ fn exceeded_connection_limit_is_detected() {
     assert_violation(
         "production",
         |objects| objects.without_first("Pooler"),
-        "Spin as katas_app: 3072 connections exceed the limit of 80",
+        &format!("Spin as katas_app: {} connections exceed the limit of 80", 6 * per_pod),
     );
 }
 

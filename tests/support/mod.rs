@@ -48,17 +48,16 @@ struct Shared {
 
 impl Shared {
     fn new() -> anyhow::Result<Shared> {
-        let app = build("spin.toml")?;
+        let app = build(&root().join("spin.toml"))?;
         let cluster = RUNTIME.block_on(Cluster::start(PostgresInstall::Any, true))?;
         Ok(Shared { app, cluster })
     }
 }
 
 /// Builds and loads the application of a manifest.
-fn build(manifest: &str) -> anyhow::Result<Arc<katas_host::App>> {
-    let manifest = root().join(manifest);
-    RUNTIME.block_on(build::components(&Manifest::read(&manifest)?, &|_, _| ()))?;
-    Ok(Arc::new(katas_host::App::load(&manifest)?))
+pub(crate) fn build(manifest: &Path) -> anyhow::Result<Arc<katas_host::App>> {
+    RUNTIME.block_on(build::components(&Manifest::read(manifest)?, &|_, _| ()))?;
+    Ok(Arc::new(katas_host::App::load(manifest)?))
 }
 
 /// Returns the compiled application.
@@ -185,6 +184,13 @@ pub(crate) fn is_spin_version(version: &str) -> bool {
     is_spin() && VERSION.starts_with(&format!("spin {version}."))
 }
 
+/// Returns the compiled guest in `tests/probe`.
+fn probe() -> Arc<katas_host::App> {
+    static PROBE: LazyLock<Arc<katas_host::App>> =
+        LazyLock::new(|| build(&root().join("tests/probe/spin.toml")).expect("the probe builds"));
+    PROBE.clone()
+}
+
 /// A running application with its own port and database. The database is dropped with it.
 pub(crate) struct App {
     engine: Option<Engine>,
@@ -263,9 +269,19 @@ impl App {
 
     /// Like [`App::probe`], but with these limits, which Spin ignores.
     pub(crate) fn limited_probe(limits: Limits) -> App {
-        static PROBE: LazyLock<Arc<katas_host::App>> =
-            LazyLock::new(|| build("tests/probe/spin.toml").expect("the probe builds"));
-        App::migrated_with(PROBE.clone(), &[], &[], limits)
+        App::migrated_with(probe(), &[], &[], limits)
+    }
+
+    /// Starts the guest in `tests/probe` with this database of the shared cluster.
+    pub(crate) fn probe_with_database(database: &str) -> App {
+        App::of(probe(), database)
+    }
+
+    /// Starts another application with this database of the shared cluster.
+    pub(crate) fn of(app: Arc<katas_host::App>, database: &str) -> App {
+        let (cluster, limits) = (cluster(), Limits::default());
+        let url = cluster.app_url(database);
+        App::serve(app, cluster, database, &url, &[], &[], limits)
     }
 
     /// Starts the application with a migrated database on a host that counts instructions.
@@ -435,7 +451,7 @@ impl App {
         if let Some(name) = &example.keep
             && response.status == example.status
         {
-            let id = response.json()["id"].as_str().expect("an id").to_owned();
+            let id = response.json()["id"].to_string().trim_matches('"').to_owned();
             self.example_ids.lock().expect("no panic").insert(name.clone(), id);
         }
         response

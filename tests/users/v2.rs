@@ -71,6 +71,47 @@ fn repeated_put_replaces_and_changes_the_etag() {
     app.get("/api/v2/users/2").assert_json(200, &second);
 }
 
+/// Sends a JSON Merge Patch to the first user.
+fn patch(app: &App, headers: &[(&str, &str)], patch: &Value) -> Response {
+    let media_type = ("Content-Type", "application/merge-patch+json");
+    app.request(Method::PATCH, FIRST, &[&[media_type], headers].concat(), patch.to_string())
+}
+
+#[test]
+fn patch_changes_only_the_fields_in_its_body() {
+    let app = App::start();
+    patch(&app, &[], &json!({})).assert_problem(404, "Unknown User ID");
+    let added = app.post(USERS, &august());
+    let stale = added.header("etag").to_owned();
+    let patched = patch(&app, &[("If-Match", &stale)], &json!({"email": "a@b"}));
+    patched.assert_json(200, &user(1, "August", "a@b"));
+    let found = app.get(FIRST);
+    found.assert_json(200, &patched.json());
+    assert_eq!(found.header("etag"), patched.header("etag"));
+    let detail = "user 1 does not match the precondition";
+    let refused = patch(&app, &[("If-Match", &stale)], &json!({"username": "Augusta"}));
+    refused.assert_problem(412, detail);
+    let patched = patch(&app, &[], &json!({"username": "Augusta"}));
+    patched.assert_json(200, &user(1, "Augusta", "a@b"));
+}
+
+#[test]
+fn invalid_patch_returns_all_errors_and_changes_nothing() {
+    let app = App::start();
+    let added = app.post(USERS, &august());
+    let invalid = json!({"username": null, "email": "a", "id": 2});
+    patch(&app, &[], &invalid).assert_invalid(&[
+        ("/username", "must be a string"),
+        ("/email", "must be an e-mail address such as name@example.com"),
+        ("/id", "is an unknown field"),
+    ]);
+    let json_patch = [("Content-Type", "application/json-patch+json")];
+    let response = app.request(Method::PATCH, FIRST, &json_patch, "[]");
+    response.problem(415);
+    assert_eq!(response.header("accept-patch"), "application/merge-patch+json");
+    app.get(FIRST).assert_json(200, &added.json());
+}
+
 #[test]
 fn put_with_unknown_id_returns_404() {
     let app = App::start();

@@ -1,7 +1,7 @@
 //! The table `katas.entry`.
 
 use const_format::concatcp;
-use pg::{Db, Page, Row, Timestamp, int8, set, text};
+use pg::{Change, Db, Page, Row, Timestamp, int8, set, text};
 use serde::Serialize;
 use web::Preconditions;
 
@@ -125,19 +125,12 @@ pub fn delete(db: &Db, word: &Word) -> Result<bool, pg::Error> {
     Ok(db.execute(SQL, &[text(word.as_str())])? == 1)
 }
 
-/// The result of [`delete_if`].
-pub enum Deletion {
-    Deleted,
-    NotFound,
-    PreconditionFailed,
-}
-
 /// Deletes an entry that matches the preconditions.
 pub fn delete_if(
     db: &Db,
     word: &Word,
     preconditions: &Preconditions,
-) -> Result<Deletion, pg::Error> {
+) -> Result<Change<()>, pg::Error> {
     // The second column reads the snapshot from before the DELETE.
     const SQL: &str = "WITH deleted AS ( \
              DELETE FROM katas.entry \
@@ -149,12 +142,8 @@ pub fn delete_if(
     let (if_none_match, if_match) =
         (set(preconditions.if_none_match()), set(preconditions.if_match()));
     let mut row = db.row(SQL, &[text(word.as_str()), if_none_match, if_match])?;
-    Ok(match (row.take(0)?, row.take(1)?) {
-        (true, _) => Deletion::Deleted,
-        // Without preconditions, a concurrent request has deleted the entry.
-        (false, true) if !preconditions.is_empty() => Deletion::PreconditionFailed,
-        _ => Deletion::NotFound,
-    })
+    let deleted: bool = row.take(0)?;
+    Ok(Change::new(deleted.then_some(()), row.take(1)?, preconditions))
 }
 
 /// Returns `limit` entries after the first `skip` entries, in the order in which they were added,

@@ -19,6 +19,7 @@ const toJson = {
   text: string,
   area: string,
   number: (text) => number(text.trim()),
+  boolean: (text) => (/^(true|false)$/.test(text.trim()) ? text.trim() : string(text)),
   lines: (text) => `[${splitLines(text).map(string).join(', ')}]`,
   prices: (text) => `{${splitLines(text).map(price).join(', ')}}`,
 };

@@ -2,12 +2,11 @@
 //
 // A field without `in` is a path parameter, `{name}` in the path. Otherwise `in` is `query`,
 // `header`, `json` (a member of the body) or `body` (the whole body). `as` is the format of the
-// input: `text` (the default), `area` (text of several lines), `number`, `lines` (an array of
-// strings), `prices` (an object of numbers, one member a line) or `csv` (text or a file of up to
-// `maxBytes` bytes). An `optional` field is
-// omitted if it is empty, a `fixed` field is not shown. `fills: { field: 'member' }` copies a
-// member of a successful response into the field of that name in the other operations of the
-// service.
+// input: `text` (the default), `area` (text of several lines), `number`, `boolean`, `lines` (an
+// array of strings), `prices` (an object of numbers, one member a line) or `csv` (text or a file of
+// up to `maxBytes` bytes). An `optional` field is omitted if it is empty, a `fixed` field is not
+// shown. `fills: { field: 'member' }` copies a member of a successful response into the field of
+// that name in the other operations of the service.
 
 const word = { name: 'word', label: 'Word', value: 'Apple' };
 const definition = { name: 'definition', label: 'Definition', in: 'json', as: 'area', value: 'A fruit' };
@@ -95,6 +94,10 @@ export const services = [
       { id: 'list', title: 'List users', method: 'GET', path: '/api/v1/users', fields: [skip, limit('100')] },
       { id: 'get', title: 'Get user', method: 'GET', path: '/api/v1/users/{user_id}', fields: [userId] },
       { id: 'put', title: 'Replace user (v2)', method: 'PUT', path: '/api/v2/users/{user_id}', fields: [userId, username, email, ifMatch] },
+      {
+        id: 'patch', title: 'Change user (v2)', method: 'PATCH', path: '/api/v2/users/{user_id}',
+        fields: [userId, { ...username, optional: true }, { ...email, optional: true }, ifMatch],
+      },
       { id: 'delete', title: 'Delete user (v2)', method: 'DELETE', path: '/api/v2/users/{user_id}', fields: [userId] },
     ],
   },

@@ -47,14 +47,11 @@ pub fn delete(db: &Db, name: &PriceListName) -> Result<bool, pg::Error> {
 
 /// Returns up to `limit` price lists by name, after the name `after`.
 pub fn page(db: &Db, after: Option<&str>, limit: i64) -> Result<Page<String>, pg::Error> {
-    const SQL: &str = "WITH found AS ( \
-             SELECT name, katas.rfc3339(created_at) AS created_at, \
-                    katas.rfc3339(updated_at) AS updated_at \
-             FROM katas.price_list WHERE name > $1 ORDER BY name LIMIT $2::int8 + 1 \
-         ), page AS (SELECT * FROM found ORDER BY name LIMIT $2::int8) \
-         SELECT coalesce(json_agg(page ORDER BY name), '[]')::text, \
-                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(name) END \
-         FROM page";
+    const SQL: &str = pg::page!(
+        "name, katas.rfc3339(created_at) AS created_at, katas.rfc3339(updated_at) AS updated_at",
+        "katas.price_list WHERE name > $2",
+        "name"
+    );
     // Names are not empty, so all of them sort after the empty string.
-    db.page(SQL, &[text(after.unwrap_or_default()), int8(limit)])
+    db.page(SQL, &[int8(limit), text(after.unwrap_or_default())])
 }

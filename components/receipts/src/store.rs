@@ -1,7 +1,7 @@
 //! The table `katas.receipt`.
 
 use const_format::concatcp;
-use pg::{Db, Page, Parameter, Row, Timestamp, int8, json, text, uuid};
+use pg::{Db, Page, Parameter, Row, Timestamp, int8, json, nullable, text, uuid};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -75,8 +75,8 @@ pub fn add(db: &Db, receipt: &NewReceipt, attempt: Option<&Attempt>) -> Result<S
         STORED
     );
     let parameters = [
-        attempt.map_or(Parameter::DbNull, |attempt| Parameter::Binary(attempt.body.clone())),
-        attempt.map_or(Parameter::DbNull, |attempt| text(attempt.key.as_str())),
+        nullable(attempt, |attempt| Parameter::Binary(attempt.body.clone())),
+        nullable(attempt, |attempt| text(attempt.key.as_str())),
         json(&receipt.lines)?,
         json(&receipt.ignored)?,
         text(&receipt.subtotal.money()),
@@ -110,14 +110,11 @@ pub fn find(db: &Db, id: &str) -> Result<Option<Receipt>, pg::Error> {
 
 /// Returns up to `limit` receipts with numbers greater than `after`, in the order of their numbers.
 pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
-    const SQL: &str = "WITH found AS ( \
-             SELECT number, id, total::text, katas.rfc3339(created_at) AS created_at \
-             FROM katas.receipt WHERE number > $1 ORDER BY number LIMIT $2::int8 + 1 \
-         ), page AS (SELECT * FROM found ORDER BY number LIMIT $2::int8) \
-         SELECT coalesce(json_agg((SELECT r FROM (SELECT id, total, created_at) AS r) \
-                                  ORDER BY number), '[]')::text, \
-                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(number) END \
-         FROM page";
+    const SQL: &str = pg::page!(
+        "id, total::text, katas.rfc3339(created_at) AS created_at",
+        "katas.receipt WHERE number > $2",
+        "number"
+    );
     // Numbers begin at 1.
-    db.page(SQL, &[int8(after.unwrap_or(0)), int8(limit)])
+    db.page(SQL, &[int8(limit), int8(after.unwrap_or(0))])
 }

@@ -17,7 +17,10 @@ pub const ROUTES: Routes<Db> = &[
     ("/api/v1/users", get_private(v1::list).post(v1::add)),
     ("/api/v1/users/{user_id}", get_private(v1::find)),
     ("/api/v2/users", get_private(v2::list).post(v2::add)),
-    ("/api/v2/users/{id}", get_private(v2::find).put(v2::replace).delete(v2::delete)),
+    (
+        "/api/v2/users/{id}",
+        get_private(v2::find).put(v2::replace).patch(v2::patch).delete(v2::delete),
+    ),
 ];
 
 web::service!(Db, ROUTES);

@@ -1,7 +1,7 @@
 //! The table `katas.person`, which stores the users.
 
 use const_format::concatcp;
-use pg::{Column, Db, Page, Row, int8, set, text};
+use pg::{Change, Db, Page, Row, int8, nullable, set, text};
 use serde::Serialize;
 use web::Preconditions;
 
@@ -18,6 +18,12 @@ pub struct User {
 }
 
 impl User {
+    /// Reads the columns `username`, `email` and `version`. Returns `None` when the row has no user.
+    fn from_row(id: i64, row: &mut Row) -> Result<Option<User>, pg::Error> {
+        let Some(username) = row.take(0)? else { return Ok(None) };
+        Ok(Some(User { id, username, email: row.take(1)?, version: row.take(2)? }))
+    }
+
     /// Returns the entity tag. Ids are never reused and versions only increase, so no two states of
     /// an id share a tag.
     pub fn etag(&self) -> String {
@@ -37,79 +43,58 @@ pub fn add(db: &Db, username: &Username, email: &Email) -> Result<User, pg::Erro
 pub fn find(db: &Db, id: i64) -> Result<Option<User>, pg::Error> {
     const SQL: &str = "SELECT username, email, version \
          FROM (SELECT) AS one LEFT JOIN katas.person ON id = $1";
-    let mut row = db.row(SQL, &[int8(id)])?;
-    let Some(username) = row.take(0)? else { return Ok(None) };
-    Ok(Some(User { id, username, email: row.take(1)?, version: row.take(2)? }))
-}
-
-/// The result of a conditional change.
-pub enum Change<T> {
-    Applied(T),
-    NotFound,
-    PreconditionFailed,
-}
-
-impl<T: Column> Change<T> {
-    /// Reads the result of the change, NULL when not applied, and whether the user existed before.
-    fn from_row(mut row: Row, preconditions: &Preconditions) -> Result<Change<T>, pg::Error> {
-        Ok(match (row.take(0)?, row.take(1)?) {
-            (Some(result), _) => Change::Applied(result),
-            // Without preconditions, a concurrent request has deleted the user.
-            (None, true) if !preconditions.is_empty() => Change::PreconditionFailed,
-            (None, _) => Change::NotFound,
-        })
-    }
+    User::from_row(id, &mut db.row(SQL, &[int8(id)])?)
 }
 
 /// The condition that the user exists and matches the preconditions.
 const MATCHES: &str = "id = $1 AND NOT coalesce(version::text = ANY ($2), true) \
                        AND coalesce(version::text = ANY ($3), true)";
 
-/// Replaces a user that matches the preconditions. Of concurrent requests with the same `If-Match`,
-/// one succeeds.
-pub fn replace(
+/// Changes a user that matches the preconditions. `None` leaves a column unchanged. Of concurrent
+/// requests with the same `If-Match`, one succeeds.
+pub fn change(
     db: &Db,
     id: i64,
-    username: &Username,
-    email: &Email,
+    username: Option<&Username>,
+    email: Option<&Email>,
     preconditions: &Preconditions,
 ) -> Result<Change<User>, pg::Error> {
-    // The second column reads the snapshot from before the UPDATE.
+    // The last column reads the snapshot from before the UPDATE.
     const SQL: &str = concatcp!(
         "WITH changed AS ( \
-             UPDATE katas.person SET username = $4, email = $5, version = version + 1 WHERE ",
+             UPDATE katas.person SET username = coalesce($4, username), email = coalesce($5, email), \
+                version = version + 1 WHERE ",
         MATCHES,
-        " RETURNING version \
+        " RETURNING * \
          ) \
-         SELECT (SELECT version FROM changed), EXISTS (SELECT FROM katas.person WHERE id = $1)"
+         SELECT username, email, version, EXISTS (SELECT FROM katas.person WHERE id = $1) \
+         FROM (SELECT) AS one LEFT JOIN changed ON true"
     );
-    let (if_none_match, if_match) =
-        (set(preconditions.if_none_match()), set(preconditions.if_match()));
-    let (username, email) = (username.as_str(), email.as_str());
-    let parameters = [int8(id), if_none_match, if_match, text(username), text(email)];
-    let change = Change::from_row(db.row(SQL, &parameters)?, preconditions)?;
-    Ok(match change {
-        Change::Applied(version) => {
-            let (username, email) = (username.to_owned(), email.to_owned());
-            Change::Applied(User { id, username, email, version })
-        }
-        Change::NotFound => Change::NotFound,
-        Change::PreconditionFailed => Change::PreconditionFailed,
-    })
+    let parameters = [
+        int8(id),
+        set(preconditions.if_none_match()),
+        set(preconditions.if_match()),
+        nullable(username, |username| text(username.as_str())),
+        nullable(email, |email| text(email.as_str())),
+    ];
+    let mut row = db.row(SQL, &parameters)?;
+    Ok(Change::new(User::from_row(id, &mut row)?, row.take(3)?, preconditions))
 }
 
 /// Deletes a user that matches the preconditions.
-pub fn delete(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change<bool>, pg::Error> {
+pub fn delete(db: &Db, id: i64, preconditions: &Preconditions) -> Result<Change<()>, pg::Error> {
     // The second column reads the snapshot from before the DELETE.
     const SQL: &str = concatcp!(
         "WITH deleted AS (DELETE FROM katas.person WHERE ",
         MATCHES,
-        " RETURNING true AS deleted) \
-         SELECT (SELECT deleted FROM deleted), EXISTS (SELECT FROM katas.person WHERE id = $1)"
+        " RETURNING id) \
+         SELECT EXISTS (SELECT FROM deleted), EXISTS (SELECT FROM katas.person WHERE id = $1)"
     );
     let (if_none_match, if_match) =
         (set(preconditions.if_none_match()), set(preconditions.if_match()));
-    Change::from_row(db.row(SQL, &[int8(id), if_none_match, if_match])?, preconditions)
+    let mut row = db.row(SQL, &[int8(id), if_none_match, if_match])?;
+    let deleted: bool = row.take(0)?;
+    Ok(Change::new(deleted.then_some(()), row.take(1)?, preconditions))
 }
 
 /// Returns `limit` users after the first `skip` users, in the order of their ids, as a JSON array.
@@ -122,13 +107,7 @@ pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
 
 /// Returns up to `limit` users with ids greater than `after`.
 pub fn page(db: &Db, after: Option<i64>, limit: i64) -> Result<Page<i64>, pg::Error> {
-    const SQL: &str = "WITH found AS ( \
-             SELECT id, username, email FROM katas.person WHERE id > $1 \
-             ORDER BY id LIMIT $2::int8 + 1 \
-         ), page AS (SELECT * FROM found ORDER BY id LIMIT $2::int8) \
-         SELECT coalesce(json_agg(page ORDER BY id), '[]')::text, \
-                CASE WHEN count(*) < (SELECT count(*) FROM found) THEN max(id) END \
-         FROM page";
+    const SQL: &str = pg::page!("id, username, email", "katas.person WHERE id > $2", "id");
     // Ids begin at 1.
-    db.page(SQL, &[int8(after.unwrap_or(0)), int8(limit)])
+    db.page(SQL, &[int8(limit), int8(after.unwrap_or(0))])
 }

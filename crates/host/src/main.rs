@@ -21,6 +21,7 @@ const EXAMPLES: &str = "\
 Examples:
   katas up
   katas build
+  katas new notes --field title:text:1..200
   katas smoke http://127.0.0.1:3000";
 
 const UP_EXAMPLES: &str = "\
@@ -49,6 +50,8 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
+    /// Add a component to this repository
+    New(scaffold::Arguments),
     /// Check a deployment by calling every service, then delete the test data
     Smoke(smoke::Arguments),
 }
@@ -122,6 +125,7 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Up(arguments) => run_up(arguments).await,
         Command::Build { from } => run_build(from).await,
+        Command::New(arguments) => block_in_place(|| scaffold::run(&arguments)),
         Command::Smoke(arguments) => return block_in_place(|| smoke::main(arguments)),
     };
     match result {

@@ -230,7 +230,8 @@ impl Example {
         let command = format!("curl -s{method} {url}{body}");
         match &self.keep {
             Some(name) => {
-                format!(r#"{name}=$({command} | sed 's/.*"id":"\([^"]*\)".*/\1/'); echo ${name}"#)
+                let id = r#"sed 's/.*"id":"\{0,1\}\([^",}]*\).*/\1/'"#;
+                format!("{name}=$({command} | {id}); echo ${name}")
             }
             None => command,
         }
@@ -458,8 +459,7 @@ mod tests {
         let put = example("PUT", "/a?b=c&d", Some(r#"{"a":"it's"}"#));
         assert_eq!(put.curl("http://h"), line);
         let stored = Example { keep: Some("a".into()), ..example("POST", "/as", None) };
-        let line =
-            r#"a=$(curl -s -X POST http://h/as | sed 's/.*"id":"\([^"]*\)".*/\1/'); echo $a"#;
+        let line = r#"a=$(curl -s -X POST http://h/as | sed 's/.*"id":"\{0,1\}\([^",}]*\).*/\1/'); echo $a"#;
         assert_eq!(stored.curl("http://h"), line);
         assert_eq!(example("GET", "/as/$a", None).curl("http://h"), "curl -s http://h/as/$a");
         let query = example("GET", "/as/$a?b=1", None);

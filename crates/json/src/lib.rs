@@ -305,6 +305,46 @@ impl<'a> Fields<'a> {
         self.apply(&[name], value, rule)
     }
 
+    /// Reads an optional field and converts it by `rule`. Returns `Some(None)` when it is absent or
+    /// null; a default is `fields.parse_optional(…)?.unwrap_or(default)`.
+    pub fn parse_optional<T: Value<'a>, U, E: Display>(
+        &mut self,
+        name: &str,
+        rule: impl FnOnce(T) -> Result<U, E>,
+    ) -> Option<Option<U>> {
+        match self.optional(name)? {
+            None => Some(None),
+            Some(value) => self.apply(&[name], value, rule).map(Some),
+        }
+    }
+
+    /// Reads a member of a JSON Merge Patch (RFC 7396) that cannot be removed. Returns `Some(None)`
+    /// when it is absent, which leaves the value unchanged. Null is an error.
+    pub fn patch<T: Value<'a>, U, E: Display>(
+        &mut self,
+        name: &str,
+        rule: impl FnOnce(T) -> Result<U, E>,
+    ) -> Option<Option<U>> {
+        match self.has(name) {
+            false => Some(None),
+            true => self.parse(name, rule).map(Some),
+        }
+    }
+
+    /// Reads a member of a JSON Merge Patch (RFC 7396) that can be removed. Returns `Some(None)`
+    /// when it is absent, which leaves the value unchanged, and `Some(Some(None))` when it is null,
+    /// which removes the value.
+    pub fn patch_optional<T: Value<'a>, U, E: Display>(
+        &mut self,
+        name: &str,
+        rule: impl FnOnce(T) -> Result<U, E>,
+    ) -> Option<Option<Option<U>>> {
+        match self.has(name) {
+            false => Some(None),
+            true => self.parse_optional(name, rule).map(Some),
+        }
+    }
+
     /// Reads a required array of at most `max` elements and converts each by `rule`. Stops at the
     /// first invalid element.
     pub fn list<T: Value<'a>, U, E: Display>(
@@ -489,6 +529,38 @@ mod tests {
         assert_eq!(wrong, expected(&[("/note", "must be a string")]));
         let null = errors::<Entry>(r#"{"word":null,"rank/~":0}"#);
         assert_eq!(null, expected(&[("/word", "must be a string")]));
+    }
+
+    /// A JSON Merge Patch of a title and a note.
+    #[derive(Debug, PartialEq)]
+    struct Patch {
+        title: Option<String>,
+        note: Option<Option<String>>,
+    }
+
+    impl FromFields for Patch {
+        fn from_fields(fields: &mut Fields) -> Option<Patch> {
+            let short = |text: String| if text.len() < 9 { Ok(text) } else { Err("is too long") };
+            let title = fields.patch("title", short);
+            let note = fields.patch_optional("note", short);
+            Some(Patch { title: title?, note: note? })
+        }
+    }
+
+    #[test]
+    fn merge_patch_distinguishes_absent_null_and_value() {
+        let patch = |text: &str| from_slice::<Patch>(text.as_bytes()).unwrap();
+        assert_eq!(patch("{}"), Patch { title: None, note: None });
+        assert_eq!(patch(r#"{"note":null}"#), Patch { title: None, note: Some(None) });
+        let both = Patch { title: Some("a".into()), note: Some(Some("b".into())) };
+        assert_eq!(patch(r#"{"title":"a","note":"b"}"#), both);
+        let null = errors::<Patch>(r#"{"title":null,"note":5}"#);
+        assert_eq!(
+            null,
+            expected(&[("/title", "must be a string"), ("/note", "must be a string")])
+        );
+        let long = errors::<Patch>(r#"{"title":"123456789","note":"123456789"}"#);
+        assert_eq!(long, expected(&[("/title", "is too long"), ("/note", "is too long")]));
     }
 
     #[test]

@@ -24,20 +24,34 @@
 //!
 //! Columns have the types that implement [`Column`], which every version of Spin can read. Cast
 //! others: `numeric` and `json` to `text`, `timestamptz` with `AT TIME ZONE 'UTC'`. PostgreSQL
-//! infers the type of a parameter; when that is not `text`, `int8`, `uuid`, `bytea` or `text[]`,
-//! cast twice: `$1::text::json`.
+//! infers the type of a parameter; when that is not `text`, `bool`, `int8`, `uuid`, `bytea` or
+//! `text[]`, cast twice: `$1::text::json`.
+//!
+//! A parameter that may be NULL ([`nullable`]) needs no cast where it is stored in or compared with
+//! a column, which determines its type. `IS NULL` determines none, so the first use has a cast:
+//!
+//! ```sql
+//! … WHERE ($2::bool IS NULL OR pinned = $2)
+//! ```
+//!
+//! A keyset page is the statement that [`page!`] composes from columns, rows and a key.
 //!
 //! The text of a statement is `'static`, so client input can only be a parameter.
 
+mod change;
 mod error;
+mod page;
 mod row;
 
 use serde::Serialize;
-use serde_json::value::RawValue;
 use spin_sdk::pg4::Connection;
 use spin_sdk::variables;
 
+pub use change::Change;
+#[doc(hidden)]
+pub use const_format;
 pub use error::Error;
+pub use page::{PAGE, Page};
 pub use row::{Column, Row, Timestamp};
 /// The value of a parameter of a statement: `$1`, `$2`, ….
 pub use spin_sdk::pg4::ParameterValue as Parameter;
@@ -65,8 +79,8 @@ impl Db {
         Row::single(self.run(|connection| Ok(connection.query(sql, parameters)?))?.rows)
     }
 
-    /// Runs a statement that returns a page: the items as a JSON array of type `text`, and the key
-    /// of the last item, NULL on the last page.
+    /// Runs a statement that returns a page, such as one of [`page!`]: the items as a JSON array of
+    /// type `text`, and the key of the last item, NULL on the last page.
     pub fn page<K: Column>(
         &self,
         sql: &'static str,
@@ -107,14 +121,6 @@ fn with_application_name(url: &str, name: &str) -> String {
     format!("{url}{separator}application_name={name}")
 }
 
-/// A page of a list.
-pub struct Page<K> {
-    /// A JSON array.
-    pub items: Box<RawValue>,
-    /// The key of the last item, `None` on the last page.
-    pub last: Option<K>,
-}
-
 /// Creates a `text` parameter. The value must not contain NUL.
 pub fn text(value: &str) -> Parameter {
     Parameter::Str(value.to_owned())
@@ -144,6 +150,16 @@ pub fn uuid(value: &str) -> Option<Parameter> {
             _ => byte.is_ascii_hexdigit(),
         });
     is_uuid.then(|| Parameter::Uuid(value.to_owned()))
+}
+
+/// Creates a `bool` parameter.
+pub fn boolean(value: bool) -> Parameter {
+    Parameter::Boolean(value)
+}
+
+/// Creates a parameter that may be NULL: `nullable(name, text)`.
+pub fn nullable<T>(value: Option<T>, parameter: impl FnOnce(T) -> Parameter) -> Parameter {
+    value.map_or(Parameter::DbNull, parameter)
 }
 
 /// Creates an `int8` parameter. Where PostgreSQL infers another integer type, cast it: `$1::int8`.

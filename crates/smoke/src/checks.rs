@@ -13,6 +13,8 @@ pub(crate) struct Check {
     pub(crate) expects: &'static str,
     /// Whether the check is skipped without a token.
     pub(crate) needs_token: bool,
+    /// Whether the check writes, and fails if the deployment requires a token that was not given.
+    pub(crate) writes: bool,
     pub(crate) run: fn(&mut Client<'_>) -> Result<(), String>,
 }
 
@@ -21,7 +23,15 @@ const fn check(
     expects: &'static str,
     run: fn(&mut Client<'_>) -> Result<(), String>,
 ) -> Check {
-    Check { name, expects, needs_token: false, run }
+    Check { name, expects, needs_token: false, writes: false, run }
+}
+
+const fn write(
+    name: &'static str,
+    expects: &'static str,
+    run: fn(&mut Client<'_>) -> Result<(), String>,
+) -> Check {
+    Check { writes: true, ..check(name, expects, run) }
 }
 
 /// All checks. Each one covers a component, or the path between the components and their clients.
@@ -34,21 +44,24 @@ pub(crate) const CHECKS: &[Check] = &[
     check("docs", "the OpenAPI document and the pages are served", docs),
     check("errors", "invalid requests get the documented errors", errors),
     Check {
-        name: "token",
-        expects: "writes without a valid token are rejected",
         needs_token: true,
-        run: token,
+        ..check("token", "writes without a valid token are rejected", token)
     },
     check("nth-char", "a word is computed and invalid input is rejected", nth_char),
     check("spending", "a total is computed and an unknown price list is rejected", spending),
-    check("dictionary-v1", "an entry is created, read and deleted", dictionary_v1),
-    check("dictionary-v2", "a conditional write with a stale ETag is rejected", dictionary_v2),
-    check("users", "a user is created, read, updated and deleted", users),
-    check("price-lists", "a price list is stored and used for a total", price_lists),
-    check("receipts", "receipts are listed and an invalid one is rejected", receipts),
-    check("datasets", "a CSV file is stored and returned unchanged", datasets),
-    check("runs", "a kata is run over a dataset", runs),
+    write("dictionary-v1", "an entry is created, read and deleted", dictionary_v1),
+    write("dictionary-v2", "a conditional write with a stale ETag is rejected", dictionary_v2),
+    write("users", "a user is created, read, updated and deleted", users),
+    write("price-lists", "a price list is stored and used for a total", price_lists),
+    write("receipts", "receipts are listed and an invalid one is rejected", receipts),
+    write("datasets", "a CSV file is stored and returned unchanged", datasets),
+    write("runs", "a kata is run over a dataset", runs),
 ];
+
+/// Returns the length of the longest name of a check.
+pub(crate) fn name_width() -> usize {
+    CHECKS.iter().map(|check| check.name.len()).max().unwrap_or_default()
+}
 
 /// The status codes of a gateway without a working backend.
 const GATEWAY_ERRORS: [u16; 3] = [502, 503, 504];
@@ -154,30 +167,65 @@ fn errors(client: &mut Client<'_>) -> Result<(), String> {
 
 fn token(client: &mut Client<'_>) -> Result<(), String> {
     let name = client.resource_name();
-    let writes = [
-        (Method::POST, "/api/v1/newentry".to_owned()),
-        (Method::DELETE, format!("/api/v1/entries/{name}")),
-        (Method::PUT, format!("/api/v2/entries/{name}")),
-        (Method::DELETE, format!("/api/v2/entries/{name}")),
-        (Method::POST, "/api/v1/users".to_owned()),
-        (Method::POST, "/users".to_owned()),
-        (Method::POST, "/api/v2/users".to_owned()),
-        (Method::PUT, "/api/v2/users/0".to_owned()),
-        (Method::DELETE, "/api/v2/users/0".to_owned()),
-        (Method::PUT, format!("/api/v1/price-lists/{name}")),
-        (Method::DELETE, format!("/api/v1/price-lists/{name}")),
-        (Method::POST, "/api/v1/receipts".to_owned()),
-        (Method::POST, "/api/v1/datasets".to_owned()),
-        (Method::DELETE, format!("/api/v1/datasets/{UNUSED_ID}")),
-        (Method::POST, format!("/api/v1/datasets/{UNUSED_ID}/runs")),
-    ];
-    for (method, path) in writes {
+    let document = client.get("/openapi.json")?.expect_status(200)?.json()?;
+    let writes = protected_writes(&document, &name);
+    if writes.is_empty() {
+        return Err("GET /openapi.json: no operation requires a token".to_owned());
+    }
+    for (method, path) in &writes {
         for auth in [Auth::None, Auth::WrongToken] {
-            let problem = client.send_invalid(auth, method.clone(), &path)?.expect_problem(401)?;
+            let problem = client.send_invalid(auth, method.clone(), path)?.expect_problem(401)?;
             problem.expect_header_contains("www-authenticate", "Bearer")?;
         }
     }
+    client.note(format!("{} operations", writes.len()));
     Ok(())
+}
+
+/// Returns the operations of an OpenAPI document that write and require a token, with ids that no
+/// resource has, or `name`, in their paths.
+fn protected_writes(document: &Value, name: &str) -> Vec<(Method, String)> {
+    let mut writes = Vec::new();
+    for (path, item) in document["paths"].as_object().into_iter().flatten() {
+        for (method, operation) in item.as_object().into_iter().flatten() {
+            let Ok(method) = method.to_uppercase().parse::<Method>() else { continue };
+            if operation["security"].is_array() && method != Method::GET {
+                writes.push((method, with_values(document, path, item, operation, name)));
+            }
+        }
+    }
+    writes
+}
+
+/// Returns a path with values for its parameters.
+fn with_values(
+    document: &Value,
+    path: &str,
+    item: &Value,
+    operation: &Value,
+    name: &str,
+) -> String {
+    let parameters = [&item["parameters"], &operation["parameters"]];
+    let mut path = path.to_owned();
+    for parameter in parameters.into_iter().filter_map(Value::as_array).flatten() {
+        let parameter = resolve(document, parameter);
+        let schema = resolve(document, &parameter["schema"]);
+        let value = match (schema["type"].as_str(), schema["format"].as_str()) {
+            (Some("integer"), _) => "0",
+            (_, Some("uuid")) => UNUSED_ID,
+            _ => name,
+        };
+        if let (Some("path"), Some(name)) = (parameter["in"].as_str(), parameter["name"].as_str()) {
+            path = path.replace(&format!("{{{name}}}"), value);
+        }
+    }
+    path
+}
+
+/// Follows a reference into the document.
+fn resolve<'d>(document: &'d Value, value: &'d Value) -> &'d Value {
+    let target = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    target.and_then(|pointer| document.pointer(pointer)).unwrap_or(value)
 }
 
 /// An id that no resource has.
@@ -291,6 +339,9 @@ fn users(client: &mut Client<'_>) -> Result<(), String> {
         .expect_json(&updated)?
         .etag()?;
     client.replace(&path, &if_old, &user)?.expect_problem(412)?;
+    let patch = json!({"email": format!("{name}@example.net")});
+    let patched = client.patch(&path, &[("if-match", &new)], &patch)?.expect_status(200)?;
+    let new = patched.expect_json(&patch)?.expect_json(&json!({"username": name}))?.etag()?;
     client.delete(&path, &[("if-match", &new)])?.expect_status(204)?;
     client.get_private(&path)?.expect_problem(404)?;
     Ok(())
@@ -397,12 +448,36 @@ mod tests {
     use super::*;
 
     #[test]
-    fn check_names_are_unique_and_fit_the_column() {
+    fn check_names_are_unique() {
         let mut names: Vec<_> = CHECKS.iter().map(|check| check.name).collect();
-        assert!(names.iter().all(|name| name.len() <= 14), "{names:?}");
         names.sort_unstable();
         names.dedup();
         assert_eq!(names.len(), CHECKS.len());
+    }
+
+    #[test]
+    fn protected_writes_are_operations_with_security_that_are_not_reads() {
+        let security = json!([{}, {"token": []}]);
+        let id = json!({"name": "id", "in": "path", "schema": {"$ref": "#/components/schemas/Id"}});
+        let document = json!({
+            "paths": {
+                "/a": {"get": {"security": security}, "post": {"security": security}},
+                "/a/{id}": {
+                    "parameters": [id],
+                    "delete": {"security": security},
+                    "put": {},
+                },
+                "/b/{word}": {"patch": {
+                    "parameters": [{"name": "word", "in": "path", "schema": {"type": "string"}}],
+                    "security": security,
+                }},
+            },
+            "components": {"schemas": {"Id": {"type": "integer"}}},
+        });
+        let writes = protected_writes(&document, "x");
+        let writes: Vec<_> =
+            writes.iter().map(|(method, path)| format!("{method} {path}")).collect();
+        assert_eq!(writes, ["POST /a", "DELETE /a/0", "PATCH /b/x"]);
     }
 
     #[test]

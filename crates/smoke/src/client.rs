@@ -219,6 +219,16 @@ impl<'a> Client<'a> {
         self.send(Method::PUT, path, headers, Content::Json(body), Auth::Token)
     }
 
+    /// Sends a PATCH request, a JSON Merge Patch.
+    pub(crate) fn patch(
+        &mut self,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: &Value,
+    ) -> Result<Response, String> {
+        self.send(Method::PATCH, path, headers, Content::Json(body), Auth::Token)
+    }
+
     pub(crate) fn delete(
         &mut self,
         path: &str,

@@ -26,6 +26,11 @@ use checks::{CHECKS, Check};
 use client::Client;
 use evidence::Evidence;
 
+/// Returns the names of the checks that write.
+pub fn writing_checks() -> Vec<&'static str> {
+    CHECKS.iter().filter(|check| check.writes).map(|check| check.name).collect()
+}
+
 /// The options of a smoke test.
 #[derive(Clone, Debug)]
 pub struct Options {

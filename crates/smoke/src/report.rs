@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use crate::checks::name_width;
+
 /// The version of the JSON format. It increases when a field is removed or changes its meaning, not
 /// when one is added.
 pub(crate) const FORMAT: u8 = 1;
@@ -107,21 +109,25 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Outcome { name, expects, took_ms, attempts, .. } = self;
         let detail = self.detail.as_deref().unwrap_or_default();
+        let width = name_width();
         let retries = match attempts {
             2.. => format!(" [attempts: {attempts}]"),
             _ => String::new(),
         };
         match self.status {
             Status::Passed if detail.is_empty() => {
-                write!(f, "  ok  {name:<14} {took_ms:>6} ms  {expects}{retries}")
+                write!(f, "  ok  {name:<width$} {took_ms:>6} ms  {expects}{retries}")
             }
             Status::Passed => {
-                write!(f, "  ok  {name:<14} {took_ms:>6} ms  {expects} ({detail}){retries}")
+                write!(f, "  ok  {name:<width$} {took_ms:>6} ms  {expects} ({detail}){retries}")
             }
             Status::Failed => {
-                write!(f, "FAIL  {name:<14} {took_ms:>6} ms  {expects}{retries}\n      {detail}")
+                write!(
+                    f,
+                    "FAIL  {name:<width$} {took_ms:>6} ms  {expects}{retries}\n      {detail}"
+                )
             }
-            Status::Skipped => write!(f, "skip  {name:<14} {:>6}     {detail}", "-"),
+            Status::Skipped => write!(f, "skip  {name:<width$} {:>6}     {detail}", "-"),
         }
     }
 }
@@ -153,12 +159,13 @@ mod tests {
     #[test]
     fn outcome_has_one_line_and_failed_outcome_two() {
         for (status, attempts, detail, expected) in [
-            (Status::Passed, 1, None, "  ok  users              12 ms  it works"),
-            (Status::Passed, 2, None, "  ok  users              12 ms  it works [attempts: 2]"),
-            (Status::Passed, 1, Some("5"), "  ok  users              12 ms  it works (5)"),
-            (Status::Failed, 1, Some("no"), "FAIL  users              12 ms  it works\n      no"),
-            (Status::Skipped, 0, Some("no"), "skip  users               -     no"),
+            (Status::Passed, 1, None, "  ok  NAME     12 ms  it works"),
+            (Status::Passed, 2, None, "  ok  NAME     12 ms  it works [attempts: 2]"),
+            (Status::Passed, 1, Some("5"), "  ok  NAME     12 ms  it works (5)"),
+            (Status::Failed, 1, Some("no"), "FAIL  NAME     12 ms  it works\n      no"),
+            (Status::Skipped, 0, Some("no"), "skip  NAME      -     no"),
         ] {
+            let expected = expected.replace("NAME", &format!("{:<1$}", "users", name_width()));
             assert_eq!(outcome(status, attempts, detail).to_string(), expected);
         }
     }

@@ -27,6 +27,10 @@ pub const CHROMIUM: Tool = Tool {
 /// `kubectl`, which renders the manifests.
 pub const KUBECTL: Tool = Tool { cfg: "has_kubectl", programs: &["kubectl"], directories: &[] };
 
+/// Linters and generators of clients for OpenAPI, which `.ci/openapi/install` installs.
+pub const OPENAPI: Tool =
+    Tool { cfg: "has_openapi_tools", programs: &["openapi-typescript"], directories: &[] };
+
 /// PgBouncer, which Debian installs outside an ordinary user's `PATH`.
 pub const PGBOUNCER: Tool =
     Tool { cfg: "has_pgbouncer", programs: &["pgbouncer"], directories: &["/usr/sbin"] };

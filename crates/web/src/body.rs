@@ -10,6 +10,9 @@ use crate::{Interrupted, Problem, Request, accept};
 /// The maximum size of a JSON body: 1 MiB.
 const MAX_JSON_BYTES: usize = 1 << 20;
 
+/// The media type of a JSON Merge Patch (RFC 7396).
+pub(crate) const MERGE_PATCH: &str = "application/merge-patch+json";
+
 /// The maximum time without a byte of a body.
 pub(crate) const IDLE: Duration = Duration::from_secs(30);
 
@@ -24,7 +27,23 @@ const MAX_DRAIN_BYTES: usize = 100 << 20;
 
 /// Parses the body, a JSON object. Returns the value and the raw body.
 pub(crate) fn json<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
-    require_json(request)?;
+    require(request, "application/json", accept::is_json)?;
+    parse(request)
+}
+
+/// Parses the body, a JSON Merge Patch. `application/json` is accepted as well, but no other JSON:
+/// a JSON Patch (RFC 6902) has another meaning.
+pub(crate) fn merge_patch<T: FromFields>(request: &Request) -> Result<T, Problem> {
+    let is_merge_patch = |content_type: &str| {
+        [MERGE_PATCH, "application/json"].contains(&accept::media_type(content_type).as_str())
+    };
+    // RFC 5789, section 2.2
+    require(request, MERGE_PATCH, is_merge_patch)
+        .map_err(|problem| problem.header("accept-patch", MERGE_PATCH))?;
+    parse(request).map(|(value, _)| value)
+}
+
+fn parse<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
     let body = read(request, MAX_JSON_BYTES)?;
     match json::from_slice(&body) {
         Ok(value) => Ok((value, body)),
@@ -39,11 +58,16 @@ pub(crate) fn json<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Pro
     }
 }
 
-fn require_json(request: &Request) -> Result<(), Problem> {
+/// Returns 415 unless the body is uncompressed and has an accepted media type.
+fn require(
+    request: &Request,
+    expected: &str,
+    is_accepted: impl Fn(&str) -> bool,
+) -> Result<(), Problem> {
     let detail = if request.is_encoded() {
-        "Content-Encoding not supported; send the body uncompressed"
-    } else if !request.header("content-type")?.is_some_and(|value| accept::is_json(&value)) {
-        "Content-Type not supported; send application/json"
+        "Content-Encoding not supported; send the body uncompressed".to_owned()
+    } else if !request.header("content-type")?.is_some_and(|value| is_accepted(&value)) {
+        format!("Content-Type not supported; send {expected}")
     } else {
         return Ok(());
     };
@@ -156,6 +180,22 @@ mod tests {
     impl FromFields for Word {
         fn from_fields(fields: &mut Fields) -> Option<Word> {
             fields.required::<String>("word").map(|_| Word)
+        }
+    }
+
+    #[test]
+    fn merge_patch_accepts_its_media_type_and_plain_json() {
+        let patch = |content_type: &str| {
+            let request = http::Request::patch("/").header(header::CONTENT_TYPE, content_type);
+            merge_patch::<Word>(&receive(request.body(br#"{"word":""}"#.into()).unwrap()))
+        };
+        for good in ["application/merge-patch+json", "Application/JSON; charset=utf-8"] {
+            patch(good).expect(good);
+        }
+        for bad in ["application/json-patch+json", "application/vnd.x+json", "text/plain"] {
+            let reply = crate::Reply::from(patch(bad).unwrap_err());
+            assert_eq!(reply.status(), 415, "{bad}");
+            assert!(reply.headers.contains(&("accept-patch", MERGE_PATCH.to_owned())), "{bad}");
         }
     }
 

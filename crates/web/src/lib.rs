@@ -57,7 +57,9 @@ pub use problem::Problem;
 pub use query::Query;
 pub use reply::{Reply, Stream};
 pub use request::{Interrupted, Request, RequestSource};
-pub use router::{Handler, Methods, Routes, delete, get, get_private, post, post_public, put};
+pub use router::{
+    Handler, Methods, Routes, delete, get, get_private, patch, post, post_public, put,
+};
 
 /// Exports the routes as the component's `wasi:http/incoming-handler`. Expands to nothing on native
 /// targets.

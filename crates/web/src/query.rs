@@ -1,6 +1,7 @@
 //! Query strings, `application/x-www-form-urlencoded`.
 
 use std::ops::RangeInclusive;
+use std::str::FromStr;
 
 use percent_encoding::percent_decode;
 
@@ -31,6 +32,13 @@ impl Query {
     /// Returns the decoded value of a parameter.
     pub fn text(&self, name: &str) -> Option<&str> {
         self.0.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+    }
+
+    /// Returns a parameter as a value of type `T`, `None` when it is absent. Returns 400 when it has
+    /// another type; `expected` completes the message "must be …".
+    pub fn value<T: FromStr>(&self, name: &str, expected: &str) -> Result<Option<T>, Problem> {
+        let value = self.text(name).map(str::parse).transpose();
+        value.map_err(|_| Problem::bad_request(format!("{name} must be {expected}")))
     }
 
     /// Returns a parameter as an integer, or `default` when it is absent. Returns 400 when it is
@@ -79,6 +87,17 @@ mod tests {
         assert_eq!(query.text("d"), None);
         for bad in ["a=%FF", "a=%00", "%00=a"] {
             assert_eq!(Query::parse(bad).unwrap_err().status(), 400, "{bad}");
+        }
+    }
+
+    #[test]
+    fn parameter_of_another_type_returns_400() {
+        let query = Query::parse("yes=true&word=maybe&empty=").unwrap();
+        let flag = |name| query.value::<bool>(name, "true or false");
+        assert_eq!(flag("yes").unwrap(), Some(true));
+        assert_eq!(flag("absent").unwrap(), None);
+        for bad in ["word", "empty"] {
+            assert_eq!(flag(bad).unwrap_err().status(), 400, "{bad}");
         }
     }
 

@@ -106,6 +106,12 @@ impl Request {
         body::json(self)
     }
 
+    /// Parses the body, a JSON Merge Patch (RFC 7396): an absent member leaves a value unchanged, null
+    /// removes it. Returns 400, 413, 415 or 422 when it is not a valid `T`.
+    pub fn merge_patch<T: FromFields>(&self) -> Result<T, Problem> {
+        body::merge_patch(self)
+    }
+
     /// Parses `If-Match` and `If-None-Match`. Returns 400 when one is malformed.
     pub fn preconditions(&self) -> Result<Preconditions, Problem> {
         Preconditions::new(self)

@@ -5,6 +5,7 @@
 
 use http::{Method, StatusCode};
 
+use crate::body::MERGE_PATCH;
 use crate::{Problem, Reply, Request, authorization, query};
 
 /// A function that handles a request.
@@ -21,6 +22,7 @@ pub struct Methods<C> {
     get: Option<Guarded<C>>,
     post: Option<Guarded<C>>,
     put: Option<Guarded<C>>,
+    patch: Option<Guarded<C>>,
     delete: Option<Guarded<C>>,
     media_types: &'static [&'static str],
 }
@@ -69,6 +71,11 @@ pub const fn put<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.put(handler)
 }
 
+/// Routes `PATCH` to a handler. Requires the token.
+pub const fn patch<C>(handler: Handler<C>) -> Methods<C> {
+    Methods::NONE.patch(handler)
+}
+
 /// Routes `DELETE` to a handler. Requires the token.
 pub const fn delete<C>(handler: Handler<C>) -> Methods<C> {
     Methods::NONE.delete(handler)
@@ -79,6 +86,7 @@ impl<C> Methods<C> {
         get: None,
         post: None,
         put: None,
+        patch: None,
         delete: None,
         media_types: &["application/json"],
     };
@@ -107,6 +115,12 @@ impl<C> Methods<C> {
         self
     }
 
+    /// Adds `PATCH`. Requires the token. The body is a JSON Merge Patch ([`Request::merge_patch`]).
+    pub const fn patch(mut self, handler: Handler<C>) -> Self {
+        self.patch = Guarded::protected(handler);
+        self
+    }
+
     /// Adds `DELETE`. Requires the token.
     pub const fn delete(mut self, handler: Handler<C>) -> Self {
         self.delete = Guarded::protected(handler);
@@ -125,6 +139,7 @@ impl<C> Methods<C> {
             Method::GET | Method::HEAD => self.get.as_ref(),
             Method::POST => self.post.as_ref(),
             Method::PUT => self.put.as_ref(),
+            Method::PATCH => self.patch.as_ref(),
             Method::DELETE => self.delete.as_ref(),
             _ => None,
         }
@@ -136,6 +151,7 @@ impl<C> Methods<C> {
             ("GET, HEAD", self.get.is_some()),
             ("POST", self.post.is_some()),
             ("PUT", self.put.is_some()),
+            ("PATCH", self.patch.is_some()),
             ("DELETE", self.delete.is_some()),
             ("OPTIONS", true),
         ];
@@ -184,7 +200,11 @@ fn with_nosniff(reply: Reply) -> Reply {
 
 fn call<C>(methods: &Methods<C>, context: &C, request: &Request) -> Result<Reply, Problem> {
     if request.method == Method::OPTIONS {
-        return Ok(Reply::no_content().header("allow", methods.allow()));
+        let reply = Reply::no_content().header("allow", methods.allow());
+        return Ok(match methods.patch {
+            Some(_) => reply.header("accept-patch", MERGE_PATCH),
+            None => reply,
+        });
     }
     let Some(Guarded { handler, authorize }) = methods.find(&request.method) else {
         let detail = format!("method {} not allowed", request.method);
@@ -259,7 +279,7 @@ mod tests {
         ("/", get(|_, ()| Ok(Reply::ok(&"root")))),
         ("/api/v1/things", get(list).post(list)),
         ("/api/v1/things/{name}", get(one)),
-        ("/api/v2/things/{name}/of/{owner}", put(two).delete(two)),
+        ("/api/v2/things/{name}/of/{owner}", put(two).patch(two).delete(two)),
     ];
 
     fn list(_: &Request, _: &()) -> Result<Reply, Problem> {
@@ -322,13 +342,21 @@ mod tests {
 
     #[test]
     fn unsupported_method_returns_405_with_allow() {
-        let rejected = send("PATCH", "/api/v2/things/a/of/b");
+        let rejected = send("POST", "/api/v2/things/a/of/b");
         assert_eq!(rejected.status(), 405);
-        assert_eq!(rejected.headers()[header::ALLOW], "PUT, DELETE, OPTIONS");
+        assert_eq!(rejected.headers()[header::ALLOW], "PUT, PATCH, DELETE, OPTIONS");
         let options = send("OPTIONS", "/api/v1/things");
         assert_eq!((options.status().as_u16(), options.body().len()), (204, 0));
         assert_eq!(options.headers()[header::ALLOW], "GET, HEAD, POST, OPTIONS");
         assert_eq!(send("HEAD", "/api/v1/things").status(), 200);
+    }
+
+    #[test]
+    fn options_of_a_route_with_patch_sends_accept_patch() {
+        let options = send("OPTIONS", "/api/v2/things/a/of/b");
+        assert_eq!(options.headers()["allow"], "PUT, PATCH, DELETE, OPTIONS");
+        assert_eq!(options.headers()["accept-patch"], "application/merge-patch+json");
+        assert!(!send("OPTIONS", "/api/v1/things").headers().contains_key("accept-patch"));
     }
 
     #[test]

@@ -1,12 +1,12 @@
 //! Version 2: entries with entity tags, and keyset pages.
 
 use json::{Fields, FromFields};
-use pg::Db;
+use pg::{Change, Db};
 use web::{Problem, Reply, Request};
 
 use super::{not_found, word_in_path};
 use crate::domain::{Definition, Word};
-use crate::store::{self, Deletion, Put};
+use crate::store::{self, Put};
 
 struct NewDefinition {
     definition: Definition,
@@ -41,9 +41,9 @@ pub fn put(request: &Request, db: &Db) -> Result<Reply, Problem> {
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let word = word_in_path(request)?;
     match store::delete_if(db, &word, &request.preconditions()?)? {
-        Deletion::Deleted => Ok(Reply::no_content()),
-        Deletion::NotFound => Err(not_found(request)),
-        Deletion::PreconditionFailed => Err(precondition_failed(&word)),
+        Change::Applied(()) => Ok(Reply::no_content()),
+        Change::NotFound => Err(not_found(request)),
+        Change::PreconditionFailed => Err(precondition_failed(&word)),
     }
 }
 

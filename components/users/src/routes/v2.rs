@@ -1,10 +1,26 @@
 //! Version 2: users with entity tags, and keyset pages.
 
-use pg::Db;
+use json::{Fields, FromFields};
+use pg::{Change, Db};
 use web::{Problem, Reply, Request};
 
 use super::{NewUser, id, not_found};
-use crate::store::{self, Change};
+use crate::domain::{Email, Username};
+use crate::store;
+
+/// Changes to a user. `None` leaves a field unchanged.
+struct UserPatch {
+    username: Option<Username>,
+    email: Option<Email>,
+}
+
+impl FromFields for UserPatch {
+    fn from_fields(fields: &mut Fields) -> Option<UserPatch> {
+        let username = fields.patch("username", Username::new);
+        let email = fields.patch("email", Email::new);
+        Some(UserPatch { username: username?, email: email? })
+    }
+}
 
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let NewUser::<false> { username, email } = request.json()?;
@@ -22,7 +38,18 @@ pub fn replace(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = id(request, "id")?;
     let preconditions = request.preconditions()?;
     let NewUser::<false> { username, email } = request.json()?;
-    let user = applied(store::replace(db, id, &username, &email, &preconditions)?, id)?;
+    let user = store::change(db, id, Some(&username), Some(&email), &preconditions)?;
+    let user = applied(user, id)?;
+    Ok(Reply::ok(&user).with_etag(&user.etag()))
+}
+
+/// Changes the fields in the body, a JSON Merge Patch.
+pub fn patch(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    let id = id(request, "id")?;
+    let preconditions = request.preconditions()?;
+    let UserPatch { username, email } = request.merge_patch()?;
+    let user = store::change(db, id, username.as_ref(), email.as_ref(), &preconditions)?;
+    let user = applied(user, id)?;
     Ok(Reply::ok(&user).with_etag(&user.etag()))
 }
 
@@ -35,12 +62,8 @@ pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
 /// Returns the result of an applied change, otherwise 404 or 412.
 fn applied<T>(change: Change<T>, id: i64) -> Result<T, Problem> {
     match change {
-        Change::Applied(result) => Ok(result),
         Change::NotFound => Err(not_found()),
-        Change::PreconditionFailed => {
-            let detail = format!("user {id} does not match the precondition");
-            Err(Problem::precondition_failed(detail))
-        }
+        change => change.applied(format_args!("user {id}")),
     }
 }
 
