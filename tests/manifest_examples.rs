@@ -1,4 +1,4 @@
-//! The example calls in `spin.toml`, which `katas up` prints.
+//! The example calls in `spin.toml`, which `katas examples` prints.
 
 use katas_host::manifest::Manifest;
 use serde_json::Value;

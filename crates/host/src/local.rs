@@ -2,6 +2,7 @@
 //! Spin.
 
 pub mod build;
+mod log_line;
 pub mod postgres;
 mod private_file;
 pub mod process;

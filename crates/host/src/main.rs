@@ -50,6 +50,17 @@ enum Command {
         #[arg(long, value_name = "FILE")]
         from: Option<PathBuf>,
     },
+    /// Print an example call for every route
+    #[command(after_help = "Example:\n  katas examples --base http://127.0.0.1:8080")]
+    Examples {
+        /// Address of the application
+        #[arg(long, value_name = "URL", default_value = "http://127.0.0.1:3000")]
+        base: String,
+        /// Application manifest, or its directory [default: spin.toml in this directory or the nearest
+        /// parent]
+        #[arg(long, value_name = "FILE")]
+        from: Option<PathBuf>,
+    },
     /// Add a component to this repository
     New(scaffold::Arguments),
     /// Check a deployment by calling every service, then delete the test data
@@ -125,6 +136,7 @@ async fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Up(arguments) => run_up(arguments).await,
         Command::Build { from } => run_build(from).await,
+        Command::Examples { base, from } => print_examples(&base, from),
         Command::New(arguments) => block_in_place(|| scaffold::run(&arguments)),
         Command::Smoke(arguments) => return block_in_place(|| smoke::main(arguments)),
     };
@@ -222,6 +234,14 @@ fn raise_open_files_limit() {
 
 async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
     build::components(&Manifest::read(&manifest_path(from)?)?, &report).await
+}
+
+fn print_examples(base: &str, from: Option<PathBuf>) -> anyhow::Result<()> {
+    let manifest = Manifest::read(&manifest_path(from)?)?;
+    let routes = up::routes(&manifest, base.trim_end_matches('/'))?;
+    // An error means that standard output is closed.
+    let _ = std::io::stdout().write_all(routes.as_bytes());
+    Ok(())
 }
 
 fn manifest_path(from: Option<PathBuf>) -> anyhow::Result<PathBuf> {

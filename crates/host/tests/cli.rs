@@ -150,7 +150,7 @@ fn up_preserves_data_between_runs_unless_fresh() {
     assert_eq!(first.call("GET", "/db-check", "").0, 200);
     let server_of_first = Process::new(server(state.path()));
     let base = first.base.clone();
-    let (status, routes, stderr) = first.end(Signal::INT);
+    let (status, introduction, stderr) = first.end(Signal::INT);
     assert!(status.success(), "{stderr}");
     let before_serving = stderr.split("Serving ").next().unwrap_or_default();
     assert!(!before_serving.contains("/db-check"), "{stderr}");
@@ -159,7 +159,9 @@ fn up_preserves_data_between_runs_unless_fresh() {
     {
         assert!(stderr.contains(step), "{step}: {stderr}");
     }
-    assert!(routes.contains(&format!("curl -s {base}/health\n")), "{routes}");
+    assert_eq!(introduction.matches("curl -s").count(), 3, "{introduction}");
+    assert!(introduction.contains(&format!(" {base}/api/v1/look/Apple\n")), "{introduction}");
+    assert!(stderr.contains(&format!("Serving {base}, until Ctrl-C\n")), "{stderr}");
 
     let second = Up::start(state.path(), &[]);
     assert!(second.call("GET", APPLE, "").1.contains("A fruit"));
@@ -175,6 +177,15 @@ fn up_preserves_data_between_runs_unless_fresh() {
     let server_of_fresh = Process::new(server(state.path()));
     fresh.end(Signal::HUP);
     assert!(server_of_fresh.ends_within(0), "PostgreSQL is still running");
+}
+
+#[test]
+fn examples_are_printed_for_every_route() {
+    let output = katas(&["examples", "--base", "http://host:1/"]).output().expect("katas starts");
+    let examples = String::from_utf8(output.stdout).expect("the output is UTF-8");
+    assert!(output.status.success());
+    assert!(examples.contains("\n/users/...  (users)\n"), "{examples}");
+    assert!(examples.contains("  curl -s http://host:1/health\n"), "{examples}");
 }
 
 #[test]

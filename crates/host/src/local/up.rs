@@ -15,9 +15,9 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::postgres::{self, Postgres, PostgresInstall};
 use super::spin::Spin;
-use super::{Report, build, ready, spin};
+use super::{Report, build, log_line, ready, spin};
 use crate::component::ComponentConfig;
-use crate::manifest::{Manifest, Route};
+use crate::manifest::{Example, Manifest, Route};
 use crate::pool::Pools;
 use crate::router::Router;
 use crate::variables::Variables;
@@ -142,11 +142,11 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
         startup_log.print();
         return Err(error);
     }
-    report("Serving", &format!("http://{address}, until Ctrl-C"));
     startup_log.discard();
     // An error means that standard output is closed.
-    let routes = routes(&manifest, &format!("http://{address}"))?;
-    let _ = std::io::stdout().write_all(routes.as_bytes());
+    let _ = std::io::stdout()
+        .write_all(introduction(&manifest, &format!("http://{address}"))?.as_bytes());
+    report("Serving", &format!("http://{address}, until Ctrl-C"));
 
     tokio::select! {
         () = signals.recv() => report("Stopping", "press Ctrl-C again to stop immediately"),
@@ -173,12 +173,12 @@ impl StartupLog {
         let startup = StartupLog(self.0.clone());
         Arc::new(move |line: &str| match &mut *startup.lines() {
             Some(lines) => lines.push(line.to_owned()),
-            None => print_line(line),
+            None => log_line::print(line),
         })
     }
 
     fn print(&self) {
-        self.lines().take().iter().flatten().for_each(|line| print_line(line));
+        self.lines().take().iter().flatten().for_each(|line| log_line::print(line));
     }
 
     fn discard(&self) {
@@ -188,11 +188,6 @@ impl StartupLog {
     fn lines(&self) -> MutexGuard<'_, Option<Vec<String>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-fn print_line(line: &str) {
-    // An error means that standard error is closed.
-    let _ = writeln!(std::io::stderr(), "{line}");
 }
 
 /// Returns the values of those variables of the manifest that describe the database.
@@ -551,6 +546,8 @@ async fn migrate_up(
     let on_event = |event: &Event| match event {
         // Not reported: waiting for the lock is a separate event.
         Event::Locked { .. } => {}
+        // The event of the file follows soon.
+        Event::Step { took, .. } if *took < Duration::from_secs(1) => {}
         event => report("", &event.to_string()),
     };
     let up = migrate::up(project, database, options, &on_event).await?;
@@ -599,23 +596,58 @@ fn parameter_error(error: &tokio_postgres::Error) -> Option<String> {
     cause.starts_with("unknown option").then(|| "unknown name".to_owned())
 }
 
-/// Lists every route with its example requests as `curl` commands, which work in the order listed.
-pub fn routes(manifest: &Manifest, base: &str) -> anyhow::Result<String> {
+/// The examples of one route.
+struct RouteExamples<'m> {
+    route: &'m str,
+    component: &'m str,
+    examples: Vec<&'m Example>,
+}
+
+/// Returns the routes in the order of the manifest, each with the examples of its component that
+/// it serves.
+fn route_examples(manifest: &Manifest) -> anyhow::Result<Vec<RouteExamples<'_>>> {
     let router = Router::new(manifest)?;
-    let mut text = String::new();
+    let mut routes = Vec::new();
     for (index, trigger) in manifest.trigger.http.iter().enumerate() {
-        let (Route::Pattern(route), Some(id)) = (&trigger.route, &trigger.component) else {
+        let (Route::Pattern(route), Some(component)) = (&trigger.route, &trigger.component) else {
             continue;
         };
-        text += &format!("\n{route}  ({id})\n");
-        for example in manifest.component[id].examples() {
+        let is_served = |example: &&Example| {
             let path = example.path.split('?').next().unwrap_or_default();
-            if router.find(path).is_some_and(|found| found.trigger == index) {
-                text += &format!("  {}\n", example.curl(base));
-            }
+            router.find(path).is_some_and(|found| found.trigger == index)
+        };
+        let examples = manifest.component[component].examples().iter().filter(is_served).collect();
+        routes.push(RouteExamples { route, component, examples });
+    }
+    Ok(routes)
+}
+
+/// Returns the routes of an application, each with its example requests to `base` as `curl`
+/// commands, which work in this order.
+pub fn routes(manifest: &Manifest, base: &str) -> anyhow::Result<String> {
+    let mut text = String::new();
+    for RouteExamples { route, component, examples } in route_examples(manifest)? {
+        text += &format!("\n{route}  ({component})\n");
+        for example in examples {
+            text += &format!("  {}\n", example.curl(base));
         }
     }
     Ok(text)
+}
+
+/// Returns the first example of each of the first three routes that have one, and how to see all.
+/// Empty without examples.
+fn introduction(manifest: &Manifest, base: &str) -> anyhow::Result<String> {
+    let routes = route_examples(manifest)?;
+    let examples: Vec<_> =
+        routes.iter().filter_map(|route| route.examples.first()).take(3).collect();
+    if examples.is_empty() {
+        return Ok(String::new());
+    }
+    let calls: String = examples.iter().map(|it| format!("  {}\n", it.curl(base))).collect();
+    Ok(format!(
+        "\nTry it in a browser, or with curl (`katas examples` prints all calls):\n{calls}\n"
+    ))
 }
 
 /// Returns the path of the nearest `spin.toml` in `folder` or its ancestors. A manifest in an
