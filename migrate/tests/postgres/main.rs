@@ -17,6 +17,7 @@ mod non_transactional;
 mod other_inputs;
 mod pooler;
 mod proxy;
+mod random_files;
 mod read_only;
 mod relation_locks;
 mod reporting;
