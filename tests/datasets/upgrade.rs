@@ -23,7 +23,7 @@ fn expected_csv() -> String {
 fn dataset_of_the_previous_build_is_served_after_the_upgrade() {
     let database = cluster().create_database(false);
     let app = App::with_database(&database);
-    app.migrate_to(5);
+    app.migrate(Some(5));
     let expected = expected_csv();
     app.sql(&format!(
         "INSERT INTO katas.dataset (name, columns, state, rows, bytes) \
@@ -35,7 +35,7 @@ fn dataset_of_the_previous_build_is_served_after_the_upgrade() {
     // The pods of this build are not ready before the migration has run.
     export(&app, &path).problem(503);
     app.get("/db-check").problem(503);
-    app.migrate_to(6);
+    app.migrate(None);
     assert_eq!(app.get("/db-check").status, 200);
     assert!(export(&app, &path).body == expected);
     let last = app.get(&format!("{path}/rows?after=3234393939")).json();

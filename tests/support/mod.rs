@@ -526,9 +526,9 @@ impl App {
         RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
     }
 
-    /// Migrates the database to this version, as `migrate up --to` does.
-    pub(crate) fn migrate_to(&self, version: i64) {
-        let options = UpOptions { to: Some(version), ..UpOptions::default() };
+    /// Applies the migrations up to a version, `None` for all.
+    pub(crate) fn migrate(&self, to: Option<i64>) {
+        let options = UpOptions { to, ..UpOptions::default() };
         let migrated = RUNTIME.block_on(async {
             let migrator = Database::new(&self.migrator)?;
             migrate::up(&Project::built_in(), &migrator, options, &|_| ()).await
