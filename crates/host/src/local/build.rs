@@ -14,17 +14,18 @@ use crate::manifest::Manifest;
 /// the future stops the running command.
 pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Result<()> {
     let builds = builds(manifest)?;
-    if builds.iter().any(|build| build.command.split_whitespace().any(|word| word == "cargo")) {
+    if builds.iter().any(|build| build.options.split_whitespace().any(|word| word == "cargo")) {
         wasm_target::ensure(&manifest.root, report).await?;
     }
     if !builds.is_empty() {
         report("Building", "the components");
     }
-    for Build { folder, command, components } in builds {
+    for build in builds {
+        let command = build.command();
         let mut shell = Command::new("sh");
         shell
             .args(["-c", &command])
-            .current_dir(folder)
+            .current_dir(build.folder)
             .kill_on_drop(true)
             // `source` in the manifest expects the wasm here.
             .env("CARGO_TARGET_DIR", workspace(&manifest.root).join("target"))
@@ -38,21 +39,29 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
         ensure!(
             status.success(),
             "cannot build component {}: `{command}` failed: {status}; see its output above",
-            components.join(", ")
+            build.components.join(", ")
         );
     }
     Ok(())
 }
 
 /// A command to run, and the components that it builds.
-#[derive(Debug, PartialEq)]
 struct Build<'m> {
     folder: PathBuf,
-    command: String,
+    /// The command without the packages.
+    options: &'m str,
+    packages: Vec<&'m str>,
     components: Vec<&'m str>,
 }
 
-/// Returns the build commands. Commands that differ only in the package become one, so that cargo
+impl Build<'_> {
+    fn command(&self) -> String {
+        let packages: String = self.packages.iter().map(|name| format!(" -p {name}")).collect();
+        format!("{}{packages}", self.options)
+    }
+}
+
+/// Returns the build commands. Commands that differ only in the packages become one, so that cargo
 /// builds the components in parallel.
 fn builds(manifest: &Manifest) -> anyhow::Result<Vec<Build<'_>>> {
     let mut builds: Vec<Build> = Vec::new();
@@ -66,37 +75,37 @@ fn builds(manifest: &Manifest) -> anyhow::Result<Vec<Build<'_>>> {
             folder.display()
         );
         for command in build.commands() {
-            let same = |build: &&mut Build| {
-                build.folder == folder
-                    && (build.command == *command || differs_in_package(&build.command, command))
-            };
-            match builds.iter_mut().find(same) {
-                Some(build) if build.command == *command => build.components.push(id),
+            let (options, packages) = split_packages(command);
+            let same = builds.iter_mut().find(|build| {
+                (&build.folder, build.options, build.packages.is_empty())
+                    == (&folder, options, packages.is_empty())
+            });
+            match same {
                 Some(build) => {
-                    let package = command.rsplit(' ').next().unwrap_or_default();
-                    build.command += &format!(" -p {package}");
+                    build.packages.extend(packages);
                     build.components.push(id);
                 }
-                None => builds.push(Build {
-                    folder: folder.clone(),
-                    command: command.clone(),
-                    components: vec![id],
-                }),
+                None => {
+                    let (folder, components) = (folder.clone(), vec![id.as_str()]);
+                    builds.push(Build { folder, options, packages, components });
+                }
             }
         }
     }
     Ok(builds)
 }
 
-/// Returns whether both are the same `cargo build … -p PACKAGE`, except for the packages.
-fn differs_in_package(a: &str, b: &str) -> bool {
-    fn options(command: &str) -> Option<&str> {
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || " -_=./".contains(c);
-        let plain = command.starts_with("cargo build ") && command.chars().all(is_plain);
-        let (options, packages) = command.split_once(" -p ").filter(|_| plain)?;
-        packages.split(" -p ").all(|it| !it.is_empty() && !it.contains(' ')).then_some(options)
+/// Splits `cargo build … -p PACKAGE -p PACKAGE` into the part before the packages and the packages.
+/// Other commands have no packages.
+fn split_packages(command: &str) -> (&str, Vec<&str>) {
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || " -_=./".contains(c);
+    let is_cargo = command.starts_with("cargo build ") && command.chars().all(is_plain);
+    let (options, packages) = command.split_once(" -p ").unwrap_or((command, ""));
+    let packages: Vec<_> = packages.split(" -p ").collect();
+    match is_cargo && packages.iter().all(|name| !name.is_empty() && !name.contains(' ')) {
+        true => (options, packages),
+        false => (command, Vec::new()),
     }
-    options(a).is_some() && options(a) == options(b)
 }
 
 /// Returns the root of the cargo workspace that contains `folder`.
@@ -109,19 +118,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cargo_commands_that_differ_in_the_package_are_joined() {
-        let command = |package: &str| format!("cargo build --release -p {package}");
-        assert!(differs_in_package(&command("a"), &command("b")));
-        assert!(differs_in_package(&format!("{} -p b", command("a")), &command("c")));
+    fn cargo_commands_that_differ_in_the_packages_are_joined() {
+        let joined = "cargo build --release";
+        assert_eq!(split_packages("cargo build --release -p a"), (joined, vec!["a"]));
+        assert_eq!(split_packages("cargo build --release -p a -p b"), (joined, vec!["a", "b"]));
+        assert_eq!(split_packages("cargo build -p b"), ("cargo build", vec!["b"]));
         for other in [
-            "cargo build -p b",
             "cargo build --release -p b --features x",
             "cargo build --release -p b && make",
             "cargo build --release",
             "make",
         ] {
-            assert!(!differs_in_package(&command("a"), other), "{other}");
-            assert!(!differs_in_package(other, other) || other.ends_with("-p b"), "{other}");
+            assert_eq!(split_packages(other), (other, vec![]));
         }
     }
 }
