@@ -77,12 +77,9 @@ impl Manifest {
         component.is_some_and(|component| component.variables.contains_key("database_url"))
     }
 
-    /// Returns how many of these components connect to the database, of all if there are none.
-    fn count_database_users(&self, ids: &[String]) -> usize {
-        match ids {
-            [] => self.component.keys().filter(|id| self.uses_database(id)).count(),
-            ids => ids.iter().filter(|id| self.uses_database(id)).count(),
-        }
+    /// Returns how many of these components connect to the database.
+    fn count_database_users<'a>(&self, ids: impl IntoIterator<Item = &'a String>) -> usize {
+        ids.into_iter().filter(|id| self.uses_database(id)).count()
     }
 }
 
@@ -238,7 +235,7 @@ fn value<'t>(text: &'t str, prefix: &str, suffix: &str) -> anyhow::Result<&'t st
 
 /// The connections that Spin can open, and the limits that follow.
 fn connections(workspace: &mut Workspace, manifest: &Manifest) -> anyhow::Result<()> {
-    let users = manifest.count_database_users(&[]);
+    let users = manifest.count_database_users(manifest.component.keys());
     let local = users * POOL;
     let limit = "--connection-limit=katas_app=";
     set(workspace, "k8s/overlays/local/kustomization.yaml", (limit, "\n"), local)?;

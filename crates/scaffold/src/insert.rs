@@ -1,6 +1,6 @@
 //! Inserts text into existing files at its sorted or logical place, and replaces what is derived.
 
-use anyhow::{Context, ensure};
+use anyhow::{Context, bail};
 
 /// Replaces the text between `prefix`, which occurs once, and the next `suffix`.
 pub fn replace_between(
@@ -9,12 +9,19 @@ pub fn replace_between(
     suffix: &str,
     value: &str,
 ) -> anyhow::Result<String> {
-    let occurrences = text.matches(prefix).count();
-    ensure!(occurrences == 1, "{prefix:?} occurs {occurrences} times, expected once");
-    let start = text.find(prefix).context("counted above")? + prefix.len();
+    let start = find_once(text, prefix)? + prefix.len();
     let length =
         text[start..].find(suffix).with_context(|| format!("no {suffix:?} after {prefix:?}"))?;
     Ok([&text[..start], value, &text[start + length..]].concat())
+}
+
+/// Returns the position of a text that occurs once.
+fn find_once(text: &str, part: &str) -> anyhow::Result<usize> {
+    let positions: Vec<_> = text.match_indices(part).map(|(position, _)| position).collect();
+    match positions[..] {
+        [position] => Ok(position),
+        _ => bail!("{part:?} occurs {} times, expected once", positions.len()),
+    }
 }
 
 /// Inserts `line` in the block of consecutive lines around a line that starts with `prefix`, before
@@ -37,16 +44,15 @@ pub fn sorted_block(text: &str, heading: &str, block: &str) -> anyhow::Result<St
     let position = match (greater, starts.last()) {
         (Some(&start), _) => start,
         (None, Some(&last)) => block_end(text, last, heading),
-        (None, None) => anyhow::bail!("no line starts with {heading:?}"),
+        (None, None) => bail!("no line starts with {heading:?}"),
     };
     Ok(insert_block(text, position, block))
 }
 
 /// Inserts `addition` before `anchor`, which occurs once.
 pub fn before(text: &str, anchor: &str, addition: &str) -> anyhow::Result<String> {
-    let occurrences = text.matches(anchor).count();
-    ensure!(occurrences == 1, "{anchor:?} occurs {occurrences} times, expected once");
-    Ok(text.replace(anchor, &[addition, anchor].concat()))
+    let (head, tail) = text.split_at(find_once(text, anchor)?);
+    Ok([head, addition, tail].concat())
 }
 
 /// Appends an item to the list that begins with `opening` and ends with a line that starts with `]`.
