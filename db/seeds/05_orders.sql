@@ -7,7 +7,7 @@
 -- fake: item choice(socks, socks, socks, shoes, sweater, shirt, shirt, trousers, coat, scarf, hat)
 --
 -- Several of these can run at the same time, each with other rows: until the last of them has ended,
--- some of the rows may be missing. A dataset that somebody has removed cannot be added to.
+-- some of the rows may be missing. Rows cannot be added to a deleted dataset.
 
 WITH new AS MATERIALIZED (
   -- None of these fields has to be quoted.

@@ -4,9 +4,9 @@
 // `header`, `json` (a member of the body) or `body` (the whole body). `as` is the format of the
 // input: `text` (the default), `area` (text of several lines), `number`, `boolean`, `lines` (an
 // array of strings), `prices` (an object of numbers, one member a line) or `csv` (text or a file of
-// up to `maxBytes` bytes). An `optional` field is omitted if it is empty, a `fixed` field is not
-// shown. `fills: { field: 'member' }` copies a member of a successful response into the field of
-// that name in the other operations of the service.
+// up to `maxBytes` bytes). An `optional` field is omitted if it is empty, and the page hides a
+// `fixed` field. `fills: { field: 'member' }` copies a member of a successful response into the
+// field of that name in the other operations of the service.
 
 const word = { name: 'word', label: 'Word', value: 'Apple' };
 const definition = { name: 'definition', label: 'Definition', in: 'json', as: 'area', value: 'A fruit' };

@@ -294,7 +294,7 @@ impl FromSql<'_> for SqlInterval {
     }
 }
 
-/// NULL for a parameter of any type; `None::<T>` would have a fixed type.
+/// NULL for a parameter of any type; `None::<T>` fits only one.
 #[derive(Debug)]
 struct Null;
 
