@@ -5,11 +5,15 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::anyhow;
+use wasi_preview1_component_adapter_provider::{
+    WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER,
+};
 use wasmtime::component::{Component, Linker};
 use wasmtime::{
     Cache, Config, Engine, EngineWeak, InstanceAllocationStrategy, PoolingAllocationConfig,
 };
 use wasmtime_wasi_http::p2::bindings::ProxyPre;
+use wit_component::ComponentEncoder;
 
 use crate::manifest::Manifest;
 use crate::router::Router;
@@ -63,19 +67,21 @@ impl App {
                 let path = path.display();
                 anyhow!("cannot read component {id} from {path}: {error}; run `katas build`")
             })?;
-            let compiled = Component::new(&engine, wasm).map_err(|error| {
-                let (path, cause) = (path.display(), one_line(&error));
-                anyhow!(
-                    "component {id}: {path} is not a WebAssembly component: {cause}; build it for \
-                     wasm32-wasip2"
-                )
-            })?;
+            let compiled = into_component(wasm)
+                .and_then(|wasm| Ok(Component::new(&engine, wasm)?))
+                .map_err(|error| {
+                    let (path, cause) = (path.display(), one_line(&error));
+                    anyhow!(
+                        "component {id}: {path} is not a WebAssembly component: {cause}; build it \
+                         for wasm32-wasip2"
+                    )
+                })?;
             let linked = linker.instantiate_pre(&compiled).and_then(ProxyPre::new);
             let linked = linked.map_err(|error| {
                 anyhow!(
                     "component {id} does not fit the world in wit/world.wit: {}; use the \
                      interfaces of that world, or run the application with Spin",
-                    one_line(&error)
+                    one_line(&error.into())
                 )
             })?;
             Ok((id.clone(), linked))
@@ -95,8 +101,20 @@ impl App {
     }
 }
 
+/// Returns a component, converted from a core module if `wasm` is one. Spin converts modules too: its
+/// templates build them for wasm32-wasip1.
+fn into_component(wasm: Vec<u8>) -> anyhow::Result<Vec<u8>> {
+    if !wasm.starts_with(b"\0asm\x01\0\0\0") {
+        return Ok(wasm);
+    }
+    ComponentEncoder::default()
+        .module(&wasm)?
+        .adapter(WASI_SNAPSHOT_PREVIEW1_ADAPTER_NAME, WASI_SNAPSHOT_PREVIEW1_REACTOR_ADAPTER)?
+        .encode()
+}
+
 /// Returns an error with its causes on one line.
-fn one_line(error: &wasmtime::Error) -> String {
+fn one_line(error: &anyhow::Error) -> String {
     format!("{error:#}").split_whitespace().collect::<Vec<_>>().join(" ")
 }
 

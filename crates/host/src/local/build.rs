@@ -1,6 +1,6 @@
 //! Builds the components, as `spin build` does.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
@@ -14,8 +14,8 @@ use crate::manifest::Manifest;
 /// the future stops the running command.
 pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Result<()> {
     let builds = builds(manifest)?;
-    if builds.iter().any(|build| build.options.split_whitespace().any(|word| word == "cargo")) {
-        wasm_target::ensure(&manifest.root, report).await?;
+    for target in builds.iter().filter_map(|build| wasm_target(build.options)) {
+        wasm_target::ensure(&manifest.root, target, report).await?;
     }
     if !builds.is_empty() {
         report("Building", "the components");
@@ -27,8 +27,8 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
             .args(["-c", &command])
             .current_dir(build.folder)
             .kill_on_drop(true)
-            // `source` in the manifest expects the wasm here.
-            .env("CARGO_TARGET_DIR", workspace(&manifest.root).join("target"))
+            // `source` in the manifest expects the wasm in cargo's default directory.
+            .env_remove("CARGO_TARGET_DIR")
             // Flags for the native target are invalid for wasm.
             .env_remove("RUSTFLAGS")
             .env_remove("CARGO_ENCODED_RUSTFLAGS");
@@ -108,14 +108,27 @@ fn split_packages(command: &str) -> (&str, Vec<&str>) {
     }
 }
 
-/// Returns the root of the cargo workspace that contains `folder`.
-fn workspace(folder: &Path) -> &Path {
-    folder.ancestors().find(|folder| folder.join("Cargo.lock").is_file()).unwrap_or(folder)
+/// Returns the WebAssembly target that a cargo command names.
+fn wasm_target(command: &str) -> Option<&str> {
+    let mut words = command.split([' ', '=']);
+    words.find(|word| *word == "cargo")?;
+    words.find(|word| *word == "--target")?;
+    words.next().filter(|target| target.starts_with("wasm32-"))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn wasm_target_is_the_one_that_a_cargo_command_names() {
+        let build = "cargo build --target wasm32-wasip1 --release";
+        assert_eq!(wasm_target(build), Some("wasm32-wasip1"));
+        assert_eq!(wasm_target("cargo build --target=wasm32-wasip2"), Some("wasm32-wasip2"));
+        for other in ["cargo build", "make --target wasm32-wasip2", "cargo build --target x86_64"] {
+            assert_eq!(wasm_target(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn cargo_commands_that_differ_in_the_packages_are_joined() {

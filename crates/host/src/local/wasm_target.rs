@@ -1,4 +1,4 @@
-//! The compilation target of the components.
+//! The compilation targets of components.
 
 use std::path::Path;
 
@@ -8,16 +8,14 @@ use tokio::process::Command;
 use super::Report;
 use super::process::remove_secrets;
 
-const TARGET: &str = "wasm32-wasip2";
-
-/// Installs the target with rustup, unless the toolchain in use in `folder` has it.
-pub(super) async fn ensure(folder: &Path, report: Report<'_>) -> anyhow::Result<()> {
-    if is_installed(folder).await? {
+/// Installs a target with rustup, unless the toolchain in use in `folder` has it.
+pub(super) async fn ensure(folder: &Path, target: &str, report: Report<'_>) -> anyhow::Result<()> {
+    if is_installed(folder, target).await? {
         return Ok(());
     }
-    report("Installing", &format!("the target {TARGET}"));
+    report("Installing", &format!("the target {target}"));
     let mut rustup = Command::new("rustup");
-    rustup.args(["target", "add", TARGET]).current_dir(folder).kill_on_drop(true);
+    rustup.args(["target", "add", target]).current_dir(folder).kill_on_drop(true);
     remove_secrets(rustup.as_std_mut());
     let output = rustup.output().await;
     let cause = match output {
@@ -30,15 +28,15 @@ pub(super) async fn ensure(folder: &Path, report: Report<'_>) -> anyhow::Result<
         Err(error) => format!("cannot run rustup: {error}"),
     };
     bail!(
-        "cannot install {TARGET}, the compilation target of the components: {cause}; run `rustup \
-         target add {TARGET}` in {} with access to the network",
+        "cannot install {target}, the compilation target of the components: {cause}; run `rustup \
+         target add {target}` in {} with access to the network",
         folder.display()
     )
 }
 
-async fn is_installed(folder: &Path) -> anyhow::Result<bool> {
+async fn is_installed(folder: &Path, target: &str) -> anyhow::Result<bool> {
     let mut rustc = Command::new("rustc");
-    rustc.args(["--print", "target-libdir", "--target", TARGET]).current_dir(folder);
+    rustc.args(["--print", "target-libdir", "--target", target]).current_dir(folder);
     remove_secrets(rustc.as_std_mut());
     let output = rustc.output().await.map_err(|error| {
         anyhow!("cannot run rustc: {error}; install Rust from https://rustup.rs")
