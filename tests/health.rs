@@ -1,6 +1,6 @@
 //! Health endpoints and their probe responses.
 
-use migrate::Project;
+use migrations::Project;
 use serde_json::json;
 
 use crate::support::{App, cluster};

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use migrate::{Database, Project, UpOptions};
+use migrations::{Database, Project, UpOptions};
 use scaffold::{Component, Field, Workspace, facts};
 
 use crate::docs::drift::{
@@ -103,8 +103,8 @@ fn migrated_database(copy: &Path) -> (String, String) {
     let project = Project::read(&copy.join("db")).expect("the migrations");
     let migrator = Database::new(&cluster().migrator_url(&name)).expect("a URL");
     let dump = RUNTIME.block_on(async {
-        migrate::up(&project, &migrator, UpOptions::default(), &|_| ()).await?;
-        migrate::dump(&project, &migrator, &|_| ()).await
+        migrations::up(&project, &migrator, UpOptions::default(), &|_| ()).await?;
+        migrations::dump(&project, &migrator, &|_| ()).await
     });
     (name, dump.expect("the migrations are applied"))
 }

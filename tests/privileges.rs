@@ -1,7 +1,7 @@
 //! The privileges of the role `katas_app`: exactly those that the components need.
 
 use katas_host::manifest::Manifest;
-use migrate::Project;
+use migrations::Project;
 use sqlx::{Connection, PgConnection};
 
 use crate::support::{App, RUNTIME, cluster, root};
@@ -26,9 +26,9 @@ fn create_bootstrapped_database() -> String {
     let name = cluster().create_database(true);
     RUNTIME.block_on(async {
         let url = cluster().postgres.administrator(&name);
-        let administrator = migrate::Database::new(&url).expect("a valid URL");
+        let administrator = migrations::Database::new(&url).expect("a valid URL");
         let project = Project::built_in();
-        let bootstrap = migrate::bootstrap(&project, &administrator, &[], true, &|_| ());
+        let bootstrap = migrations::bootstrap(&project, &administrator, &[], true, &|_| ());
         bootstrap.await.expect("the roles are created");
     });
     name
@@ -118,8 +118,8 @@ fn rights_that_cannot_be_revoked_from_app_role_are_reported_by_verify() {
     assert_eq!(sqlstate(&database, "SELECT lo_create(0)"), None);
     assert_eq!(sqlstate(&database, "SELECT pg_advisory_lock(1)"), None);
     let verified = RUNTIME.block_on(async {
-        let migrator = migrate::Database::new(&cluster().migrator_url(&database))?;
-        migrate::verify(&Project::built_in(), &migrator, &|_| ()).await
+        let migrator = migrations::Database::new(&cluster().migrator_url(&database))?;
+        migrations::verify(&Project::built_in(), &migrator, &|_| ()).await
     });
     let verified = verified.expect("the schema can be verified");
     let drift: Vec<_> = verified.drift.iter().map(|difference| &*difference.name).collect();

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ::smoke::{Options, Report, Status, writing_checks};
 use katas_host::manifest::Manifest;
-use migrate::{Database, Project, UpOptions};
+use migrations::{Database, Project, UpOptions};
 use serde_json::{Value, json};
 
 use crate::support::{App, RUNTIME, cluster, root};
@@ -282,7 +282,7 @@ fn smoke_test_waits_for_the_migration() {
         app.wait_for_log("{\"component\":\"health\"", 1);
         let migrator = Database::new(&cluster().migrator_url(&name)).expect("a URL");
         let project = Project::built_in();
-        let up = migrate::up(&project, &migrator, UpOptions::default(), &|_| ());
+        let up = migrations::up(&project, &migrator, UpOptions::default(), &|_| ());
         RUNTIME.block_on(up).expect("the migration succeeds");
         running.join().expect("no panic")
     });

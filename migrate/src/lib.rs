@@ -1,63 +1,12 @@
-//! Schema migrations for PostgreSQL that are safe to run concurrently, to interrupt and to repeat.
-//!
-//! sqlx defines the format of the migrations, embeds them with their checksums, and provides the
-//! connection. Its runner is not used: it waits inside `pg_advisory_lock`, which deadlocks with
-//! `CREATE INDEX CONCURRENTLY`, and it applies migrations before it has validated the rest.
-//!
-//! [`up`] proceeds as follows:
-//!
-//! 1. Connect, and retry while the server is not ready.
-//! 2. Read the ledger. If nothing is pending, return without taking the lock.
-//! 3. Poll for the advisory lock.
-//! 4. Read the ledger again, validate all of it, and reject files that cannot succeed.
-//! 5. Apply each migration in a transaction that first claims its row in the ledger. A file that
-//!    opts out of the transaction runs statement by statement. Each finished statement is recorded,
-//!    so that the next run resumes after it.
-//!
-//! | module | task |
-//! | --- | --- |
-//! | `project` | the migrations, roles and seeds to work with |
-//! | `sql` | static analysis of a statement: its kind and its locks |
-//! | `postgres` | connections, retries, the environment marker of a database |
-//! | `ledger` | applied migrations, and the lock that protects their table |
-//! | `apply` | the commands that write to the ledger: up, down, baseline, repair |
-//! | `inspect` | the commands that only read: status, wait, plan, verify, dump |
-//! | `lint`, `import`, `seed`, `bootstrap`, `sweep` | one command each |
-//! | `survey` | the contents of a database before anything is written to it |
-//!
-//! No module depends on a particular schema: everything specific to one is in [`Project`].
+//! The commands of `migrate` that analyze SQL with a parser: [`plan()`] and [`lint()`]. The crate
+//! [`migrations`] contains the others, so that the local host, which only applies migrations, compiles
+//! without a parser.
 
-mod apply;
-mod bootstrap;
-mod error;
-mod event;
-mod import;
-mod inspect;
-mod ledger;
 mod lint;
-mod postgres;
-mod project;
-mod seed;
-mod sql;
-mod survey;
-mod sweep;
+mod plan;
+mod relation_locks;
 
-pub use apply::{
-    Baseline, Down, Fix, Repair, Up, UpOptions, WaitOptions, baseline, down, repair, up,
-};
-pub use bootstrap::{Password, bootstrap, limit_connections};
-pub use error::{Error, SqlFailure};
-pub use event::{Event, Report};
-pub use import::{Import, ImportedMigration, import};
-pub use inspect::{
-    Difference, MigrationStatus, Plan, PlannedLock, PlannedScript, PlannedStatement, Size, State,
-    Status, Verification, compare, dump, plan, status, verify, wait, write_dump,
-};
-pub use ledger::{OutOfOrder, RevertTo};
 pub use lint::{Finding, lint};
-pub use postgres::{Database, Environment, set_environment};
-pub use project::{Migration, Project, Script, SqlFile, Tool, create};
-pub use seed::{OnProgress, Seed, SeedOptions, SeedProgress, SeedReport, SeedResult, seed, seeds};
-pub use sql::{LockMode, RelationLock, Work, relation_locks};
-pub use survey::{Survey, survey};
-pub use sweep::{Sweep, sweep};
+pub use migrations::*;
+pub use plan::{Plan, PlannedLock, PlannedScript, PlannedStatement, Size, plan};
+pub use relation_locks::{LockMode, RelationLock, Work, relation_locks};

@@ -20,11 +20,13 @@ use squawk_linter::{Linter, LinterSettings, Rule, Violation};
 use squawk_syntax::ast::AstNode;
 use squawk_syntax::{Parse, SourceFile, SyntaxKind, SyntaxNode};
 
-use crate::project::{Project, Script};
-use crate::sql::{
-    NameChange, Rejection, RelationLock, RelationName, Statement, StatementKind, Work, comments,
-    locks_of, name_change, rejection, split, without_psql_lines,
+use migrations::sql::{
+    NameChange, Rejection, RelationName, Statement, StatementKind, comments, name_change,
+    rejection, split, without_psql_lines,
 };
+use migrations::{Project, Script};
+
+use crate::relation_locks::{RelationLock, Work, locks_of};
 use ignores::{Ignore, ignores, mask_squawk_comments};
 use rules::{OWN_RULES, RULE_SCOPES, Scope, is_about_definition};
 

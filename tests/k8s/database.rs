@@ -2,7 +2,7 @@
 //! superuser rights.
 
 use katas_host::local::postgres::{self, Postgres, PostgresInstall};
-use migrate::{Database, Password, Project, UpOptions};
+use migrations::{Database, Password, Project, UpOptions};
 use serde_json::Value;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
@@ -51,13 +51,13 @@ fn jobs_and_metrics_work_without_a_superuser() {
             ["katas_migrator", "katas_app"].map(|role| Password { role, password: &password });
         // Each release runs it again.
         for _ in 0..2 {
-            migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ())
+            migrations::bootstrap(&project, &administrator, &passwords, true, &|_| ())
                 .await
                 .expect("the roles");
         }
         let migrator =
             Database::new(&server.url("katas_migrator", &password, database)).expect("a URL");
-        let up = migrate::up(&project, &migrator, UpOptions::default(), &|_| ())
+        let up = migrations::up(&project, &migrator, UpOptions::default(), &|_| ())
             .await
             .expect("the schema");
         assert_eq!(up.version, project.newest());

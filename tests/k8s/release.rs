@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::process::Command;
 
-use migrate::Project;
+use migrations::Project;
 
 use super::objects::{Objects, name, title};
 use super::pods::images;

@@ -19,7 +19,7 @@ use katas_host::local::postgres::{self, Postgres, PostgresInstall};
 use katas_host::local::spin::Spin;
 use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Limits, Log, Server};
-use migrate::{Database, Password, Project, SeedOptions, UpOptions};
+use migrations::{Database, Password, Project, SeedOptions, UpOptions};
 use sqlx::{AssertSqlSafe, Connection, Either, Executor, PgConnection, SqlSafeStr, Statement};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -97,9 +97,9 @@ impl Cluster {
         ];
         let administrator = cluster.postgres.administrator(postgres::DATABASE);
         let (project, administrator) = (Project::built_in(), Database::new(&administrator)?);
-        migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
+        migrations::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
         let migrator = Database::new(&cluster.migrator_url(postgres::DATABASE))?;
-        migrate::up(&project, &migrator, UpOptions::default(), &|_| ()).await?;
+        migrations::up(&project, &migrator, UpOptions::default(), &|_| ()).await?;
         Ok(cluster)
     }
 
@@ -531,7 +531,7 @@ impl App {
         let options = UpOptions { to, ..UpOptions::default() };
         let migrated = RUNTIME.block_on(async {
             let migrator = Database::new(&self.migrator)?;
-            migrate::up(&Project::built_in(), &migrator, options, &|_| ()).await
+            migrations::up(&Project::built_in(), &migrator, options, &|_| ()).await
         });
         migrated.expect("the migrations succeed");
     }
@@ -542,10 +542,14 @@ impl App {
         let options = SeedOptions { scale: None, only };
         let seeded = RUNTIME.block_on(async {
             let environment = "test".parse()?;
-            migrate::set_environment(&Database::new(&self.administrator)?, &environment, &|_| ())
-                .await?;
+            migrations::set_environment(
+                &Database::new(&self.administrator)?,
+                &environment,
+                &|_| (),
+            )
+            .await?;
             let migrator = Database::new(&self.migrator)?;
-            migrate::seed(&Project::built_in(), &migrator, &options, &|_| (), &|_| ()).await
+            migrations::seed(&Project::built_in(), &migrator, &options, &|_| (), &|_| ()).await
         });
         seeded.expect("the seeds load");
     }

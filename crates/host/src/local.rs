@@ -10,6 +10,7 @@ mod ready;
 pub mod spin;
 pub mod up;
 mod wasm_target;
+mod watch;
 
 /// Reports the progress of a step: a verb and its object.
 pub type Report<'a> = &'a (dyn Fn(&str, &str) + Sync);

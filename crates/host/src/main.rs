@@ -27,6 +27,7 @@ Examples:
 const UP_EXAMPLES: &str = "\
 Examples:
   katas up
+  katas up --watch
   katas up --listen 8080 --fresh --seed
   katas up --database-url postgres://ada:secret@localhost/katas";
 
@@ -113,6 +114,10 @@ struct Up {
     #[arg(long, conflicts_with_all = ["database_url", "database_url_file"])]
     seed: bool,
 
+    /// When a file changes, build the application again and serve the new version
+    #[arg(long)]
+    watch: bool,
+
     /// Runtime for the components
     #[arg(long, value_enum, default_value_t = Engine::Katas)]
     engine: Engine,
@@ -185,6 +190,7 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
             false => PostgresInstall::Any,
         },
         engine: arguments.engine,
+        watch: arguments.watch,
     };
     up::run(options, &report).await
 }

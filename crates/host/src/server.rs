@@ -6,8 +6,8 @@ use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::sync::{Arc, PoisonError, RwLock};
 use std::task::{Context as TaskContext, Poll, Waker};
 
 use anyhow::{Context, anyhow};
@@ -29,7 +29,7 @@ use wasmtime_wasi_http::p2::body::HyperOutgoingBody;
 use crate::app::App;
 use crate::component::ComponentConfig;
 use crate::limits::Limits;
-use crate::manifest::StaticResponse;
+use crate::manifest::{Manifest, StaticResponse};
 use crate::pool::Pools;
 use crate::request_body::{self, RequestBody};
 use crate::router::RouteMatch;
@@ -88,9 +88,16 @@ impl Server {
         self.address
     }
 
+    /// Serves another build of the application from now on. Requests in progress end with the
+    /// previous one. The variables keep their values.
+    pub fn replace(&self, app: Arc<App>) -> anyhow::Result<()> {
+        self.service.replace(app)
+    }
+
     /// Returns the largest memory of any instance of the component so far, in bytes.
     pub fn peak_memory(&self, component: &str) -> Option<usize> {
-        let config = self.service.components.get(component)?;
+        let application = self.service.application();
+        let config = application.components.get(component)?;
         Some(config.peak_memory.load(Ordering::Relaxed))
     }
 
@@ -98,17 +105,19 @@ impl Server {
     /// host calls, and resets it. Spin never interrupts a guest between two host calls. Returns
     /// `None` unless the application is metered.
     pub fn take_longest_run(&self, component: &str) -> Option<u64> {
-        let config = self.service.components.get(component)?;
-        self.service.app.metered.then(|| config.longest_run.swap(0, Ordering::Relaxed))
+        let application = self.service.application();
+        let config = application.components.get(component)?;
+        application.app.metered.then(|| config.longest_run.swap(0, Ordering::Relaxed))
     }
 
     /// Returns the number of WebAssembly instructions of all requests to the component, and resets
     /// it. Waits until no guest is running, because a guest may continue after its response.
     /// Returns `None` unless the application is metered.
     pub async fn take_instructions(&self, component: &str) -> Option<u64> {
-        let config = self.service.components.get(component)?;
+        let application = self.service.application();
+        let config = application.components.get(component)?;
         self.service.running.closed().await;
-        self.service.app.metered.then(|| config.instructions.swap(0, Ordering::Relaxed))
+        application.app.metered.then(|| config.instructions.swap(0, Ordering::Relaxed))
     }
 
     /// Stops accepting connections and waits up to ten seconds for requests in progress. Spin does
@@ -122,8 +131,10 @@ impl Server {
 
 /// The state of a [`Server`] that all requests share.
 pub(crate) struct Service {
-    app: Arc<App>,
-    components: BTreeMap<String, Arc<ComponentConfig>>,
+    application: RwLock<Arc<Application>>,
+    /// The values for the variables of the manifest.
+    variables: BTreeMap<String, String>,
+    pools: Arc<Pools>,
     local_hosts_only: bool,
     pub(crate) log: Log,
     /// Closed when no guest is running: each running guest holds a receiver.
@@ -135,23 +146,42 @@ pub(crate) struct Service {
     small_bodies: Semaphore,
 }
 
-type Body = UnsyncBoxBody<Bytes, wasmtime_wasi_http::Error>;
+/// An application, and the configuration of its components.
+struct Application {
+    app: Arc<App>,
+    components: BTreeMap<String, Arc<ComponentConfig>>,
+}
 
-impl Service {
-    fn new(app: Arc<App>, config: Config, limits: Limits) -> anyhow::Result<Service> {
-        let variables = Variables::resolve(&app.manifest, &config.variables)?;
-        let pools = Arc::new(Pools::new(limits.pool_wait));
+impl Application {
+    fn new(
+        app: Arc<App>,
+        variables: &BTreeMap<String, String>,
+        pools: &Arc<Pools>,
+        log: &Log,
+    ) -> anyhow::Result<Application> {
+        let variables = Variables::resolve(&app.manifest, variables)?;
         let components = app.manifest.component.iter().map(|(id, component)| {
-            let log = config.log.clone();
-            let config = ComponentConfig::new(id, component, &variables, pools.clone(), log)
+            let (pools, log) = (pools.clone(), log.clone());
+            let config = ComponentConfig::new(id, component, &variables, pools, log)
                 .with_context(|| format!("component {id}"))?;
             Ok((id.clone(), Arc::new(config)))
         });
         let components = components.collect::<anyhow::Result<_>>()?;
-        let Config { local_hosts_only, log, .. } = config;
+        Ok(Application { app, components })
+    }
+}
+
+type Body = UnsyncBoxBody<Bytes, wasmtime_wasi_http::Error>;
+
+impl Service {
+    fn new(app: Arc<App>, config: Config, limits: Limits) -> anyhow::Result<Service> {
+        let Config { variables, local_hosts_only, log } = config;
+        let pools = Arc::new(Pools::new(limits.pool_wait));
+        let application = Application::new(app, &variables, &pools, &log)?;
         Ok(Service {
-            app,
-            components,
+            application: RwLock::new(Arc::new(application)),
+            variables,
+            pools,
             local_hosts_only,
             log,
             running: watch::Sender::new(()),
@@ -160,6 +190,16 @@ impl Service {
             small_bodies: Semaphore::new(MAX_SMALL_BODIES),
             limits,
         })
+    }
+
+    fn application(&self) -> Arc<Application> {
+        self.application.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn replace(&self, app: Arc<App>) -> anyhow::Result<()> {
+        let application = Application::new(app, &self.variables, &self.pools, &self.log)?;
+        *self.application.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(application);
+        Ok(())
     }
 
     /// Handles a request. An error closes the connection without a response, as in Spin.
@@ -182,16 +222,17 @@ impl Service {
         }
         let path = request.uri().path().to_owned();
         if let Some(name) = path.strip_prefix("/.well-known/spin/") {
-            return self.well_known(name);
+            return well_known(name, &self.application().app.manifest);
         }
         if client.is_extra {
             return too_many("connections");
         }
-        let Some(route) = self.app.router.find(&path) else {
+        let application = self.application();
+        let Some(route) = application.app.router.find(&path) else {
             return Ok(empty(StatusCode::NOT_FOUND));
         };
         make_absolute(&mut request)?;
-        let trigger = &self.app.manifest.trigger.http[route.trigger];
+        let trigger = &application.app.manifest.trigger.http[route.trigger];
         if let Some(response) = &trigger.static_response {
             return static_response(response);
         }
@@ -205,34 +246,12 @@ impl Service {
         let Ok(instance) = self.instances.clone().try_acquire_owned() else {
             return too_many("requests in progress");
         };
-        match self.run(component, request, &route, client, instance).await {
+        match self.run(&application, component, request, &route, client, instance).await {
             Ok(response) => Ok(response),
             Err(error) => {
                 (self.log)(&format!("error: {component}: {error:?}"));
                 Ok(empty(StatusCode::INTERNAL_SERVER_ERROR))
             }
-        }
-    }
-
-    /// Handles a path under `/.well-known/spin/`, which Spin never routes to a component.
-    fn well_known(&self, name: &str) -> anyhow::Result<Response<Body>> {
-        #[derive(Serialize)]
-        struct Info<'a> {
-            name: &'a str,
-            #[serde(skip_serializing_if = "str::is_empty")]
-            version: &'a str,
-        }
-
-        match name {
-            "health" => Ok(Response::new(full("OK"))),
-            "info" => {
-                let application = &self.app.manifest.application;
-                let info = Info { name: &application.name, version: &application.version };
-                Ok(Response::builder()
-                    .header(header::CONTENT_TYPE, "application/json")
-                    .body(full(serde_json::to_vec_pretty(&info)?))?)
-            }
-            _ => Ok(empty(StatusCode::NOT_FOUND)),
         }
     }
 
@@ -255,6 +274,7 @@ impl Service {
     /// not stopped when the client disconnects.
     async fn run(
         &self,
+        Application { app, components }: &Application,
         id: &str,
         mut request: Request<Body>,
         route: &RouteMatch<'_>,
@@ -263,13 +283,13 @@ impl Service {
     ) -> anyhow::Result<Response<Body>> {
         let uri = request.uri().clone();
         headers::append_spin_headers(request.headers_mut(), &uri, route, client.address)?;
-        let pre = self.app.components.get(id).context("no such component")?;
-        let config = &self.components[id];
-        let mut store = Store::new(&self.app.engine, State::new(config.clone()));
+        let pre = app.components.get(id).context("no such component")?;
+        let config = &components[id];
+        let mut store = Store::new(&app.engine, State::new(config.clone()));
         store.set_epoch_deadline(1);
         store.epoch_deadline_async_yield_and_update(1);
         store.limiter(|state| state);
-        if self.app.metered {
+        if app.metered {
             meter(&mut store)?;
         }
         let proxy = pre.instantiate_async(&mut store).await?;
@@ -306,6 +326,28 @@ impl Service {
                 Err(anyhow!("the guest returned without setting a response"))
             }
         }
+    }
+}
+
+/// Handles a path under `/.well-known/spin/`, which Spin never routes to a component.
+fn well_known(name: &str, manifest: &Manifest) -> anyhow::Result<Response<Body>> {
+    #[derive(Serialize)]
+    struct Info<'a> {
+        name: &'a str,
+        #[serde(skip_serializing_if = "str::is_empty")]
+        version: &'a str,
+    }
+
+    match name {
+        "health" => Ok(Response::new(full("OK"))),
+        "info" => {
+            let application = &manifest.application;
+            let info = Info { name: &application.name, version: &application.version };
+            Ok(Response::builder()
+                .header(header::CONTENT_TYPE, "application/json")
+                .body(full(serde_json::to_vec_pretty(&info)?))?)
+        }
+        _ => Ok(empty(StatusCode::NOT_FOUND)),
     }
 }
 

@@ -3,7 +3,7 @@
 use squawk_lexer::{TokenKind, tokenize};
 
 use super::line_of;
-use crate::sql::comments;
+use migrations::sql::comments;
 
 /// A comment that suppresses rules.
 pub(super) struct Ignore<'a> {

@@ -6,15 +6,16 @@ use std::net::SocketAddr;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use migrate::{Database, Event, Password, Project, SeedOptions, Survey, UpOptions, WaitOptions};
+use migrations::{Database, Event, Password, Project, SeedOptions, Survey, UpOptions, WaitOptions};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::postgres::{self, Postgres, PostgresInstall};
 use super::spin::Spin;
+use super::watch::{self, Snapshot};
 use super::{Report, build, log_line, ready, spin};
 use crate::component::ComponentConfig;
 use crate::manifest::{Example, Manifest, Route};
@@ -47,6 +48,8 @@ pub struct Options {
     pub install: PostgresInstall,
     /// The runtime for the components.
     pub engine: Engine,
+    /// Whether to build and serve the application again when a file changes.
+    pub watch: bool,
 }
 
 /// A connection string and where it comes from.
@@ -72,6 +75,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     let manifest = Manifest::read(&options.manifest)?;
     // Fail fast: the checks that take no time come first.
     if options.engine == Engine::Spin {
+        ensure!(!options.watch, "--watch requires the engine katas; use `spin watch` with Spin");
         spin::ensure_installed()?;
     }
     Router::new(&manifest)?;
@@ -83,6 +87,9 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     let listener = listen(options.listen).await?;
     let address = listener.local_addr()?;
     let mut signals = ShutdownSignals::new()?;
+
+    // Taken before the build, so that later changes are detected.
+    let snapshot = options.watch.then(|| Snapshot::read(&manifest.root, &options.state));
 
     // Nothing is written to a database before the application has been built and loaded.
     let prepare = async {
@@ -148,7 +155,16 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
         .write_all(introduction(&manifest, &format!("http://{address}"))?.as_bytes());
     report("Serving", &format!("http://{address}, until Ctrl-C"));
 
+    let reload = async {
+        match (snapshot, &running) {
+            (Some(snapshot), Running::Katas(server)) => {
+                reload_on_change(snapshot, &options, server, database.as_ref(), report).await;
+            }
+            _ => std::future::pending().await,
+        }
+    };
     tokio::select! {
+        () = reload => {}
         () = signals.recv() => report("Stopping", "press Ctrl-C again to stop immediately"),
         error = running.failed() => return Err(error),
     }
@@ -158,6 +174,58 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     }
     drop(database);
     Ok(())
+}
+
+/// Builds, migrates and serves the application again whenever a file next to the manifest changes.
+async fn reload_on_change(
+    mut snapshot: Snapshot,
+    options: &Options,
+    server: &Server,
+    database: Option<&PreparedDatabase>,
+    report: Report<'_>,
+) {
+    let root = options.manifest.parent().unwrap_or(Path::new("."));
+    loop {
+        let file = watch::changed(&mut snapshot, root, &options.state).await;
+        report("Changed", &file.strip_prefix(root).unwrap_or(&file).display().to_string());
+        let begun = Instant::now();
+        match reload(options, server, database, report).await {
+            Ok(()) => {
+                let seconds = begun.elapsed().as_secs_f64();
+                report("Serving", &format!("the new version, built in {seconds:.1} s"));
+            }
+            Err(error) => report("Error", &format!("{error:#}; still serving the last version")),
+        }
+    }
+}
+
+async fn reload(
+    options: &Options,
+    server: &Server,
+    database: Option<&PreparedDatabase>,
+    report: Report<'_>,
+) -> anyhow::Result<()> {
+    let manifest = Manifest::read(&options.manifest)?;
+    Router::new(&manifest)?;
+    check_variables(&manifest)?;
+    build::components(&manifest, report).await?;
+    let app = load(options, &manifest).await?.context("the engine does not load applications")?;
+    if let Some(database) = database {
+        migrate_up(&project(&manifest)?, &database.migrator, report).await?;
+    }
+    server.replace(app)
+}
+
+/// Returns the migrations in `db/` next to the manifest, which may be newer than the built-in ones.
+fn project(manifest: &Manifest) -> anyhow::Result<Project> {
+    let (built_in, folder) = (Project::built_in(), manifest.root.join("db"));
+    if folder.join("migrations").is_dir() {
+        let project = Project::read(&folder)?;
+        if project.ledger == built_in.ledger {
+            return Ok(project);
+        }
+    }
+    Ok(built_in)
 }
 
 /// Buffers the log until the application is ready. It is printed only if the application fails to
@@ -364,6 +432,8 @@ struct PreparedDatabase {
     url: String,
     /// `host:port` of the server.
     host: String,
+    /// The database as the role that applies migrations.
+    migrator: Database,
     /// Keeps the local server running.
     _postgres: Option<Postgres>,
 }
@@ -394,10 +464,11 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
         Password { role: "katas_migrator", password: &migrator },
     ];
     let project = Project::built_in();
-    migrate::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
-    migrate::set_environment(&administrator, &"development".parse()?, &|_| ()).await?;
+    migrations::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
+    migrations::set_environment(&administrator, &"development".parse()?, &|_| ()).await?;
     let migrator = Database::new(&postgres.url("katas_migrator", &migrator, postgres::DATABASE))?;
-    migrate_up(&project, &migrator, report).await?;
+    let version = migrate_up(&project, &migrator, report).await?;
+    report("Schema", &format!("version {version}"));
     if options.seed {
         seed(&project, &migrator, report).await?;
     }
@@ -405,6 +476,7 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     Ok(PreparedDatabase {
         url: format!("{url}&application_name=katas&connect_timeout=3"),
         host: format!("127.0.0.1:{}", postgres.port()),
+        migrator,
         _postgres: Some(postgres),
     })
 }
@@ -439,7 +511,7 @@ impl Existing {
             .allow_superuser(true);
         report("Database", &format!("{}, from {origin}", database.address()));
         let project = Project::built_in();
-        let status = migrate::status(&project, &database, &|_| ()).await;
+        let status = migrations::status(&project, &database, &|_| ()).await;
         let status = status.map_err(|error| unusable(&error, migrate_origin))?;
         let mut existing = Existing {
             url: url.clone(),
@@ -449,7 +521,7 @@ impl Existing {
             has_roles: true,
         };
         if existing.pending {
-            let survey = migrate::survey(&project, &existing.database, &|_| ()).await;
+            let survey = migrations::survey(&project, &existing.database, &|_| ()).await;
             let survey = survey.map_err(|error| unusable(&error, migrate_origin))?;
             let is_new = status.version == 0;
             ensure!(
@@ -470,14 +542,16 @@ impl Existing {
 
     /// Migrates the database.
     async fn prepare(self, report: Report<'_>) -> anyhow::Result<PreparedDatabase> {
-        if self.pending {
-            let project = Project::built_in();
-            if !self.has_roles {
-                migrate::bootstrap(&project, &self.database, &[], false, &|_| ()).await?;
-            }
-            migrate_up(&project, &self.database.role("katas_owner"), report).await?;
+        let project = Project::built_in();
+        if !self.has_roles {
+            migrations::bootstrap(&project, &self.database, &[], false, &|_| ()).await?;
         }
-        Ok(PreparedDatabase { url: self.url, host: self.host, _postgres: None })
+        let migrator = self.database.role("katas_owner");
+        if self.pending {
+            let version = migrate_up(&project, &migrator, report).await?;
+            report("Schema", &format!("version {version}"));
+        }
+        Ok(PreparedDatabase { url: self.url, host: self.host, migrator, _postgres: None })
     }
 }
 
@@ -488,10 +562,10 @@ fn use_local(origin: &str) -> String {
 }
 
 /// Adds a remedy to the error of an unusable database.
-fn unusable(error: &migrate::Error, origin: &str) -> anyhow::Error {
+fn unusable(error: &migrations::Error, origin: &str) -> anyhow::Error {
     let text = error.to_string();
     let remedy = match error {
-        migrate::Error::Unavailable(_) => format!("start the server, or {}", use_local(origin)),
+        migrations::Error::Unavailable(_) => format!("start the server, or {}", use_local(origin)),
         // The SQLSTATEs for a wrong password or user.
         _ if text.contains("(28P01)") || text.contains("(28000)") => {
             format!("correct the user and the password in {origin}")
@@ -540,7 +614,7 @@ async fn migrate_up(
     project: &Project,
     database: &Database,
     report: Report<'_>,
-) -> anyhow::Result<()> {
+) -> anyhow::Result<i64> {
     let wait = WaitOptions { lock: Duration::from_secs(60), ..WaitOptions::default() };
     let options = UpOptions { wait, ..UpOptions::default() };
     let on_event = |event: &Event| match event {
@@ -550,14 +624,12 @@ async fn migrate_up(
         Event::Step { took, .. } if *took < Duration::from_secs(1) => {}
         event => report("", &event.to_string()),
     };
-    let up = migrate::up(project, database, options, &on_event).await?;
-    report("Schema", &format!("version {}", up.version));
-    Ok(())
+    Ok(migrations::up(project, database, options, &on_event).await?.version)
 }
 
 async fn seed(project: &Project, database: &Database, report: Report<'_>) -> anyhow::Result<()> {
     let options = SeedOptions::default();
-    let seeded = migrate::seed(project, database, &options, &|_| (), &|_| ()).await?;
+    let seeded = migrations::seed(project, database, &options, &|_| (), &|_| ()).await?;
     for seed in seeded.seeds {
         report("Seed", &seed.to_string());
     }

@@ -4,17 +4,17 @@
 use super::statement::StatementKind;
 
 /// Why a statement is rejected.
-pub(crate) struct Rejection {
+pub struct Rejection {
     /// The name of the `lint` rule.
-    pub(crate) rule: &'static str,
+    pub rule: &'static str,
     /// The problem.
-    pub(crate) message: &'static str,
+    pub message: &'static str,
     /// The remedy.
-    pub(crate) help: &'static str,
+    pub help: &'static str,
 }
 
 /// Returns the reason to reject a statement of this kind in a file. `None` if it can run.
-pub(crate) fn rejection(kind: &StatementKind, transactional: bool) -> Option<Rejection> {
+pub fn rejection(kind: &StatementKind, transactional: bool) -> Option<Rejection> {
     let reject = |rule, message, help| Some(Rejection { rule, message, help });
     match kind {
         StatementKind::TransactionControl if transactional => reject(

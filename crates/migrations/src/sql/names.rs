@@ -5,9 +5,9 @@ use squawk_lexer::{TokenKind, tokenize};
 use super::statement::RelationName;
 
 /// How a statement changes which relation a name denotes. Creating and dropping relations is left to
-/// [`relation_locks`](super::relation_locks).
+/// `migrate plan`.
 #[derive(Debug, PartialEq)]
-pub(crate) enum NameChange {
+pub enum NameChange {
     /// Sets `search_path`.
     SearchPath,
     CreateSchema(String),
@@ -18,7 +18,7 @@ pub(crate) enum NameChange {
 }
 
 /// Returns how a statement changes names. `None` if it does not.
-pub(crate) fn name_change(statement: &str) -> Option<NameChange> {
+pub fn name_change(statement: &str) -> Option<NameChange> {
     let mut words = Words::new(statement);
     if words.accept("set") {
         let _ = words.accept("session") || words.accept("local");
@@ -73,7 +73,7 @@ pub(crate) fn name_change(statement: &str) -> Option<NameChange> {
 }
 
 /// Returns whether a `CREATE` does nothing if its object exists.
-pub(crate) fn is_create_if_not_exists(statement: &str) -> bool {
+pub fn is_create_if_not_exists(statement: &str) -> bool {
     let Words { words, .. } = Words::new(statement);
     let header = words.iter().take_while(|word| *word != "(" && *word != "as");
     let header: Vec<_> = header.map(String::as_str).collect();
@@ -82,7 +82,7 @@ pub(crate) fn is_create_if_not_exists(statement: &str) -> bool {
 }
 
 /// Returns whether a statement creates an index.
-pub(crate) fn is_create_index(statement: &str) -> bool {
+pub fn is_create_index(statement: &str) -> bool {
     let mut words = Words::new(statement);
     let is_create = words.accept("create");
     let _ = words.accept("unique");
@@ -90,7 +90,7 @@ pub(crate) fn is_create_index(statement: &str) -> bool {
 }
 
 /// Returns whether a `CREATE` creates a temporary relation.
-pub(crate) fn is_create_temporary(statement: &str) -> bool {
+pub fn is_create_temporary(statement: &str) -> bool {
     let Words { words, .. } = Words::new(statement);
     let header: Vec<_> = words.iter().take(3).map(String::as_str).collect();
     header.first() == Some(&"create")
@@ -98,7 +98,7 @@ pub(crate) fn is_create_temporary(statement: &str) -> bool {
 }
 
 /// Returns whether a statement about a table applies to the tables that inherit from it.
-pub(crate) fn includes_children(statement: &str) -> bool {
+pub fn includes_children(statement: &str) -> bool {
     let Words { words, .. } = Words::new(statement);
     let verb = words.first().map(String::as_str).unwrap_or_default();
     matches!(verb, "alter" | "truncate" | "update" | "delete" | "select" | "lock")
@@ -106,7 +106,7 @@ pub(crate) fn includes_children(statement: &str) -> bool {
 }
 
 /// Parses the value of `search_path`: schemas, and `$user` in place of the role.
-pub(crate) fn parse_search_path(value: &str) -> Vec<String> {
+pub fn parse_search_path(value: &str) -> Vec<String> {
     let mut words = Words::new(value);
     let mut path = Vec::new();
     while !words.is_end() {

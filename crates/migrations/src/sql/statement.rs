@@ -11,16 +11,16 @@ const MAX_IDENTIFIER_BYTES: usize = 63;
 
 /// A statement and its position in a file.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) struct Statement<'a> {
+pub struct Statement<'a> {
     /// The text from the first token to the last, without the semicolon and surrounding comments.
-    pub(crate) text: &'a str,
+    pub text: &'a str,
     /// The 1-based line of the first token.
-    pub(crate) line: usize,
+    pub line: usize,
 }
 
 /// The kind of a statement, as far as the runner has to know it in advance.
 #[derive(Debug, PartialEq)]
-pub(crate) enum StatementKind {
+pub enum StatementKind {
     /// Begins, ends or prepares a transaction. Does not include `SAVEPOINT`, `RELEASE` and
     /// `ROLLBACK TO`, which stay within a transaction.
     TransactionControl,
@@ -68,7 +68,7 @@ pub(crate) enum StatementKind {
 
 impl StatementKind {
     /// Returns whether PostgreSQL rejects the statement in a transaction.
-    pub(crate) fn forbids_transaction(&self) -> bool {
+    pub fn forbids_transaction(&self) -> bool {
         matches!(
             self,
             StatementKind::CreateIndexConcurrently { .. }
@@ -85,7 +85,7 @@ impl StatementKind {
 
 /// An object outside of schemas that is created and dropped outside of transactions.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(crate) enum GlobalObject {
+pub enum GlobalObject {
     Database,
     Subscription,
     Tablespace,
@@ -93,7 +93,7 @@ pub(crate) enum GlobalObject {
 
 /// The target of `REINDEX`.
 #[derive(Debug, PartialEq)]
-pub(crate) enum ReindexTarget {
+pub enum ReindexTarget {
     /// One index.
     Index(RelationName),
     /// All indexes of a table.
@@ -105,16 +105,16 @@ pub(crate) enum ReindexTarget {
 /// The name of a relation as stored in the catalog: unquoted, and folded to lower case unless it
 /// was quoted.
 #[derive(Clone, Debug, Eq, Ord, PartialEq, PartialOrd)]
-pub(crate) struct RelationName {
+pub struct RelationName {
     /// The schema, if the name is qualified.
-    pub(crate) schema: Option<String>,
+    pub schema: Option<String>,
     /// The unqualified name.
-    pub(crate) name: String,
+    pub name: String,
 }
 
 impl RelationName {
     /// Returns the name as written in SQL, with quotes.
-    pub(crate) fn quoted(&self) -> String {
+    pub fn quoted(&self) -> String {
         let quote = |name: &str| format!("\"{}\"", name.replace('"', "\"\""));
         match &self.schema {
             Some(schema) => format!("{}.{}", quote(schema), quote(&self.name)),
@@ -123,7 +123,7 @@ impl RelationName {
     }
 
     /// Parses a name as written in SQL. Returns `None` for invalid names and `U&` identifiers.
-    pub(crate) fn parse(text: &str) -> Option<RelationName> {
+    pub fn parse(text: &str) -> Option<RelationName> {
         let mut parser = Parser::new(text);
         parser.relation_name().filter(|_| parser.next == parser.tokens.len())
     }
@@ -137,13 +137,13 @@ impl RelationName {
 /// Omits `\restrict` and `\unrestrict`, which `pg_dump` writes and which affect only psql. Any
 /// other line that begins with a backslash where a statement may begin is a statement. The rows
 /// after `COPY ... FROM stdin` are omitted.
-pub(crate) fn split(sql: &str) -> Vec<Statement<'_>> {
+pub fn split(sql: &str) -> Vec<Statement<'_>> {
     scan(sql).0
 }
 
 /// Replaces the lines for psql, which SQL parsers do not understand, with spaces: backslash commands
 /// and the rows after `COPY ... FROM stdin`.
-pub(crate) fn without_psql_lines(sql: &str) -> String {
+pub fn without_psql_lines(sql: &str) -> String {
     let mut text = sql.to_owned();
     for range in scan(sql).1 {
         let blank: String =
@@ -154,7 +154,7 @@ pub(crate) fn without_psql_lines(sql: &str) -> String {
 }
 
 /// Returns whether the last statement ends with a semicolon, or there is none.
-pub(crate) fn is_terminated(sql: &str) -> bool {
+pub fn is_terminated(sql: &str) -> bool {
     tokens(sql).last().is_none_or(|token| token.kind == TokenKind::Semi)
 }
 
@@ -222,7 +222,7 @@ fn rows(sql: &str, from: usize) -> Range<usize> {
 
 impl Statement<'_> {
     /// Returns the kind of the statement.
-    pub(crate) fn kind(&self) -> StatementKind {
+    pub fn kind(&self) -> StatementKind {
         Parser::new(self.text).kind().unwrap_or(StatementKind::Other)
     }
 
@@ -235,7 +235,7 @@ impl Statement<'_> {
 }
 
 /// Returns the comments from `--` to the end of their line, with their offsets.
-pub(crate) fn comments(sql: &str) -> impl Iterator<Item = (usize, &str)> {
+pub fn comments(sql: &str) -> impl Iterator<Item = (usize, &str)> {
     let mut end = 0;
     tokenize(sql).filter_map(move |token| {
         let start = end;

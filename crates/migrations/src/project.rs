@@ -22,12 +22,12 @@ static MIGRATOR: Migrator = sqlx::migrate!();
 
 /// The files in `db/seeds/`.
 const SEEDS: [(&str, &str); 6] = [
-    ("01_dictionary", include_str!("../../db/seeds/01_dictionary.sql")),
-    ("02_price_lists", include_str!("../../db/seeds/02_price_lists.sql")),
-    ("03_users", include_str!("../../db/seeds/03_users.sql")),
-    ("04_datasets", include_str!("../../db/seeds/04_datasets.sql")),
-    ("05_orders", include_str!("../../db/seeds/05_orders.sql")),
-    ("06_sentences", include_str!("../../db/seeds/06_sentences.sql")),
+    ("01_dictionary", include_str!("../../../db/seeds/01_dictionary.sql")),
+    ("02_price_lists", include_str!("../../../db/seeds/02_price_lists.sql")),
+    ("03_users", include_str!("../../../db/seeds/03_users.sql")),
+    ("04_datasets", include_str!("../../../db/seeds/04_datasets.sql")),
+    ("05_orders", include_str!("../../../db/seeds/05_orders.sql")),
+    ("06_sentences", include_str!("../../../db/seeds/06_sentences.sql")),
 ];
 
 /// The contents of a project folder: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql`,
@@ -134,9 +134,9 @@ impl Project {
             schema: schema_of(&ledger),
             has_search_path: false,
             ledger,
-            roles: Some(include_str!("../../db/roles.sql").to_owned()),
-            dump: Some(include_str!("../../db/schema.sql").to_owned()),
-            sweep: Some(include_str!("../../db/sweep.sql").to_owned()),
+            roles: Some(include_str!("../../../db/roles.sql").to_owned()),
+            dump: Some(include_str!("../../../db/schema.sql").to_owned()),
+            sweep: Some(include_str!("../../../db/sweep.sql").to_owned()),
             seeds: SEEDS
                 .iter()
                 .map(|(name, text)| SqlFile { name: (*name).into(), text: (*text).into() })

@@ -2,7 +2,7 @@
 
 mod catalog;
 mod dump;
-mod plan;
+mod scripts;
 mod status;
 mod verify;
 
@@ -12,7 +12,7 @@ use crate::ledger::{Applied, Ledger};
 use crate::postgres::{Database, Session};
 use crate::project::Project;
 pub use dump::{dump, write_dump};
-pub use plan::{Plan, PlannedLock, PlannedScript, PlannedStatement, Size, plan};
+pub use scripts::{ScriptsToRun, scripts_to_run};
 pub use status::{MigrationStatus, State, Status, status, wait};
 pub use verify::{Difference, Verification, compare, verify};
 

@@ -7,17 +7,14 @@ use serde::Serialize;
 use sqlx::postgres::types::Oid;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::Error;
-use crate::event::Report;
-use crate::ledger::{OutOfOrder, RevertTo, pending, to_revert};
-use crate::lint::{Finding, lint_script};
-use crate::postgres::Database;
-use crate::project::{Migration, Project, Script};
-use crate::sql::{
-    LockMode, NameChange, RelationLock, RelationName, Statement, Work, includes_children,
-    is_create_if_not_exists, is_create_index, is_create_temporary, name_change, parse_search_path,
-    relation_locks, split,
+use migrations::sql::{
+    NameChange, RelationName, Statement, includes_children, is_create_if_not_exists,
+    is_create_index, is_create_temporary, name_change, parse_search_path, split,
 };
+use migrations::{Database, Error, Migration, Project, Report, RevertTo, Script};
+
+use crate::lint::{Finding, lint_script};
+use crate::relation_locks::{LockMode, RelationLock, Work, relation_locks};
 
 /// The planned run. [`fmt::Display`] formats it as SQL: the text of the files, with locks and sizes
 /// in comments.
@@ -144,21 +141,10 @@ pub async fn plan(
     revert_to: Option<RevertTo>,
     report: Report<'_>,
 ) -> Result<Plan, Error> {
-    let to = match to {
-        Some(version) => project.migration(version)?.version,
-        None => i64::MAX,
-    };
-    let (mut session, applied) = super::connect(project, database, report).await?;
-    let scripts: Vec<_> = match revert_to {
-        Some(revert_to) => to_revert(project, &applied, revert_to)?,
-        None => pending(project, &applied, OutOfOrder::Refuse)?
-            .into_iter()
-            .filter(|migration| migration.version <= to)
-            .map(|migration| (migration, &migration.up))
-            .collect(),
-    };
-    let plan = describe(&mut session.connection, project, &scripts).await?;
-    session.close().await;
+    let mut run = migrations::scripts_to_run(project, database, to, revert_to, report).await?;
+    let scripts = std::mem::take(&mut run.scripts);
+    let plan = describe(run.connection(), project, &scripts).await?;
+    run.close().await;
     Ok(plan)
 }
 
