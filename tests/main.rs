@@ -6,6 +6,7 @@ mod clients;
 mod components;
 mod database_down;
 mod datasets;
+mod dependencies;
 mod dictionary;
 mod docs;
 mod documentation;

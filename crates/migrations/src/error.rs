@@ -116,7 +116,7 @@ impl Error {
     }
 
     /// Creates the error for a failed `statement` of a file. `next` is [`SqlFailure::next`].
-    pub(crate) fn statement_failed(
+    pub fn statement_failed(
         file: &str,
         statement: &Statement<'_>,
         error: sqlx::Error,

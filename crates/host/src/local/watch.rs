@@ -44,7 +44,7 @@ impl Snapshot {
     }
 
     /// Returns a file that was added, changed or deleted since an earlier snapshot.
-    fn difference(&self, earlier: &Snapshot) -> Option<&Path> {
+    fn difference<'a>(&'a self, earlier: &'a Snapshot) -> Option<&'a Path> {
         let changed = self.0.iter().find(|(path, state)| earlier.0.get(*path) != Some(state));
         let deleted = || earlier.0.iter().find(|(path, _)| !self.0.contains_key(*path));
         changed.or_else(deleted).map(|(path, _)| path.as_path())

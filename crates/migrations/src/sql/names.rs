@@ -10,10 +10,13 @@ use super::statement::RelationName;
 pub enum NameChange {
     /// Sets `search_path`.
     SearchPath,
+    /// Creates this schema.
     CreateSchema(String),
+    /// Drops these schemas.
     DropSchemas(Vec<String>),
-    /// The new name is in the same schema.
+    /// Renames a relation. The new name is in the same schema.
     Rename(RelationName, String),
+    /// Moves a relation to this schema.
     SetSchema(RelationName, String),
 }
 

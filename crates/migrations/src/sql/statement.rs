@@ -86,8 +86,11 @@ impl StatementKind {
 /// An object outside of schemas that is created and dropped outside of transactions.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum GlobalObject {
+    /// `CREATE` or `DROP DATABASE`.
     Database,
+    /// `CREATE` or `DROP SUBSCRIPTION`.
     Subscription,
+    /// `CREATE` or `DROP TABLESPACE`.
     Tablespace,
 }
 
