@@ -47,9 +47,12 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("crates/json/", vec!["web", "pg", "rules", "orders", "http"]),
         ("crates/rfc4180/", vec!["json", "web", "pg", "rules", "orders", "http", "spin-sdk"]),
         ("crates/rules/", vec!["web", "pg", "orders", "http", "spin-sdk"]),
-        ("components/", components.chain(["katas-host", "migrate", "smoke"]).collect()),
+        ("crates/orders/", components.clone().chain(["katas-host", "migrations"]).collect()),
+        ("crates/host/", vec!["web", "pg", "rules", "orders", "migrate"]),
+        ("crates/migrations/", vec!["web", "pg", "rules", "katas-host", "migrate", "smoke"]),
+        ("crates/smoke/", vec!["web", "pg", "rules", "katas-host", "migrate", "migrations"]),
+        ("components/", components.chain(["katas-host", "migrate", "migrations", "smoke"]).collect()),
         ("migrate/", vec!["web", "pg", "rules", "katas-host", "smoke"]),
-        ("crates/smoke/", vec!["web", "pg", "rules", "katas-host", "migrate"]),
     ] {
         for path in files("Cargo.toml").iter().filter(|path| path.starts_with(directory)) {
             let manifest: toml::Table = text(path).parse().expect("TOML");

@@ -8,4 +8,5 @@ fn main() {
         test_tools::OPENAPI,
         test_tools::SPIN,
     ]);
+    test_tools::detect_target("has_wasip1", "wasm32-wasip1");
 }

@@ -18,6 +18,7 @@ mod instruction_limits;
 mod k8s;
 mod limits;
 mod manifest_examples;
+mod modules;
 mod new_component;
 mod nth_char;
 mod price_lists;

@@ -82,12 +82,28 @@ fn ports(scheme: &str, text: &str) -> anyhow::Result<Option<RangeInclusive<u16>>
     let number = |text: &str| text.parse::<u16>().with_context(|| format!("invalid port {text:?}"));
     Ok(match (text, text.split_once("..")) {
         ("*", _) => None,
-        ("", _) if scheme == "postgres" => Some(5432..=5432),
-        ("", _) => bail!("missing port"),
+        ("", _) => {
+            let port = well_known_port(scheme)
+                .with_context(|| format!("missing port; the scheme {scheme:?} has no default"))?;
+            Some(port..=port)
+        }
         // As in Spin, the range excludes its second number.
         (_, Some((from, to))) => Some(number(from)?..=number(to)?.saturating_sub(1)),
         (port, None) => Some(number(port)?..=number(port)?),
     })
+}
+
+/// Returns the default port of a scheme (`well_known_port` in `outbound-networking-config`, 3.6).
+fn well_known_port(scheme: &str) -> Option<u16> {
+    match scheme {
+        "http" => Some(80),
+        "https" => Some(443),
+        "mqtt" => Some(1883),
+        "mysql" => Some(3306),
+        "postgres" => Some(5432),
+        "redis" => Some(6379),
+        _ => None,
+    }
 }
 
 #[cfg(test)]
@@ -118,12 +134,21 @@ mod tests {
     }
 
     #[test]
+    fn entry_without_port_allows_the_default_port_of_its_scheme() {
+        for (entry, port) in [("postgres://db", 5432), ("https://db", 443), ("mysql://db", 3306)] {
+            let hosts = AllowedHosts::parse(&[entry.to_owned()]).unwrap();
+            let scheme = entry.split(':').next().unwrap();
+            assert!(hosts.allow(scheme, "db", port) && !hosts.allow(scheme, "db", port + 1));
+        }
+    }
+
+    #[test]
     fn unsupported_entry_is_rejected() {
         for entry in [
             "db:5432",
             "postgres://db/path",
             "postgres://10.0.0.0/8:5432",
-            "redis://db",
+            "ftp://db",
             "postgres://d*b:1",
             "postgres://db:x",
             "http://self",

@@ -47,12 +47,13 @@ impl State {
     }
 }
 
-/// Links exactly the interfaces in `wit/world.wit`, so a component that starts here starts on every
-/// version of Spin since 3.6.
+/// Links the interfaces in `wit/world.wit`, so a component that starts here starts on every version of
+/// Spin since 3.6. Modules for wasm32-wasip1 also import a file system, which is empty.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     use wasmtime_wasi::cli::{WasiCli, WasiCliView};
     use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
-    use wasmtime_wasi::p2::bindings::{cli, clocks, io, random};
+    use wasmtime_wasi::filesystem::{WasiFilesystem, WasiFilesystemView};
+    use wasmtime_wasi::p2::bindings::{cli, clocks, filesystem, io, random};
     use wasmtime_wasi::random::{WasiRandom, WasiRandomView};
     use wasmtime_wasi_http::WasiHttp;
     use wasmtime_wasi_http::p2::bindings::http;
@@ -76,6 +77,8 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     cli::terminal_stdin::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::terminal_stdout::add_to_linker::<T, WasiCli>(l, T::cli)?;
     cli::terminal_stderr::add_to_linker::<T, WasiCli>(l, T::cli)?;
+    filesystem::preopens::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
+    filesystem::types::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
     http::types::add_to_linker::<T, WasiHttp>(l, &Default::default(), T::http)?;
     fermyon::spin::variables::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
     spin::postgres::postgres::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;

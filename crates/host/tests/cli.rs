@@ -7,7 +7,7 @@ use std::io::{BufRead, BufReader};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
 
 use katas_host::local::postgres::{DATABASE, Postgres, PostgresInstall};
@@ -43,7 +43,8 @@ fn katas(arguments: &[&str]) -> Command {
 struct Up {
     child: Child,
     base: String,
-    stderr: Arc<Mutex<String>>,
+    /// The standard error so far, and a signal for every line.
+    stderr: Arc<(Mutex<String>, Condvar)>,
     reader: JoinHandle<()>,
 }
 
@@ -67,11 +68,12 @@ impl Up {
         }
         let base = stderr.split_once("http://").map_or("", |(_, rest)| rest);
         let base = format!("http://{}", base.split(',').next().unwrap_or_default());
-        let stderr = Arc::new(Mutex::new(stderr));
+        let stderr = Arc::new((Mutex::new(stderr), Condvar::new()));
         let sink = stderr.clone();
         let reader = std::thread::spawn(move || {
             for line in pipe.lines() {
-                *sink.lock().expect("no panic") += &(line.expect("stderr is UTF-8") + "\n");
+                *sink.0.lock().expect("no panic") += &(line.expect("stderr is UTF-8") + "\n");
+                sink.1.notify_all();
             }
         });
         Up { child, base, stderr, reader }
@@ -90,6 +92,17 @@ impl Up {
         (response.status().as_u16(), body)
     }
 
+    /// Waits until the standard error contains `expected`.
+    fn wait_until_printed(&self, expected: &str) {
+        let (stderr, printed) = &*self.stderr;
+        let stderr = stderr.lock().expect("no panic");
+        let deadline = Duration::from_secs(60);
+        let (stderr, wait) = printed
+            .wait_timeout_while(stderr, deadline, |stderr| !stderr.contains(expected))
+            .expect("no panic");
+        assert!(!wait.timed_out(), "{expected:?} is not in {stderr}");
+    }
+
     /// Sends a signal and waits for the process to end. Returns its status, stdout and stderr.
     fn end(mut self, signal: Signal) -> (ExitStatus, String, String) {
         let pid = Pid::from_child(&self.child);
@@ -99,7 +112,7 @@ impl Up {
         std::io::Read::read_to_string(&mut pipe, &mut stdout).expect("stdout is UTF-8");
         let status = self.child.wait().expect("the process ends");
         self.reader.join().expect("no panic");
-        let stderr = self.stderr.lock().expect("no panic").clone();
+        let stderr = self.stderr.0.lock().expect("no panic").clone();
         (status, stdout, stderr)
     }
 }
@@ -265,6 +278,24 @@ fn application_without_database_is_served_without_one() {
     let (status, _, stderr) = up.end(Signal::TERM);
     assert!(status.success() && stderr.contains("Database none"), "{stderr}");
     assert!(!state.exists(), "a local database was created");
+}
+
+#[test]
+fn up_with_watch_serves_changes_and_survives_errors() {
+    let application = application(STATIC);
+    let mut command = katas(&["up", "--watch", "--listen=0"]);
+    command.current_dir(application.path());
+    let up = Up::wait_for(command, "Serving ");
+    let manifest = application.path().join("spin.toml");
+    let text = fs::read_to_string(&manifest).expect("the file is readable");
+    fs::write(&manifest, format!("{text}\nnonsense = 1\n")).expect("the file is writable");
+    up.wait_until_printed("unknown field `nonsense`");
+    up.wait_until_printed("still serving the last version");
+    assert_eq!(up.call("GET", "/hello", ""), (200, "hi".to_owned()));
+    fs::write(&manifest, text.replace("\"hi\"", "\"changed\"")).expect("the file is writable");
+    up.wait_until_printed("Serving the new version");
+    assert_eq!(up.call("GET", "/hello", ""), (200, "changed".to_owned()));
+    up.end(Signal::TERM);
 }
 
 #[test]

@@ -96,6 +96,19 @@ pub fn detect(tools: &[Tool]) {
     }
 }
 
+/// Sets a `cfg` option if a compilation target is installed. Called by build scripts.
+pub fn detect_target(cfg: &str, target: &str) {
+    println!("cargo::rustc-check-cfg=cfg({cfg})");
+    let rustc = env::var_os("RUSTC").unwrap_or_else(|| "rustc".into());
+    let arguments = ["--print", "target-libdir", "--target", target];
+    let Ok(output) = std::process::Command::new(rustc).args(arguments).output() else { return };
+    let directory = String::from_utf8_lossy(&output.stdout).trim().to_owned();
+    println!("cargo::rerun-if-changed={directory}");
+    if Path::new(&directory).is_dir() {
+        println!("cargo::rustc-cfg={cfg}");
+    }
+}
+
 /// Returns the directories that match a pattern.
 fn expand(pattern: &str) -> Vec<PathBuf> {
     let Some(prefix) = pattern.strip_suffix("*/bin") else {

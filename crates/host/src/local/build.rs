@@ -38,8 +38,8 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
             shell.status().await.with_context(|| format!("cannot run sh for `{command}`"))?;
         ensure!(
             status.success(),
-            "cannot build component {}: `{command}` failed: {status}; see its output above",
-            build.components.join(", ")
+            "cannot build {}: `{command}` failed: {status}; see its output above",
+            build.subject()
         );
     }
     Ok(())
@@ -55,6 +55,14 @@ struct Build<'m> {
 }
 
 impl Build<'_> {
+    /// Returns what the command builds.
+    fn subject(&self) -> String {
+        match self.components[..] {
+            [component] => format!("component {component}"),
+            _ => "the components".to_owned(),
+        }
+    }
+
     fn command(&self) -> String {
         let packages: String = self.packages.iter().map(|name| format!(" -p {name}")).collect();
         format!("{}{packages}", self.options)
