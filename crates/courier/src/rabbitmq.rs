@@ -110,9 +110,9 @@ impl RabbitMq {
         format!("amqp://{USER}:{}@127.0.0.1:{}/{vhost}", self.password, self.port)
     }
 
-    /// Returns the process id of a running server.
-    pub fn process(&self) -> Option<i32> {
-        self.children.as_ref().map(|children| children.server.id())
+    /// Returns the process ids of a running server and its port mapper.
+    pub fn processes(&self) -> Option<[i32; 2]> {
+        self.children.as_ref().map(|Children { epmd, server }| [server.id(), epmd.id()])
     }
 
     /// Stops the server and waits until it has ended.
