@@ -50,6 +50,8 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("components/", components.chain(["katas-host", "migrate", "smoke"]).collect()),
         ("migrate/", vec!["web", "pg", "rules", "katas-host", "smoke"]),
         ("crates/smoke/", vec!["web", "pg", "rules", "katas-host", "migrate"]),
+        ("crates/courier/", vec!["web", "pg", "rules", "katas-host", "migrate", "smoke"]),
+        ("crates/child-process/", vec!["katas-host", "courier", "migrate"]),
     ] {
         for path in files("Cargo.toml").iter().filter(|path| path.starts_with(directory)) {
             let manifest: toml::Table = text(path).parse().expect("TOML");

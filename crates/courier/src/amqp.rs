@@ -134,7 +134,8 @@ impl Address {
         // Never quote the URL: it contains the password.
         let mut uri: AMQPUri = self.url.read()?.parse().map_err(|reason: String| {
             let form = "amqps://USER:PASSWORD@HOST:PORT/VHOST";
-            let reason = if reason.contains("scheme") { "unsupported scheme" } else { "syntax error" };
+            let reason =
+                if reason.contains("scheme") { "unsupported scheme" } else { "syntax error" };
             Error::Usage(format!("invalid AMQP URL: {reason}; expected {form}"))
         })?;
         uri.query.heartbeat.get_or_insert(HEARTBEAT);
@@ -151,7 +152,8 @@ impl Broker {
         let tls = OwnedTLSConfig { identity: None, cert_chain: address.ca.clone() };
         let hostname = std::env::var("HOSTNAME").unwrap_or_default();
         let name = format!("courier {name} {hostname}");
-        let properties = ConnectionProperties::default().with_connection_name(name.trim_end().into());
+        let properties =
+            ConnectionProperties::default().with_connection_name(name.trim_end().into());
         let connect = async {
             let runtime = lapin::runtime::default_runtime()?;
             let connection =
@@ -294,7 +296,9 @@ impl Unconfirmed {
             Ok(Confirmation::Ack(Some(_))) => {
                 Err(PublishError::Lost(Error::Unavailable("the queue does not exist".to_owned())))
             }
-            Ok(Confirmation::Nack(_)) => Err(PublishError::Rejected("the queue is full".to_owned())),
+            Ok(Confirmation::Nack(_)) => {
+                Err(PublishError::Rejected("the queue is full".to_owned()))
+            }
             Ok(Confirmation::NotRequested) => Err(PublishError::Lost(Error::Unexpected(
                 "the channel does not confirm messages".to_owned(),
             ))),

@@ -175,7 +175,8 @@ impl Application {
 
     async fn open(&self) -> Result<Connection, String> {
         let authorization = self.authorization().map_err(|error| error.to_string())?;
-        let failed = |error: &dyn std::fmt::Display| format!("cannot connect to {}: {error}", self.url);
+        let failed =
+            |error: &dyn std::fmt::Display| format!("cannot connect to {}: {error}", self.url);
         let host = self.url.host().unwrap_or_default().trim_matches(['[', ']']);
         let default = if self.url.scheme() == Some(&Scheme::HTTPS) { 443 } else { 80 };
         let port = self.url.port_u16().unwrap_or(default);
@@ -234,9 +235,7 @@ impl Application {
 
 impl Connection {
     fn is_usable(&self) -> bool {
-        !self.sender.is_closed()
-            && self.requests < MAX_REQUESTS
-            && self.opened.elapsed() < MAX_AGE
+        !self.sender.is_closed() && self.requests < MAX_REQUESTS && self.opened.elapsed() < MAX_AGE
     }
 }
 
@@ -310,7 +309,8 @@ mod tests {
     #[test]
     fn detail_is_one_bounded_line_of_a_problem() {
         let bad = StatusCode::UNPROCESSABLE_ENTITY;
-        let body = br#"{"detail":"invalid\nbody","errors":[{"pointer":"/tax","detail":"too large"}]}"#;
+        let body =
+            br#"{"detail":"invalid\nbody","errors":[{"pointer":"/tax","detail":"too large"}]}"#;
         assert_eq!(detail(bad, body), "invalid body; /tax too large");
         assert_eq!(detail(bad, b"<html>"), "");
         assert_eq!(detail(StatusCode::OK, body), "");

@@ -58,7 +58,12 @@ impl Delivery {
         outcome
     }
 
-    async fn send(&self, message: &Message, request: &Request, stop: &CancellationToken) -> Outcome {
+    async fn send(
+        &self,
+        message: &Message,
+        request: &Request,
+        stop: &CancellationToken,
+    ) -> Outcome {
         let queue = message.queue;
         let metrics = &self.shared.metrics;
         let mut retry = self.shared.timing.retry;

@@ -114,7 +114,12 @@ impl Metrics {
             ("published_total", "Outbox messages confirmed by the broker.", &self.published, 1.0),
             ("delivered_total", "Messages accepted by the application.", &self.delivered, 1.0),
             ("held_total", "Requests to an unavailable application.", &self.held, 1.0),
-            ("retried_total", "Requests that the application failed to process.", &self.retried, 1.0),
+            (
+                "retried_total",
+                "Requests that the application failed to process.",
+                &self.retried,
+                1.0,
+            ),
             ("dead_total", "Messages moved to the dead letters.", &self.dead, 1.0),
             ("requests_total", "Requests to the application.", &self.requests, 1.0),
             (
@@ -152,9 +157,9 @@ impl Metrics {
             "Whether deliveries pause because the application is unavailable.",
             &number(f64::from(u8::from(self.is_paused()))),
         );
-        let peers = Peer::ALL.into_iter().filter(|peer| {
-            self.required[*peer as usize].load(Ordering::Relaxed)
-        });
+        let peers = Peer::ALL
+            .into_iter()
+            .filter(|peer| self.required[*peer as usize].load(Ordering::Relaxed));
         let connected: Vec<_> = peers
             .map(|peer| {
                 let connected = self.connected[peer as usize].load(Ordering::Relaxed);

@@ -211,9 +211,7 @@ fn queue_names() -> Vec<&'static str> {
     Queue::ALL.map(Queue::name).to_vec()
 }
 
-async fn within<T>(
-    operation: impl Future<Output = Result<T, sqlx::Error>>,
-) -> Result<T, Error> {
+async fn within<T>(operation: impl Future<Output = Result<T, sqlx::Error>>) -> Result<T, Error> {
     match tokio::time::timeout(TIMEOUT, operation).await {
         Ok(result) => Ok(result?),
         Err(_) => {
@@ -273,7 +271,8 @@ mod tests {
             let options = Outbox::options(url).expect("a valid URL");
             matches!(options.get_ssl_mode(), PgSslMode::VerifyFull)
         };
-        for remote in ["postgres://u:p@db/x", "postgresql://u:p@10.0.0.1/x?application_name=sslmode"]
+        for remote in
+            ["postgres://u:p@db/x", "postgresql://u:p@10.0.0.1/x?application_name=sslmode"]
         {
             assert!(is_verified(remote), "{remote}");
         }

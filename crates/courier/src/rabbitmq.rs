@@ -82,20 +82,14 @@ impl RabbitMq {
         };
         DirBuilder::new().recursive(true).mode(0o755).create(folder).map_err(failed)?;
         let lock = lock(folder).map_err(failed)?;
-        let account = Account::other_than_root(folder, &["rabbitmq", "nobody"]).ok_or_else(|| {
-            let folder = folder.display();
-            Error::Usage(format!("no account other than root can access {folder}"))
-        })?;
+        let account =
+            Account::other_than_root(folder, &["rabbitmq", "nobody"]).ok_or_else(|| {
+                let folder = folder.display();
+                Error::Usage(format!("no account other than root can access {folder}"))
+            })?;
         let password = prepare(&options, account).map_err(failed)?;
-        let mut server = RabbitMq {
-            options,
-            program,
-            account,
-            password,
-            port: 0,
-            children: None,
-            _lock: lock,
-        };
+        let mut server =
+            RabbitMq { options, program, account, password, port: 0, children: None, _lock: lock };
         server.run(free_port().map_err(|error| Error::Unexpected(error.to_string()))?).await?;
         Ok(server)
     }
@@ -259,7 +253,8 @@ fn prepare(options: &Options, account: Account) -> io::Result<String> {
     write(&folder.join("output"), "", 0o600, account)?;
     let definitions = folder.join("definitions.json");
     write(&definitions, &self::definitions(options, &password).to_string(), 0o600, account)?;
-    let configuration = format!("load_definitions = {}\nlog.console = false\n", definitions.display());
+    let configuration =
+        format!("load_definitions = {}\nlog.console = false\n", definitions.display());
     write(&folder.join("rabbitmq.conf"), &configuration, 0o600, account)?;
     Ok(password)
 }
@@ -269,7 +264,10 @@ fn definitions(options: &Options, password: &str) -> Value {
     let vhosts: Vec<&str> =
         [VHOST].into_iter().chain(options.vhosts.iter().map(String::as_str)).collect();
     let permission = |vhost: &&str| {
-        json!({ "user": USER, "vhost": vhost, "configure": ".*", "write": ".*", "read": ".*" })
+        let (configure, write, read) = ("^katas\\.", "^(katas\\.|amq\\.default$)", "^katas\\.");
+        json!({
+            "user": USER, "vhost": vhost, "configure": configure, "write": write, "read": read,
+        })
     };
     json!({
         "users": [{ "name": USER, "password": password, "tags": "" }],

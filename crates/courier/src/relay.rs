@@ -113,10 +113,7 @@ impl Relay<'_> {
 
     /// Publishes the rows. Returns the numbers of those that the broker has confirmed, and why it
     /// rejected another one.
-    async fn publish(
-        &self,
-        rows: &[Row],
-    ) -> Result<(Vec<i64>, Option<(Queue, String)>), Failure> {
+    async fn publish(&self, rows: &[Row]) -> Result<(Vec<i64>, Option<(Queue, String)>), Failure> {
         let mut unconfirmed = Vec::with_capacity(rows.len());
         for row in rows {
             let message = Outgoing {

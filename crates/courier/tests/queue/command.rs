@@ -132,7 +132,9 @@ fn invalid_command_line_exits_with_2() {
         "run --concurrency 0",
     ] {
         let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_courier"));
-        for name in ["DATABASE_URL", "DATABASE_URL_FILE", "AMQP_URL", "AMQP_URL_FILE", "API_TOKEN_FILE"] {
+        for name in
+            ["DATABASE_URL", "DATABASE_URL_FILE", "AMQP_URL", "AMQP_URL_FILE", "API_TOKEN_FILE"]
+        {
             command.env_remove(name);
         }
         let output = command.args(arguments.split(' ')).output().expect("run courier");

@@ -1,7 +1,7 @@
 //! `courier dead`, in both modes.
 
-use courier::dead::{self, Operation, Selection};
 use courier::Error;
+use courier::dead::{self, Operation, Selection};
 use serde_json::Value;
 
 use crate::support::application::Reaction::{Accept, Refuse};

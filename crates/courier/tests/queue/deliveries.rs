@@ -70,8 +70,10 @@ async fn unavailable_application_pauses_without_dead_letters(mut bed: Bed) {
         bed.application.script(|_| Accept);
         bed.effects(3 * (round + 1)).await;
     }
-    bed.event(|event| matches!(event, Event::Paused { reason, .. } if reason == "HTTP 503: unavailable"))
-        .await;
+    bed.event(
+        |event| matches!(event, Event::Paused { reason, .. } if reason == "HTTP 503: unavailable"),
+    )
+    .await;
     bed.event(|event| matches!(event, Event::Resumed { .. })).await;
     bed.finish(12).await;
 }
@@ -215,7 +217,8 @@ async fn wrong_token_pauses_until_the_file_is_right(mut bed: Bed) {
     bed.enqueue_many(Queue::Receipts, 20).await;
     bed.start();
     eventually("retries", async || bed.application.received().len() > 10).await;
-    bed.event(|event| matches!(event, Event::Paused { reason, .. } if reason.contains("401"))).await;
+    bed.event(|event| matches!(event, Event::Paused { reason, .. } if reason.contains("401")))
+        .await;
     assert_eq!(bed.application.effects().len(), 0);
     std::fs::write(&file, "new\n").expect("write the token");
     bed.finish(20).await;

@@ -3,10 +3,10 @@
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 
+use courier::Secret;
 use courier::amqp::{Address, Broker};
 use courier::queue::Queue;
 use courier::rabbitmq::{Options, RabbitMq};
-use courier::Secret;
 
 use crate::support::{RUNTIME, eventually, folder};
 
@@ -92,7 +92,8 @@ fn server_dies_with_its_killed_parent() {
         .expect("start the parent");
     let processes = || std::fs::read_to_string(folder.path().join("processes")).unwrap_or_default();
     RUNTIME.block_on(eventually("the server runs", async || processes().contains(' ')));
-    let groups: Vec<i32> = processes().split(' ').map(|pid| pid.parse().expect("a number")).collect();
+    let groups: Vec<i32> =
+        processes().split(' ').map(|pid| pid.parse().expect("a number")).collect();
     assert!(group_members(&groups).len() >= 2);
     parent.kill().expect("kill");
     parent.wait().expect("wait");

@@ -99,8 +99,10 @@ impl Application {
 
     /// Accepts connections again.
     pub async fn restart(&mut self) {
-        super::eventually("the port is free", async || TcpListener::bind(self.address).await.is_ok())
-            .await;
+        super::eventually("the port is free", async || {
+            TcpListener::bind(self.address).await.is_ok()
+        })
+        .await;
         let listener = TcpListener::bind(self.address).await.expect("bind");
         self.serve(listener);
     }
@@ -152,7 +154,12 @@ async fn connection(stream: TcpStream, state: Arc<State>, mut alive: watch::Rece
     let service = service_fn(move |request| {
         let state = state.clone();
         // An error closes the connection.
-        async move { respond(request, &state).await.ok_or(std::io::ErrorKind::BrokenPipe).map_err(std::io::Error::from) }
+        async move {
+            respond(request, &state)
+                .await
+                .ok_or(std::io::ErrorKind::BrokenPipe)
+                .map_err(std::io::Error::from)
+        }
     });
     tokio::select! {
         _ = http1::Builder::new().serve_connection(TokioIo::new(stream), service) => {}

@@ -64,12 +64,13 @@ pub async fn shared_postgres() -> &'static Postgres {
 
 pub async fn shared_rabbitmq() -> &'static RabbitMq {
     // Deleted by the next run of the tests: a static is not dropped.
-    RABBITMQ.get_or_init(async || {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq");
-        let _ = std::fs::remove_dir_all(&folder);
-        rabbitmq(&folder).await
-    })
-    .await
+    RABBITMQ
+        .get_or_init(async || {
+            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq");
+            let _ = std::fs::remove_dir_all(&folder);
+            rabbitmq(&folder).await
+        })
+        .await
 }
 
 /// Returns the URL of an unused virtual host of the shared broker.
@@ -180,8 +181,7 @@ impl Bed {
             None,
             Duration::from_secs(10),
         );
-        let delivery =
-            Arc::new(Delivery::new(application.expect("a valid URL"), shared.clone()));
+        let delivery = Arc::new(Delivery::new(application.expect("a valid URL"), shared.clone()));
         let stop = CancellationToken::new();
         let database = Secret::Text(self.database.clone());
         let broker = self.amqp.as_ref().map(|_| self.address());

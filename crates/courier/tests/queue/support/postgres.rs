@@ -38,7 +38,8 @@ impl Postgres {
         let output = command.output().expect("run initdb");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         postgres.run().await;
-        let roles = "CREATE ROLE katas_courier LOGIN; ALTER ROLE katas_courier SET search_path = ''";
+        let roles =
+            "CREATE ROLE katas_courier LOGIN; ALTER ROLE katas_courier SET search_path = ''";
         execute(&postgres.url("postgres", "postgres"), roles).await;
         postgres
     }
@@ -83,7 +84,8 @@ impl Postgres {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
         execute(&self.url("postgres", "postgres"), &format!("CREATE DATABASE {name}")).await;
-        let schema = fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/queue/outbox.sql"));
+        let schema =
+            fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/queue/outbox.sql"));
         execute(&self.url("postgres", &name), &schema.expect("read outbox.sql")).await;
         name
     }
