@@ -1,10 +1,13 @@
-//! The connection to the broker. The only file that uses the AMQP library.
+//! The connection to the broker. The only module that uses the AMQP library.
 //!
 //! All queues are quorum queues. Their arguments say what the courier relies on; limits, such as
 //! `delivery-limit` and `max-length`, are left to policies, which can change.
 
+mod reactor;
+
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -16,16 +19,17 @@ use lapin::options::{
 use lapin::protocol::AMQPErrorKind;
 use lapin::protocol::AMQPHardError::NOTALLOWED;
 use lapin::protocol::AMQPSoftError::ACCESSREFUSED;
-use lapin::tcp::OwnedTLSConfig;
 use lapin::types::{AMQPValue, FieldTable, LongString, ShortString};
-use lapin::uri::AMQPUri;
+use lapin::uri::{AMQPScheme, AMQPUri};
 use lapin::{
     BasicProperties, Channel, Confirmation, Connection, ConnectionProperties, ErrorKind,
     PublisherConfirm,
 };
+use rustls::pki_types::ServerName;
+use tokio_rustls::TlsConnector;
 
 use crate::queue::{Message, Queue};
-use crate::{Error, Secret};
+use crate::{Error, Secret, tls};
 
 /// The timeout of connecting and of each synchronous operation.
 const TIMEOUT: Duration = Duration::from_secs(10);
@@ -48,7 +52,7 @@ const DIED_AT: &str = "x-died-at";
 #[derive(Clone, Debug)]
 pub struct Address {
     url: Secret,
-    ca: Option<String>,
+    ca_file: Option<PathBuf>,
 }
 
 /// A connection to the broker.
@@ -118,15 +122,8 @@ impl Address {
     /// Creates an address from a URL `amqp[s]://USER:PASSWORD@HOST[:PORT]/VHOST`, and a file with
     /// certificate authorities to trust in addition to the system's.
     pub fn new(url: Secret, ca_file: Option<&Path>) -> Result<Address, Error> {
-        let ca = match ca_file {
-            None => None,
-            Some(file) => Some(std::fs::read_to_string(file).map_err(|error| {
-                let file = file.display();
-                Error::Usage(format!("cannot read certificate authorities from {file}: {error}"))
-            })?),
-        };
-        let address = Address { url, ca };
-        address.parse()?;
+        let address = Address { url, ca_file: ca_file.map(Path::to_owned) };
+        address.tls(&address.parse()?)?;
         Ok(address)
     }
 
@@ -142,22 +139,33 @@ impl Address {
         uri.query.frame_max.get_or_insert(FRAME_MAX);
         Ok(uri)
     }
+
+    /// Returns the TLS configuration and the name of the server, if the URL requires TLS.
+    fn tls(&self, uri: &AMQPUri) -> Result<Option<(TlsConnector, ServerName<'static>)>, Error> {
+        if uri.scheme == AMQPScheme::AMQP {
+            return Ok(None);
+        }
+        let name = ServerName::try_from(uri.authority.host.clone())
+            .map_err(|_| Error::Usage("invalid AMQP URL: invalid host".to_owned()))?;
+        let config = tls::client_config(self.ca_file.as_deref())?;
+        Ok(Some((TlsConnector::from(Arc::new(config)), name)))
+    }
 }
 
 impl Broker {
     /// Connects, and declares all queues. `name` is shown in RabbitMQ's list of connections.
     pub async fn connect(address: &Address, name: &str) -> Result<Broker, Error> {
-        let uri = address.parse()?;
+        let mut uri = address.parse()?;
+        let runtime = reactor::runtime(address.tls(&uri)?);
+        // For the library, the connection is not encrypted.
+        uri.scheme = AMQPScheme::AMQP;
         let place = format!("{}:{}", uri.authority.host, uri.authority.port);
-        let tls = OwnedTLSConfig { identity: None, cert_chain: address.ca.clone() };
         let hostname = std::env::var("HOSTNAME").unwrap_or_default();
         let name = format!("courier {name} {hostname}");
         let properties =
             ConnectionProperties::default().with_connection_name(name.trim_end().into());
         let connect = async {
-            let runtime = lapin::runtime::default_runtime()?;
-            let connection =
-                Connection::connect_uri_with_config(uri, properties, tls, runtime).await?;
+            let connection = Connection::connect_uri_with_runtime(uri, properties, runtime).await?;
             let channel = connection.create_channel().await?;
             Ok(Broker { connection, channel })
         };

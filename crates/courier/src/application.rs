@@ -108,7 +108,8 @@ impl Application {
 
     /// Returns whether the application and its database are ready.
     pub async fn is_ready(&self) -> bool {
-        let request = Request { path: "/db-check", idempotency_key: None, body: Bytes::new() };
+        let (path, body) = ("/db-check", Bytes::new());
+        let request = Request { path, idempotency_key: None, body, may_be_gone: false };
         self.answer(Method::GET, &request).await.status == Some(StatusCode::OK)
     }
 
@@ -324,7 +325,8 @@ mod tests {
         let url = format!("http://{}", listener.local_addr().unwrap());
         drop(listener);
         let application = application(&url).unwrap();
-        let request = Request { path: "/", idempotency_key: None, body: Bytes::new() };
+        let (path, body) = ("/", Bytes::new());
+        let request = Request { path, idempotency_key: None, body, may_be_gone: false };
         let answer = application.post(&request).await;
         assert_eq!(answer.status, None);
         assert!(answer.detail.contains("refused"), "{answer}");

@@ -1,11 +1,16 @@
 //! Lists, replays and drops dead letters: for an operator.
 
+use std::time::{Duration, Instant};
+
 use serde::Serialize;
 
 use crate::amqp::{Address, Broker, DeadLetter, Outgoing, PublishError};
 use crate::outbox::{Outbox, RejectedRow};
 use crate::queue::Queue;
 use crate::{Error, Secret};
+
+/// How long to wait for dead letters to be back in their queue.
+const PUT_BACK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Where the dead letters are.
 pub enum Source {
@@ -55,7 +60,7 @@ pub async fn list(source: &Source) -> Result<Vec<Entry>, Error> {
             let broker = Broker::connect(address, "dead").await?;
             let letters = take_all(&broker).await?;
             let entries = letters.iter().map(Entry::from).collect();
-            put_back(&letters).await?;
+            put_back(&broker, &letters).await?;
             broker.close().await;
             Ok(entries)
         }
@@ -94,7 +99,7 @@ async fn apply_to_broker(
     let letters = take_all(&broker).await?;
     let ids: Vec<String> = letters.iter().map(|letter| Entry::from(letter).id).collect();
     if let Err(error) = selection.check(&ids) {
-        put_back(&letters).await?;
+        put_back(&broker, &letters).await?;
         return Err(error);
     }
     let is_selected = |letter: &DeadLetter| selection.contains(&Entry::from(letter).id);
@@ -115,7 +120,7 @@ async fn apply_to_broker(
         }
         letter.remove().await?;
     }
-    put_back(&others).await?;
+    put_back(&broker, &others).await?;
     broker.close().await;
     Ok(selected.len())
 }
@@ -133,9 +138,21 @@ async fn take_all(broker: &Broker) -> Result<Vec<DeadLetter>, Error> {
     Ok(letters)
 }
 
-async fn put_back(letters: &[DeadLetter]) -> Result<(), Error> {
+/// Returns dead letters to their queues. Waits until they are there, because the broker does not
+/// confirm it: the next operation would miss some.
+async fn put_back(broker: &Broker, letters: &[DeadLetter]) -> Result<(), Error> {
     for letter in letters {
         letter.put_back().await?;
+    }
+    for queue in Queue::ALL {
+        let count = letters.iter().filter(|letter| letter.message.queue == queue).count();
+        let start = Instant::now();
+        // Another operator may have taken some meanwhile.
+        while (broker.count(queue.dead_letters()).await? as usize) < count
+            && start.elapsed() < PUT_BACK_TIMEOUT
+        {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
     }
     Ok(())
 }

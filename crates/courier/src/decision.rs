@@ -20,11 +20,14 @@ pub enum Action {
 
 /// Decides what to do after an attempt. `status` is the status of the response, or `None` if there
 /// was none: connection refused, cut off or timed out. `tries` is the number of attempts so far
-/// that were not held, including this one.
-pub fn decide(status: Option<StatusCode>, tries: u32) -> Action {
+/// that were not held, including this one. `may_be_gone` is [`Request::may_be_gone`].
+///
+/// [`Request::may_be_gone`]: crate::queue::Request::may_be_gone
+pub fn decide(status: Option<StatusCode>, tries: u32, may_be_gone: bool) -> Action {
     let Some(status) = status else { return Action::Hold };
     match status.as_u16() {
         200..=299 => Action::Acknowledge,
+        404 if may_be_gone => Action::Acknowledge,
         // The deployment is at fault, not the message: the path is fixed, so a redirect (3xx), a
         // missing route (404, 405) or host (421) means that the application is an older release or
         // another one, and 401 and 403 that the token is wrong.
@@ -42,7 +45,7 @@ mod tests {
     use super::*;
 
     fn status(status: u16, tries: u32) -> Action {
-        decide(Some(StatusCode::from_u16(status).unwrap()), tries)
+        decide(Some(StatusCode::from_u16(status).unwrap()), tries, false)
     }
 
     #[test]
@@ -55,7 +58,7 @@ mod tests {
     #[test]
     fn unavailable_application_holds_the_message_however_often() {
         for tries in [1, MAX_TRIES, 1000] {
-            assert_eq!(decide(None, tries), Action::Hold);
+            assert_eq!(decide(None, tries, false), Action::Hold);
             for code in [408, 425, 429, 502, 503, 504] {
                 assert_eq!(status(code, tries), Action::Hold, "{code}");
             }
@@ -67,6 +70,12 @@ mod tests {
         for code in [301, 307, 401, 403, 404, 405, 421] {
             assert_eq!(status(code, 1), Action::Hold, "{code}");
         }
+    }
+
+    #[test]
+    fn missing_subject_is_acknowledged_where_it_may_be_gone() {
+        assert_eq!(decide(Some(StatusCode::NOT_FOUND), 1, true), Action::Acknowledge);
+        assert_eq!(decide(Some(StatusCode::METHOD_NOT_ALLOWED), 1, true), Action::Hold);
     }
 
     #[test]

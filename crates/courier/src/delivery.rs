@@ -35,6 +35,11 @@ impl Delivery {
         Delivery { application, gate, shared }
     }
 
+    /// Returns the application.
+    pub fn application(&self) -> &Application {
+        &self.application
+    }
+
     /// Delivers a message. A request that has been sent is finished even after `stop`.
     pub async fn deliver(&self, message: &Message, stop: &CancellationToken) -> Outcome {
         let metrics = &self.shared.metrics;
@@ -77,7 +82,7 @@ impl Delivery {
             let start = Instant::now();
             let answer = self.application.post(request).await;
             metrics.add_request(queue, start.elapsed());
-            let action = decide(answer.status, tries);
+            let action = decide(answer.status, tries, request.may_be_gone);
             if action == Action::Hold {
                 metrics.held.add(queue, 1);
                 if self.gate.failed(permit) {

@@ -46,8 +46,30 @@ pub mod secret;
 mod shared;
 mod tls;
 
+use std::sync::Arc;
+
 pub use error::Error;
 pub use event::{Event, Peer, Report};
 pub use secret::Secret;
 pub use shared::{Shared, Timing};
 pub use tokio_util::sync::CancellationToken;
+
+/// Relays and delivers messages until `stop`: through the broker, or without one directly.
+/// `concurrency` is the maximum number of requests at the same time, for each queue of the broker.
+pub async fn run(
+    database: &Secret,
+    broker: Option<&amqp::Address>,
+    delivery: &Arc<delivery::Delivery>,
+    concurrency: u16,
+    stop: &CancellationToken,
+) {
+    match broker {
+        None => direct::run(database, delivery, concurrency, stop).await,
+        Some(broker) => {
+            tokio::join!(
+                relay::run(database, broker, &delivery.shared, stop),
+                deliver::run(broker, delivery, concurrency, stop),
+            );
+        }
+    }
+}

@@ -35,6 +35,9 @@ pub struct Request {
     pub idempotency_key: Option<HeaderValue>,
     /// The body.
     pub body: Bytes,
+    /// Whether a 404 response means that the subject of the request no longer exists, rather than
+    /// that the application does not have the route.
+    pub may_be_gone: bool,
 }
 
 /// The part of a run that a message of [`Queue::Runs`] names.
@@ -78,15 +81,18 @@ impl Queue {
 impl Message {
     /// Returns the request that delivers the message, or the reason why there is none.
     pub fn request(&self) -> Result<Request, String> {
-        let body = self.body.clone();
+        let request = |path, idempotency_key| {
+            let body = self.body.clone();
+            Request { path, idempotency_key, body, may_be_gone: false }
+        };
         match self.queue {
             Queue::Receipts => {
                 let id = self.id.as_deref().ok_or("the message has no message_id")?;
                 let key = HeaderValue::from_str(id)
                     .map_err(|_| "the message_id is not a valid Idempotency-Key")?;
-                Ok(Request { path: "/api/v1/receipts", idempotency_key: Some(key), body })
+                Ok(request("/api/v1/receipts", Some(key)))
             }
-            Queue::Runs => Ok(Request { path: "/api/v1/run-parts", idempotency_key: None, body }),
+            Queue::Runs => Ok(request("/api/v1/run-parts", None)),
         }
     }
 
@@ -98,7 +104,12 @@ impl Message {
             Queue::Runs => {
                 let part: RunPart = serde_json::from_slice(&self.body).ok()?;
                 let body = serde_json::to_vec(&part).ok()?.into();
-                Some(Request { path: "/api/v1/run-failures", idempotency_key: None, body })
+                Some(Request {
+                    path: "/api/v1/run-failures",
+                    idempotency_key: None,
+                    body,
+                    may_be_gone: true,
+                })
             }
         }
     }

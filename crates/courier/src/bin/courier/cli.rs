@@ -195,17 +195,6 @@ impl Letters {
     }
 }
 
-impl Command {
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Command::Run => "run",
-            Command::Relay => "relay",
-            Command::Deliver => "deliver",
-            Command::Dead(_) => "dead",
-        }
-    }
-}
-
 impl Cli {
     /// Returns the database.
     pub(crate) fn database(&self) -> Result<Secret, Error> {
@@ -223,6 +212,12 @@ impl Cli {
             None => Ok(None),
             Some(url) => Address::new(url, self.ca_file.as_deref()).map(Some),
         }
+    }
+
+    /// Returns the broker.
+    pub(crate) fn required_broker(&self) -> Result<Address, Error> {
+        self.broker()?
+            .ok_or_else(|| Error::Usage("no broker; use --amqp-url-file or AMQP_URL".to_owned()))
     }
 
     /// Returns a client for the application.

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use clap::Parser;
 use courier::dead::{self, Operation, Source};
 use courier::delivery::Delivery;
-use courier::{CancellationToken, Error, Event, Report, Shared, Timing, deliver, direct, relay};
+use courier::{CancellationToken, Error, Event, Report, Shared, Timing, deliver, relay};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -41,66 +41,57 @@ fn main() -> ExitCode {
 }
 
 async fn execute(cli: &Cli, log: &Arc<Log>) -> Result<(), Error> {
+    let log = log.clone();
+    let report: Report = Arc::new(move |event: &Event| log.event(event));
+    let shared = Shared::new(Timing::default(), report);
+    let delivery = || {
+        let application = cli.application()?;
+        Ok::<_, Error>(Arc::new(Delivery::new(application, shared.clone())))
+    };
     match &cli.command {
-        Command::Run => serve(cli, log, true, true).await,
-        Command::Relay => serve(cli, log, true, false).await,
-        Command::Deliver => serve(cli, log, false, true).await,
+        Command::Run => {
+            let (database, broker, delivery) = (cli.database()?, cli.broker()?, delivery()?);
+            let mode = if broker.is_some() { "run" } else { "direct" };
+            let run = async |stop: &CancellationToken| {
+                courier::run(&database, broker.as_ref(), &delivery, cli.concurrency, stop).await;
+            };
+            serve(cli, &shared, mode, Some(&delivery), run).await
+        }
+        Command::Relay => {
+            let (database, broker) = (cli.database()?, cli.required_broker()?);
+            let run = async |stop: &CancellationToken| {
+                relay::run(&database, &broker, &shared, stop).await;
+            };
+            serve(cli, &shared, "relay", None, run).await
+        }
+        Command::Deliver => {
+            let (broker, delivery) = (cli.required_broker()?, delivery()?);
+            let run = async |stop: &CancellationToken| {
+                deliver::run(&broker, &delivery, cli.concurrency, stop).await;
+            };
+            serve(cli, &shared, "deliver", Some(&delivery), run).await
+        }
         Command::Dead(command) => operate(cli, command).await,
     }
 }
 
-/// Relays and delivers messages until a signal arrives.
-async fn serve(cli: &Cli, log: &Arc<Log>, relays: bool, delivers: bool) -> Result<(), Error> {
-    let broker = cli.broker()?;
-    let database = match relays {
-        true => Some(cli.database()?),
-        false => None,
-    };
-    if broker.is_none() && !(relays && delivers) {
-        let name = cli.command.name();
-        return Err(Error::Usage(format!("`courier {name}` requires --amqp-url-file or AMQP_URL")));
-    }
-    let log = log.clone();
-    let report: Report = Arc::new(move |event: &Event| log.event(event));
-    let shared = Shared::new(Timing::default(), report);
-    let delivery = match delivers {
-        true => Some(Arc::new(Delivery::new(cli.application()?, shared.clone()))),
-        false => None,
-    };
+/// Serves the endpoints while `run` works, until a signal arrives.
+async fn serve(
+    cli: &Cli,
+    shared: &Arc<Shared>,
+    mode: &'static str,
+    delivery: Option<&Arc<Delivery>>,
+    run: impl AsyncFnOnce(&CancellationToken),
+) -> Result<(), Error> {
     if let Some(address) = &cli.listen {
         let listener = TcpListener::bind(address)
             .await
             .map_err(|error| Error::Usage(format!("cannot listen on {address}: {error}")))?;
         tokio::spawn(courier::monitor::serve(listener, shared.clone()));
     }
-    let mode = if broker.is_some() { cli.command.name() } else { "direct" };
-    shared.report(&Event::Started {
-        mode,
-        application: delivery.as_ref().map(|_| cli.application_url.to_string()),
-    });
+    let application = delivery.map(|delivery| delivery.application().url().to_string());
+    shared.report(&Event::Started { mode, application });
     let stop = CancellationToken::new();
-    let working = async {
-        match (&broker, &database, &delivery) {
-            (None, Some(database), Some(delivery)) => {
-                direct::run(database, delivery, cli.concurrency, &stop).await;
-            }
-            (Some(broker), database, delivery) => {
-                let relay = async {
-                    if let Some(database) = database {
-                        relay::run(database, broker, &shared, &stop).await;
-                    }
-                };
-                let deliver = async {
-                    if let Some(delivery) = delivery {
-                        deliver::run(broker, delivery, cli.concurrency, &stop).await;
-                    }
-                };
-                tokio::join!(relay, deliver);
-            }
-            // Excluded above.
-            (None, ..) => {}
-        }
-    };
     let signals = async {
         let signal = shutdown_signal().await;
         shared.report(&Event::Stopping { signal });
@@ -110,7 +101,7 @@ async fn serve(cli: &Cli, log: &Arc<Log>, relays: bool, delivers: bool) -> Resul
         Err(Error::Unavailable(format!("received a second {signal}")))
     };
     tokio::select! {
-        () = working => {}
+        () = run(&stop) => {}
         result = signals => return result,
     }
     shared.report(&Event::Stopped);

@@ -15,7 +15,7 @@ use courier::dead::{self, Entry, Source};
 use courier::delivery::Delivery;
 use courier::queue::Queue;
 use courier::rabbitmq::{Options, RabbitMq};
-use courier::{CancellationToken, Event, Secret, Shared, Timing, deliver, direct, relay};
+use courier::{CancellationToken, Event, Secret, Shared, Timing};
 use sqlx::{Connection, PgConnection};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
@@ -104,6 +104,7 @@ pub struct Bed {
 
 /// A courier in this process.
 pub struct Running {
+    pub shared: Arc<Shared>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -188,18 +189,10 @@ impl Bed {
         let task = {
             let stop = stop.clone();
             tokio::spawn(async move {
-                match broker {
-                    None => direct::run(&database, &delivery, 8, &stop).await,
-                    Some(broker) => {
-                        tokio::join!(
-                            relay::run(&database, &broker, &shared, &stop),
-                            deliver::run(&broker, &delivery, 8, &stop),
-                        );
-                    }
-                }
+                courier::run(&database, broker.as_ref(), &delivery, 8, &stop).await;
             })
         };
-        Running { stop, task }
+        Running { shared, stop, task }
     }
 
     /// Stops the courier, and waits until it has ended.
