@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use futures_util::future::try_join_all;
+use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 
 use crate::amqp::{Address, Broker, Consumer, Delivered, Outgoing, PublishError, Publisher};
@@ -14,6 +15,10 @@ use crate::delivery::{Delivery, Outcome};
 use crate::queue::{Message, Queue};
 use crate::shared::pause;
 use crate::{CancellationToken, Error, Event, Peer};
+
+/// How many messages the broker sends ahead, per request at the same time: enough to continue while
+/// an acknowledgement is on its way to the disks of the broker.
+const PREFETCH: u16 = 3;
 
 /// Delivers messages until `stop`. Reconnects as often as needed. `concurrency` is the maximum
 /// number of requests per queue at the same time.
@@ -58,11 +63,16 @@ async fn consume_all(
 ) -> Result<(), Error> {
     let release = stop.child_token();
     let consume = Queue::ALL.map(|queue| {
-        let release = release.clone();
+        let stop = release.clone();
         async move {
-            let publisher = broker.publisher().await?;
-            let consumer = broker.consume(queue, concurrency).await?;
-            consume(consumer, &publisher, delivery, &release).await
+            let worker = Worker {
+                delivery: delivery.clone(),
+                publisher: broker.publisher().await?,
+                requests: Semaphore::new(usize::from(concurrency)),
+                stop,
+            };
+            let prefetch = concurrency.saturating_mul(PREFETCH);
+            consume(broker.consume(queue, prefetch).await?, Arc::new(worker)).await
         }
     });
     let watch = async {
@@ -73,25 +83,28 @@ async fn consume_all(
     Ok(())
 }
 
-/// Consumes a queue until `stop`. Then finishes the requests in progress, and returns all other
-/// messages to the broker.
-async fn consume(
-    mut consumer: Consumer,
-    publisher: &Publisher,
-    delivery: &Arc<Delivery>,
-    stop: &CancellationToken,
-) -> Result<(), Error> {
+/// What the deliveries of one queue share.
+struct Worker {
+    delivery: Arc<Delivery>,
+    publisher: Publisher,
+    /// Permits for requests at the same time. An acknowledgement needs none.
+    requests: Semaphore,
+    stop: CancellationToken,
+}
+
+/// Consumes a queue until the worker is stopped. Then finishes the requests in progress, and returns
+/// all other messages to the broker.
+async fn consume(mut consumer: Consumer, worker: Arc<Worker>) -> Result<(), Error> {
     // The broker limits the number of tasks, because it stops sending at the prefetch limit.
     let mut tasks = JoinSet::new();
     loop {
         tokio::select! {
             biased;
-            () = stop.cancelled() => break,
+            () = worker.stop.cancelled() => break,
             Some(settled) = tasks.join_next() => settled.map_err(panicked)??,
             delivered = consumer.next() => {
-                let (delivery, publisher) = (delivery.clone(), publisher.clone());
-                let (delivered, stop) = (delivered?, stop.clone());
-                tasks.spawn(async move { settle(&delivered, &publisher, &delivery, &stop).await });
+                let (delivered, worker) = (delivered?, worker.clone());
+                tasks.spawn(async move { worker.settle(&delivered).await });
             }
         }
     }
@@ -102,23 +115,25 @@ async fn consume(
     consumer.return_all().await
 }
 
-/// Delivers a message, and acknowledges it.
-async fn settle(
-    delivered: &Delivered,
-    publisher: &Publisher,
-    delivery: &Delivery,
-    stop: &CancellationToken,
-) -> Result<(), Error> {
-    match delivery.deliver(&delivered.message, stop).await {
-        Outcome::Accepted => delivered.acknowledge().await,
-        Outcome::Rejected(reason) => {
-            bury(&delivered.message, &reason, publisher, stop).await?;
-            delivered.acknowledge().await?;
-            delivery.dead_lettered(&delivered.message, reason);
-            Ok(())
+impl Worker {
+    /// Delivers a message, and acknowledges it.
+    async fn settle(&self, delivered: &Delivered) -> Result<(), Error> {
+        let message = &delivered.message;
+        let outcome = {
+            let _permit = self.requests.acquire().await;
+            self.delivery.deliver(message, &self.stop).await
+        };
+        match outcome {
+            Outcome::Accepted => delivered.acknowledge().await,
+            Outcome::Rejected(reason) => {
+                bury(message, &reason, &self.publisher, &self.stop).await?;
+                delivered.acknowledge().await?;
+                self.delivery.dead_lettered(message, reason);
+                Ok(())
+            }
+            // Returned with all others.
+            Outcome::Stopped => Ok(()),
         }
-        // Returned with all others.
-        Outcome::Stopped => Ok(()),
     }
 }
 

@@ -162,7 +162,7 @@ impl fmt::Display for Event {
                 write!(to, "returned all messages to the broker after a pause of {seconds:.0} s")
             }
             Event::Retrying { queue, id, tries, reason } => {
-                write!(to, "{queue}: message {} failed {tries} times: {reason}", name(id))
+                write!(to, "{queue}: attempt {tries} of message {} failed: {reason}", name(id))
             }
             Event::DeadLettered { queue, id, reason } => {
                 write!(to, "{queue}: message {} is a dead letter: {reason}", name(id))

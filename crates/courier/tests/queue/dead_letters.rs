@@ -90,9 +90,9 @@ async fn command_lists_shows_replays_and_drops(mut bed: Bed) {
     assert_eq!((code, shown["id"].as_str()), (Some(0), Some(letters[0].as_str())));
     assert!(shown["body"].as_str().is_some_and(|body| body.starts_with("{\"n\":")), "{shown}");
     let replayed = courier(&format!("dead replay {}", letters[0]));
-    assert_eq!(replayed, (Some(0), "replayed 1 dead letters".to_owned()));
+    assert_eq!(replayed, (Some(0), "dead letters replayed: 1".to_owned()));
     let dropped = courier("dead drop --all");
-    assert_eq!(dropped, (Some(0), "dropped 2 dead letters".to_owned()));
+    assert_eq!(dropped, (Some(0), "dead letters dropped: 2".to_owned()));
     let (code, _) = courier("dead show unknown");
     assert_eq!(code, Some(4));
 }

@@ -124,7 +124,7 @@ async fn operate(cli: &Cli, command: &Dead) -> Result<(), Error> {
                         let time = entry.time.as_deref().unwrap_or("-");
                         print(&format!("{}  {time}  {}  {}", entry.id, entry.queue, entry.reason))?;
                     }
-                    print(&format!("{} dead letters", entries.len()))
+                    print(&format!("dead letters: {}", entries.len()))
                 }
             }
         }
@@ -138,11 +138,11 @@ async fn operate(cli: &Cli, command: &Dead) -> Result<(), Error> {
         }
         Dead::Replay(letters) => {
             let count = dead::apply(&source, &letters.selection(), Operation::Replay).await?;
-            print(&format!("replayed {count} dead letters"))
+            print(&format!("dead letters replayed: {count}"))
         }
         Dead::Drop(letters) => {
             let count = dead::apply(&source, &letters.selection(), Operation::Drop).await?;
-            print(&format!("dropped {count} dead letters"))
+            print(&format!("dead letters dropped: {count}"))
         }
     }
 }
