@@ -4,5 +4,5 @@ fn main() {
     println!("cargo::rerun-if-changed=build.rs");
     // The tests start an installed PostgreSQL. The bundled one would require the local host.
     let postgres = test_tools::Tool { cfg: "has_postgres", ..test_tools::POSTGRES };
-    test_tools::detect(&[postgres, test_tools::RABBITMQ]);
+    test_tools::detect(&[postgres, test_tools::PGBOUNCER, test_tools::RABBITMQ]);
 }

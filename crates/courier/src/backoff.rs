@@ -1,6 +1,6 @@
 //! Exponential back-off with jitter.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// A sequence of delays that double up to a limit. Jitter shortens each by up to half, so that
 /// couriers that failed together do not try again together.
@@ -22,6 +22,14 @@ impl Backoff {
         let delay = self.first.saturating_mul(1 << self.failures.min(20)).min(self.limit);
         self.failures = self.failures.saturating_add(1);
         delay.mul_f64(1.0 - random() / 2.0)
+    }
+
+    /// Starts over if what began at `start`, and has failed now, lasted longer than the longest
+    /// delay.
+    pub fn reset_if_stable(&mut self, start: Instant) {
+        if start.elapsed() > self.limit {
+            self.reset();
+        }
     }
 
     /// Starts over.
@@ -56,6 +64,8 @@ mod tests {
             check(expected);
         }
         backoff.failures = u32::MAX;
+        assert!(backoff.next_delay() >= Duration::from_secs(15));
+        backoff.reset_if_stable(Instant::now());
         assert!(backoff.next_delay() >= Duration::from_secs(15));
         backoff.reset();
         assert!(backoff.next_delay() <= Duration::from_millis(100));

@@ -5,6 +5,7 @@
 //! confirmed that. If the courier fails in between, the message is delivered again.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use futures_util::future::try_join_all;
 use tokio::sync::Semaphore;
@@ -40,6 +41,7 @@ pub async fn run(
             }
         };
         shared.connected(Peer::Consumer);
+        let start = Instant::now();
         match consume_all(&broker, delivery, concurrency, stop).await {
             Ok(()) => {
                 backoff.reset();
@@ -48,6 +50,7 @@ pub async fn run(
                 wait_until_ready(delivery, stop).await;
             }
             Err(error) => {
+                backoff.reset_if_stable(start);
                 shared.disconnected(Peer::Consumer, &error, &mut backoff, stop).await;
             }
         }

@@ -6,6 +6,7 @@
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::Arc;
+use std::time::Instant;
 
 use tokio::task::JoinSet;
 
@@ -37,6 +38,7 @@ pub async fn run(
             }
         };
         shared.connected(Peer::Database);
+        let start = Instant::now();
         let mut direct = Direct {
             outbox,
             delivery,
@@ -49,6 +51,7 @@ pub async fn run(
             Ok(()) => direct.outbox.close().await,
             // Requests in progress are dropped, and repeated.
             Err(error) => {
+                backoff.reset_if_stable(start);
                 shared.disconnected(Peer::Database, &error, &mut backoff, stop).await;
             }
         }

@@ -74,8 +74,9 @@ impl Metrics {
         self.paused.load(Ordering::Relaxed)
     }
 
-    pub(crate) fn set_connected(&self, peer: Peer, connected: bool) {
-        self.connected[peer as usize].store(connected, Ordering::Relaxed);
+    /// Records whether a connection is open. Returns whether one was.
+    pub(crate) fn set_connected(&self, peer: Peer, connected: bool) -> bool {
+        self.connected[peer as usize].swap(connected, Ordering::Relaxed)
     }
 
     pub(crate) fn set_paused(&self, paused: bool) {

@@ -1,7 +1,7 @@
 //! The outbox: the table in which the application stores messages. The only file with SQL.
 //!
-//! No statement is prepared for longer than one use, and no setting of the session is changed, so
-//! a connection pooler may be in between.
+//! A connection pooler may be in between. It assigns a connection for the duration of a transaction,
+//! and a statement is prepared and executed in two steps, so each statement is in a transaction.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -81,6 +81,8 @@ impl Outbox {
         Ok(options
             .application_name(concat!("courier/", env!("CARGO_PKG_VERSION")))
             .disable_statement_logging()
+            // Poolers reject it.
+            .extra_float_digits(None)
             .statement_cache_capacity(0))
     }
 
@@ -105,7 +107,7 @@ impl Outbox {
     /// Begins a transaction and locks the oldest rows that wait, except those that another relay
     /// has locked. Rows of unknown queues are left for a newer release.
     pub async fn lock_batch(&mut self) -> Result<Vec<Row>, Error> {
-        within(sqlx::query("BEGIN").execute(&mut self.connection)).await?;
+        self.begin().await?;
         let rows = sqlx::query_as(
             "SELECT number, id::text, queue, body, extract(epoch FROM created_at)::bigint AS created_at
              FROM katas.outbox
@@ -121,14 +123,14 @@ impl Outbox {
     /// Deletes the rows with these numbers, and commits the transaction.
     pub async fn finish_batch(&mut self, numbers: &[i64]) -> Result<(), Error> {
         if !numbers.is_empty() {
-            self.delete(numbers).await?;
+            self.delete_rows(numbers).await?;
         }
-        within(sqlx::query("COMMIT").execute(&mut self.connection)).await?;
-        Ok(())
+        self.commit().await
     }
 
     /// Returns the oldest rows that wait, except those with these numbers.
     pub async fn next_rows(&mut self, except: &[i64]) -> Result<Vec<Row>, Error> {
+        self.begin().await?;
         let rows = sqlx::query_as(
             "SELECT number, id::text, queue, body, extract(epoch FROM created_at)::bigint AS created_at
              FROM katas.outbox
@@ -138,11 +140,19 @@ impl Outbox {
         .bind(queue_names())
         .bind(except)
         .bind(BATCH);
-        within(rows.fetch_all(&mut self.connection)).await
+        let rows = within(rows.fetch_all(&mut self.connection)).await?;
+        self.commit().await?;
+        Ok(rows)
     }
 
     /// Deletes rows.
     pub async fn delete(&mut self, numbers: &[i64]) -> Result<(), Error> {
+        self.begin().await?;
+        self.delete_rows(numbers).await?;
+        self.commit().await
+    }
+
+    async fn delete_rows(&mut self, numbers: &[i64]) -> Result<(), Error> {
         let delete = sqlx::query("DELETE FROM katas.outbox WHERE number = ANY($1)").bind(numbers);
         within(delete.execute(&mut self.connection)).await?;
         Ok(())
@@ -150,14 +160,16 @@ impl Outbox {
 
     /// Records why the application has rejected a row, or with `None` that it waits again.
     pub async fn set_reason(&mut self, number: i64, reason: Option<&str>) -> Result<(), Error> {
+        self.begin().await?;
         let update =
             sqlx::query("UPDATE katas.outbox SET reason = $2 WHERE number = $1").bind(number);
         within(update.bind(reason).execute(&mut self.connection)).await?;
-        Ok(())
+        self.commit().await
     }
 
     /// Returns all rows that the application has rejected.
     pub async fn rejected(&mut self) -> Result<Vec<RejectedRow>, Error> {
+        self.begin().await?;
         let rows = sqlx::query_as(
             "SELECT number, id::text, queue, body, extract(epoch FROM created_at)::bigint AS created_at,
                reason
@@ -165,20 +177,25 @@ impl Outbox {
              WHERE reason IS NOT NULL
              ORDER BY number",
         );
-        within(rows.fetch_all(&mut self.connection)).await
+        let rows = within(rows.fetch_all(&mut self.connection)).await?;
+        self.commit().await?;
+        Ok(rows)
     }
 
     /// Has the parts of stalled runs queued again. Returns their number.
     pub async fn requeue_stalled_runs(&mut self) -> Result<i64, Error> {
+        self.begin().await?;
         let (parts,) = within(
             sqlx::query_as("SELECT katas.requeue_stalled_runs()").fetch_one(&mut self.connection),
         )
         .await?;
+        self.commit().await?;
         Ok(parts)
     }
 
     /// Counts the rows.
     pub async fn depth(&mut self) -> Result<Depth, Error> {
+        self.begin().await?;
         let (waiting, oldest, receipts, runs): (i64, f64, i64, i64) = within(
             sqlx::query_as(
                 "SELECT count(*) FILTER (WHERE reason IS NULL),
@@ -192,12 +209,23 @@ impl Outbox {
             .fetch_one(&mut self.connection),
         )
         .await?;
+        self.commit().await?;
         Ok(Depth {
             waiting: waiting.unsigned_abs(),
             // The clock of the server may have been set back.
             oldest: Duration::try_from_secs_f64(oldest).unwrap_or_default(),
             rejected: [receipts, runs].map(i64::unsigned_abs),
         })
+    }
+
+    async fn begin(&mut self) -> Result<(), Error> {
+        within(sqlx::raw_sql("BEGIN").execute(&mut self.connection)).await?;
+        Ok(())
+    }
+
+    async fn commit(&mut self) -> Result<(), Error> {
+        within(sqlx::raw_sql("COMMIT").execute(&mut self.connection)).await?;
+        Ok(())
     }
 
     /// Closes the connection.

@@ -42,7 +42,7 @@ pub async fn run(
             }
         };
         shared.connected(Peer::Publisher);
-        backoff.reset();
+        let start = Instant::now();
         let mut relay = Relay { outbox, broker: broker.0, publisher: broker.1, shared };
         match relay.work(stop).await {
             Ok(()) => {
@@ -50,6 +50,7 @@ pub async fn run(
                 relay.outbox.close().await;
             }
             Err((peer, error)) => {
+                backoff.reset_if_stable(start);
                 shared.disconnected(peer, &error, &mut backoff, stop).await;
             }
         }

@@ -72,9 +72,11 @@ impl Shared {
         (self.report)(event);
     }
 
+    /// Reports a connection that has been opened, unless it only replaces another one.
     pub(crate) fn connected(&self, peer: Peer) {
-        self.metrics.set_connected(peer, true);
-        self.report(&Event::Connected { peer });
+        if !self.metrics.set_connected(peer, true) {
+            self.report(&Event::Connected { peer });
+        }
     }
 
     /// Reports a lost connection, and waits until the next attempt or until `stop`.

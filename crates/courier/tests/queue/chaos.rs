@@ -73,7 +73,7 @@ impl Producer<'_> {
 
     /// Every second message is published as by an external producer.
     async fn try_produce(&mut self, number: u64) -> bool {
-        if number % 2 == 0 { self.publish(number).await } else { self.store(number).await }
+        if number.is_multiple_of(2) { self.publish(number).await } else { self.store(number).await }
     }
 
     async fn publish(&mut self, number: u64) -> bool {
@@ -168,7 +168,7 @@ async fn chaos() {
             tokio::time::sleep(Duration::from_millis(random(&dice) % 400)).await;
             match victim {
                 Victim::Courier => {
-                    let index = usize::from(random(&dice) % 2 == 0);
+                    let index = usize::from(random(&dice).is_multiple_of(2));
                     let mut next = command(&bed, &["run"]);
                     next.env("COURIER_APPLICATION_URL", application.url());
                     std::mem::replace(&mut couriers[index], Courier::start(next)).kill();

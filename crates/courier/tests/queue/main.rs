@@ -5,6 +5,7 @@ mod chaos;
 mod command;
 mod dead_letters;
 mod deliveries;
+mod pooler;
 mod server;
 mod support;
 mod tls;
