@@ -1,7 +1,8 @@
 //! The outbox: the table in which the application stores messages. The only file with SQL.
 //!
 //! A connection pooler may be in between. It assigns a connection for the duration of a transaction,
-//! and a statement is prepared and executed in two steps, so each statement is in a transaction.
+//! and a statement is prepared and executed in two steps, so each statement is in a transaction, and
+//! has no name.
 
 use std::net::IpAddr;
 use std::str::FromStr;
@@ -115,6 +116,7 @@ impl Outbox {
              ORDER BY number LIMIT $2
              FOR UPDATE SKIP LOCKED",
         )
+        .persistent(false)
         .bind(queue_names())
         .bind(BATCH);
         within(rows.fetch_all(&mut self.connection)).await
@@ -137,6 +139,7 @@ impl Outbox {
              WHERE reason IS NULL AND queue = ANY($1) AND number <> ALL($2)
              ORDER BY number LIMIT $3",
         )
+        .persistent(false)
         .bind(queue_names())
         .bind(except)
         .bind(BATCH);
@@ -153,7 +156,9 @@ impl Outbox {
     }
 
     async fn delete_rows(&mut self, numbers: &[i64]) -> Result<(), Error> {
-        let delete = sqlx::query("DELETE FROM katas.outbox WHERE number = ANY($1)").bind(numbers);
+        let delete = sqlx::query("DELETE FROM katas.outbox WHERE number = ANY($1)")
+            .persistent(false)
+            .bind(numbers);
         within(delete.execute(&mut self.connection)).await?;
         Ok(())
     }
@@ -161,8 +166,9 @@ impl Outbox {
     /// Records why the application has rejected a row, or with `None` that it waits again.
     pub async fn set_reason(&mut self, number: i64, reason: Option<&str>) -> Result<(), Error> {
         self.begin().await?;
-        let update =
-            sqlx::query("UPDATE katas.outbox SET reason = $2 WHERE number = $1").bind(number);
+        let update = sqlx::query("UPDATE katas.outbox SET reason = $2 WHERE number = $1")
+            .persistent(false)
+            .bind(number);
         within(update.bind(reason).execute(&mut self.connection)).await?;
         self.commit().await
     }
@@ -176,7 +182,8 @@ impl Outbox {
              FROM katas.outbox
              WHERE reason IS NOT NULL
              ORDER BY number",
-        );
+        )
+        .persistent(false);
         let rows = within(rows.fetch_all(&mut self.connection)).await?;
         self.commit().await?;
         Ok(rows)
@@ -186,7 +193,9 @@ impl Outbox {
     pub async fn requeue_stalled_runs(&mut self) -> Result<i64, Error> {
         self.begin().await?;
         let (parts,) = within(
-            sqlx::query_as("SELECT katas.requeue_stalled_runs()").fetch_one(&mut self.connection),
+            sqlx::query_as("SELECT katas.requeue_stalled_runs()")
+                .persistent(false)
+                .fetch_one(&mut self.connection),
         )
         .await?;
         self.commit().await?;
@@ -204,6 +213,7 @@ impl Outbox {
                    count(*) FILTER (WHERE reason IS NOT NULL AND queue = $2)
                  FROM katas.outbox",
             )
+            .persistent(false)
             .bind(Queue::Receipts.name())
             .bind(Queue::Runs.name())
             .fetch_one(&mut self.connection),
