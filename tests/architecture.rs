@@ -51,8 +51,16 @@ fn crates_depend_only_in_the_allowed_direction() {
         ("crates/host/", vec!["web", "pg", "rules", "orders", "migrate"]),
         ("crates/migrations/", vec!["web", "pg", "rules", "katas-host", "migrate", "smoke"]),
         ("crates/smoke/", vec!["web", "pg", "rules", "katas-host", "migrate", "migrations"]),
-        ("components/", components.chain(["katas-host", "migrate", "migrations", "smoke"]).collect()),
+        (
+            "components/",
+            components.chain(["katas-host", "migrate", "migrations", "smoke"]).collect(),
+        ),
         ("migrate/", vec!["web", "pg", "rules", "katas-host", "smoke"]),
+        (
+            "crates/courier/",
+            vec!["web", "pg", "rules", "katas-host", "migrate", "migrations", "smoke"],
+        ),
+        ("crates/child-process/", vec!["katas-host", "courier", "migrate", "migrations"]),
     ] {
         for path in files("Cargo.toml").iter().filter(|path| path.starts_with(directory)) {
             let manifest: toml::Table = text(path).parse().expect("TOML");

@@ -61,6 +61,13 @@ pub const POSTGRES_18: Tool = Tool {
 /// Python 3, whose `csv` module is the reference for the CSV reader.
 pub const PYTHON: Tool = Tool { cfg: "has_python", programs: &["python3"], directories: &[] };
 
+/// RabbitMQ.
+pub const RABBITMQ: Tool = Tool {
+    cfg: "has_rabbitmq",
+    programs: &["rabbitmq-server"],
+    directories: &["/usr/sbin", "/opt/rabbitmq/sbin", "/opt/homebrew/sbin"],
+};
+
 /// Spin.
 pub const SPIN: Tool = Tool { cfg: "has_spin", programs: &["spin"], directories: &[] };
 

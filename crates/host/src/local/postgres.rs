@@ -17,6 +17,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
+use child_process::Account;
 use rustix::process::{Pid, Signal, test_kill_process};
 use tokio_postgres::NoTls;
 use tokio_postgres::error::SqlState;
@@ -24,7 +25,7 @@ use tokio_postgres::error::SqlState;
 use super::private_file;
 use super::process::Child;
 pub use programs::PostgresInstall;
-use programs::{Account, Programs};
+use programs::Programs;
 
 /// The name of the database.
 pub const DATABASE: &str = "katas";

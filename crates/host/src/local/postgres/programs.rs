@@ -1,12 +1,11 @@
 //! The server's programs and the operating system account that they run as.
 
 use std::fs;
-use std::os::unix::fs::{PermissionsExt, chown};
-use std::os::unix::process::CommandExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::Command;
 
 use anyhow::{Context, anyhow, bail};
+use child_process::Account;
 
 use super::{Options, bundled};
 use crate::local::process::remove_secrets;
@@ -32,15 +31,6 @@ pub(super) struct Programs {
     pub(super) bundled: bool,
 }
 
-/// The operating system account that the server runs as.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Account {
-    /// The account of this process.
-    Current,
-    /// An unprivileged account, because PostgreSQL refuses to run as root.
-    Unprivileged { user: u32, group: u32 },
-}
-
 impl Programs {
     /// Returns programs that can run the data of major version `existing`, or a new cluster, and
     /// the account to run them as.
@@ -49,7 +39,8 @@ impl Programs {
         existing: Option<u32>,
     ) -> anyhow::Result<(Programs, Account)> {
         let fits = |programs: &Programs| existing.is_none_or(|major| major == programs.major);
-        let account = non_root_account(&options.folder);
+        // PostgreSQL refuses to run as root.
+        let account = Account::other_than_root(&options.folder, &["postgres", "nobody"]);
         if options.install == PostgresInstall::Any
             && let Some(account) = account
             && let Some(programs) = installed().into_iter().find(fits)
@@ -119,43 +110,9 @@ impl Programs {
                 command.env(name, value);
             }
         }
-        if let Account::Unprivileged { user, group } = account {
-            command.uid(user).gid(group);
-        }
+        account.apply(&mut command);
         command
     }
-}
-
-impl Account {
-    /// Makes the account the owner of a file.
-    pub(super) fn take_ownership(self, path: &Path) -> anyhow::Result<()> {
-        if let Account::Unprivileged { user, group } = self {
-            chown(path, Some(user), Some(group))?;
-        }
-        Ok(())
-    }
-}
-
-/// Returns an account other than root that can access `folder`, if there is one.
-fn non_root_account(folder: &Path) -> Option<Account> {
-    if !rustix::process::geteuid().is_root() {
-        return Some(Account::Current);
-    }
-    // The other account needs search permission on every ancestor.
-    let searchable = |folder: &Path| {
-        fs::metadata(folder).is_ok_and(|metadata| metadata.permissions().mode() & 0o001 != 0)
-    };
-    let folder = folder.canonicalize().ok()?;
-    let (user, group) = user_and_group("postgres").or_else(|| user_and_group("nobody"))?;
-    folder.ancestors().all(searchable).then_some(Account::Unprivileged { user, group })
-}
-
-/// Returns the user id and group id of an account, from /etc/passwd.
-fn user_and_group(name: &str) -> Option<(u32, u32)> {
-    let accounts = fs::read_to_string("/etc/passwd").ok()?;
-    let mut fields = accounts.lines().map(|line| line.split(':').collect::<Vec<_>>());
-    let account = fields.find(|fields| fields.first() == Some(&name))?;
-    Some((account.get(2)?.parse().ok()?, account.get(3)?.parse().ok()?))
 }
 
 /// Returns the supported installations on this machine, newest first.

@@ -1,0 +1,11 @@
+//! The courier with a real RabbitMQ and a real PostgreSQL. Only the application is simulated.
+
+mod broker;
+mod chaos;
+mod command;
+mod dead_letters;
+mod deliveries;
+mod pooler;
+mod server;
+mod support;
+mod tls;
