@@ -5,11 +5,9 @@ DROP TABLE katas.dataset_run_part;
 
 DELETE FROM katas.dataset_run WHERE state <> 'done';
 
-DROP INDEX katas.dataset_run_unfinished;
-DROP INDEX katas.dataset_run_idempotency_key;
-
 REVOKE DELETE, UPDATE ON katas.dataset_run FROM katas_app;
 
+-- Drops their indexes and constraints too.
 ALTER TABLE katas.dataset_run
   DROP COLUMN state,
   DROP COLUMN prices,

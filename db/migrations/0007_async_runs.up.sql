@@ -39,6 +39,16 @@ ALTER TABLE katas.dataset_run
   -- SHA-256 of the request body.
   ADD COLUMN IF NOT EXISTS body_hash bytea;
 
+ALTER TABLE katas.dataset_run
+  -- squawk-ignore prefer-robust-stmts -- its record is in the same transaction
+  ADD CONSTRAINT dataset_run_progress_valid
+    CHECK (state IN ('queued', 'running', 'done', 'failed')
+           AND parts_done BETWEEN 0 AND cardinality(part_first_rows)) NOT VALID;
+
+ALTER TABLE katas.dataset_run
+  -- squawk-ignore prefer-robust-stmts -- its record is in the same transaction
+  VALIDATE CONSTRAINT dataset_run_progress_valid;
+
 -- An idempotency key belongs to the runs of one dataset.
 CREATE UNIQUE INDEX CONCURRENTLY IF NOT EXISTS dataset_run_idempotency_key
   ON katas.dataset_run (dataset, idempotency_key);
@@ -86,11 +96,11 @@ AS $$
     WHERE number IN (SELECT number FROM sized WHERE before < 10000)
     RETURNING number, id, parts_done, cardinality(part_first_rows) AS parts
   ), message AS (
-    SELECT number, part, json_build_object('run', id, 'part', part)::text AS body
-    FROM touched CROSS JOIN LATERAL generate_series(1, parts) AS part
-    WHERE (parts_done = parts AND part = 1)
+    SELECT number, each.part, json_build_object('run', id, 'part', each.part)::text AS body
+    FROM touched CROSS JOIN LATERAL generate_series(1, parts) AS each (part)
+    WHERE (parts_done = parts AND each.part = 1)
        OR NOT EXISTS (SELECT FROM katas.dataset_run_part AS stored
-                      WHERE stored.run = number AND stored.part = part)
+                      WHERE stored.run = touched.number AND stored.part = each.part)
   ), added AS (
     INSERT INTO katas.outbox (queue, body)
     SELECT 'katas.runs', body FROM message
