@@ -22,9 +22,13 @@ fn malformed_message_returns_4xx() {
             (json!({"part": 1}), "/run", "is required"),
             (json!({"run": run}), "/part", "is required"),
             (json!({"run": "1", "part": 1}), "/run", "must be a UUID"),
-            (json!({"run": run, "part": "1"}), "/part", "must be an integer"),
-            (json!({"run": run, "part": 0}), "/part", "must be from 1 to 1000000"),
-            (json!({"run": run, "part": 1_000_001}), "/part", "must be from 1 to 1000000"),
+            (json!({"run": run, "part": "1"}), "/part", "must be a number"),
+            (json!({"run": run, "part": 0}), "/part", "must be an integer from 1 to 1000000"),
+            (
+                json!({"run": run, "part": 1_000_001}),
+                "/part",
+                "must be an integer from 1 to 1000000",
+            ),
         ] {
             app.post(path, &message).assert_invalid(&[(field, detail)]);
         }

@@ -209,11 +209,15 @@ pub fn find(db: &Db, dataset: &str, run: &str) -> Result<Option<Run>, pg::Error>
 
 /// Deletes a run. Returns `false` when it does not exist.
 pub fn delete(db: &Db, dataset: &str, run: &str) -> Result<bool, pg::Error> {
-    const SQL: &str = "DELETE FROM katas.dataset_run AS run USING katas.dataset \
-         WHERE run.dataset = dataset.number AND dataset.id = $1 AND dataset.state = 'loaded' \
-           AND run.id = $2";
+    const SQL: &str = "WITH deleted AS ( \
+             DELETE FROM katas.dataset_run AS run USING katas.dataset \
+             WHERE run.dataset = dataset.number AND dataset.id = $1 AND dataset.state = 'loaded' \
+               AND run.id = $2 \
+             RETURNING run.number \
+         ) \
+         SELECT EXISTS (SELECT FROM deleted)";
     let (Some(dataset), Some(run)) = (uuid(dataset), uuid(run)) else { return Ok(false) };
-    Ok(db.execute(SQL, &[dataset, run])? == 1)
+    db.row(SQL, &[dataset, run])?.take(0)
 }
 
 /// Returns up to `limit` runs of a dataset with numbers greater than `after`, in the order of their

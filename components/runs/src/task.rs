@@ -33,12 +33,18 @@ pub struct Spending {
 }
 
 impl Task {
-    /// Parses the parameters of a stored run.
-    pub fn parse(kata: &str, parameters: &str) -> Result<Task, json::Error> {
-        match kata {
-            "nth-char" => json::from_slice(parameters.as_bytes()).map(Task::NthChar),
-            _ => json::from_slice(parameters.as_bytes()).map(Task::Spending),
-        }
+    /// Creates a task from the parameters of a stored run. `column` is the only column of nth-char, or
+    /// the column with the items. Returns `None` when a parameter is invalid.
+    pub fn from_parameters(
+        column: String,
+        price_list: Option<String>,
+        tax: Option<String>,
+        group_by: Option<String>,
+    ) -> Option<Task> {
+        let Some(price_list) = price_list else { return Some(Task::NthChar(NthChar { column })) };
+        let price_list = PriceListName::new(price_list).ok()?;
+        let tax = Amount::parse(&tax?).ok()?;
+        Some(Task::Spending(Spending { item_column: column, price_list, tax, group_by }))
     }
 
     pub fn kata(&self) -> &'static str {
@@ -98,22 +104,27 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stored_parameters_are_parsed_into_the_same_task() {
-        for (body, parameters) in [
-            (r#"{"kata":"nth-char","column":"w","x":1}"#, r#"{"column":"w"}"#),
+    fn task_from_stored_parameters_is_the_task_of_the_request() {
+        let text = |text: &str| Some(text.to_owned());
+        for (body, price_list, tax, group_by) in [
+            (r#"{"kata":"nth-char","column":"c","x":1}"#, None, None, None),
             (
-                r#"{"tax":0.090,"kata":"spending","item_column":"i","price_list":"p"}"#,
-                r#"{"item_column":"i","price_list":"p","tax":0.09}"#,
+                r#"{"tax":0.090,"kata":"spending","item_column":"c","price_list":"p"}"#,
+                text("p"),
+                text("0.09"),
+                None,
             ),
             (
-                r#"{"kata":"spending","item_column":"i","price_list":"p","tax":1e2,"group_by":"g"}"#,
-                r#"{"item_column":"i","price_list":"p","tax":100,"group_by":"g"}"#,
+                r#"{"kata":"spending","item_column":"c","price_list":"p","tax":1e2,"group_by":"g"}"#,
+                text("p"),
+                text("100"),
+                text("g"),
             ),
         ] {
             let task: Task = json::from_slice(body.as_bytes()).unwrap();
-            assert_eq!(serde_json::to_string(&task).unwrap(), parameters);
-            let stored = Task::parse(task.kata(), parameters).unwrap();
-            assert_eq!(serde_json::to_string(&stored).unwrap(), parameters);
+            let stored = Task::from_parameters("c".to_owned(), price_list, tax, group_by).unwrap();
+            let parameters = |task| serde_json::to_string(task).unwrap();
+            assert_eq!((stored.kata(), parameters(&stored)), (task.kata(), parameters(&task)));
         }
     }
 }

@@ -64,7 +64,9 @@ impl Amount {
 
     /// Parses the result of [`Amount::exact`].
     pub fn from_exact(digits: &str) -> Option<Amount> {
-        Decimal::from_str_exact(digits).ok().filter(|number| !number.is_sign_negative()).map(Amount)
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let number = (whole.to_owned() + fraction).parse().ok().filter(|number| *number >= 0)?;
+        scaled(number, fraction.len() as i64).map(Amount)
     }
 
     /// Returns the sum, or an error when it needs more than 28 digits.

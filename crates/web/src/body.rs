@@ -47,14 +47,20 @@ fn parse<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
     let body = read(request, MAX_JSON_BYTES)?;
     match json::from_slice(&body) {
         Ok(value) => Ok((value, body)),
-        Err(json::Error::Syntax(reason)) => {
-            Err(Problem::bad_request(format!("the body is not valid JSON: {reason}")))
+        Err(error) => Err(problem(error)),
+    }
+}
+
+fn problem(error: json::Error) -> Problem {
+    match error {
+        json::Error::Syntax(reason) => {
+            Problem::bad_request(format!("the body is not valid JSON: {reason}"))
         }
-        Err(json::Error::TooManyValues) => {
+        json::Error::TooManyValues => {
             let detail = format!("the body exceeds {} values", json::MAX_VALUES);
-            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
+            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
         }
-        Err(json::Error::Invalid(errors)) => Err(Problem::invalid(errors)),
+        json::Error::Invalid(errors) => Problem::invalid(errors),
     }
 }
 

@@ -2,16 +2,13 @@
 //! same time, and more than once.
 
 use http::StatusCode;
-use json::{Fields, FromFields};
+use json::{Fields, FromFields, Number};
 use pg::Db;
 use serde::Serialize;
 use web::{Problem, Reply, Request};
 
 use crate::run;
 use crate::store::parts::{self as store, Part};
-
-/// More than any run has.
-const MAX_PARTS: i64 = 1_000_000;
 
 /// A message for a part of a run.
 struct Message {
@@ -26,9 +23,15 @@ impl FromFields for Message {
     fn from_fields(fields: &mut Fields) -> Option<Message> {
         let uuid = |run: String| pg::uuid(&run).map(|_| run).ok_or("must be a UUID");
         let run = fields.parse("run", uuid);
-        let part = fields.parse("part", |part| rules::within(part, 1, MAX_PARTS));
+        let part = fields.parse("part", part_number);
         Some(Message { run: run?, part: part? })
     }
+}
+
+/// Parses the number of a part. No run has more than a million.
+fn part_number(Number(digits): Number) -> Result<i64, &'static str> {
+    let number = digits.parse().ok().filter(|number| (1..=1_000_000).contains(number));
+    number.ok_or("must be an integer from 1 to 1000000")
 }
 
 #[derive(Serialize)]

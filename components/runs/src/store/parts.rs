@@ -37,7 +37,7 @@ pub fn begin(db: &Db, run: &str, part: i64) -> Result<Option<Part>, Problem> {
              UPDATE katas.dataset_run SET state = 'running', started_at = now(), touched_at = now() \
              WHERE id = $1 AND state = 'queued' \
          ), run AS ( \
-             SELECT run.number, run.kata, run.parameters, run.prices, run.part_first_rows, \
+             SELECT run.number, run.parameters, run.prices, run.part_first_rows, \
                     run.parts_done, dataset.number AS dataset, dataset.columns, dataset.rows, \
                     EXISTS (SELECT FROM katas.dataset_run_part AS stored \
                             WHERE stored.run = run.number AND stored.part = $2) AS is_stored \
@@ -45,7 +45,8 @@ pub fn begin(db: &Db, run: &str, part: i64) -> Result<Option<Part>, Problem> {
              WHERE run.id = $1 AND run.state IN ('queued', 'running') AND dataset.state = 'loaded' \
          ) \
          SELECT number, cardinality(part_first_rows), parts_done = cardinality(part_first_rows), \
-                is_stored, kata, parameters::text, \
+                is_stored, coalesce(parameters->>'column', parameters->>'item_column'), \
+                parameters->>'price_list', parameters->>'tax', parameters->>'group_by', \
                 ARRAY(SELECT json_object_keys(prices) WHERE NOT is_stored), \
                 ARRAY(SELECT value FROM json_each_text(prices) WHERE NOT is_stored), \
                 dataset, columns, rows, coalesce(part_first_rows[$2], rows + 1), \
@@ -54,17 +55,16 @@ pub fn begin(db: &Db, run: &str, part: i64) -> Result<Option<Part>, Problem> {
     let Some(run) = uuid(run) else { return Ok(None) };
     let mut row = db.row(SQL, &[run, int8(part)])?;
     let Some(run) = row.take(0)? else { return Ok(None) };
-    let (kata, parameters): (String, String) = (row.take(4)?, row.take(5)?);
-    let task = Task::parse(&kata, &parameters);
+    let task = Task::from_parameters(row.take(4)?, row.take(5)?, row.take(6)?, row.take(7)?);
     Ok(Some(Part {
         run,
         parts: row.take(1)?,
         is_complete: row.take(2)?,
         is_stored: row.take(3)?,
-        task: task.map_err(|_| Problem::internal("the stored parameters are invalid"))?,
-        prices: orders::prices_from_columns(row.take(6)?, row.take(7)?)?,
-        dataset: Dataset { number: row.take(8)?, columns: row.take(9)?, rows: row.take(10)? },
-        chunks: row.take(11)?..row.take(12)?,
+        task: task.ok_or_else(|| Problem::internal("the stored parameters are invalid"))?,
+        prices: orders::prices_from_columns(row.take(8)?, row.take(9)?)?,
+        dataset: Dataset { number: row.take(10)?, columns: row.take(11)?, rows: row.take(12)? },
+        chunks: row.take(13)?..row.take(14)?,
     }))
 }
 
