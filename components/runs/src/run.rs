@@ -68,10 +68,11 @@ pub fn merge(db: &Db, run: i64, task: &Task) -> Result<Outcome, Problem> {
             // A few parts at a time, which bounds the memory and the computation time between two
             // statements.
             while let Some(sums) = parts::sums(db, run, last)? {
-                let Sums { csv, rows: read, last: part } = sums;
-                totals.add_csv(&csv).map_err(|error| invalid(task, error))?;
-                rows += read;
-                last = part;
+                let Sums { parts, rows: read, last: part } = sums;
+                for csv in parts {
+                    totals.add_csv(&csv).map_err(|error| invalid(task, error))?;
+                }
+                (rows, last) = (rows + read, part);
             }
             totals_outcome(task, totals, rows)
         }

@@ -104,10 +104,32 @@ pub trait FromFields: Sized {
 
 /// Parses a document that is one JSON object.
 pub fn from_slice<T: FromFields>(document: &[u8]) -> Result<T, Error> {
-    let mut fields = Fields::from_document(document)?;
+    let document = str::from_utf8(document).map_err(|error| Error::Syntax(error.to_string()))?;
+    check_limits(document)?;
+    let invalid = |detail| Err(Error::Invalid(vec![FieldError::new(&[], detail)]));
+    let syntax = |error: serde_json::Error| Error::Syntax(error.to_string());
+    if !document.trim_ascii_start().starts_with('{') {
+        let _: &RawValue = serde_json::from_str(document).map_err(syntax)?;
+        return invalid("must be an object".to_owned());
+    }
+    let object: Object = serde_json::from_str(document).map_err(syntax)?;
+    if object.0.len() > MAX_FIELDS {
+        return invalid(format!("must have at most {MAX_FIELDS} fields"));
+    }
+    let mut fields = Fields::new(object);
     let value = T::from_fields(&mut fields);
-    fields.finish(T::ALLOW_UNKNOWN_FIELDS)?;
-    value.ok_or_else(|| Error::Invalid(Vec::new()))
+    if !T::ALLOW_UNKNOWN_FIELDS {
+        for (name, _) in mem::take(&mut fields.unread) {
+            fields.error(&[&name], "is an unknown field");
+        }
+    }
+    match value {
+        _ if fields.syntax_error.is_some() => {
+            Err(Error::Syntax(fields.syntax_error.unwrap_or_default()))
+        }
+        Some(value) if fields.errors.is_empty() => Ok(value),
+        _ => Err(Error::Invalid(fields.errors)),
+    }
 }
 
 /// Checks the depth and the number of values before memory is allocated. The text need not be valid
@@ -239,39 +261,6 @@ pub struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    /// Parses a document. This and [`Fields::finish`] are apart from [`from_slice`], of which every
-    /// component has a copy for each type.
-    fn from_document(document: &'a [u8]) -> Result<Fields<'a>, Error> {
-        let syntax = |error: serde_json::Error| Error::Syntax(error.to_string());
-        let document =
-            str::from_utf8(document).map_err(|error| Error::Syntax(error.to_string()))?;
-        check_limits(document)?;
-        let invalid = |detail| Err(Error::Invalid(vec![FieldError::new(&[], detail)]));
-        if !document.trim_ascii_start().starts_with('{') {
-            let _: &RawValue = serde_json::from_str(document).map_err(syntax)?;
-            return invalid("must be an object".to_owned());
-        }
-        let object: Object = serde_json::from_str(document).map_err(syntax)?;
-        if object.0.len() > MAX_FIELDS {
-            return invalid(format!("must have at most {MAX_FIELDS} fields"));
-        }
-        Ok(Fields::new(object))
-    }
-
-    /// Returns the errors found, if any.
-    fn finish(mut self, allow_unknown_fields: bool) -> Result<(), Error> {
-        if !allow_unknown_fields {
-            for (name, _) in mem::take(&mut self.unread) {
-                self.error(&[&name], "is an unknown field");
-            }
-        }
-        match self.syntax_error {
-            Some(error) => Err(Error::Syntax(error)),
-            None if self.errors.is_empty() => Ok(()),
-            None => Err(Error::Invalid(self.errors)),
-        }
-    }
-
     fn new(object: Object<'a>) -> Fields<'a> {
         let mut fields = Fields { unread: Vec::new(), errors: Vec::new(), syntax_error: None };
         for (name, value) in object.0 {

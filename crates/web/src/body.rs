@@ -47,20 +47,14 @@ fn parse<T: FromFields>(request: &Request) -> Result<(T, Vec<u8>), Problem> {
     let body = read(request, MAX_JSON_BYTES)?;
     match json::from_slice(&body) {
         Ok(value) => Ok((value, body)),
-        Err(error) => Err(problem(error)),
-    }
-}
-
-fn problem(error: json::Error) -> Problem {
-    match error {
-        json::Error::Syntax(reason) => {
-            Problem::bad_request(format!("the body is not valid JSON: {reason}"))
+        Err(json::Error::Syntax(reason)) => {
+            Err(Problem::bad_request(format!("the body is not valid JSON: {reason}")))
         }
-        json::Error::TooManyValues => {
+        Err(json::Error::TooManyValues) => {
             let detail = format!("the body exceeds {} values", json::MAX_VALUES);
-            Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail)
+            Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, detail))
         }
-        json::Error::Invalid(errors) => Problem::invalid(errors),
+        Err(json::Error::Invalid(errors)) => Err(Problem::invalid(errors)),
     }
 }
 

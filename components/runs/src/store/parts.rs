@@ -111,8 +111,8 @@ pub fn word(db: &Db, run: i64) -> Result<(String, i64), pg::Error> {
 
 /// The results of consecutive parts of a spending run.
 pub struct Sums {
-    /// The sums by group. Groups may repeat.
-    pub csv: String,
+    /// The sums by group, as CSV, of each part.
+    pub parts: Vec<String>,
     /// The number of rows read.
     pub rows: i64,
     /// The number of the last part.
@@ -128,11 +128,11 @@ pub fn sums(db: &Db, run: i64, after: i64) -> Result<Option<Sums>, pg::Error> {
              FROM (SELECT part, result, rows FROM katas.dataset_run_part \
                    WHERE run = $1 AND part > $2 ORDER BY part LIMIT 100) AS next \
          ) \
-         SELECT max(part), string_agg(result, '' ORDER BY part), sum(rows)::int8 \
+         SELECT max(part), array_agg(result ORDER BY part), sum(rows)::int8 \
          FROM part WHERE before < 65536";
     let mut row = db.row(SQL, &[int8(run), int8(after)])?;
     let Some(last) = row.take(0)? else { return Ok(None) };
-    Ok(Some(Sums { last, csv: row.take(1)?, rows: row.take(2)? }))
+    Ok(Some(Sums { last, parts: row.take(1)?, rows: row.take(2)? }))
 }
 
 /// Stores the outcome of a run, and deletes the results of its parts.
