@@ -1,5 +1,6 @@
 //! The totals of spending runs.
 
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -70,12 +71,16 @@ impl Totals {
         while let Some(row) = rows.next() {
             let group = row.get(0).unwrap_or_default();
             let amount = row.get(1).and_then(Amount::from_exact).unwrap_or(Amount::ZERO);
-            while next.as_ref().is_some_and(|(key, _)| key.as_str() < group) {
-                next = known.next();
-            }
-            match &mut next {
-                Some((key, sum)) if *key == group => **sum = sum.checked_add(amount)?,
-                _ => new.push((group.to_owned(), amount)),
+            loop {
+                let order = next.as_ref().map(|(key, _)| key.as_str().cmp(group));
+                match (order, &mut next) {
+                    (Some(Ordering::Less), _) => next = known.next(),
+                    (Some(Ordering::Equal), Some((_, sum))) => {
+                        **sum = sum.checked_add(amount)?;
+                        break;
+                    }
+                    _ => break new.push((group.to_owned(), amount)),
+                }
             }
         }
         self.key_bytes += new.iter().map(|(group, _)| group.len()).sum::<usize>();
