@@ -5,6 +5,7 @@
 --   katas_owner     owns the schema and its objects; cannot log in
 --   katas_migrator  runs the migrations as katas_owner
 --   katas_app       the login role of the components: reads and writes rows, and nothing else
+--   katas_courier   the login role of the courier: reads and deletes the messages of the outbox
 --
 -- Limits are set on the roles because only the server can enforce them. They survive the
 -- `RESET ALL` that Spin's pool runs before it reuses a connection.
@@ -18,7 +19,7 @@ DO $$
 DECLARE
   name text;
 BEGIN
-  FOREACH name IN ARRAY ARRAY['katas_owner', 'katas_migrator', 'katas_app'] LOOP
+  FOREACH name IN ARRAY ARRAY['katas_owner', 'katas_migrator', 'katas_app', 'katas_courier'] LOOP
     BEGIN
       IF to_regrole(name) IS NULL THEN
         EXECUTE format('CREATE ROLE %I', name);
@@ -50,6 +51,15 @@ ALTER ROLE katas_app SET idle_in_transaction_session_timeout = '5s';
 ALTER ROLE katas_app SET search_path = '';
 ALTER ROLE katas_app SET TimeZone = 'UTC';
 
+-- Two replicas during a rollout, with a few connections each.
+ALTER ROLE katas_courier LOGIN CONNECTION LIMIT 20;
+ALTER ROLE katas_courier SET statement_timeout = '5s';
+ALTER ROLE katas_courier SET lock_timeout = '2s';
+-- A transaction stays open until the broker has confirmed its messages.
+ALTER ROLE katas_courier SET idle_in_transaction_session_timeout = '30s';
+ALTER ROLE katas_courier SET search_path = '';
+ALTER ROLE katas_courier SET TimeZone = 'UTC';
+
 -- SET ROLE requires membership. The current administrator becomes a member too, so that it can run
 -- `migrate up` right after this. (Since PostgreSQL 16, the creator of a role may grant it to others
 -- but may not SET ROLE to it.)
@@ -59,7 +69,8 @@ BEGIN
   IF NOT (SELECT rolsuper FROM pg_roles WHERE rolname = current_user) THEN
     EXECUTE format('GRANT katas_owner TO %I', current_user);
   END IF;
-  EXECUTE format('GRANT CONNECT ON DATABASE %I TO katas_migrator, katas_app', current_database());
+  EXECUTE format('GRANT CONNECT ON DATABASE %I TO katas_migrator, katas_app, katas_courier',
+                 current_database());
   -- For monitoring: CloudNativePG's exporter runs all of its queries in this database.
   EXECUTE format('GRANT CONNECT ON DATABASE %I TO pg_monitor', current_database());
   EXECUTE format('GRANT CONNECT, CREATE, TEMPORARY ON DATABASE %I TO katas_owner', current_database());

@@ -1,9 +1,12 @@
--- The schema katas at version 6: the output of `migrate dump`, with which `migrate verify` compares.
+-- The schema katas at version 7: the output of `migrate dump`, with which `migrate verify` compares.
 -- To restore it, run it as an administrator in an empty database, after `migrate bootstrap`.
 -- `migrate bootstrap` creates what is commented out: roles and privileges on the database.
 
 -- role: katas_app
 --   ALTER ROLE katas_app LOGIN;
+
+-- role: katas_courier
+--   ALTER ROLE katas_courier LOGIN;
 
 -- role: katas_migrator
 --   ALTER ROLE katas_migrator LOGIN;
@@ -26,6 +29,21 @@
 -- role setting: katas_app statement_timeout
 --   ALTER ROLE katas_app SET statement_timeout TO '5s';
 
+-- role setting: katas_courier TimeZone
+--   ALTER ROLE katas_courier SET TimeZone TO 'UTC';
+
+-- role setting: katas_courier idle_in_transaction_session_timeout
+--   ALTER ROLE katas_courier SET idle_in_transaction_session_timeout TO '30s';
+
+-- role setting: katas_courier lock_timeout
+--   ALTER ROLE katas_courier SET lock_timeout TO '2s';
+
+-- role setting: katas_courier search_path
+--   ALTER ROLE katas_courier SET search_path TO '';
+
+-- role setting: katas_courier statement_timeout
+--   ALTER ROLE katas_courier SET statement_timeout TO '5s';
+
 -- role setting: katas_migrator role
 --   ALTER ROLE katas_migrator SET role TO 'katas_owner';
 
@@ -34,6 +52,9 @@
 
 -- database: katas_app
 --   GRANT CONNECT ON DATABASE current TO katas_app;
+
+-- database: katas_courier
+--   GRANT CONNECT ON DATABASE current TO katas_courier;
 
 -- database: katas_migrator
 --   GRANT CONNECT ON DATABASE current TO katas_migrator;
@@ -163,6 +184,40 @@ AS $function$
   END || E'\r\n'
 $function$;
 
+-- function: katas.requeue_stalled_runs()
+CREATE OR REPLACE FUNCTION katas.requeue_stalled_runs()
+ RETURNS bigint
+ LANGUAGE sql
+ SECURITY DEFINER
+ SET search_path TO ''
+AS $function$
+  WITH stalled AS (
+    SELECT number, cardinality(part_first_rows) AS parts FROM katas.dataset_run
+    WHERE state IN ('queued', 'running')
+      AND touched_at < now() - greatest(interval '10 minutes', touched_at - created_at)
+    ORDER BY number LIMIT 10000 FOR UPDATE SKIP LOCKED
+  ), sized AS (
+    SELECT number, sum(parts) OVER (ORDER BY number) - parts AS before FROM stalled
+  ), touched AS (
+    UPDATE katas.dataset_run SET touched_at = now()
+    WHERE number IN (SELECT number FROM sized WHERE before < 10000)
+    RETURNING number, id, parts_done, cardinality(part_first_rows) AS parts
+  ), message AS (
+    SELECT number, each.part, json_build_object('run', id, 'part', each.part)::text AS body
+    FROM touched CROSS JOIN LATERAL generate_series(1, parts) AS each (part)
+    WHERE (parts_done = parts AND each.part = 1)
+       OR NOT EXISTS (SELECT FROM katas.dataset_run_part AS stored
+                      WHERE stored.run = touched.number AND stored.part = each.part)
+  ), added AS (
+    INSERT INTO katas.outbox (queue, body)
+    SELECT 'katas.runs', body FROM message
+    WHERE NOT EXISTS (SELECT FROM katas.outbox WHERE outbox.body = message.body)
+    ORDER BY number, part
+    RETURNING 1
+  )
+  SELECT count(*) FROM added
+$function$;
+
 -- function: katas.rfc3339(timestamp with time zone)
 CREATE OR REPLACE FUNCTION katas.rfc3339(timestamp with time zone)
  RETURNS text
@@ -221,7 +276,25 @@ CREATE TABLE katas.dataset_run (
   parameters json NOT NULL,
   result json NOT NULL,
   rows bigint NOT NULL,
-  created_at timestamp with time zone DEFAULT now() NOT NULL
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  state text DEFAULT 'done'::text NOT NULL,
+  prices json,
+  part_first_rows bigint[] DEFAULT '{1}'::bigint[] NOT NULL,
+  parts_done bigint DEFAULT 1 NOT NULL,
+  problem json,
+  started_at timestamp with time zone,
+  finished_at timestamp with time zone,
+  touched_at timestamp with time zone DEFAULT now() NOT NULL,
+  idempotency_key text COLLATE "C",
+  body_hash bytea
+);
+
+-- table: katas.dataset_run_part
+CREATE TABLE katas.dataset_run_part (
+  run bigint NOT NULL,
+  part bigint NOT NULL,
+  result text NOT NULL,
+  rows bigint NOT NULL
 );
 
 -- table: katas.entry
@@ -232,6 +305,16 @@ CREATE TABLE katas.entry (
   version integer DEFAULT 1 NOT NULL,
   created_at timestamp with time zone DEFAULT now() NOT NULL,
   updated_at timestamp with time zone DEFAULT now() NOT NULL
+);
+
+-- table: katas.outbox
+CREATE TABLE katas.outbox (
+  number bigint GENERATED ALWAYS AS IDENTITY NOT NULL,
+  id uuid DEFAULT gen_random_uuid() NOT NULL,
+  queue text NOT NULL,
+  body text NOT NULL,
+  created_at timestamp with time zone DEFAULT now() NOT NULL,
+  reason text
 );
 
 -- table: katas.person
@@ -305,6 +388,15 @@ ALTER TABLE katas.dataset_run ADD CONSTRAINT dataset_run_kata_known CHECK ((kata
 -- constraint: katas.dataset_run.dataset_run_pkey
 ALTER TABLE katas.dataset_run ADD CONSTRAINT dataset_run_pkey PRIMARY KEY (number);
 
+-- constraint: katas.dataset_run.dataset_run_progress_valid
+ALTER TABLE katas.dataset_run ADD CONSTRAINT dataset_run_progress_valid CHECK (((state = ANY (ARRAY['queued'::text, 'running'::text, 'done'::text, 'failed'::text])) AND ((parts_done >= 0) AND (parts_done <= cardinality(part_first_rows)))));
+
+-- constraint: katas.dataset_run_part.dataset_run_part_pkey
+ALTER TABLE katas.dataset_run_part ADD CONSTRAINT dataset_run_part_pkey PRIMARY KEY (run, part);
+
+-- constraint: katas.dataset_run_part.dataset_run_part_run_fkey
+ALTER TABLE katas.dataset_run_part ADD CONSTRAINT dataset_run_part_run_fkey FOREIGN KEY (run) REFERENCES katas.dataset_run(number) ON DELETE CASCADE;
+
 -- constraint: katas.entry.entry_definition_length
 ALTER TABLE katas.entry ADD CONSTRAINT entry_definition_length CHECK ((char_length(definition) <= 10000));
 
@@ -316,6 +408,9 @@ ALTER TABLE katas.entry ADD CONSTRAINT entry_word_key UNIQUE (word);
 
 -- constraint: katas.entry.entry_word_length
 ALTER TABLE katas.entry ADD CONSTRAINT entry_word_length CHECK (((char_length(word) >= 1) AND (char_length(word) <= 200)));
+
+-- constraint: katas.outbox.outbox_pkey
+ALTER TABLE katas.outbox ADD CONSTRAINT outbox_pkey PRIMARY KEY (number);
 
 -- constraint: katas.person.person_email_length
 ALTER TABLE katas.person ADD CONSTRAINT person_email_length CHECK (((char_length(email) >= 3) AND (char_length(email) <= 254)));
@@ -359,6 +454,12 @@ ALTER TABLE katas.receipt ADD CONSTRAINT receipt_pkey PRIMARY KEY (id);
 -- index: katas.dataset_run_dataset
 CREATE INDEX dataset_run_dataset ON katas.dataset_run USING btree (dataset, number);
 
+-- index: katas.dataset_run_idempotency_key
+CREATE UNIQUE INDEX dataset_run_idempotency_key ON katas.dataset_run USING btree (dataset, idempotency_key);
+
+-- index: katas.dataset_run_unfinished
+CREATE INDEX dataset_run_unfinished ON katas.dataset_run USING btree (number) WHERE (state = ANY (ARRAY['queued'::text, 'running'::text]));
+
 -- index: katas.dataset_unloaded
 CREATE INDEX dataset_unloaded ON katas.dataset USING btree (number) WHERE (state <> 'loaded'::text);
 
@@ -376,6 +477,9 @@ RESET ROLE;
 
 -- grant: katas to katas_app
 GRANT USAGE ON SCHEMA katas TO katas_app;
+
+-- grant: katas to katas_courier
+GRANT USAGE ON SCHEMA katas TO katas_courier;
 
 -- grant: katas._sqlx_migrations to katas_app
 GRANT SELECT ON TABLE katas._sqlx_migrations TO katas_app;
@@ -402,10 +506,55 @@ GRANT SELECT, INSERT, DELETE ON TABLE katas.dataset_chunk TO katas_app;
 GRANT SELECT, INSERT, DELETE ON TABLE katas.dataset_row TO katas_app;
 
 -- grant: katas.dataset_run to katas_app
-GRANT SELECT, INSERT ON TABLE katas.dataset_run TO katas_app;
+GRANT SELECT, INSERT, DELETE ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.finished_at to katas_app
+GRANT UPDATE (finished_at) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.idempotency_key to katas_app
+GRANT UPDATE (idempotency_key) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.parts_done to katas_app
+GRANT UPDATE (parts_done) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.prices to katas_app
+GRANT UPDATE (prices) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.problem to katas_app
+GRANT UPDATE (problem) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.result to katas_app
+GRANT UPDATE (result) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.rows to katas_app
+GRANT UPDATE (rows) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.started_at to katas_app
+GRANT UPDATE (started_at) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.state to katas_app
+GRANT UPDATE (state) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run.touched_at to katas_app
+GRANT UPDATE (touched_at) ON TABLE katas.dataset_run TO katas_app;
+
+-- grant: katas.dataset_run_part to katas_app
+GRANT SELECT, INSERT, DELETE ON TABLE katas.dataset_run_part TO katas_app;
 
 -- grant: katas.entry to katas_app
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE katas.entry TO katas_app;
+
+-- grant: katas.outbox to katas_courier
+GRANT SELECT, DELETE ON TABLE katas.outbox TO katas_courier;
+
+-- grant: katas.outbox.body to katas_app
+GRANT INSERT (body) ON TABLE katas.outbox TO katas_app;
+
+-- grant: katas.outbox.queue to katas_app
+GRANT INSERT (queue) ON TABLE katas.outbox TO katas_app;
+
+-- grant: katas.outbox.reason to katas_courier
+GRANT UPDATE (reason) ON TABLE katas.outbox TO katas_courier;
 
 -- grant: katas.person to katas_app
 GRANT SELECT, INSERT, UPDATE, DELETE ON TABLE katas.person TO katas_app;
@@ -418,6 +567,9 @@ GRANT SELECT, INSERT ON TABLE katas.receipt TO katas_app;
 
 -- grant: katas.receipt.idempotency_key to katas_app
 GRANT UPDATE (idempotency_key) ON TABLE katas.receipt TO katas_app;
+
+-- grant: katas.requeue_stalled_runs() to katas_courier
+GRANT EXECUTE ON FUNCTION katas.requeue_stalled_runs() TO katas_courier;
 
 -- grant: katas.rfc3339(timestamp with time zone) to katas_app
 GRANT EXECUTE ON FUNCTION katas.rfc3339(timestamp with time zone) TO katas_app;
@@ -439,6 +591,9 @@ REVOKE EXECUTE ON FUNCTION katas.dataset_row_added() FROM PUBLIC;
 
 -- revoke: katas.dataset_row_csv(fields text[]) from PUBLIC
 REVOKE EXECUTE ON FUNCTION katas.dataset_row_csv(fields text[]) FROM PUBLIC;
+
+-- revoke: katas.requeue_stalled_runs() from PUBLIC
+REVOKE EXECUTE ON FUNCTION katas.requeue_stalled_runs() FROM PUBLIC;
 
 -- revoke: katas.rfc3339(timestamp with time zone) from PUBLIC
 REVOKE EXECUTE ON FUNCTION katas.rfc3339(timestamp with time zone) FROM PUBLIC;

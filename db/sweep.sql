@@ -38,3 +38,11 @@ WHERE number IN (
   WHERE idempotency_key IS NOT NULL AND created_at < now() - interval '30 days'
   LIMIT 10000
 );
+
+-- The same for runs.
+UPDATE katas.dataset_run SET idempotency_key = NULL, body_hash = NULL
+WHERE number IN (
+  SELECT number FROM katas.dataset_run
+  WHERE idempotency_key IS NOT NULL AND created_at < now() - interval '30 days'
+  LIMIT 10000
+);

@@ -30,6 +30,9 @@ fn last_segment(route: &str) -> &str {
     route.rsplit('/').find(is_literal).unwrap_or_default()
 }
 
+/// The routes that only the courier calls.
+const INTERNAL: [&str; 2] = ["run-parts", "run-failures"];
+
 #[test]
 fn every_component_is_complete() {
     let manifest = manifest();
@@ -68,9 +71,11 @@ fn every_component_is_complete() {
         require(id, !routes.is_empty(), "a trigger in spin.toml");
         for segment in routes.iter().filter(|it| it.starts_with("/api/")).map(|it| last_segment(it))
         {
+            let is_internal = INTERNAL.contains(&segment);
             let segment = format!("/{segment}");
             require(id, document.contains(&segment), &format!("{segment} in docs/API.md"));
-            require(id, playground.contains(&segment), &format!("{segment} in the playground"));
+            let exists = is_internal || playground.contains(&segment);
+            require(id, exists, &format!("{segment} in the playground"));
         }
     }
     for id in manifest.component.keys() {
@@ -81,7 +86,7 @@ fn every_component_is_complete() {
 
 /// The maximum size of a component, embedded files excluded. Each node downloads and compiles a
 /// component once; its size has little influence on the duration of a request.
-const MAX_BYTES: u64 = 256 << 10;
+const MAX_BYTES: u64 = 288 << 10;
 
 #[test]
 fn every_component_is_smaller_than_the_maximum_size() {

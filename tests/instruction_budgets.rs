@@ -49,6 +49,8 @@ fn failing_calls() -> Vec<(&'static str, Example)> {
         ("receipts", "GET", "/api/v1/receipts/0", "", 404),
         ("runs", "POST", "/api/v1/datasets/$dataset/runs", "{}", 422),
         ("runs", "GET", "/api/v1/datasets/$dataset/runs/0", "", 404),
+        ("runs", "DELETE", "/api/v1/datasets/$dataset/runs/0", "", 404),
+        ("runs", "POST", "/api/v1/run-parts", "{}", 422),
         ("spending", "POST", "/api/v1/spending", "{}", 422),
         ("users", "POST", "/api/v2/users", "{}", 422),
         ("users", "GET", "/api/v2/users/0", "", 404),

@@ -81,6 +81,7 @@ fn expensive_json_stays_within_the_parsing_limit() {
             ("nth-char", Method::POST, "/api/v1/nth-char"),
             ("price-lists", Method::PUT, "/api/v1/price-lists/shop"),
             ("receipts", Method::POST, "/api/v1/receipts"),
+            ("runs", Method::POST, "/api/v1/run-parts"),
             ("spending", Method::POST, "/api/v1/spending"),
             ("users", Method::POST, "/api/v2/users"),
             ("users", Method::PUT, "/api/v2/users/1"),
@@ -170,6 +171,7 @@ fn expensive_csv_files_stay_within_the_limit() {
         });
         app.post(&format!("{path}/runs"), &run);
         check_last(&app, "runs", &format!("spending {excerpt:?}"));
+        check_asynchronous_run(&app, &format!("{path}/runs"), &run);
         app.get(&format!("{path}/runs?limit=1000"));
         check_last(&app, "runs", "list");
     }
@@ -182,6 +184,64 @@ fn expensive_csv_files_stay_within_the_limit() {
         let body = repeat_to_mebibyte(before, element, after);
         check(&app, "datasets", Method::POST, datasets, &body);
     }
+}
+
+/// Checks every request of an asynchronous run. Returns the number of its parts, and the state.
+#[track_caller]
+fn check_asynchronous_run(app: &App, runs: &str, run: &Value) -> (usize, String) {
+    let headers = [JSON, ("Prefer", "respond-async")];
+    let queued = app.request(Method::POST, runs, &headers, run.to_string());
+    assert_eq!(queued.status, 202, "{queued:?}");
+    check_last(app, "runs", "queue");
+    let messages = app.value("SELECT json_agg(body::json ORDER BY number)::text FROM katas.outbox");
+    app.sql("DELETE FROM katas.outbox");
+    let messages: Vec<Value> = serde_json::from_str(&messages).expect("an array");
+    for message in &messages {
+        assert!(app.post("/api/v1/run-parts", message).status < 300);
+        check_last(app, "runs", &format!("{message} of {run}"));
+    }
+    let found = app.get(queued.header("location")).json();
+    check_last(app, "runs", "get");
+    (messages.len(), found["state"].as_str().expect("a state").to_owned())
+}
+
+#[test]
+fn parts_and_merges_of_10000_groups_stay_within_the_limit() {
+    let app = App::metered();
+    app.put("/api/v1/price-lists/shop", &json!({"costs": {"x": 0.015625, "y": 1}}));
+    let table = json!({"name": "x", "columns": ["item", "key"], "rows": []});
+    let created = app.post("/api/v1/datasets", &table);
+    let runs = format!("{}/runs", created.header("location"));
+    let run = json!({
+        "kata": "spending",
+        "item_column": "item",
+        "group_by": "key",
+        "price_list": "shop",
+        "tax": 0.09,
+    });
+    // Every part has all groups: with short keys, or with keys of 1 MiB in total.
+    for key in [
+        "(n % 10000)::text",
+        "md5((n % 10000)::text) || repeat('k', 70)",
+        "'\"\"\"' || n % 10000 || '\"'",
+    ] {
+        app.sql(&format!(
+            "DELETE FROM katas.dataset_chunk; \
+             INSERT INTO katas.dataset_chunk (dataset, first_row, rows, csv) \
+             SELECT number, min(n) + 1, count(*), string_agg('x,' || {key} || E'\\r\\n', '' ORDER BY n) \
+             FROM katas.dataset, generate_series(0, 249999) AS n GROUP BY number, n / 600; \
+             UPDATE katas.dataset SET rows = 250000"
+        ));
+        assert_eq!(check_asynchronous_run(&app, &runs, &run), (7, "done".to_owned()), "{key}");
+    }
+    // Many parts with one group each.
+    app.sql(
+        "DELETE FROM katas.dataset_chunk; \
+         INSERT INTO katas.dataset_chunk (dataset, first_row, rows, csv) \
+         SELECT number, n, 1, E'y,key\\r\\n' FROM katas.dataset, generate_series(1, 20000) AS n; \
+         UPDATE katas.dataset SET rows = 20000",
+    );
+    assert_eq!(check_asynchronous_run(&app, &runs, &run), (313, "done".to_owned()));
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The privileges of the role `katas_app`: exactly those that the components need.
 
+use http::Method;
 use katas_host::manifest::Manifest;
 use migrations::Project;
+use serde_json::json;
 use sqlx::{Connection, PgConnection};
 
-use crate::support::{App, RUNTIME, cluster, root};
+use crate::support::{App, JSON, RUNTIME, cluster, root};
 
 /// Runs SQL as `katas_app` and returns the SQLSTATE if it fails.
 fn sqlstate(database: &str, sql: &str) -> Option<String> {
@@ -55,8 +57,12 @@ fn app_role_can_read_and_write_rows_and_nothing_else() {
         "UPDATE katas.dataset_chunk SET csv = ''",
         "UPDATE katas.dataset_row SET fields = '{}'",
         "SELECT katas.convert_dataset_rows(1)",
-        "UPDATE katas.dataset_run SET result = '0'",
-        "DELETE FROM katas.dataset_run",
+        "UPDATE katas.dataset_run SET parameters = '{}'",
+        "UPDATE katas.dataset_run_part SET result = ''",
+        "SELECT * FROM katas.outbox",
+        "UPDATE katas.outbox SET reason = NULL",
+        "DELETE FROM katas.outbox",
+        "SELECT katas.requeue_stalled_runs()",
         "DROP TABLE katas.entry",
         "ALTER TABLE katas.entry ADD COLUMN x int",
         "CREATE TABLE katas.x ()",
@@ -150,11 +156,31 @@ const REVOKES: &str = "
       WHERE pronamespace = 'katas'::regnamespace AND grantee = 'katas_app'::regrole
     ) AS granted (privilege, object)";
 
-/// Returns whether all examples of `spin.toml` succeed and the created data can be deleted.
+/// Returns whether an asynchronous run of the dataset in the examples can be retried, completed, failed
+/// and deleted.
+fn asynchronous_runs_succeed(app: &App) -> bool {
+    let dataset = app.value("SELECT id::text FROM katas.dataset WHERE name = 'words'");
+    let runs = format!("/api/v1/datasets/{dataset}/runs");
+    let post = |key| {
+        let headers = [JSON, ("Prefer", "respond-async"), ("Idempotency-Key", key)];
+        app.request(Method::POST, &runs, &headers, r#"{"kata":"nth-char","column":"word"}"#).json()
+    };
+    [("run-parts", "done"), ("run-failures", "failed")].iter().all(|(path, state)| {
+        let run = post(path)["id"].clone();
+        let is_same = post(path)["id"] == run;
+        app.post(&format!("/api/v1/{path}"), &json!({"run": run, "part": 1}));
+        let found = format!("{runs}/{}", run.as_str().unwrap_or("none"));
+        is_same && app.get(&found).json()["state"] == *state && app.delete(&found).status == 204
+    })
+}
+
+/// Returns whether all examples of `spin.toml` and asynchronous runs succeed, and the created data can
+/// be deleted.
 fn examples_and_deletions_succeed(app: &App) -> bool {
     let manifest = Manifest::read(&root().join("spin.toml")).expect("the manifest is valid");
     let mut examples = manifest.component.values().flat_map(|component| component.examples());
-    let succeeded = examples.all(|example| app.call(example).status == example.status);
+    let succeeded = examples.all(|example| app.call(example).status == example.status)
+        && asynchronous_runs_succeed(app);
     let dataset =
         "SELECT coalesce(min(id::text), 'none') FROM katas.dataset WHERE state = 'loaded'";
     let prices = "SELECT coalesce(min(name), 'none') FROM katas.price_list";

@@ -12,9 +12,14 @@ use crate::support::{App, root};
 
 /// Returns the source files that contain SQL.
 fn stores(root: &Path) -> Vec<PathBuf> {
-    let components = fs::read_dir(root.join("components")).expect("the folder exists");
-    let stores = components.map(|entry| entry.expect("an entry").path().join("src/store.rs"));
-    let mut stores: Vec<_> = stores.filter(|path| path.exists()).collect();
+    let mut stores = Vec::new();
+    for component in fs::read_dir(root.join("components")).expect("the folder exists") {
+        let source = component.expect("an entry").path().join("src");
+        stores.push(source.join("store.rs"));
+        let modules = fs::read_dir(source.join("store")).into_iter().flatten();
+        stores.extend(modules.map(|module| module.expect("an entry").path()));
+    }
+    stores.retain(|path| path.exists());
     stores.push(root.join("crates/orders/src/lib.rs"));
     stores
 }

@@ -48,8 +48,8 @@ impl Call {
 /// Parameter values from links in responses, by operation id and parameter name.
 type LinkedValues = BTreeMap<(String, String), String>;
 
-/// Returns the calls in the examples of an operation, one for each example body. A path parameter
-/// takes its value from a link, or else from its example.
+/// Returns the calls in the examples of an operation: one for each example body, and one more for each
+/// example of a header. A path parameter takes its value from a link, or else from its example.
 fn calls(operation: &Operation, linked: &LinkedValues, document: &Document) -> Vec<Call> {
     let mut path = operation.path.to_owned();
     let mut query = Vec::new();
@@ -82,10 +82,18 @@ fn calls(operation: &Operation, linked: &LinkedValues, document: &Document) -> V
     let bodies = content.into_iter().flatten().flat_map(|(media_type, content)| {
         examples(content).into_iter().map(move |body| (media_type, to_text(body)))
     });
-    let calls: Vec<_> = bodies
+    let mut calls: Vec<_> = bodies
         .map(|(media_type, body)| call.with_header("Content-Type", media_type).with_body(body))
         .collect();
-    if calls.is_empty() { vec![call] } else { calls }
+    if calls.is_empty() {
+        calls.push(call);
+    }
+    for parameter in operation.parameters.iter().filter(|parameter| parameter["in"] == "header") {
+        if let (Some(name), Some(value)) = (parameter["name"].as_str(), parameter.get("example")) {
+            calls.push(calls[0].with_header(name, &to_text(value)));
+        }
+    }
+    calls
 }
 
 /// Returns a string unchanged, and any other value as JSON.
@@ -166,11 +174,12 @@ fn ordered_operations(document: &Document) -> Vec<Operation<'_>> {
     let linked: BTreeSet<_> =
         operations.iter().flat_map(|operation| linked_operations(operation.json)).collect();
     operations.sort_by_key(|operation| match operation.method {
-        Method::PUT | Method::POST if linked.contains(operation.id()) => 2,
-        Method::PUT => 0,
-        Method::POST => 1,
-        Method::DELETE => 4,
-        _ => 3,
+        Method::PUT | Method::POST if linked.contains(operation.id()) => (2, 0),
+        Method::PUT => (0, 0),
+        Method::POST => (1, 0),
+        // What a resource contains is deleted before the resource.
+        Method::DELETE => (4, usize::MAX - operation.path.len()),
+        _ => (3, 0),
     });
     operations
 }

@@ -1,6 +1,6 @@
 //! The playground and Swagger UI in a browser.
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::browser::Browser;
 use super::schema::Document;
@@ -51,6 +51,31 @@ fn probes_are_requested_on_load_and_on_demand_only() {
     assert!(text(&mut browser, "#probes li:last-child").contains(": the schema is at version 0"));
     let requests = browser.requested_urls().iter().filter(|url| url.ends_with("/db-check")).count();
     assert_eq!(requests, 2);
+}
+
+#[test]
+#[cfg_attr(not(has_chromium), ignore = "Chromium is not installed")]
+fn asynchronous_run_shows_progress_until_it_is_done() {
+    let mut browser = Browser::start();
+    let app = App::start();
+    app.put("/api/v1/price-lists/shop", &json!({"costs": {"socks": 5}}));
+    browser.navigate(&format!("{}/", app.base()));
+    assert!(send(&mut browser, "datasets").starts_with("201 Created, "));
+    select(&mut browser, "datasets", "run-async");
+    assert!(send(&mut browser, "datasets").starts_with("202 Accepted, "));
+    let bar = "(({ hidden, value, max }) => [hidden, value, max])\
+               (document.querySelector('#datasets progress'))";
+    assert_eq!(browser.evaluate(bar), json!([false, 0, 1]));
+    assert!(text(&mut browser, "#datasets .body").contains("\"state\": \"queued\""));
+    let message = app.value("SELECT body FROM katas.outbox");
+    let message = serde_json::from_str(&message).expect("a JSON object");
+    assert_eq!(app.post("/api/v1/run-parts", &message).status, 201);
+    browser.wait_until(
+        "document.querySelector('#datasets .body').textContent.includes('\"state\": \"done\"')",
+    );
+    assert_eq!(browser.evaluate(bar), json!([false, 1, 1]));
+    assert!(text(&mut browser, "#datasets .body").contains("\"key\": \"Ada\""));
+    assert_eq!(browser.errors(), [&Value::Null; 0]);
 }
 
 /// Chooses a CSV file of this size.

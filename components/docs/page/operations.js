@@ -29,12 +29,16 @@ const idempotencyKey = {
 const userId = { name: 'user_id', label: 'User ID', value: '1' };
 const username = { name: 'username', label: 'Name', in: 'json', value: 'August' };
 const email = { name: 'email', label: 'E-mail', in: 'json', value: 'august@example.com' };
+const run = { name: 'run', label: 'Run ID', hint: 'from Run spending asynchronously' };
+const itemColumn = { name: 'item_column', label: 'Item column', in: 'json', value: 'item' };
+const groupBy = { name: 'group_by', label: 'Group by column', in: 'json', optional: true, value: 'customer' };
 const dataset = { name: 'dataset', label: 'Dataset ID', hint: 'from Load dataset' };
 const csv = {
   name: 'csv', label: 'CSV', in: 'body', as: 'csv',
   value: 'customer,item,word\nAda,socks,yoda\nBob,shoes,best\nAda,socks,has\n',
   hint: 'column names in the first line; or choose a file of up to 64 MiB', maxBytes: 64 * 2 ** 20,
 };
+const respondAsync = { name: 'Prefer', in: 'header', value: 'respond-async', fixed: true };
 const kata = (value) => ({ name: 'kata', in: 'json', value, fixed: true });
 
 export const services = [
@@ -104,7 +108,7 @@ export const services = [
   {
     id: 'datasets',
     title: 'Datasets',
-    description: 'Tables loaded from CSV. A run applies nth-char or spending to all rows of a table.',
+    description: 'Tables loaded from CSV. A run applies nth-char or spending to all rows of a table, at once or in the background.',
     operations: [
       {
         id: 'load', title: 'Load dataset', method: 'POST', path: '/api/v1/datasets',
@@ -120,12 +124,18 @@ export const services = [
       },
       {
         id: 'run-spending', title: 'Run spending', method: 'POST', path: '/api/v1/datasets/{dataset}/runs',
-        fields: [
-          dataset, kata('spending'),
-          { name: 'item_column', label: 'Item column', in: 'json', value: 'item' },
-          priceList, tax,
-          { name: 'group_by', label: 'Group by column', in: 'json', optional: true, value: 'customer' },
-        ],
+        fields: [dataset, kata('spending'), itemColumn, priceList, tax, groupBy],
+      },
+      {
+        id: 'run-async', title: 'Run spending asynchronously', method: 'POST', path: '/api/v1/datasets/{dataset}/runs',
+        fields: [dataset, respondAsync, kata('spending'), itemColumn, priceList, tax, groupBy],
+        fills: { run: 'id' },
+      },
+      {
+        id: 'get-run', title: 'Get run', method: 'GET', path: '/api/v1/datasets/{dataset}/runs/{run}', fields: [dataset, run],
+      },
+      {
+        id: 'delete-run', title: 'Delete run', method: 'DELETE', path: '/api/v1/datasets/{dataset}/runs/{run}', fields: [dataset, run],
       },
       { id: 'runs', title: 'List runs', method: 'GET', path: '/api/v1/datasets/{dataset}/runs', fields: [dataset, limit('50'), after] },
       { id: 'delete', title: 'Delete dataset', method: 'DELETE', path: '/api/v1/datasets/{dataset}', fields: [dataset] },

@@ -15,7 +15,8 @@ const MAX_SHOWN = 50_000;
 
 // The response headers to show.
 const HEADERS = [
-  'content-type', 'api-version', 'etag', 'location', 'link', 'retry-after', 'allow', 'www-authenticate',
+  'content-type', 'api-version', 'etag', 'location', 'link', 'preference-applied', 'retry-after', 'allow',
+  'www-authenticate',
 ];
 
 function renderService(service) {
@@ -125,7 +126,13 @@ function saveEdit(form, field) {
   else edited[id] = value;
 }
 
+// The number of the last request of each section, which ends the polling for earlier ones.
+const requests = new Map();
+
 async function send(section, operation, request) {
+  const number = (requests.get(section) ?? 0) + 1;
+  requests.set(section, number);
+  section.querySelector('progress').hidden = true;
   const button = section.querySelector('.send');
   const outcome = section.querySelector('.outcome');
   button.disabled = true;
@@ -140,6 +147,10 @@ async function send(section, operation, request) {
     showResponse(section, response, text, duration);
     showFieldErrors(section, text);
     if (response.ok) fillFields(section, operation, text);
+    if (response.status === 202) {
+      showProgress(section, parseJson(text)?.progress);
+      poll(section, number, response);
+    }
   } catch (error) {
     section.querySelector('.response').dataset.outcome = 'failed';
     outcome.textContent = `No response: ${error.message}`;
@@ -148,6 +159,37 @@ async function send(section, operation, request) {
   } finally {
     button.disabled = false;
   }
+}
+
+// Polls a run until it is finished or another request is sent, at the intervals that the server asks
+// for, and shows its progress.
+async function poll(section, number, accepted) {
+  const url = accepted.headers.get('location');
+  let wait = accepted.headers.get('retry-after');
+  while (wait) {
+    await new Promise((resolve) => { setTimeout(resolve, wait * 1000); });
+    if (requests.get(section) !== number) return;
+    try {
+      const start = performance.now();
+      const response = await fetch(url, { cache: 'no-store' });
+      const text = await response.text();
+      if (requests.get(section) !== number) return;
+      // A finished run has no Retry-After, and neither has a deleted one.
+      wait = response.headers.get('retry-after');
+      showResponse(section, response, text, performance.now() - start);
+      showProgress(section, response.ok ? parseJson(text)?.progress : undefined);
+    } catch {
+      // The next attempt may succeed.
+    }
+  }
+}
+
+function showProgress(section, progress) {
+  const bar = section.querySelector('progress');
+  bar.hidden = !progress;
+  if (!progress) return;
+  [bar.max, bar.value] = [progress.total, progress.done];
+  bar.textContent = `${progress.done} of ${progress.total} parts`;
 }
 
 function showResponse(section, response, text, duration) {

@@ -1,45 +1,8 @@
-//! Idempotency keys, and the calculation of receipts.
-
-use std::fmt;
+//! The calculation of receipts.
 
 use orders::Order;
 use rules::{Amount, AmountError, Prices};
 use serde::Serialize;
-
-const MAX_KEY_CHARS: usize = 255;
-
-/// An idempotency key: 1 to 255 characters.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Key(String);
-
-/// The error for a text that is not a valid [`Key`].
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub struct InvalidKey;
-
-impl fmt::Display for InvalidKey {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "must have 1 to {MAX_KEY_CHARS} characters")
-    }
-}
-
-impl Key {
-    pub fn new(text: String) -> Result<Key, InvalidKey> {
-        match text.chars().count() {
-            1..=MAX_KEY_CHARS => Ok(Key(text)),
-            _ => Err(InvalidKey),
-        }
-    }
-
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-}
-
-/// A request with an idempotency key. The same key with the same body returns the same receipt.
-pub struct Attempt {
-    pub key: Key,
-    pub body: Vec<u8>,
-}
 
 /// A receipt that has not been stored yet.
 #[derive(Debug, PartialEq)]
@@ -92,13 +55,6 @@ mod tests {
     use orders::PriceSource;
 
     use super::*;
-
-    #[test]
-    fn key_without_1_to_255_characters_is_invalid() {
-        assert!(Key::new("ж".repeat(255)).is_ok());
-        assert_eq!(Key::new("ж".repeat(256)), Err(InvalidKey));
-        assert_eq!(Key::new(String::new()), Err(InvalidKey));
-    }
 
     #[test]
     fn subtotal_and_tax_add_up_to_total() {

@@ -4,8 +4,9 @@ use const_format::concatcp;
 use pg::{Db, Page, Parameter, Row, Timestamp, int8, json, nullable, text, uuid};
 use serde::Serialize;
 use serde_json::value::RawValue;
+use web::Attempt;
 
-use crate::domain::{Attempt, NewReceipt};
+use crate::domain::NewReceipt;
 
 /// A stored receipt. Amounts are text, because a client that parses numbers as binary floats would
 /// lose digits.
@@ -76,7 +77,7 @@ pub fn add(db: &Db, receipt: &NewReceipt, attempt: Option<&Attempt>) -> Result<S
     );
     let parameters = [
         nullable(attempt, |attempt| Parameter::Binary(attempt.body.clone())),
-        nullable(attempt, |attempt| text(attempt.key.as_str())),
+        nullable(attempt, |attempt| text(&attempt.key)),
         json(&receipt.lines)?,
         json(&receipt.ignored)?,
         text(&receipt.subtotal.money()),
@@ -95,9 +96,7 @@ pub fn find_by_key(db: &Db, attempt: &Attempt) -> Result<Option<Stored>, pg::Err
         STORED,
         " FROM (SELECT) AS one LEFT JOIN katas.receipt ON idempotency_key = $2"
     );
-    Stored::from_row(
-        db.row(SQL, &[Parameter::Binary(attempt.body.clone()), text(attempt.key.as_str())])?,
-    )
+    Stored::from_row(db.row(SQL, &[Parameter::Binary(attempt.body.clone()), text(&attempt.key)])?)
 }
 
 /// Returns the receipt with this id.

@@ -1,54 +1,71 @@
 //! The handlers.
 
-use json::{Fields, FromFields};
+pub mod parts;
+
 use pg::Db;
-use rules::PriceListName;
-use web::{Problem, Reply, Request};
+use web::{Attempt, Problem, Reply, Request};
 
-use crate::domain::{Spending, Task};
+use crate::rows::check_columns;
 use crate::run::run;
-use crate::store;
+use crate::store::datasets::{self, Dataset};
+use crate::store::{self, Stored};
+use crate::task::Task;
 
-impl FromFields for Task {
-    const ALLOW_UNKNOWN_FIELDS: bool = true;
-
-    fn from_fields(fields: &mut Fields) -> Option<Task> {
-        match fields.required::<String>("kata")?.as_str() {
-            "nth-char" => fields.required("column").map(|column| Task::NthChar { column }),
-            "spending" => {
-                let item_column = fields.required("item_column");
-                let price_list = fields.parse("price_list", PriceListName::new);
-                let tax = fields.parse("tax", orders::amount);
-                let group_by = fields.optional("group_by");
-                Some(Task::Spending(Spending {
-                    item_column: item_column?,
-                    price_list: price_list?,
-                    tax: tax?,
-                    group_by: group_by?,
-                }))
-            }
-            _ => {
-                fields.error(&["kata"], "must be nth-char or spending");
-                None
-            }
-        }
-    }
-}
+/// The preference for an asynchronous run (RFC 7240, section 4.1).
+const RESPOND_ASYNC: &str = "respond-async";
 
 fn dataset_not_found(request: &Request) -> Problem {
     Problem::not_found(format!("dataset {} not found", request.param("id")))
 }
 
-/// Applies a kata to a dataset and stores the result.
+fn run_not_found(request: &Request) -> Problem {
+    Problem::not_found(format!("run {} not found", request.param("run")))
+}
+
+/// Applies a kata to a dataset and stores the result, or stores the run for later. Returns the
+/// existing run with the same idempotency key, if any.
 pub fn add(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let id = request.param("id");
-    let task = request.json()?;
-    let dataset = store::dataset(db, id)?.ok_or_else(|| dataset_not_found(request))?;
-    let outcome = run(db, &dataset, &task)?;
+    let is_async = request.prefers(RESPOND_ASYNC);
+    let (task, attempt) = request.json_and_attempt()?;
+    let dataset = datasets::find(db, id)?.ok_or_else(|| dataset_not_found(request))?;
+    let earlier = attempt.as_ref().map(|attempt| store::find_by_key(db, &dataset, attempt));
+    let stored = match earlier.transpose()?.flatten() {
+        Some(stored) => Some(stored),
+        None if is_async => queue(db, &dataset, &task, attempt.as_ref())?,
+        None => {
+            let outcome = run(db, &dataset, &task)?;
+            store::add(db, &dataset, &task, &outcome, attempt.as_ref())?
+        }
+    };
     // A dataset that was deleted during the run may have lost rows, so the result would be wrong.
-    let run = store::add(db, &dataset, outcome)?.ok_or_else(|| dataset_not_found(request))?;
+    let Stored { run, same_body } = stored.ok_or_else(|| dataset_not_found(request))?;
+    if !same_body {
+        return Err(Problem::key_reused());
+    }
     let location = format!("/api/v1/datasets/{id}/runs/{}", run.id);
-    Ok(Reply::created(&run).header("location", location))
+    let reply = match is_async {
+        true => Reply::accepted(&run).header("preference-applied", RESPOND_ASYNC),
+        // A retry may find a run that was requested asynchronously.
+        false if !run.is_finished() => Reply::accepted(&run),
+        false => return Ok(Reply::created(&run).header("location", location)),
+    };
+    Ok(reply.header("location", location).header("retry-after", "1"))
+}
+
+/// Stores a run for later. Returns `None` when the dataset has been deleted.
+fn queue(
+    db: &Db,
+    dataset: &Dataset,
+    task: &Task,
+    attempt: Option<&Attempt>,
+) -> Result<Option<Stored>, Problem> {
+    check_columns(dataset, task)?;
+    let (stored, has_prices) = store::queue(db, dataset, task, attempt)?;
+    if !has_prices {
+        return Err(orders::unknown_price_list());
+    }
+    Ok(stored)
 }
 
 /// Lists runs in the order in which they were stored, without their results.
@@ -60,9 +77,16 @@ pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
 }
 
 pub fn find(request: &Request, db: &Db) -> Result<Reply, Problem> {
-    let run = request.param("run");
-    match store::find(db, request.param("id"), run)? {
-        Some(run) => Ok(Reply::ok(&run)),
-        None => Err(Problem::not_found(format!("run {run} not found"))),
+    let run = store::find(db, request.param("id"), request.param("run"))?;
+    let run = run.ok_or_else(|| run_not_found(request))?;
+    let reply = Reply::ok(&run);
+    Ok(if run.is_finished() { reply } else { reply.header("retry-after", "1") })
+}
+
+/// Deletes a run. An unfinished one is cancelled: messages of its parts have no effect.
+pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
+    match store::delete(db, request.param("id"), request.param("run"))? {
+        true => Ok(Reply::no_content()),
+        false => Err(run_not_found(request)),
     }
 }

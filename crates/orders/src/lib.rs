@@ -106,14 +106,23 @@ pub fn stored_prices(db: &Db, name: &PriceListName) -> Result<Prices, Problem> {
          FROM (SELECT) AS one LEFT JOIN katas.price_list ON name = $1";
     let mut row = db.row(SQL, &[text(name.as_str())])?;
     if row.take::<Option<String>>(0)?.is_none() {
-        return Err(Problem::invalid_field("price_list", "does not exist"));
+        return Err(unknown_price_list());
     }
-    let (items, amounts): (Vec<String>, Vec<String>) = (row.take(1)?, row.take(2)?);
+    prices_from_columns(row.take(1)?, row.take(2)?)
+}
+
+/// Creates prices from columns: the items of a stored price list, and the digits of their prices.
+pub fn prices_from_columns(items: Vec<String>, amounts: Vec<String>) -> Result<Prices, Problem> {
     let amounts: Result<Vec<_>, _> = amounts.iter().map(|digits| Amount::parse(digits)).collect();
     let prices = items.into_iter().zip(amounts.map_err(Problem::internal)?).collect();
     Prices::new(prices).map_err(|item| {
         Problem::internal(format_args!("duplicate item {item} in stored price list"))
     })
+}
+
+/// Returns 422 for a price list that does not exist.
+pub fn unknown_price_list() -> Problem {
+    Problem::invalid_field("price_list", "does not exist")
 }
 
 /// Returns 422 for an order whose sum has too many digits.

@@ -62,6 +62,13 @@ impl Amount {
         amount.map(Amount).ok_or(AmountError::TooManyDigits)
     }
 
+    /// Parses the result of [`Amount::exact`].
+    pub fn from_exact(digits: &str) -> Option<Amount> {
+        let (whole, fraction) = digits.split_once('.').unwrap_or((digits, ""));
+        let number = (whole.to_owned() + fraction).parse().ok().filter(|number| *number >= 0)?;
+        scaled(number, fraction.len() as i64).map(Amount)
+    }
+
     /// Returns the sum, or an error when it needs more than 28 digits.
     pub fn checked_add(self, other: Amount) -> Result<Amount, AmountError> {
         // rust_decimal rounds a sum with too many digits to a smaller scale.
@@ -99,6 +106,15 @@ impl Amount {
     /// Formats the number with at least two decimal places: `65.00`, `0.125`.
     pub fn money(self) -> String {
         self.format(2)
+    }
+
+    /// Formats the number with all of its decimal places, including trailing zeros.
+    ///
+    /// The places of a sum are those of its most precise term, and they decide whether a further sum
+    /// has too many digits. A sum of partial sums is the sum of all terms only if partial sums keep
+    /// them.
+    pub fn exact(self) -> String {
+        self.0.to_string()
     }
 
     /// Formats the number with at least `min_places` decimal places and no further trailing zeros.
@@ -225,6 +241,24 @@ mod tests {
                     prop_assert_eq!(big(&product.shortest()), big(&a) * big(&b));
                 }
             }
+        }
+
+        #[test]
+        fn sum_of_partial_sums_is_the_sum_of_all_terms(
+            terms in prop::collection::vec("0|[1-9][0-9]{0,2}(\\.[0-9]{0,2}[1-9])?|[1-9]e2[0-8]|[1-9]e-2[0-8]", 1..9),
+            split in 0_usize..9,
+        ) {
+            let sum = |terms: &[Amount]| {
+                terms.iter().try_fold(Amount::ZERO, |sum, &term| sum.checked_add(term))
+            };
+            let terms: Vec<_> = terms.iter().filter_map(|term| Amount::parse(term).ok()).collect();
+            let (first, second) = terms.split_at(split.min(terms.len()));
+            let partial = |terms| Some(Amount::from_exact(&sum(terms).ok()?.exact()).expect("exact"));
+            let of_partial_sums = match (partial(first), partial(second)) {
+                (Some(first), Some(second)) => first.checked_add(second).ok(),
+                _ => None,
+            };
+            prop_assert_eq!(of_partial_sums.map(Amount::exact), sum(&terms).ok().map(Amount::exact));
         }
 
         #[test]

@@ -55,7 +55,7 @@ pub(crate) const CHECKS: &[Check] = &[
     write("price-lists", "a price list is stored and used for a total", price_lists),
     write("receipts", "receipts are listed and an invalid one is rejected", receipts),
     write("datasets", "a CSV file is stored and returned unchanged", datasets),
-    write("runs", "a kata is run over a dataset", runs),
+    write("runs", "a kata is run over a dataset, at once and asynchronously", runs),
 ];
 
 /// Returns the length of the longest name of a check.
@@ -437,6 +437,17 @@ fn runs(client: &mut Client<'_>) -> Result<(), String> {
     let page = client.get(&runs)?.expect_status(200)?;
     expect_single_item(&page.json()?, &json!({"kata": "nth-char", "rows": 3}))
         .map_err(|failure| page.failure(failure))?;
+    // Only a deployment with a courier completes it.
+    let prefer = [("prefer", "respond-async")];
+    let queued = client.create(Method::POST, &runs, &prefer, &task, Location::ById)?;
+    let queued = queued.expect_status(202)?.expect_json(&json!({"kata": "nth-char"}))?;
+    let later = format!("{runs}/{}", queued.id()?);
+    queued
+        .expect_header("location", &later)?
+        .expect_header("preference-applied", "respond-async")?;
+    client.get(&later)?.expect_status(200)?.expect_json(&json!({"kata": "nth-char"}))?;
+    client.delete(&later, &[])?.expect_status(204)?;
+    client.get(&later)?.expect_problem(404)?;
     // Deleting a dataset deletes its runs.
     client.delete(&dataset, &[])?.expect_status(204)?;
     client.get(&path)?.expect_problem(404)?;

@@ -29,6 +29,7 @@
 //! 5. Write one log line.
 
 mod accept;
+mod attempt;
 mod authorization;
 #[cfg(target_arch = "wasm32")]
 pub mod bindings;
@@ -41,6 +42,7 @@ mod native;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod pace;
 mod page;
+mod prefer;
 mod problem;
 mod query;
 mod reply;
@@ -49,6 +51,7 @@ mod router;
 #[cfg(target_arch = "wasm32")]
 pub mod wasi;
 
+pub use attempt::Attempt;
 pub use body::Chunks;
 pub use conditional::{Preconditions, Tags};
 #[cfg(not(target_arch = "wasm32"))]

@@ -5,7 +5,7 @@ use std::fmt::Display;
 
 use http::StatusCode;
 use json::FieldError;
-use serde::Serialize;
+use serde::{Serialize, Serializer};
 
 use crate::Reply;
 
@@ -68,6 +68,11 @@ impl Problem {
         Problem::invalid(vec![FieldError::new(&[], error)])
     }
 
+    /// Creates a 422: an earlier request with the same `Idempotency-Key` had another body.
+    pub fn key_reused() -> Problem {
+        Problem::invalid_body("differs from the body first sent with this Idempotency-Key")
+    }
+
     /// Creates a 500: a bug or a wrong configuration. The cause is only logged.
     pub fn internal(cause: impl Display) -> Problem {
         let detail = "internal error; the cause has been logged";
@@ -110,16 +115,23 @@ struct Envelope<'a> {
     errors: &'a [FieldError],
 }
 
-impl From<Problem> for Reply {
-    fn from(problem: Problem) -> Reply {
+/// Serializes the problem details, without the cause.
+impl Serialize for Problem {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let envelope = Envelope {
             r#type: "about:blank",
-            title: title(problem.status),
-            status: problem.status.as_u16(),
-            detail: &problem.detail,
-            errors: &problem.errors,
+            title: title(self.status),
+            status: self.status.as_u16(),
+            detail: &self.detail,
+            errors: &self.errors,
         };
-        let mut reply = Reply::json(problem.status, &envelope);
+        envelope.serialize(serializer)
+    }
+}
+
+impl From<Problem> for Reply {
+    fn from(problem: Problem) -> Reply {
+        let mut reply = Reply::json(problem.status, &problem);
         reply = reply.header("content-type", "application/problem+json");
         reply.headers.extend(problem.header);
         reply.cause = problem.cause;

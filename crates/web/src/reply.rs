@@ -63,6 +63,11 @@ impl Reply {
         Reply::json(StatusCode::CREATED, value)
     }
 
+    /// Creates a 202 with `value` as JSON: the request will be processed later.
+    pub fn accepted(value: &impl Serialize) -> Reply {
+        Reply::json(StatusCode::ACCEPTED, value)
+    }
+
     /// Creates a 204.
     pub fn no_content() -> Reply {
         Reply::new(StatusCode::NO_CONTENT)

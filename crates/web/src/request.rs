@@ -6,7 +6,7 @@ use http::Method;
 use json::FromFields;
 
 use crate::body::Chunks;
-use crate::{Preconditions, Problem, Query, accept, body};
+use crate::{Attempt, Preconditions, Problem, Query, accept, attempt, body, prefer};
 
 /// Headers and body of a request, read on demand from the host or from a test.
 pub trait RequestSource {
@@ -101,9 +101,10 @@ impl Request {
         body::json(self).map(|(value, _)| value)
     }
 
-    /// Like [`Request::json`], and also returns the raw body.
-    pub fn json_and_body<T: FromFields>(&self) -> Result<(T, Vec<u8>), Problem> {
-        body::json(self)
+    /// Like [`Request::json`], and also returns the attempt if the request has an `Idempotency-Key`.
+    /// Returns 400 when the key is repeated or invalid.
+    pub fn json_and_attempt<T: FromFields>(&self) -> Result<(T, Option<Attempt>), Problem> {
+        attempt::json(self)
     }
 
     /// Parses the body, a JSON Merge Patch (RFC 7396): an absent member leaves a value unchanged, null
@@ -115,6 +116,11 @@ impl Request {
     /// Parses `If-Match` and `If-None-Match`. Returns 400 when one is malformed.
     pub fn preconditions(&self) -> Result<Preconditions, Problem> {
         Preconditions::new(self)
+    }
+
+    /// Returns whether `Prefer` has this preference (lower case), such as `respond-async`.
+    pub fn prefers(&self, preference: &str) -> bool {
+        self.list_header("prefer").is_some_and(|prefer| prefer::prefers(&prefer, preference))
     }
 
     /// Returns a reader of the chunks of the body, limited to `limit` bytes.

@@ -1,12 +1,17 @@
 //! Tests of the `runs` component: calculations over the rows of a dataset.
 
+mod asynchronous;
+mod idempotency;
+mod messages;
+mod parts;
+
 use std::collections::BTreeMap;
 
 use http::Method;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
-use crate::support::{App, Response};
+use crate::support::{App, JSON, Response};
 
 /// Loads a CSV file as a dataset and returns the path of its runs.
 fn runs(app: &App, file: &str) -> String {
@@ -25,12 +30,99 @@ fn spending_order() -> Value {
     json!({"kata": "spending", "item_column": "item", "price_list": "shop", "tax": 0.09})
 }
 
+fn nth_char_order(column: &str) -> Value {
+    json!({"kata": "nth-char", "column": column})
+}
+
+/// Posts a run with these headers.
+fn post_with(app: &App, runs: &str, headers: &[(&str, &str)], order: &Value) -> Response {
+    app.request(Method::POST, runs, &[&[JSON], headers].concat(), order.to_string())
+}
+
+/// Posts an asynchronous run.
+fn post_async(app: &App, runs: &str, order: &Value) -> Response {
+    post_with(app, runs, &[("Prefer", "respond-async")], order)
+}
+
+/// Posts an asynchronous run, and returns its path.
+#[track_caller]
+fn queue(app: &App, runs: &str, order: &Value) -> String {
+    let response = post_async(app, runs, order);
+    assert_eq!(response.status, 202, "{response:?}");
+    response.header("location").to_owned()
+}
+
+/// Returns the bodies of the messages in the outbox, in order.
+fn messages(app: &App) -> Vec<Value> {
+    let sql = "SELECT coalesce(json_agg(body::json ORDER BY number), '[]')::text FROM katas.outbox \
+               WHERE queue = 'katas.runs'";
+    serde_json::from_str(&app.value(sql)).expect("a JSON array")
+}
+
+/// Removes and returns the messages in the outbox.
+fn take_messages(app: &App) -> Vec<Value> {
+    let messages = messages(app);
+    app.sql("DELETE FROM katas.outbox");
+    messages
+}
+
+/// Delivers a message as the courier does. Returns whether the part was stored.
+#[track_caller]
+fn deliver(app: &App, message: &Value) -> bool {
+    let response = app.post("/api/v1/run-parts", message);
+    let stored = response.status == 201;
+    response.assert_json(if stored { 201 } else { 200 }, &json!({"stored": stored}));
+    stored
+}
+
+/// Delivers all messages in the outbox.
+#[track_caller]
+fn deliver_all(app: &App) {
+    for message in take_messages(app) {
+        deliver(app, &message);
+    }
+}
+
+/// Replaces the chunks of the only dataset by chunks of these rows of CSV, which the dataset has.
+/// A part has at most 64 chunks, so that a small dataset has several parts.
+fn store_chunks<'r>(app: &App, chunks: impl Iterator<Item = &'r [String]>) {
+    let mut first_row = 1;
+    let values = chunks.map(|rows| {
+        let csv = rows.concat().replace('\'', "''");
+        let value = format!("({first_row}, {}, '{csv}')", rows.len());
+        first_row += rows.len();
+        value
+    });
+    let values = values.collect::<Vec<_>>().join(", ");
+    app.sql("DELETE FROM katas.dataset_chunk");
+    if !values.is_empty() {
+        app.sql(&format!(
+            "INSERT INTO katas.dataset_chunk (dataset, first_row, rows, csv) \
+             SELECT number, first_row, chunk.rows, csv \
+             FROM katas.dataset, (VALUES {values}) AS chunk (first_row, rows, csv)"
+        ));
+    }
+}
+
+/// Stores a dataset with `rows` rows in chunks of one row, and returns the path of its runs.
+fn runs_in_parts(app: &App, header: &str, rows: impl IntoIterator<Item = String>) -> String {
+    let rows: Vec<_> = rows.into_iter().map(|row| row + "\r\n").collect();
+    let runs = runs(app, &format!("{header}\r\n{}", rows.concat()));
+    store_chunks(app, rows.chunks(1));
+    runs
+}
+
 /// Checks that the run is stored with `result`, and returns the run.
 #[track_caller]
 fn assert_result(app: &App, response: &Response, result: &Value) -> Value {
     assert_eq!(response.status, 201, "{response:?}");
     let run = response.json();
     assert_eq!(&run["result"], result);
+    assert_eq!(
+        (&run["state"], &run["progress"]),
+        (&json!("done"), &json!({"done": 1, "total": 1}))
+    );
+    assert_eq!(run["started_at"], run["finished_at"]);
     app.get(response.header("location")).assert_json(200, &run);
     run
 }
@@ -145,6 +237,8 @@ fn runs_are_paged_in_creation_order() {
         let page = app.get(&path).json();
         for run in page["items"].as_array().expect("items") {
             assert_eq!(run.get("result"), None, "lists omit results");
+            assert_eq!(run["state"], "done");
+            assert_eq!(run["progress"], json!({"done": 1, "total": 1}));
             found.push(run["id"].clone());
         }
         let Some(next) = page["next"].as_str() else { break };
@@ -268,6 +362,13 @@ fn run_over_a_million_rows_uses_bounded_memory() {
     assert_eq!(groups.len(), 1000);
     // All rows of a customer have the same item: 1000 is a multiple of 4.
     assert_eq!(groups[0], json!({"key": "customer 0", "total": 5450}));
+
+    // 333 chunks of 3,000 rows: 17 in a part.
+    let queued = queue(&app, &runs, &order);
+    assert_eq!(messages(&app).len(), 20);
+    deliver_all(&app);
+    let run = app.get(&queued).json();
+    assert_eq!((&run["result"], &run["rows"]), (&grouped["result"], &grouped["rows"]));
     if let Some(memory) = app.peak_memory("runs") {
         assert!(memory < 2 << 20, "{memory}");
     }
