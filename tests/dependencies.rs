@@ -44,7 +44,9 @@ fn all_selections_share_dependencies() {
     for selection in [&[][..], &["--package=katas-host"], &["--package=bench"]] {
         for edges in ["--edges=normal,build", "--edges=normal,build,dev"] {
             let some = packages(&[selection, &[edges]].concat());
-            let different: Vec<_> = some.difference(&all).collect();
+            // Crates of the workspace, whose features are chosen deliberately, compile fast.
+            let different: Vec<_> =
+                some.difference(&all).filter(|line| !line.contains("(/")).collect();
             assert!(
                 different.is_empty(),
                 "{selection:?}: other crates enable more features of these packages; enable them in \

@@ -2,5 +2,4 @@
 
 fn main() {
     println!("cargo::rerun-if-changed=../../db/migrations");
-    println!("cargo::rerun-if-changed=sqlx.toml");
 }

@@ -14,7 +14,7 @@ use tokio::task::JoinSet;
 use crate::amqp::{Address, Broker, Consumer, Delivered, Outgoing, PublishError, Publisher};
 use crate::delivery::{Delivery, Outcome};
 use crate::queue::{Message, Queue};
-use crate::shared::pause;
+use crate::shared::{panicked, pause};
 use crate::{CancellationToken, Error, Event, Peer};
 
 /// How many messages the broker sends ahead, per request at the same time: enough to continue while
@@ -205,10 +205,6 @@ async fn wait_until_ready(delivery: &Delivery, stop: &CancellationToken) {
         () = stop.cancelled() => {}
         () = delivery.ready() => delivery.gate.restart_clock(),
     }
-}
-
-pub(crate) fn panicked(error: tokio::task::JoinError) -> Error {
-    Error::Unexpected(error.to_string())
 }
 
 #[cfg(test)]

@@ -10,12 +10,10 @@ use std::time::Instant;
 
 use tokio::task::JoinSet;
 
-use crate::deliver::panicked;
 use crate::delivery::{Delivery, Outcome};
 use crate::outbox::{Outbox, Row};
 use crate::queue::{Message, Queue};
-use crate::relay::{is_due, requeue_stalled_runs};
-use crate::shared::pause;
+use crate::shared::{is_due, panicked, pause, requeue_stalled_runs};
 use crate::{CancellationToken, Error, Peer, Secret};
 
 /// Delivers messages until `stop`. Reconnects as often as needed. `concurrency` is the maximum

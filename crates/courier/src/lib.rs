@@ -25,11 +25,14 @@
 //!
 //! Only [`outbox`] contains SQL, and only [`amqp`] uses the AMQP library.
 
+#[cfg(feature = "broker")]
 pub mod amqp;
 pub mod application;
 pub mod backoff;
+#[cfg(feature = "broker")]
 pub mod dead;
 pub mod decision;
+#[cfg(feature = "broker")]
 pub mod deliver;
 pub mod delivery;
 pub mod direct;
@@ -40,12 +43,15 @@ pub mod metrics;
 pub mod monitor;
 pub mod outbox;
 pub mod queue;
+#[cfg(feature = "broker")]
 pub mod rabbitmq;
+#[cfg(feature = "broker")]
 pub mod relay;
 pub mod secret;
 mod shared;
 mod tls;
 
+#[cfg(feature = "broker")]
 use std::sync::Arc;
 
 pub use error::Error;
@@ -56,6 +62,7 @@ pub use tokio_util::sync::CancellationToken;
 
 /// Relays and delivers messages until `stop`: through the broker, or without one directly.
 /// `concurrency` is the maximum number of requests at the same time, for each queue of the broker.
+#[cfg(feature = "broker")]
 pub async fn run(
     database: &Secret,
     broker: Option<&amqp::Address>,

@@ -12,7 +12,7 @@ use futures_util::future::join_all;
 use crate::amqp::{Address, Broker, Outgoing, PublishError, Publisher, Unconfirmed};
 use crate::outbox::{BATCH, Outbox, Row};
 use crate::queue::Queue;
-use crate::shared::{Shared, pause};
+use crate::shared::{Shared, is_due, pause, requeue_stalled_runs};
 use crate::{CancellationToken, Error, Event, Peer, Secret};
 
 /// Relays messages until `stop`. Reconnects as often as needed.
@@ -160,27 +160,6 @@ impl Relay<'_> {
         }
         Ok(())
     }
-}
-
-/// Has the parts of stalled runs queued again.
-pub(crate) async fn requeue_stalled_runs(
-    outbox: &mut Outbox,
-    shared: &Shared,
-) -> Result<(), Error> {
-    let parts = outbox.requeue_stalled_runs().await?;
-    if parts > 0 {
-        shared.report(&Event::Requeued { parts });
-    }
-    Ok(())
-}
-
-/// Returns whether `interval` has passed since the last time that it has. The first time is now.
-pub(crate) fn is_due(last: &mut Option<Instant>, interval: std::time::Duration) -> bool {
-    let due = last.is_none_or(|last| last.elapsed() >= interval);
-    if due {
-        *last = Some(Instant::now());
-    }
-    due
 }
 
 fn database(error: Error) -> Failure {

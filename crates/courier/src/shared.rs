@@ -1,10 +1,11 @@
 //! What the parts of a courier share: settings, metrics, and the callback for events.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::backoff::Backoff;
 use crate::metrics::Metrics;
+use crate::outbox::Outbox;
 use crate::{CancellationToken, Error, Event, Peer, Report};
 
 /// Intervals and timeouts. The defaults suit production; tests shorten them.
@@ -104,4 +105,30 @@ pub(crate) async fn pause(delay: Duration, stop: &CancellationToken) {
         () = tokio::time::sleep(delay) => {}
         () = stop.cancelled() => {}
     }
+}
+
+/// Has the parts of stalled runs queued again.
+pub(crate) async fn requeue_stalled_runs(
+    outbox: &mut Outbox,
+    shared: &Shared,
+) -> Result<(), Error> {
+    let parts = outbox.requeue_stalled_runs().await?;
+    if parts > 0 {
+        shared.report(&Event::Requeued { parts });
+    }
+    Ok(())
+}
+
+/// Returns whether `interval` has passed since the last time that it has. The first time is now.
+pub(crate) fn is_due(last: &mut Option<Instant>, interval: Duration) -> bool {
+    let due = last.is_none_or(|last| last.elapsed() >= interval);
+    if due {
+        *last = Some(Instant::now());
+    }
+    due
+}
+
+/// Returns the error for a task that has panicked.
+pub(crate) fn panicked(error: tokio::task::JoinError) -> Error {
+    Error::Unexpected(error.to_string())
 }

@@ -6,6 +6,7 @@ mod log_line;
 pub mod postgres;
 mod private_file;
 pub mod process;
+pub mod queue;
 mod ready;
 pub mod spin;
 pub mod up;

@@ -9,6 +9,7 @@ use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
 use katas_host::local::build;
 use katas_host::local::postgres::PostgresInstall;
+use katas_host::local::queue::Queue;
 use katas_host::local::up::{self, ConnectionString, Engine};
 use katas_host::manifest::Manifest;
 use rustix::process::{Resource, getrlimit, setrlimit};
@@ -114,6 +115,10 @@ struct Up {
     #[arg(long, conflicts_with_all = ["database_url", "database_url_file"])]
     seed: bool,
 
+    /// How messages reach the application
+    #[arg(long, value_enum, default_value_t = Queue::Direct)]
+    queue: Queue,
+
     /// When a file changes, build the application again and serve the new version
     #[arg(long)]
     watch: bool,
@@ -190,6 +195,7 @@ async fn run_up(arguments: Up) -> anyhow::Result<()> {
             false => PostgresInstall::Any,
         },
         engine: arguments.engine,
+        queue: arguments.queue,
         watch: arguments.watch,
     };
     up::run(options, &report).await

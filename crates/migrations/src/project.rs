@@ -11,14 +11,14 @@ use sqlx::migrate::{MigrationType, Migrator};
 
 use crate::Error;
 pub use create::create;
-use files::{MigrationFile, read_migrations};
+use files::{MigrationFile, checksum, read_migrations};
 pub(crate) use files::{
     NO_TRANSACTION, detect, entries, file_name, is_ignored, listed, parse_name, read_text,
 };
 pub use tool::Tool;
 
 /// The migrations in `db/migrations/`.
-static MIGRATOR: Migrator = sqlx::migrate!();
+static MIGRATOR: Migrator = sqlx::migrate!("../../db/migrations");
 
 /// The files in `db/seeds/`.
 const SEEDS: [(&str, &str); 6] = [
@@ -127,10 +127,12 @@ pub struct SqlFile {
 impl Project {
     /// Returns the project that was embedded at compile time.
     pub fn built_in() -> Project {
-        let ledger = MIGRATOR.table_name.to_string();
+        let settings = Settings::parse(include_str!("../../../db/sqlx.toml"))
+            .expect("the embedded settings are valid");
+        let ledger = settings.ledger();
+        let files = MIGRATOR.iter().map(|file| MigrationFile::embedded(file, &settings));
         Project {
-            migrations: pair_scripts(MIGRATOR.iter().map(MigrationFile::embedded))
-                .expect("the embedded migrations are valid"),
+            migrations: pair_scripts(files).expect("the embedded migrations are valid"),
             schema: schema_of(&ledger),
             has_search_path: false,
             ledger,
@@ -150,11 +152,7 @@ impl Project {
     /// Fails if a file is not UTF-8, is not named as sqlx names them, or belongs to another tool.
     pub fn read(folder: &Path) -> Result<Project, Error> {
         let settings = Settings::read(folder)?;
-        let ledger = match settings.table_name {
-            Some(name) if name.contains('.') => name,
-            Some(name) => format!("public.{name}"),
-            None => "public._sqlx_migrations".to_owned(),
-        };
+        let ledger = settings.ledger();
         let migrations = folder.join("migrations");
         if !migrations.is_dir() {
             return Err(Error::Usage(format!(
@@ -202,19 +200,31 @@ struct Settings {
 
 impl Settings {
     fn read(folder: &Path) -> Result<Settings, Error> {
+        for path in [folder.join("sqlx.toml"), folder.join("../sqlx.toml")] {
+            if let Some(text) = read_optional(&path)? {
+                return Settings::parse(&text)
+                    .map_err(|error| Error::Usage(format!("{}: {error}", path.display())));
+            }
+        }
+        Ok(Settings { table_name: None, ignored_chars: vec!['\r'] })
+    }
+
+    fn parse(text: &str) -> Result<Settings, toml::de::Error> {
         #[derive(Default, Deserialize)]
         #[serde(default)]
         struct SqlxToml {
             migrate: Settings,
         }
-        for path in [folder.join("sqlx.toml"), folder.join("../sqlx.toml")] {
-            if let Some(text) = read_optional(&path)? {
-                let file: SqlxToml = toml::from_str(&text)
-                    .map_err(|error| Error::Usage(format!("{}: {error}", path.display())))?;
-                return Ok(file.migrate);
-            }
+        Ok(toml::from_str::<SqlxToml>(text)?.migrate)
+    }
+
+    /// Returns the qualified name of the ledger.
+    fn ledger(&self) -> String {
+        match &self.table_name {
+            Some(name) if name.contains('.') => name.clone(),
+            Some(name) => format!("public.{name}"),
+            None => "public._sqlx_migrations".to_owned(),
         }
-        Ok(Settings { table_name: None, ignored_chars: vec!['\r'] })
     }
 }
 
@@ -245,7 +255,7 @@ fn read_seeds(folder: &Path) -> Result<Vec<SqlFile>, Error> {
 }
 
 impl MigrationFile {
-    fn embedded(file: &sqlx::migrate::Migration) -> MigrationFile {
+    fn embedded(file: &sqlx::migrate::Migration, settings: &Settings) -> MigrationFile {
         let name = migration_name(file.version, &file.description);
         let suffix = match file.migration_type {
             MigrationType::Simple => ".sql",
@@ -257,8 +267,8 @@ impl MigrationFile {
             version: file.version,
             description: file.description.to_string(),
             kind: file.migration_type,
+            checksum: checksum(file.sql.as_str(), &settings.ignored_chars),
             sql: file.sql.as_str().to_owned(),
-            checksum: file.checksum.to_vec(),
         }
     }
 }

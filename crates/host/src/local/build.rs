@@ -25,7 +25,7 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
         let mut shell = Command::new("sh");
         shell
             .args(["-c", &command])
-            .current_dir(build.folder)
+            .current_dir(&build.folder)
             .kill_on_drop(true)
             // `source` in the manifest expects the wasm in cargo's default directory.
             .env_remove("CARGO_TARGET_DIR")

@@ -40,7 +40,7 @@ pub(super) async fn check(address: SocketAddr, manifest: &Manifest) -> anyhow::R
 }
 
 /// Returns an address to connect to for an address to listen on.
-fn reachable(mut address: SocketAddr) -> SocketAddr {
+pub(super) fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
         IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),

@@ -14,6 +14,7 @@ use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::postgres::{self, Postgres, PostgresInstall};
+use super::queue::{self, Courier, Queue};
 use super::spin::Spin;
 use super::watch::{self, Snapshot};
 use super::{Report, build, log_line, ready, spin};
@@ -48,9 +49,14 @@ pub struct Options {
     pub install: PostgresInstall,
     /// The runtime for the components.
     pub engine: Engine,
+    /// How messages reach the application.
+    pub queue: Queue,
     /// Whether to build and serve the application again when a file changes.
     pub watch: bool,
 }
+
+/// The variable with the token of requests that change data.
+const TOKEN: &str = "api_token";
 
 /// A connection string and where it comes from.
 pub struct ConnectionString {
@@ -80,8 +86,10 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     }
     Router::new(&manifest)?;
     let variables = check_variables(&manifest)?;
+    let token =
+        variables.iter().find(|(name, _)| *name == TOKEN).map(|(_, value)| value.to_owned());
     if !options.insecure_listen {
-        ensure_protected(options.listen, &manifest, &variables)?;
+        ensure_protected(options.listen, &manifest, token.as_deref())?;
     }
     warn_of_unread_dotenv(&manifest, report);
     let listener = listen(options.listen).await?;
@@ -154,6 +162,23 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     let _ = std::io::stdout()
         .write_all(introduction(&manifest, &format!("http://{address}"))?.as_bytes());
     report("Serving", &format!("http://{address}, until Ctrl-C"));
+    let courier = match &database {
+        Some(database) => {
+            let route = queue::Route {
+                database: &database.courier_url,
+                application: ready::reachable(address),
+                token: token.as_deref().filter(|token| !token.is_empty()),
+            };
+            Some(Courier::start(options.queue, &route, &options.state.join("queue"))?)
+        }
+        None => None,
+    };
+    let courier_failed = async {
+        match &courier {
+            Some(courier) => courier.failed().await,
+            None => std::future::pending().await,
+        }
+    };
 
     let reload = async {
         match (snapshot, &running) {
@@ -167,9 +192,16 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
         () = reload => {}
         () = signals.recv() => report("Stopping", "press Ctrl-C again to stop immediately"),
         error = running.failed() => return Err(error),
+        error = courier_failed => return Err(error),
     }
+    let stop = async {
+        if let Some(courier) = courier {
+            courier.stop().await;
+        }
+        running.stop().await;
+    };
     tokio::select! {
-        () = running.stop() => {}
+        () = stop => {}
         () = signals.recv() => report("Stopping", "immediately"),
     }
     drop(database);
@@ -283,13 +315,11 @@ fn check_variables(manifest: &Manifest) -> anyhow::Result<Variables> {
 fn ensure_protected(
     listen: SocketAddr,
     manifest: &Manifest,
-    variables: &Variables,
+    token: Option<&str>,
 ) -> anyhow::Result<()> {
-    const TOKEN: &str = "api_token";
     if listen.ip().to_canonical().is_loopback() {
         return Ok(());
     }
-    let token = variables.iter().find(|(name, _)| *name == TOKEN).map(|(_, value)| value);
     ensure!(
         token.is_some(),
         "refusing to listen on {listen}: the manifest of {} declares no variable {TOKEN}, so every \
@@ -432,6 +462,8 @@ struct PreparedDatabase {
     url: String,
     /// `host:port` of the server.
     host: String,
+    /// The connection string for delivering the messages in the outbox.
+    courier_url: String,
     /// The database as the role that applies migrations.
     migrator: Database,
     /// Keeps the local server running.
@@ -451,7 +483,8 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     .await?;
     report("Database", &format!("{}, data in {}", postgres.description(), folder.display()));
     // New passwords on every start, so that they need not be stored.
-    let (app, migrator) = (postgres::password()?, postgres::password()?);
+    let (app, courier) = (postgres::password()?, postgres::password()?);
+    let migrator = postgres::password()?;
     let administrator = Database::new(&postgres.administrator(postgres::DATABASE))?;
     if postgres.is_bundled() {
         report(
@@ -461,6 +494,7 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     }
     let passwords = [
         Password { role: "katas_app", password: &app },
+        Password { role: "katas_courier", password: &courier },
         Password { role: "katas_migrator", password: &migrator },
     ];
     let project = Project::built_in();
@@ -476,6 +510,7 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     Ok(PreparedDatabase {
         url: format!("{url}&application_name=katas&connect_timeout=3"),
         host: format!("127.0.0.1:{}", postgres.port()),
+        courier_url: postgres.url("katas_courier", &courier, postgres::DATABASE),
         migrator,
         _postgres: Some(postgres),
     })
@@ -484,6 +519,8 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
 /// An existing database that is migrated, or can be.
 struct Existing {
     url: String,
+    /// The connection string of the user that may also migrate.
+    migrate_url: String,
     host: String,
     database: Database,
     /// Whether migrations are pending.
@@ -515,6 +552,7 @@ impl Existing {
         let status = status.map_err(|error| unusable(&error, migrate_origin))?;
         let mut existing = Existing {
             url: url.clone(),
+            migrate_url: migrate_url.clone(),
             host,
             database,
             pending: status.pending > 0,
@@ -551,7 +589,13 @@ impl Existing {
             let version = migrate_up(&project, &migrator, report).await?;
             report("Schema", &format!("version {version}"));
         }
-        Ok(PreparedDatabase { url: self.url, host: self.host, migrator, _postgres: None })
+        Ok(PreparedDatabase {
+            url: self.url,
+            host: self.host,
+            courier_url: self.migrate_url,
+            migrator,
+            _postgres: None,
+        })
     }
 }
 

@@ -43,7 +43,7 @@ pub(super) fn read_migrations(
         } else if let Some((version, description, kind)) = parse_name(&name)? {
             let sql = read_text(&path)?;
             reject_marker(&path, &sql, folder)?;
-            let checksum = Sha384::digest(sql.replace(ignored, "")).to_vec();
+            let checksum = checksum(&sql, ignored);
             files.push(MigrationFile { file: name, version, description, kind, sql, checksum });
         } else if let Some(origin) = tool::origin_of_file(&name) {
             return Err(foreign(&path.display(), &origin, folder));
@@ -211,6 +211,11 @@ fn contains_sql(folder: &Path) -> bool {
 
 fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
     Error::Usage(format!("cannot read {}: {error}", path.display()))
+}
+
+/// Returns the checksum of a file as sqlx calculates it.
+pub(super) fn checksum(sql: &str, ignored: &[char]) -> Vec<u8> {
+    Sha384::digest(sql.replace(ignored, "")).to_vec()
 }
 
 #[cfg(test)]

@@ -143,7 +143,11 @@ pub(crate) enum Format {
 #[derive(Subcommand)]
 pub(crate) enum Command {
     /// Publish and deliver messages, in one process
-    Run,
+    Run {
+        /// Start an installed RabbitMQ that only this process uses, with its data in this directory
+        #[arg(long, value_name = "DIR", conflicts_with_all = ["amqp_url", "amqp_url_file"])]
+        private_broker: Option<PathBuf>,
+    },
     /// Publish the messages of the outbox to the broker
     Relay,
     /// Deliver the messages of the broker to the application

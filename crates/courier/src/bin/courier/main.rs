@@ -5,13 +5,16 @@ mod log;
 
 use std::future::pending;
 use std::io::Write;
+use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
 
 use clap::Parser;
+use courier::amqp::Address;
 use courier::dead::{self, Operation, Source};
 use courier::delivery::Delivery;
-use courier::{CancellationToken, Error, Event, Report, Shared, Timing, deliver, relay};
+use courier::rabbitmq::{self, RabbitMq};
+use courier::{CancellationToken, Error, Event, Report, Secret, Shared, Timing, deliver, relay};
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 
@@ -49,8 +52,17 @@ async fn execute(cli: &Cli, log: &Arc<Log>) -> Result<(), Error> {
         Ok::<_, Error>(Arc::new(Delivery::new(application, shared.clone())))
     };
     match &cli.command {
-        Command::Run => {
-            let (database, broker, delivery) = (cli.database()?, cli.broker()?, delivery()?);
+        Command::Run { private_broker } => {
+            let (database, delivery) = (cli.database()?, delivery()?);
+            // Stopped when it is dropped, after the deliveries in progress.
+            let server = match private_broker {
+                Some(folder) => Some(RabbitMq::start(private(folder)?).await?),
+                None => None,
+            };
+            let broker = match &server {
+                Some(server) => Some(Address::new(Secret::Text(server.url()), None)?),
+                None => cli.broker()?,
+            };
             let mode = if broker.is_some() { "run" } else { "direct" };
             let run = async |stop: &CancellationToken| {
                 courier::run(&database, broker.as_ref(), &delivery, cli.concurrency, stop).await;
@@ -73,6 +85,14 @@ async fn execute(cli: &Cli, log: &Arc<Log>) -> Result<(), Error> {
         }
         Command::Dead(command) => operate(cli, command).await,
     }
+}
+
+/// Returns the options of a private broker.
+fn private(folder: &Path) -> Result<rabbitmq::Options, Error> {
+    let folder = std::path::absolute(folder).map_err(|error| {
+        Error::Usage(format!("cannot use the directory {}: {error}", folder.display()))
+    })?;
+    Ok(rabbitmq::Options { folder, vhosts: Vec::new(), policies: Vec::new() })
 }
 
 /// Serves the endpoints while `run` works, until a signal arrives.
