@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::{Arc, Condvar, Mutex};
 use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
 use katas_host::local::postgres::{DATABASE, Postgres, PostgresInstall};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -278,6 +279,27 @@ fn application_without_database_is_served_without_one() {
     let (status, _, stderr) = up.end(Signal::TERM);
     assert!(status.success() && stderr.contains("Database none"), "{stderr}");
     assert!(!state.exists(), "a local database was created");
+}
+
+#[test]
+fn up_finishes_asynchronous_runs() {
+    const SENTENCES: &str = "/api/v1/datasets/00000000-0000-4000-8000-000000000002/runs";
+    let state = state();
+    let up = Up::start(state.path(), &["--seed"]);
+    let request = http::Request::post(format!("{}{SENTENCES}", up.base))
+        .header("content-type", "application/json")
+        .header("prefer", "respond-async")
+        .body(r#"{"kata":"nth-char","column":"sentence"}"#)
+        .expect("the request is valid");
+    let response = ureq::run(request).expect("a response");
+    assert_eq!(response.status().as_u16(), 202);
+    let run = response.headers()["location"].to_str().expect("text").to_owned();
+    let start = Instant::now();
+    while !up.call("GET", &run, "").1.contains(r#""state":"done""#) {
+        assert!(start.elapsed() < Duration::from_secs(30), "{}", up.call("GET", &run, "").1);
+    }
+    let (status, _, stderr) = up.end(Signal::TERM);
+    assert!(status.success() && !stderr.contains("queue:"), "{stderr}");
 }
 
 #[test]

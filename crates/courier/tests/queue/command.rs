@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::support::application::Reaction::{Accept, AcceptLate, Refuse};
 use crate::support::process::{Courier, command, run};
-use crate::support::{Bed, Mode, eventually, in_both_modes};
+use crate::support::{Bed, Mode, RUNTIME, eventually, folder, in_both_modes};
 
 in_both_modes!(
     sigterm_finishes_the_request_in_progress_and_exits_with_0,
@@ -117,8 +117,33 @@ async fn endpoints_report_health_and_metrics(bed: Bed) {
 }
 
 #[test]
+#[cfg_attr(
+    not(all(has_postgres, has_rabbitmq)),
+    ignore = "PostgreSQL or RabbitMQ is not installed"
+)]
+fn private_broker_carries_the_messages_and_ends_with_the_courier() {
+    RUNTIME.block_on(async {
+        let bed = Bed::new(Mode::Direct).await;
+        bed.enqueue_many(Queue::Receipts, 10).await;
+        let folder = folder("private-broker");
+        let path = folder.path().to_str().expect("UTF-8");
+        let mut courier = Courier::start(command(&bed, &["run", "--private-broker", path]));
+        assert_eq!(courier.event("started")["mode"], "run");
+        bed.effects(10).await;
+        courier.signal(Signal::TERM);
+        assert_eq!(courier.wait().code(), Some(0));
+        // A second server can use the directory: the first one has ended.
+        let courier = Courier::start(command(&bed, &["run", "--private-broker", path]));
+        courier.event("started");
+        courier.signal(Signal::TERM);
+        courier.event("stopped");
+    });
+}
+
+#[test]
 fn invalid_command_line_exits_with_2() {
     for arguments in [
+        "run --database-url postgres://localhost/x --amqp-url amqp://broker --private-broker /tmp/x",
         "run",
         "run --database-url mysql://db",
         "run --database-url postgres://u:secret@localhost/x --amqp-url http://u:secret@broker",

@@ -145,7 +145,7 @@ pub(crate) enum Command {
     /// Publish and deliver messages, in one process
     Run {
         /// Start an installed RabbitMQ that only this process uses, with its data in this directory
-        #[arg(long, value_name = "DIR", conflicts_with_all = ["amqp_url", "amqp_url_file"])]
+        #[arg(long, value_name = "DIR")]
         private_broker: Option<PathBuf>,
     },
     /// Publish the messages of the outbox to the broker

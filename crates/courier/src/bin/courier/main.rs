@@ -53,7 +53,12 @@ async fn execute(cli: &Cli, log: &Arc<Log>) -> Result<(), Error> {
     };
     match &cli.command {
         Command::Run { private_broker } => {
-            let (database, delivery) = (cli.database()?, delivery()?);
+            let (database, broker, delivery) = (cli.database()?, cli.broker()?, delivery()?);
+            if private_broker.is_some() && broker.is_some() {
+                let message =
+                    "--private-broker and a broker URL exclude each other; use one of them";
+                return Err(Error::Usage(message.to_owned()));
+            }
             // Stopped when it is dropped, after the deliveries in progress.
             let server = match private_broker {
                 Some(folder) => Some(RabbitMq::start(private(folder)?).await?),
@@ -61,7 +66,7 @@ async fn execute(cli: &Cli, log: &Arc<Log>) -> Result<(), Error> {
             };
             let broker = match &server {
                 Some(server) => Some(Address::new(Secret::Text(server.url()), None)?),
-                None => cli.broker()?,
+                None => broker,
             };
             let mode = if broker.is_some() { "run" } else { "direct" };
             let run = async |stop: &CancellationToken| {
