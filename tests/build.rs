@@ -6,6 +6,13 @@ fn main() {
         test_tools::CHROMIUM,
         test_tools::KUBECTL,
         test_tools::OPENAPI,
+        test_tools::PYTHON,
         test_tools::SPIN,
     ]);
+    // A test changes the cluster of the current context only on request.
+    println!("cargo::rerun-if-env-changed=CHECK_CLUSTER");
+    println!("cargo::rustc-check-cfg=cfg(has_cluster)");
+    if std::env::var_os("CHECK_CLUSTER").is_some() {
+        println!("cargo::rustc-cfg=has_cluster");
+    }
 }
