@@ -18,6 +18,7 @@ fn kubeconfig(context: &str, server: &str) -> String {
     format!(
         "{{apiVersion: v1, kind: Config, current-context: {context}, \
           clusters: [{{name: a, cluster: {{server: \"{server}\"}}}}], \
+          users: [{{name: a, user: {{}}}}], \
           contexts: [{{name: {context}, context: {{cluster: a, user: a}}}}]}}"
     )
 }
@@ -27,7 +28,7 @@ fn kubeconfig(context: &str, server: &str) -> String {
 #[cfg_attr(not(has_python), ignore = "Python is not installed")]
 fn cluster_check_without_a_cluster_is_skipped() {
     for (kubeconfig, reason) in [
-        (String::new(), "no current context"),
+        (String::new(), "current-context"),
         // A port that no server uses.
         (kubeconfig("kind-a", "https://127.0.0.1:1"), "no cluster at https://127.0.0.1:1"),
     ] {
