@@ -248,12 +248,53 @@ def pipeline_errors(config, spans):
         if not {connector} <= used["receivers"] & used["exporters"]:
             yield f"collector-config.yaml: {connector} does not connect two pipelines"
     settings = config["connectors"]["span_metrics"]
-    default = {"service.name", "span.name", "span.kind", "status.code"} - set(settings["exclude_dimensions"])
+    default = {"collector.instance.id", "service.name", "span.name", "span.kind", "status.code"} - set(settings["exclude_dimensions"])
     dimensions = {dimension["name"] for dimension in settings["dimensions"]}
     labels = {name.replace(".", "_") for name in default | dimensions}
     for metric, expected in spans["metrics"].items():
         if set(expected) - {"le"} != labels:
             yield f"{metric}: the collector emits the labels {sorted(labels)}"
+
+
+def exposed_series(path):
+    """Returns the series of a recorded exposition: name and labels."""
+    for line in path.read_text(encoding="utf-8").splitlines():
+        if sample := re.fullmatch(r"(\w+)(?:\{(.*)\})? \S+", line):
+            yield sample[1], dict(re.findall(r'(\w+)="((?:[^"\\]|\\.)*)"', sample[2] or ""))
+
+
+def recording_errors(sources):
+    """Checks that the recorded expositions contain the metrics in metrics.yaml with the same labels."""
+    for source in (source for source in sources.values() if "recording" in source):
+        exposed = {}
+        for name, labels in exposed_series(HERE / source["recording"]):
+            # Prometheus renames these labels when it scrapes.
+            renamed = {f"exported_{label}" if label in ("job", "instance") else label for label in labels}
+            exposed.setdefault(name, set()).update(renamed)
+        for name, labels in source["metrics"].items():
+            expected = {*labels, *(label for label in source["added"] if label.startswith("exported_"))}
+            if exposed.get(name) != expected:
+                yield f"{name}: {source['recording']} has the labels {sorted(exposed.get(name, ()))}"
+
+
+def collector_errors(spin, sources, queries):
+    """Checks that the recorded collector counted Spin's spans with the expected labels, and has the buckets
+    that queries use."""
+    expected = {frozenset((key.replace(".", "_"), text) for key, text in span["labels"].items())
+                for span in spin["spans"] if "labels" in span}
+    names = {label for series in expected for label, _ in series}
+    counted, buckets = set(), set()
+    for name, labels in exposed_series(HERE / sources["spans"]["recording"]):
+        if name == "traces_span_metrics_calls_total":
+            counted.add(frozenset((label, text) for label, text in labels.items() if label in names))
+        if name == "traces_span_metrics_duration_seconds_bucket":
+            buckets.add(labels["le"])
+    for series in sorted(map(sorted, counted ^ expected)):
+        yield f"the collector counts the spans {dict(series)}" + ("" if frozenset(series) in counted else " not")
+    for query in queries:
+        for bucket in re.findall(r'\ble="([^"]+)"', query):
+            if bucket not in buckets:
+                yield f"the collector has no bucket le={bucket}"
 
 
 def test_errors(groups, document):
@@ -285,7 +326,10 @@ def main(component, rules_file, panels_file):
         dashboard = json.loads(path.read_text(encoding="utf-8"))
         errors += dashboard_errors(metrics, path.name, dashboard, queries)
     config = load(component / "collector-config.yaml")
-    errors += telemetry_errors(config, load(HERE / "spin.yaml"), sources["spin"])
+    spin = load(HERE / "spin.yaml")
+    errors += telemetry_errors(config, spin, sources["spin"])
+    errors += recording_errors(sources)
+    errors += collector_errors(spin, sources, [*queries, *(rule["expr"] for group in groups for rule in group["rules"])])
     errors += pipeline_errors(config, sources["spans"])
     errors += test_errors(groups, load(HERE / "rules.test.yaml"))
     for name in sorted(set(metrics.emitted) | set(metrics.recorded)):

@@ -2,6 +2,7 @@
 //! mistakes.
 
 mod budget;
+mod cluster;
 mod commands;
 mod database;
 mod gitops;

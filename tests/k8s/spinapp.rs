@@ -81,7 +81,7 @@ struct Probe {
 #[expect(dead_code, reason = "deserializing a field checks it")]
 struct HttpGet {
     path: String,
-    #[serde(default)]
+    /// Optional in the schema. If missing, the webhook sets null, which the schema rejects.
     http_headers: Vec<Header>,
 }
 

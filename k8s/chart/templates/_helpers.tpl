@@ -25,6 +25,11 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- with $image.digest }}@{{ . }}{{ end }}
 {{- end }}
 
+{{/* Name of the SpinAppExecutor. */}}
+{{- define "katas.executor" -}}
+{{ .Values.executor.name | default .Release.Namespace }}
+{{- end }}
+
 {{/* Name of the migrate Job, which is unique for each revision. */}}
 {{- define "katas.migrateJob" -}}
 katas-migrate-{{ .Chart.AppVersion | replace "." "-" }}-r{{ .Release.Revision }}
