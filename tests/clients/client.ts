@@ -42,7 +42,7 @@ const run = expect(201, await client.POST('/api/v1/datasets/{id}/runs', {
   params: { path: { id: dataset.id } },
   body: task,
 }));
-if (run.result.word !== 'yes') throw new Error(JSON.stringify(run));
+if (run.result?.word !== 'yes') throw new Error(JSON.stringify(run));
 
 const order: components['schemas']['Order'] = { costs: { socks: 5 }, items: ['socks'], tax: 0 };
 const total = expect(200, await client.POST('/api/v1/spending', { body: order }));
