@@ -16,6 +16,7 @@ ONLY_KUSTOMIZE = {
     "local": {
         "Namespace katas": "a Helm release requires an existing namespace",
         "Secret katas-bootstrap": "Helm stores the values of each release",
+        "Secret katas-courier": "as above",
         "Secret katas-database-ca": "as above",
         "Secret katas-migrate": "as above",
         "Secret katas-postgres": "as above",

@@ -3,6 +3,7 @@
 
 mod budget;
 mod commands;
+mod courier;
 mod database;
 mod gitops;
 mod ingress;
@@ -29,6 +30,7 @@ type Rule = fn(&Objects) -> Vec<String>;
 
 const RULES: &[Rule] = &[
     budget::check,
+    courier::check,
     ingress::check,
     jobs::check,
     memory::check,
