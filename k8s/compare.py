@@ -21,6 +21,7 @@ ONLY_KUSTOMIZE = {
         "Secret katas-migrate": "as above",
         "Secret katas-postgres": "as above",
         "Secret katas-postgres-exporter": "as above",
+        "Secret katas-rabbitmq": "as above",
         "Secret katas-runtime-config": "as above",
     },
     # A separate kustomization renders the Secrets, namespace and executor of production.

@@ -8,8 +8,10 @@ use super::routes::runs;
 use super::variables::{decode_base64, static_values};
 use crate::repository::text as file;
 
-/// The component that receives the messages of the outbox.
-const COMPONENT: &str = "runs";
+/// The components that receive messages: those of the outbox, and those of external producers, which
+/// need a broker.
+const OUTBOX: &str = "runs";
+const EXTERNAL: &str = "receipts";
 
 /// Checks that every deployment has a courier that can deliver the messages of the outbox.
 pub(super) fn check(objects: &Objects) -> Vec<String> {
@@ -19,8 +21,20 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
     let title = title(courier);
     let mut violations = Vec::new();
     let app = objects.of_kind("SpinApp").find(|app| Some(name(app)) == target(objects));
-    if !app.is_some_and(|app| runs(app, COMPONENT)) {
-        violations.push(format!("{title}: no app at its URL runs {COMPONENT}"));
+    let has_broker = variable(courier, "AMQP_URL_FILE").is_some();
+    for component in [OUTBOX].into_iter().chain(has_broker.then_some(EXTERNAL)) {
+        if !app.is_some_and(|app| runs(app, component)) {
+            violations.push(format!("{title}: no app at its URL runs {component}"));
+        }
+    }
+    let broker = secret(objects, "katas-courier", "amqp-url");
+    let broker = broker.rsplit_once('@').and_then(|(_, address)| address.split_once(':'));
+    let broker = broker.and_then(|(host, _)| services(objects).remove(host));
+    if has_broker != broker.is_some_and(|ports| ports.contains(&5671)) {
+        violations.push(format!("{title}: it needs a URL exactly if there is a broker"));
+    }
+    if !has_broker && courier["spec"]["replicas"] != 1 {
+        violations.push(format!("{title}: several couriers need a broker"));
     }
     let url = secret(objects, "katas-courier", "url");
     let (user, address) = url.split_once('@').unwrap_or_default();
@@ -54,9 +68,13 @@ fn courier(objects: &Objects) -> Option<&Value> {
 
 /// Returns the name of the app that receives the messages.
 pub(super) fn target(objects: &Objects) -> Option<&str> {
-    let variables = list(courier(objects)?, "/spec/template/spec/containers/0/env").iter();
-    let mut urls = variables.filter(|variable| variable["name"] == "COURIER_APPLICATION_URL");
-    text(urls.next()?, "/value")?.strip_prefix("http://")
+    variable(courier(objects)?, "COURIER_APPLICATION_URL")?.strip_prefix("http://")
+}
+
+/// Returns the value of an environment variable.
+fn variable<'a>(courier: &'a Value, name: &str) -> Option<&'a str> {
+    let mut variables = list(courier, "/spec/template/spec/containers/0/env").iter();
+    text(variables.find(|variable| variable["name"] == name)?, "/value")
 }
 
 /// Returns a file of a Secret, empty if it does not exist.

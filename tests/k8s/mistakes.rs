@@ -367,6 +367,16 @@ fn wrong_network_policy_is_detected() {
 fn courier_that_cannot_deliver_is_detected() {
     let spec = "/spec/template/spec";
     assert_violation("local", |objects| objects.without_first("Deployment"), "no courier");
+    assert_violation(
+        "local",
+        |objects| objects.with_value("Deployment", "/spec/replicas", json!(2)),
+        "several couriers need a broker",
+    );
+    assert_violation(
+        "local + rabbitmq",
+        |objects| objects.with_value("Deployment", &format!("{spec}/containers/0/env"), json!([])),
+        "it needs a URL exactly if there is a broker",
+    );
     let url = json!({"name": "COURIER_APPLICATION_URL", "value": "http://katas-words"});
     assert_violation(
         "split",

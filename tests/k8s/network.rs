@@ -31,6 +31,8 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
                 || has_label(from, component, "pooler")
             {
                 !to_pooler
+            } else if has_label(from, name, "katas-rabbitmq") {
+                false
             } else if has_label(from, component, "monitoring") {
                 has_label(from, name, "katas-postgres-exporter")
             } else {
@@ -64,10 +66,19 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
             }
         }
     }
+    for from in &pods {
+        for to in pods.iter().filter(|to| has_label(to, name, "katas-rabbitmq")) {
+            let required = has_label(from, name, "katas-courier");
+            if can_connect(objects, &from.labels, &to.labels, 5671) != required {
+                let (from, to) = (&from.owner, &to.owner);
+                violations.push(format!("{from} to {to}: only the courier may connect"));
+            }
+        }
+    }
     // A pod in the same namespace; policies name every other namespace.
     let other = labels(&json!({"app.kubernetes.io/name": "other"}), "");
     for pod in &pods {
-        for port in [80, 4318, 5432, 8000, 8889, 9090, 9127, 9187] {
+        for port in [80, 4318, 4369, 5432, 5671, 8000, 8889, 9090, 9127, 9187] {
             if allows(objects, "Ingress", &pod.labels, &other, port)
                 || allows(objects, "Egress", &pod.labels, &other, port)
             {
