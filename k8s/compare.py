@@ -16,10 +16,12 @@ ONLY_KUSTOMIZE = {
     "local": {
         "Namespace katas": "a Helm release requires an existing namespace",
         "Secret katas-bootstrap": "Helm stores the values of each release",
+        "Secret katas-courier": "as above",
         "Secret katas-database-ca": "as above",
         "Secret katas-migrate": "as above",
         "Secret katas-postgres": "as above",
         "Secret katas-postgres-exporter": "as above",
+        "Secret katas-rabbitmq": "as above",
         "Secret katas-runtime-config": "as above",
     },
     # A separate kustomization renders the Secrets, namespace and executor of production.

@@ -15,7 +15,8 @@ const RESERVE: u64 = 15;
 pub(super) fn check(objects: &Objects) -> Vec<String> {
     let spin: u64 = objects.of_kind("SpinApp").map(|app| max_app_connections(objects, app)).sum();
     let app_limit = role_limit(objects, "katas_app");
-    let migrator_limit = role_limit(objects, "katas_migrator");
+    let other_limits: u64 =
+        ["katas_migrator", "katas_courier"].map(|role| role_limit(objects, role)).iter().sum();
     let mut violations = Vec::new();
     let mut require = |subject: &str, count: u64, limit: u64| {
         if count > limit {
@@ -33,7 +34,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
         }
         None => require("Spin as katas_app", spin, app_limit),
     }
-    require("all roles", app_limit + migrator_limit + RESERVE, max_connections(objects));
+    require("all roles", app_limit + other_limits + RESERVE, max_connections(objects));
     violations
 }
 

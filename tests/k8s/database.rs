@@ -47,8 +47,8 @@ fn jobs_and_metrics_work_without_a_superuser() {
 
         let project = Project::built_in();
         let administrator = Database::new(&server.url(owner, &password, database)).expect("a URL");
-        let passwords =
-            ["katas_migrator", "katas_app"].map(|role| Password { role, password: &password });
+        let passwords = ["katas_migrator", "katas_app", "katas_courier"]
+            .map(|role| Password { role, password: &password });
         // Each release runs it again.
         for _ in 0..2 {
             migrations::bootstrap(&project, &administrator, &passwords, true, &|_| ())
@@ -85,5 +85,12 @@ fn jobs_and_metrics_work_without_a_superuser() {
             .await
             .expect("the application reads");
         assert_eq!(entries, (0,));
+        let url = server.url("katas_courier", &password, database);
+        let mut courier = PgConnection::connect(&url).await.expect("the courier connects");
+        let messages: (i64,) = sqlx::query_as("SELECT count(*) FROM katas.outbox")
+            .fetch_one(&mut courier)
+            .await
+            .expect("the courier reads");
+        assert_eq!(messages, (0,));
     });
 }

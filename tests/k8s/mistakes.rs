@@ -213,7 +213,8 @@ fn broken_monitoring_reference_is_detected() {
     assert_violation(
         monitored,
         |objects| {
-            objects.with_value(
+            // The first Deployment is the courier.
+            objects.without_first("Deployment").with_value(
                 "Deployment",
                 "/spec/template/spec/containers/0/args",
                 json!(["--config=/etc/collector/a"]),
@@ -359,6 +360,50 @@ fn wrong_network_policy_is_detected() {
         |objects| objects.with_yaml(open),
         "nothing else may export",
     );
+}
+
+#[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
+fn courier_that_cannot_deliver_is_detected() {
+    let spec = "/spec/template/spec";
+    assert_violation("local", |objects| objects.without_first("Deployment"), "no courier");
+    assert_violation(
+        "local",
+        |objects| objects.with_value("Deployment", "/spec/replicas", json!(2)),
+        "several couriers need a broker",
+    );
+    assert_violation(
+        "local + rabbitmq",
+        |objects| objects.with_value("Deployment", &format!("{spec}/containers/0/env"), json!([])),
+        "it needs a URL exactly if there is a broker",
+    );
+    let url = json!({"name": "COURIER_APPLICATION_URL", "value": "http://katas-words"});
+    assert_violation(
+        "split",
+        |objects| objects.with_value("Deployment", &format!("{spec}/containers/0/env/0"), url),
+        "no app at its URL runs runs",
+    );
+    assert_violation(
+        "production",
+        |objects| {
+            let grace = format!("{spec}/terminationGracePeriodSeconds");
+            objects.with_value("Deployment", &grace, json!(60))
+        },
+        "killed before the requests",
+    );
+    let open = "{apiVersion: v1, kind: NetworkPolicy, metadata: {name: open, namespace: katas}, \
+                spec: {podSelector: {}, policyTypes: [Ingress], ingress: [{}]}}";
+    let egress = open.replace("Ingress", "Egress").replace("ingress", "egress");
+    assert_violation(
+        "split",
+        |objects| objects.with_yaml(open).with_yaml(&egress),
+        "only the courier may connect, to one app",
+    );
+    let secret = "{apiVersion: v1, kind: Secret, metadata: {name: katas-courier, namespace: katas}, \
+                  data: {url: YQ==, token: YQ==, ca.crt: YQ==}}";
+    for message in ["connection as katas_courier", "no database at", "its token is not that"] {
+        assert_violation("local", |objects| Objects::parse(secret).chain(objects), message);
+    }
 }
 
 #[test]

@@ -4,6 +4,7 @@
 mod budget;
 mod cluster;
 mod commands;
+mod courier;
 mod database;
 mod gitops;
 mod ingress;
@@ -30,6 +31,7 @@ type Rule = fn(&Objects) -> Vec<String>;
 
 const RULES: &[Rule] = &[
     budget::check,
+    courier::check,
     ingress::check,
     jobs::check,
     memory::check,

@@ -31,6 +31,7 @@ fn production_scrapes_metrics_and_its_executor_exports_telemetry() {
     let production = deployment("production");
     for (kind, name) in [
         ("PodMonitor", "katas-collector"),
+        ("PodMonitor", "katas-courier"),
         ("PodMonitor", "katas-postgres"),
         ("PodMonitor", "katas-pooler"),
         ("ConfigMap", "katas-dashboards"),

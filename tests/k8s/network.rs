@@ -2,6 +2,7 @@
 
 use serde_json::{Value, json};
 
+use super::courier;
 use super::objects::{Labels, Objects, Pod, labels, list, selects, title};
 use super::variables::database_components;
 
@@ -26,9 +27,12 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
             let to_pooler = has_label(to, component, "pooler");
             let required = if has_label(from, name, "katas") {
                 uses_database(objects, from) && to_pooler == has_pooler
-            } else if has_label(from, name, "katas-migrate") || has_label(from, component, "pooler")
+            } else if ["katas-courier", "katas-migrate"].iter().any(|it| has_label(from, name, it))
+                || has_label(from, component, "pooler")
             {
                 !to_pooler
+            } else if has_label(from, name, "katas-rabbitmq") {
+                false
             } else if has_label(from, component, "monitoring") {
                 has_label(from, name, "katas-postgres-exporter")
             } else {
@@ -50,10 +54,31 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
             }
         }
     }
+    for from in &pods {
+        for to in pods.iter().filter(|to| has_label(to, name, "katas")) {
+            let is_target = courier::target(objects)
+                .is_some_and(|app| has_label(to, "core.spinkube.dev/app-name", app));
+            let required = has_label(from, name, "katas-courier") && is_target;
+            if can_connect(objects, &from.labels, &to.labels, 80) != required {
+                let (from, to) = (&from.owner, &to.owner);
+                violations
+                    .push(format!("{from} to {to}: only the courier may connect, to one app"));
+            }
+        }
+    }
+    for from in &pods {
+        for to in pods.iter().filter(|to| has_label(to, name, "katas-rabbitmq")) {
+            let required = has_label(from, name, "katas-courier");
+            if can_connect(objects, &from.labels, &to.labels, 5671) != required {
+                let (from, to) = (&from.owner, &to.owner);
+                violations.push(format!("{from} to {to}: only the courier may connect"));
+            }
+        }
+    }
     // A pod in the same namespace; policies name every other namespace.
     let other = labels(&json!({"app.kubernetes.io/name": "other"}), "");
     for pod in &pods {
-        for port in [80, 4318, 5432, 8000, 8889, 9127, 9187] {
+        for port in [80, 4318, 4369, 5432, 5671, 8000, 8889, 9090, 9127, 9187] {
             if allows(objects, "Ingress", &pod.labels, &other, port)
                 || allows(objects, "Egress", &pod.labels, &other, port)
             {

@@ -156,6 +156,17 @@ fn pod(object: &Value) -> Option<Pod> {
             ),
             None,
         ),
+        "RabbitmqCluster" => (
+            labels(
+                &json!({
+                    "app.kubernetes.io/component": "rabbitmq",
+                    "app.kubernetes.io/name": name,
+                    "app.kubernetes.io/part-of": "rabbitmq",
+                }),
+                "",
+            ),
+            None,
+        ),
         "Pooler" => (
             labels(
                 &json!({

@@ -69,6 +69,7 @@ pub(super) fn images(objects: &Objects) -> Vec<(String, String)> {
         ("SpinApp", "/spec/image"),
         ("Cluster", "/spec/imageName"),
         ("Pooler", "/spec/template/spec/containers/0/image"),
+        ("RabbitmqCluster", "/spec/image"),
     ] {
         for object in objects.of_kind(kind) {
             images.push((title(object), text(object, pointer).unwrap_or_default().to_owned()));

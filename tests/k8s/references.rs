@@ -57,6 +57,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
                     require("Secret", text(object, &pointer));
                 }
             }
+            "RabbitmqCluster" => require("Secret", text(object, "/spec/tls/secretName")),
             "Pooler" | "ScheduledBackup" => require("Cluster", text(object, "/spec/cluster/name")),
             "StatefulSet" => require("Service", text(object, "/spec/serviceName")),
             "Gateway" => {
@@ -151,8 +152,10 @@ fn check_config_maps(objects: &Objects) -> Vec<String> {
             let Some((container, mount)) = mount else { continue };
             let folder = format!("{}/", text(mount, "/mountPath").unwrap_or_default());
             let words = ["/command", "/args"].into_iter().flat_map(|key| list(container, key));
-            let words: String =
-                words.filter_map(Value::as_str).flat_map(|word| [word, " "]).collect();
+            let env =
+                list(container, "/env").iter().filter_map(|variable| text(variable, "/value"));
+            let words = words.filter_map(Value::as_str).chain(env);
+            let words: String = words.flat_map(|word| [word, " "]).collect();
             let file = words.split(&folder).nth(1).and_then(|rest| rest.split(' ').next());
             require(&pod.owner, text(volume, "/configMap/name"), file.unwrap_or("mounted file"));
         }
@@ -303,6 +306,9 @@ pub(super) fn services(objects: &Objects) -> BTreeMap<String, BTreeSet<u64>> {
     }
     for pooler in objects.of_kind("Pooler") {
         services.insert(name(pooler).to_owned(), BTreeSet::from([5432]));
+    }
+    for broker in objects.of_kind("RabbitmqCluster") {
+        services.insert(name(broker).to_owned(), BTreeSet::from([5671]));
     }
     for cluster in objects.of_kind("Cluster") {
         for suffix in ["rw", "ro", "r"] {

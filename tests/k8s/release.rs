@@ -59,5 +59,10 @@ fn release_changes_only_the_objects_with_its_images() {
     let changed = after.all().iter().filter(|object| !before.all().contains(object));
     let changed: BTreeSet<_> = changed.map(title).collect();
     let job = format!("Job katas-migrate-9-9-9-{}", Project::built_in().newest());
-    assert_eq!(changed, ["CronJob katas-sweep", &job, "SpinApp katas"].map(str::to_owned).into());
+    assert_eq!(
+        changed,
+        ["CronJob katas-sweep", "Deployment katas-courier", &job, "SpinApp katas"]
+            .map(str::to_owned)
+            .into()
+    );
 }

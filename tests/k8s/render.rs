@@ -49,6 +49,9 @@ static DEPLOYMENTS: LazyLock<Vec<(String, Objects)>> = LazyLock::new(|| {
     }
     let monitoring = ["monitoring", "postgres-exporter", "grafana-operator"];
     all.push(("local + monitoring".to_owned(), overlay_with("local", &monitoring, "")));
+    all.push(("local + rabbitmq".to_owned(), overlay_with("local", &["rabbitmq"], "")));
+    let cluster = overlay_with("production", &["rabbitmq-cluster"], "");
+    all.push(("production + rabbitmq-cluster".to_owned(), secrets.clone().chain(cluster)));
     // Several pods need the pooler, and KEDA replaces the HorizontalPodAutoscaler.
     let keda = overlay_with("production", &["autoscaling-keda"], WITHOUT_HPA);
     all.push(("production + KEDA".to_owned(), secrets.chain(keda)));

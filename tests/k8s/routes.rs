@@ -102,7 +102,7 @@ fn backend<'a>(rules: &'a [PathRule], path: &str) -> Option<&'a str> {
 }
 
 /// Returns whether a SpinApp runs a component.
-fn runs(app: &Value, component: &str) -> bool {
+pub(super) fn runs(app: &Value, component: &str) -> bool {
     let components = list(app, "/spec/components");
     components.is_empty() || components.iter().any(|id| id == component)
 }

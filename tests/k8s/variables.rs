@@ -77,7 +77,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
 }
 
 /// Returns the values of the static provider in a runtime configuration.
-fn static_values(config: &str) -> Option<toml::Table> {
+pub(super) fn static_values(config: &str) -> Option<toml::Table> {
     let config: toml::Table = config.parse().expect("TOML");
     let provider = config.get("variables_provider")?.get(0)?;
     (provider["type"].as_str() == Some("static"))
