@@ -331,7 +331,7 @@ const DRIFTS: [(&str, &[&str]); 45] = [
     ),
     ("GRANT TRUNCATE ON katas.person TO katas_app", &["changed: grant katas.person to katas_app"]),
     ("REVOKE DELETE ON katas.person FROM katas_app", &["changed: grant katas.person to katas_app"]),
-    ("REVOKE ALL ON katas.dataset_run FROM katas_app", &["missing: grant katas.dataset_run to katas_app"]),
+    ("REVOKE ALL ON katas.dataset_chunk FROM katas_app", &["missing: grant katas.dataset_chunk to katas_app"]),
     (
         "GRANT SELECT ON katas.person TO katas_app WITH GRANT OPTION",
         &["changed: grant katas.person to katas_app"],

@@ -134,7 +134,7 @@ fn private_broker_carries_the_messages_and_ends_with_the_courier() {
         assert_eq!(courier.wait().code(), Some(0));
         // A second server can use the directory: the first one has ended.
         let courier = Courier::start(command(&bed, &["run", "--private-broker", path]));
-        courier.event("started");
+        courier.event("connected");
         courier.signal(Signal::TERM);
         courier.event("stopped");
     });
