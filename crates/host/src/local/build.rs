@@ -1,5 +1,6 @@
 //! Builds the components, as `spin build` does.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use anyhow::{Context, ensure};
@@ -14,7 +15,9 @@ use crate::manifest::Manifest;
 /// the future stops the running command.
 pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Result<()> {
     let builds = builds(manifest)?;
-    for target in builds.iter().filter_map(|build| wasm_target(build.options)) {
+    let targets: BTreeSet<_> =
+        builds.iter().filter_map(|build| wasm_target(build.options)).collect();
+    for target in targets {
         wasm_target::ensure(&manifest.root, target, report).await?;
     }
     if !builds.is_empty() {
