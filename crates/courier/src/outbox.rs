@@ -4,11 +4,10 @@
 //! and a statement is prepared and executed in two steps, so each statement is in a transaction, and
 //! has no name.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use crate::queue::Queue;
@@ -75,11 +74,7 @@ impl Outbox {
             return Err(invalid("unsupported scheme"));
         }
         let options = PgConnectOptions::from_str(url).map_err(|_| invalid("syntax error"))?;
-        let options = match is_tls_configured(url) || is_local(&options) {
-            true => options,
-            false => options.ssl_mode(PgSslMode::VerifyFull),
-        };
-        Ok(options
+        Ok(pg_tls::verify_remote(url, options)
             .application_name(concat!("courier/", env!("CARGO_PKG_VERSION")))
             .disable_statement_logging()
             // Poolers reject it.
@@ -282,25 +277,10 @@ impl From<sqlx::Error> for Error {
     }
 }
 
-/// Returns whether the URL or the environment states whether to use TLS.
-fn is_tls_configured(url: &str) -> bool {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-    names.any(|name| matches!(name, "sslmode" | "ssl-mode"))
-        || std::env::var_os("PGSSLMODE").is_some()
-}
-
-/// Returns whether a connection stays on this machine: over a Unix socket or the loopback device.
-fn is_local(options: &PgConnectOptions) -> bool {
-    let host = options.get_host().trim_matches(['[', ']']);
-    options.get_socket().is_some()
-        || host.starts_with('/')
-        || host == "localhost"
-        || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
 #[cfg(test)]
 mod tests {
+    use sqlx::postgres::PgSslMode;
+
     use super::*;
 
     #[test]

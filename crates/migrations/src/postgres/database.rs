@@ -1,12 +1,11 @@
 //! The database to migrate, and how to connect to it.
 
-use std::net::IpAddr;
 use std::str::FromStr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use sqlx::postgres::{PgConnectOptions, PgSslMode};
+use sqlx::postgres::PgConnectOptions;
 use sqlx::{ConnectOptions, Connection, PgConnection};
 
 use super::backoff::Backoff;
@@ -56,10 +55,7 @@ impl Database {
             sqlx::Error::Configuration(reason) => invalid(&reason.to_string()),
             _ => invalid("syntax error"),
         })?;
-        let options = match is_tls_configured(&url) || is_local(&options) {
-            true => options,
-            false => options.ssl_mode(PgSslMode::VerifyFull),
-        };
+        let options = pg_tls::verify_remote(&url, options);
         // Names in migrations must be qualified. With an empty search path, a name that is not
         // fails instead of resolving to an arbitrary schema.
         let options = match options.get_options().is_some_and(url::sets_search_path) {
@@ -275,23 +271,6 @@ impl Database {
     }
 }
 
-/// Returns whether the URL or the environment states whether to use TLS.
-fn is_tls_configured(url: &str) -> bool {
-    let query = url.split_once('?').map_or("", |(_, query)| query);
-    let mut names = query.split('&').map(|pair| pair.split('=').next().unwrap_or_default());
-    names.any(|name| matches!(name, "sslmode" | "ssl-mode"))
-        || std::env::var_os("PGSSLMODE").is_some()
-}
-
-/// Returns whether a connection stays on this machine: over a Unix socket or the loopback device.
-fn is_local(options: &PgConnectOptions) -> bool {
-    let host = options.get_host().trim_matches(['[', ']']);
-    options.get_socket().is_some()
-        || host.starts_with('/')
-        || host == "localhost"
-        || host.parse().is_ok_and(|address: IpAddr| address.is_loopback())
-}
-
 /// Formats a duration as the value of a PostgreSQL setting. At least 1 ms, because 0 disables a
 /// timeout.
 fn milliseconds(duration: Duration) -> String {
@@ -300,6 +279,8 @@ fn milliseconds(duration: Duration) -> String {
 
 #[cfg(test)]
 mod tests {
+    use sqlx::postgres::PgSslMode;
+
     use super::*;
 
     #[test]
