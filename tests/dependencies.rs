@@ -11,7 +11,7 @@ const MAX_PACKAGES: usize = 300;
 /// Returns the packages that a selection compiles for this machine, each once per set of features.
 fn packages(selection: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
-        .args(["tree", "--locked", "--prefix=none", "--format={p} [{f}]"])
+        .args(["tree", "--locked", "--color=never", "--prefix=none", "--format={p} [{f}]"])
         .args(selection)
         .current_dir(root())
         .output()
