@@ -6,12 +6,13 @@
 //! `…_APPLICATION_KILLS`.
 
 use std::collections::HashSet;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use courier::amqp::{Broker, Outgoing, Publisher};
 use courier::queue::Queue;
 use sqlx::{Connection, PgConnection};
+use tokio::sync::Semaphore;
 
 use crate::support::application::Reaction::{Accept, AcceptAndCut, Cut, Refuse};
 use crate::support::postgres::Postgres;
@@ -149,7 +150,9 @@ async fn chaos() {
         victims.iter().flat_map(|&(victim, count)| (0..count).map(move |_| victim)).collect();
     let start = Instant::now();
     let mut couriers = [(); 2].map(|()| Courier::start(command(&bed, &["run"])));
-    let produced = AtomicBool::new(false);
+    // Messages are produced throughout the kills, not all before the first few.
+    let share = usize::try_from(messages).expect("fits").div_ceil(plan.len() + 1);
+    let allowance = Semaphore::new(share);
     let mut application = std::mem::replace(
         &mut bed.application,
         crate::support::application::Application::start().await,
@@ -157,12 +160,13 @@ async fn chaos() {
     let mut producer = Producer { bed: &bed, broker: None, database: None };
     let produce = async {
         for number in 0..messages {
+            allowance.acquire().await.expect("open").forget();
             producer.produce(number).await;
         }
-        produced.store(true, Ordering::Relaxed);
     };
     let kill = async {
         while !plan.is_empty() {
+            allowance.add_permits(share);
             let index = usize::try_from(random(&dice)).unwrap_or_default() % plan.len();
             let victim = plan.swap_remove(index);
             tokio::time::sleep(Duration::from_millis(random(&dice) % 400)).await;
