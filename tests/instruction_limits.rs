@@ -223,6 +223,7 @@ fn parts_and_merges_of_10000_groups_stay_within_the_limit() {
     for key in [
         "(n % 10000)::text",
         "md5((n % 10000)::text) || repeat('k', 70)",
+        "repeat('k', 95) || n % 10000",
         "'\"\"\"' || n % 10000 || '\"'",
     ] {
         app.sql(&format!(
