@@ -40,6 +40,13 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
             ));
         }
     }
+    // Envoy Gateway limits the heap only if the container has a limit.
+    for proxy in objects.of_kind("EnvoyProxy") {
+        let limit = "/spec/provider/kubernetes/envoyDeployment/container/resources/limits/memory";
+        if text(proxy, limit).and_then(quantity).is_none() {
+            violations.push(format!("{}: no memory limit", title(proxy)));
+        }
+    }
     violations
 }
 
@@ -52,7 +59,8 @@ fn max_instances(objects: &Objects) -> Option<u64> {
 }
 
 /// Returns the number of connections that Envoy Gateway opens to one pod of an app, over all rules.
-/// Each carries one request. Returns `None` without Envoy Gateway.
+/// Each carries one request. A worker thread without a connection opens one in spite of the limit.
+/// Returns `None` without Envoy Gateway.
 fn max_gateway_connections(objects: &Objects, app: &str) -> Option<u64> {
     objects.of_kind("BackendTrafficPolicy").next()?;
     let limit = |route: &str, rule: &Value| {
@@ -73,7 +81,18 @@ fn max_gateway_connections(objects: &Objects, app: &str) -> Option<u64> {
     let rules = routes
         .flat_map(|route| list(route, "/spec/rules").iter().map(move |rule| (name(route), rule)));
     let rules = rules.filter(|(_, rule)| rule["backendRefs"][0]["name"] == app);
-    Some(rules.map(|(route, rule)| limit(route, rule)).sum())
+    Some(rules.map(|(route, rule)| limit(route, rule) + workers(objects) - 1).sum())
+}
+
+/// Returns the number of worker threads of a proxy.
+fn workers(objects: &Objects) -> u64 {
+    let parameters = "/spec/infrastructure/parametersRef/name";
+    let parameters = objects.of_kind("Gateway").find_map(|gateway| text(gateway, parameters));
+    let mut proxies = objects.of_kind("EnvoyProxy");
+    let proxy = proxies.find(|proxy| Some(name(proxy)) == parameters);
+    let workers = proxy.and_then(|proxy| proxy.pointer("/spec/concurrency")?.as_u64());
+    // By default, as many as the node has CPUs.
+    workers.unwrap_or(64)
 }
 
 #[test]

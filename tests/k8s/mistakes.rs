@@ -283,6 +283,22 @@ fn exceeded_memory_limit_is_detected() {
             "concurrent requests to a pod with 32 instances",
         );
     }
+    for (kind, pointer) in [
+        ("EnvoyProxy", "/spec/concurrency"),
+        ("Gateway", "/spec/infrastructure/parametersRef/name"),
+    ] {
+        assert_violation(
+            "production",
+            |objects| objects.with_value(kind, pointer, Value::Null),
+            "concurrent requests to a pod with 32 instances",
+        );
+    }
+    let limits = "/spec/provider/kubernetes/envoyDeployment/container/resources/limits";
+    assert_violation(
+        "production",
+        |objects| objects.with_value("EnvoyProxy", limits, json!({})),
+        "EnvoyProxy katas: no memory limit",
+    );
     assert_violation(
         "production",
         |objects| {
@@ -446,6 +462,17 @@ fn misrouted_path_is_detected() {
         "production",
         |objects| objects.without_first("HTTPRoute").with_value("HTTPRoute", "/spec/rules", rules),
         "/.well-known/spin/ is exposed",
+    );
+    assert_violation(
+        "production",
+        |objects| objects.with_value("ClientTrafficPolicy", "/spec/path", json!({})),
+        "the gateway changes %2F in paths",
+    );
+    let timeout = json!({"http": {"maxStreamDuration": "60s"}});
+    assert_violation(
+        "production",
+        |objects| objects.with_value("BackendTrafficPolicy", "/spec/timeout", timeout),
+        "maxStreamDuration disables route timeouts",
     );
 }
 

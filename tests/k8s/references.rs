@@ -64,6 +64,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
                 for listener in list(object, "/spec/listeners") {
                     require("Secret", text(listener, "/tls/certificateRefs/0/name"));
                 }
+                require("EnvoyProxy", text(object, "/spec/infrastructure/parametersRef/name"));
             }
             "Ingress" => {
                 require("Secret", text(object, "/spec/tls/0/secretName"));

@@ -49,6 +49,20 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
     if !blocked.is_some_and(|rule| rule.is_blocked) {
         violations.push("/.well-known/spin/ is exposed".to_owned());
     }
+    // A segment of a path, such as a word, can contain a slash. By default, Envoy Gateway decodes it
+    // and redirects.
+    for policy in objects.of_kind("ClientTrafficPolicy") {
+        if text(policy, "/spec/path/escapedSlashesAction") != Some("KeepUnchanged") {
+            violations.push(format!("{}: the gateway changes %2F in paths", title(policy)));
+        }
+    }
+    // Envoy then ignores the timeout of the route.
+    for policy in objects.of_kind("BackendTrafficPolicy") {
+        if policy.pointer("/spec/timeout/http/maxStreamDuration").is_some() {
+            violations
+                .push(format!("{}: maxStreamDuration disables route timeouts", title(policy)));
+        }
+    }
     violations
 }
 
