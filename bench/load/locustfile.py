@@ -1,16 +1,14 @@
-"""Locust scenario: users browse, add and look up words, calculate, and upload a dataset.
+"""Locust scenario: runs the journey of `journey.json`, as `gatling/` does.
 
-    LOAD_URL                base URL of the service [http://127.0.0.1:3000]
-    LOAD_TOKEN              API token, if the service requires one
-    LOAD_RECEIPTS           1 also creates receipts, which cannot be deleted
-    LOAD_MAX_ERROR_PERCENT  highest error rate of a step, in percent [1]
-    LOAD_MAX_P95_MS         highest response time of a step at the 95th percentile, in ms [500]
-
-The names of all other resources start with `load-`. Each journey deletes its resources at the end,
-even if a step fails. The exit code is 1 if a step exceeds a limit. `gatling/` has the same journey.
+docs/OPERATIONS.md lists the environment variables, and bench/README.md the fields of a step. The
+exit code is 1 if a step exceeds a limit.
 """
 
+import json
 import os
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
 from uuid import uuid4
 
 from locust import FastHttpUser, between, events, task
@@ -22,108 +20,116 @@ MAX_P95_MS = float(os.environ.get("LOAD_MAX_P95_MS", "500"))
 RECEIPTS = os.environ.get("LOAD_RECEIPTS") == "1"
 TOKEN = os.environ.get("LOAD_TOKEN")
 
-COSTS = {"socks": 5, "shoes": 60}
-CSV = "word\nyoda\nbest\nhas\n"
+VARIABLE = re.compile(r"#\{(\w+)\}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """A request, and the response that it requires. An unknown field is an error."""
+
+    name: str
+    method: str
+    path: str
+    statuses: list[int]
+    headers: dict[str, str] = field(default_factory=dict)
+    json: object = None
+    text: str | None = None
+    expect: dict[str, object] = field(default_factory=dict)
+    save: dict[str, str] = field(default_factory=dict)
+    permanent: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Journey:
+    """The load scenario. `cleanup` follows `steps`, even if a step fails."""
+
+    pause_seconds: float
+    steps: list[Step]
+    cleanup: list[Step]
+
+    @classmethod
+    def read(cls, file: Path) -> "Journey":
+        fields = json.loads(file.read_text())
+        for steps in ("steps", "cleanup"):
+            fields[steps] = [Step(**step) for step in fields[steps]]
+        return cls(**fields)
+
+
+JOURNEY = Journey.read(Path(__file__).with_name("journey.json"))
 
 
 class Visitor(FastHttpUser):
     """A user who repeats the journey."""
 
     host = os.environ.get("LOAD_URL", "http://127.0.0.1:3000")
-    wait_time = between(0, 1)
+    wait_time = between(0, JOURNEY.pause_seconds)
     default_headers = {"Authorization": f"Bearer {TOKEN}"} if TOKEN else {}
 
     def on_start(self) -> None:
-        self.undeleted: list[str] = []
+        self.failed_cleanups: list[tuple[Step, dict[str, str]]] = []
 
     def on_stop(self) -> None:
         """Retries failed deletions, because the service may have recovered."""
-        for path in self.undeleted:
-            self.delete(path)
+        for step, variables in self.failed_cleanups:
+            self.clean_up(step, variables)
 
     @task
     def journey(self) -> None:
         """Runs all steps. A failed step ends the journey; its resources are still deleted."""
-        name = f"load-{uuid4().hex}"
-        created = [
-            f"/api/v2/entries/{name}-1",
-            f"/api/v2/entries/{name}-2",
-            f"/api/v1/price-lists/{name}",
-        ]
+        variables = {"name": f"load-{uuid4()}"}
         try:
-            self.browse()
-            self.look_up(name)
-            self.spend(name)
-            self.upload(name, created)
+            for step in JOURNEY.steps:
+                if RECEIPTS or not step.permanent:
+                    self.call(step, variables)
         finally:
-            self.undeleted += [path for path in created if not self.delete(path)]
+            self.failed_cleanups += [
+                (step, variables)
+                for step in JOURNEY.cleanup
+                if set(VARIABLE.findall(step.path)) <= variables.keys()
+                and not self.clean_up(step, variables)
+            ]
 
-    def browse(self) -> None:
-        self.call("home", "GET", "/", {200}, {"status": "healthy"})
-        self.call("list", "GET", "/api/v2/entries?limit=10", {200})
-
-    def look_up(self, name: str) -> None:
-        for number in (1, 2):
-            entry = {"definition": f"Number {number}"}
-            self.call("add", "PUT", f"/api/v2/entries/{name}-{number}", {201}, entry, json=entry)
-        entry = {"word": f"{name}-1", "definition": "Number 1"}
-        self.call("look up", "GET", f"/api/v1/look/{name}-1", {200}, entry)
-        self.call("look up missing word", "GET", f"/api/v1/look/{name}-3", {404})
-        pages = f"/api/v2/entries?prefix={name}&limit=1"
-        cursor = self.call("first page", "GET", pages, {200})["next"]
-        self.call("last page", "GET", f"{pages}&after={cursor}", {200}, {"next": None})
-
-    def spend(self, name: str) -> None:
-        path = f"/api/v1/price-lists/{name}"
-        self.call("store prices", "PUT", path, {201}, {"costs": COSTS}, json={"costs": COSTS})
-        order = {"price_list": name, "items": ["socks", "shoes"], "tax": 0.09}
-        self.call("spend", "POST", "/api/v1/spending", {200}, {"total": 70.85}, json=order)
-        if RECEIPTS:
-            key = {"Idempotency-Key": name}
-            buy = ("POST", "/api/v1/receipts", {201})
-            receipt = self.call("buy", *buy, {"total": "70.85"}, json=order, headers=key)
-            self.call("buy again", *buy, {"id": receipt["id"]}, json=order, headers=key)
-
-    def upload(self, name: str, created: list[str]) -> None:
-        path = f"/api/v1/datasets?name={name}"
-        csv = {"Content-Type": "text/csv"}
-        dataset = self.call("upload", "POST", path, {201}, {"rows": 3}, data=CSV, headers=csv)
-        path = f"/api/v1/datasets/{dataset['id']}"
-        created.append(path)
-        kata = {"kata": "nth-char", "column": "word"}
-        self.call("run", "POST", f"{path}/runs", {201}, {"result": {"word": "yes"}}, json=kata)
-
-    def delete(self, path: str) -> bool:
+    def clean_up(self, step: Step, variables: dict[str, str]) -> bool:
         """Deletes a resource; returns whether it no longer exists."""
         try:
-            self.call("remove", "DELETE", path, {204, 404})
+            self.call(step, variables)
         except RescheduleTask:
             return False
         return True
 
-    def call(
-        self,
-        step: str,
-        method: str,
-        path: str,
-        statuses: set[int],
-        expected: dict | None = None,
-        **request,
-    ) -> dict:
-        """Calls a route; returns its JSON response, which must contain `expected`."""
+    def call(self, step: Step, variables: dict[str, str]) -> None:
+        """Sends a request, checks the response, and saves its variables."""
+
+        def resolve(value: object) -> object:
+            """Replaces the variables in a JSON value."""
+            text = VARIABLE.sub(lambda match: variables[match[1]], json.dumps(value))
+            return json.loads(text)
+
+        headers = resolve(step.headers)
+        body = {"data": step.text} if step.json is None else {"json": resolve(step.json)}
         with self.client.request(
-            method, path, name=step, catch_response=True, **request
+            step.method,
+            resolve(step.path),
+            name=step.name,
+            headers=headers,
+            catch_response=True,
+            **body,
         ) as response:
             text = response.text or ""
-            if response.status_code not in statuses:
+            if response.status_code not in step.statuses:
                 response.failure(f"{response.status_code}: {text[:200]}")
                 raise RescheduleTask
-            json = response.json() if text else {}
-            if expected is not None and not expected.items() <= json.items():
+            if not step.expect and not step.save:
+                response.success()
+                return
+            fields = response.json()
+            expected = resolve(step.expect)
+            saved = {name: fields.get(source) for name, source in step.save.items()}
+            if not expected.items() <= fields.items() or None in saved.values():
                 response.failure(f"expected {expected}: {text[:200]}")
                 raise RescheduleTask
+            variables.update(saved)
             response.success()
-            return json
 
 
 @events.quitting.add_listener

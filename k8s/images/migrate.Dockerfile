@@ -6,7 +6,7 @@ FROM docker.io/library/rust:1.95.0-alpine AS build
 # Overrides rust-toolchain.toml, which adds components for development.
 ENV RUSTUP_TOOLCHAIN=1.95.0
 WORKDIR /katas
-RUN --mount=type=bind,target=. \
+RUN --mount=type=bind,target=/katas \
     --mount=type=cache,target=/usr/local/cargo/registry \
     --mount=type=cache,target=/target \
     CARGO_TARGET_DIR=/target cargo build --release --locked -p migrate -p courier -p smoke \
