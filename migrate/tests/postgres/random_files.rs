@@ -16,7 +16,7 @@ use proptest::test_runner::TestRunner;
 
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use super::support::{Project, RUNTIME, SERVER, assert_exit, assert_success, events, sql};
+use super::support::{Project, RUNTIME, assert_exit, assert_success, events};
 
 const SCHEMA: (&str, &str) =
     ("0001_app.sql", "CREATE TABLE app.log (n int GENERATED ALWAYS AS IDENTITY, v text);");
@@ -136,13 +136,16 @@ fn run(url: &str, text: &str) -> usize {
     count.unwrap_or_else(|error: sqlx::Error| panic!("{error}: {text}"))
 }
 
-/// Checks that `migrate` splits a file as PostgreSQL does.
-fn check(text: &str) -> Result<(), TestCaseError> {
-    let expected = Project::new(&[]);
+/// Checks that `migrate` splits a file as PostgreSQL does. `project` has the migration [`SCHEMA`],
+/// `expected` has none.
+fn check(project: &Project, expected: &Project, text: &str) -> Result<(), TestCaseError> {
+    // Two databases for all files: creating and dropping them for each would take most of the time.
+    for database in [project, expected] {
+        database.sql("DROP SCHEMA IF EXISTS app CASCADE");
+    }
     expected.sql(&format!("CREATE SCHEMA app; {}", SCHEMA.1));
     let count = run(&expected.administrator, text);
 
-    let project = Project::new(&[SCHEMA]);
     project.write("0002_file.sql", &format!("-- no-transaction\n{text}"));
     let up = project.migrate(&["up"]);
     assert_success(&up);
@@ -151,15 +154,7 @@ fn check(text: &str) -> Result<(), TestCaseError> {
     let settings = text.lines().filter(is_setting).count();
     prop_assert_eq!(events(&up, "step").len(), count - settings);
     prop_assert_eq!(project.value(STATE), expected.value(STATE));
-    drop_databases(&[&project, &expected]);
     Ok(())
-}
-
-/// Thousands of databases would fill the disk.
-fn drop_databases(projects: &[&Project]) {
-    for project in projects {
-        sql(&SERVER.administrator("postgres"), &format!("DROP DATABASE {}", project.name));
-    }
 }
 
 #[test]
@@ -169,9 +164,10 @@ fn file_is_split_as_postgresql_splits_it() {
         cases: std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(12),
         ..ProptestConfig::default()
     };
+    let (project, expected) = (Project::new(&[SCHEMA]), Project::new(&[]));
     let result = TestRunner::new(config).run(&file(), |statements| {
         let parts = statements.iter().map(|(before, text, after)| format!("{before}{text}{after}"));
-        check(&parts.collect::<Vec<_>>().join(";"))
+        check(&project, &expected, &parts.collect::<Vec<_>>().join(";"))
     });
     result.unwrap_or_else(|error| panic!("{error}"));
 }
@@ -179,8 +175,10 @@ fn file_is_split_as_postgresql_splits_it() {
 #[test]
 fn file_of_the_corpus_is_split_as_postgresql_splits_it_or_rejected() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres/corpus");
+    let (project, expected) = (Project::new(&[SCHEMA]), Project::new(&[]));
     for file in fs::read_dir(folder).expect("the folder exists") {
         let path = file.expect("an entry").path();
+        println!("{}", path.display());
         let text = fs::read_to_string(&path).expect("the file is UTF-8");
         match text.strip_prefix("-- expected: ").and_then(|text| text.lines().next()) {
             Some(message) => {
@@ -188,7 +186,7 @@ fn file_of_the_corpus_is_split_as_postgresql_splits_it_or_rejected() {
                 let project = Project::new(&[SCHEMA, ("0002_file.sql", &text)]);
                 assert_exit(&project.migrate(&["up"]), 3, message);
             }
-            None => check(&text).unwrap_or_else(|error| panic!("{}: {error}", path.display())),
+            None => check(&project, &expected, &text).unwrap_or_else(|error| panic!("{error}")),
         }
     }
 }
