@@ -4,4 +4,5 @@
 
 mod differences;
 mod http;
+mod older_interfaces;
 mod postgres;

@@ -225,6 +225,7 @@ fn connection_to_disallowed_address_is_rejected() {
     for (url, reason) in [
         ("nonsense".to_owned(), "invalid connection string: unexpected EOF"),
         ("postgres://h/x".to_owned(), "address postgres://h:5432 is not permitted"),
+        ("host=h user=u".to_owned(), "address postgres://h is not permitted"),
         (format!("postgres://u:p@{allowed},h:1/x"), "address postgres://h:1 is not permitted"),
         ("postgres://u:p@%2Ftmp/x".to_owned(), "Unix sockets are not supported on WebAssembly"),
     ] {

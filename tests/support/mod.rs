@@ -277,6 +277,15 @@ impl App {
         App::of(probe(), database)
     }
 
+    /// Starts the guest in `tests/older-interfaces`, with a migrated database. Returns `None` on Spin
+    /// 4.0, which lacks one of the interfaces.
+    pub(crate) fn older_interfaces() -> Option<App> {
+        static GUEST: LazyLock<Arc<katas_host::App>> = LazyLock::new(|| {
+            build(&root().join("tests/older-interfaces/spin.toml")).expect("the guest builds")
+        });
+        (!is_spin_version("4.0")).then(|| App::migrated(GUEST.clone(), &[], &[]))
+    }
+
     /// Starts another application with this database of the shared cluster.
     pub(crate) fn of(app: Arc<katas_host::App>, database: &str) -> App {
         let (cluster, limits) = (cluster(), Limits::default());

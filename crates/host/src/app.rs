@@ -40,8 +40,8 @@ pub struct App {
 }
 
 impl App {
-    /// Reads a manifest and compiles its components. Fails if a component imports an interface
-    /// outside `wit/world.wit`.
+    /// Reads a manifest and compiles its components. Fails if a component imports an interface that
+    /// the host does not link.
     ///
     /// Compiled code is cached per user, so only changed components are compiled.
     pub fn load(manifest: &Path) -> anyhow::Result<App> {
@@ -79,8 +79,8 @@ impl App {
             let linked = linker.instantiate_pre(&compiled).and_then(ProxyPre::new);
             let linked = linked.map_err(|error| {
                 anyhow!(
-                    "component {id} does not fit the world in wit/world.wit: {}; use the \
-                     interfaces of that world, or run the application with Spin",
+                    "component {id} does not fit the interfaces of the local host: {}; run the \
+                     application with Spin",
                     one_line(&error.into())
                 )
             })?;

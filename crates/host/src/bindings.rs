@@ -2,15 +2,11 @@
 
 wasmtime::component::bindgen!({
     path: "../../wit",
-    inline: "
-        package katas:host;
-
-        world host {
-            import fermyon:spin/variables@2.0.0;
-            import spin:postgres/postgres@4.0.0;
-        }
-    ",
-    world: "katas:host/host",
+    world: "katas:services/host",
     imports: { default: async | trappable },
-    with: { "spin:postgres/postgres.connection": crate::pool::Connection },
+    with: {
+        "fermyon:spin/postgres.connection": crate::pool::Connection,
+        "spin:postgres/postgres@3.0.0.connection": crate::pool::Connection,
+        "spin:postgres/postgres@4.0.0.connection": crate::pool::Connection,
+    },
 });

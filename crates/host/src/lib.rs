@@ -6,7 +6,8 @@
 //! - It reads `spin.toml`, and rejects keys that it does not implement.
 //! - It matches routes with the crate that Spin uses.
 //! - Each request runs in a fresh instance.
-//! - It links the interfaces in `wit/`, and an empty file system for modules of wasm32-wasip1.
+//! - It links the interfaces in `wit/`, and an empty file system for modules of wasm32-wasip1. Those
+//!   include older PostgreSQL interfaces, which Spin 4.0 does not have.
 //! - It maps PostgreSQL values as Spin does, including those that Spin cannot read.
 //!
 //! It deliberately differs from Spin as follows:

@@ -1,6 +1,6 @@
-//! Implements `spin:postgres@4.0.0` with the driver and the pool that Spin uses, and with its
-//! limits: 64 connections per connection string, reused without a ROLLBACK, and results of up to
-//! 128 MiB.
+//! Implements `spin:postgres@4.0.0`, and two older interfaces in terms of it, with the driver and the
+//! pool that Spin uses, and with its limits: 64 connections per connection string, reused without a
+//! ROLLBACK, and results of up to 128 MiB.
 //!
 //! The log explains errors that are hard to understand under Spin.
 
@@ -8,13 +8,14 @@
 
 mod convert;
 mod error;
+mod older;
 
 use futures_util::{StreamExt, pin_mut};
 use tokio_postgres::config::Host as ServerHost;
 use tokio_postgres::{Config, Row};
 use wasmtime::component::Resource;
 
-use crate::bindings::spin::postgres::postgres::{
+use crate::bindings::spin::postgres4_0_0::postgres::{
     Column, Error, Host, HostConnection, ParameterValue, QueryError, RowSet,
 };
 use crate::driver_error::{self, DriverError};
@@ -113,9 +114,11 @@ impl State {
             let ServerHost::Tcp(host) = host else {
                 return reject("Unix sockets are not supported on WebAssembly".to_owned());
             };
-            let port = ports.get(index).or(ports.first()).copied().unwrap_or(5432);
-            if !self.component.allowed_hosts.allow("postgres", host, port) {
-                return reject(format!("address postgres://{host}:{port} is not permitted"));
+            let port = ports.get(index).or(ports.first());
+            let number = port.copied().unwrap_or(5432);
+            if !self.component.allowed_hosts.allow("postgres", host, number) {
+                let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+                return reject(format!("address postgres://{host}{port} is not permitted"));
             }
         }
         Ok(())

@@ -48,7 +48,8 @@ impl State {
 }
 
 /// Links the interfaces in `wit/world.wit`, so a component that starts here starts on every version of
-/// Spin since 3.6. Modules for wasm32-wasip1 also import a file system, which is empty.
+/// Spin since 3.6, and the older ones in `wit/host.wit`. Modules for wasm32-wasip1 also import a file
+/// system, which is empty.
 pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     use wasmtime_wasi::cli::{WasiCli, WasiCliView};
     use wasmtime_wasi::clocks::{WasiClocks, WasiClocksView};
@@ -81,7 +82,9 @@ pub(crate) fn link(linker: &mut Linker<State>) -> wasmtime::Result<()> {
     filesystem::types::add_to_linker::<T, WasiFilesystem>(l, T::filesystem)?;
     http::types::add_to_linker::<T, WasiHttp>(l, &Default::default(), T::http)?;
     fermyon::spin::variables::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
-    spin::postgres::postgres::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
+    fermyon::spin::postgres::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
+    spin::postgres3_0_0::postgres::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
+    spin::postgres4_0_0::postgres::add_to_linker::<T, HasSelf<T>>(l, |state| state)?;
     Ok(())
 }
 

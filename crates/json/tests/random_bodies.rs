@@ -1,6 +1,13 @@
-//! Compares the parser with derived deserialization by `serde_json`, on random bodies.
+//! Compares the parser with derived deserialization by `serde_json`, on random bodies, the bodies in
+//! `corpus/`, and mutations of those.
+//!
+//! Names in the corpus begin like those of JSONTestSuite: `y_` for an accepted body, `n_` for malformed
+//! JSON, `i_` for well-formed JSON that `serde_json` alone decides on.
 //!
 //! `PROPTEST_CASES=10000000 cargo test -p json --release` runs longer than the default.
+
+use std::fs;
+use std::path::Path;
 
 use json::{Error, Fields, FromFields};
 use proptest::collection::vec;
@@ -82,16 +89,50 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
+/// Returns the names and contents of the files in `corpus/`.
+fn corpus() -> Vec<(String, Vec<u8>)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let files = fs::read_dir(folder).expect("the folder exists");
+    let mut files: Vec<_> = files
+        .map(|file| {
+            let file = file.expect("an entry");
+            let body = fs::read(file.path()).expect("the file is readable");
+            (file.file_name().into_string().expect("UTF-8"), body)
+        })
+        .collect();
+    files.sort();
+    files
+}
+
 fn body() -> impl Strategy<Value = Vec<u8>> {
+    let file = select(corpus()).prop_map(|(_, body)| body);
     prop_oneof![
         vec(part(), 0..12).prop_map(|parts| parts.concat()),
         object(),
-        (object(), any::<Index>(), part()).prop_map(|(mut body, index, part)| {
-            let at = index.index(body.len() + 1);
-            body.splice(at..at, part.iter().copied());
-            body
-        }),
+        (prop_oneof![object(), file], any::<Index>(), 0..3_usize, part()).prop_map(
+            |(mut body, index, removed, part)| {
+                let start = index.index(body.len() + 1);
+                let end = body.len().min(start + removed);
+                body.splice(start..end, part.iter().copied());
+                body
+            }
+        ),
     ]
+}
+
+/// Checks that a body is read as `serde_json` reads it.
+fn check(body: &[u8]) -> Result<(), TestCaseError> {
+    match (json::from_slice::<Body>(body), serde_json::from_slice::<Body>(body)) {
+        (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected),
+        (Err(Error::Syntax(_)), Err(_)) => {}
+        (Err(Error::Invalid(errors)), Err(_)) => {
+            prop_assert!(!errors.is_empty());
+            let is_json = serde_json::from_slice::<IgnoredAny>(body).is_ok();
+            prop_assert!(is_json, "{errors:?}");
+        }
+        (read, expected) => prop_assert!(false, "{read:?}, serde_json: {expected:?}"),
+    }
+    Ok(())
 }
 
 proptest! {
@@ -99,15 +140,21 @@ proptest! {
 
     #[test]
     fn body_is_read_as_serde_json_reads_it(body in body()) {
-        match (json::from_slice::<Body>(&body), serde_json::from_slice::<Body>(&body)) {
-            (Ok(read), Ok(expected)) => prop_assert_eq!(read, expected),
-            (Err(Error::Syntax(_)), Err(_)) => {}
-            (Err(Error::Invalid(errors)), Err(_)) => {
-                prop_assert!(!errors.is_empty());
-                let is_json = serde_json::from_slice::<IgnoredAny>(&body).is_ok();
-                prop_assert!(is_json, "{errors:?}");
-            }
-            (read, expected) => prop_assert!(false, "{read:?}, serde_json: {expected:?}"),
-        }
+        check(&body)?;
+    }
+}
+
+#[test]
+fn file_of_the_corpus_has_the_result_in_its_name() {
+    for (name, body) in corpus() {
+        check(&body).expect(&name);
+        let result = json::from_slice::<Body>(&body);
+        let expected = match &name[..2] {
+            "y_" => result.is_ok(),
+            "n_" => matches!(result, Err(Error::Syntax(_))),
+            "i_" => matches!(result, Err(Error::Invalid(_))) || result.is_ok(),
+            _ => panic!("{name} has no result in its name"),
+        };
+        assert!(expected, "{name}: {result:?}");
     }
 }

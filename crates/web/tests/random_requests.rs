@@ -1,12 +1,18 @@
-//! Random paths, query strings and cursors.
+//! Random paths, query strings and cursors, those in `corpus/`, and mutations of those.
+//!
+//! A file in the corpus has two lines: the target of a request, and the status of its response with, if
+//! that is 200, the body.
 //!
 //! `PROPTEST_CASES=10000000 cargo test -p web --release` runs longer than the default.
+
+use std::fs;
+use std::path::Path;
 
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::collection::vec;
 use proptest::prelude::*;
-use proptest::sample::select;
+use proptest::sample::{Index, select};
 use web::{Problem, Reply, Request, Routes, get, respond};
 
 const ROUTES: Routes<()> = &[
@@ -14,6 +20,7 @@ const ROUTES: Routes<()> = &[
     ("/api/v2/things/{name}/of/{owner}", get(names)),
     ("/query", get(query)),
     ("/page", get(page)),
+    ("/words", get(words)),
 ];
 
 fn names(request: &Request, _: &()) -> Result<Reply, Problem> {
@@ -27,6 +34,10 @@ fn query(request: &Request, _: &()) -> Result<Reply, Problem> {
 
 fn page(request: &Request, _: &()) -> Result<Reply, Problem> {
     Ok(Reply::ok(&request.query()?.after::<i64>()?))
+}
+
+fn words(request: &Request, _: &()) -> Result<Reply, Problem> {
+    Ok(Reply::ok(&request.query()?.after::<String>()?))
 }
 
 /// Returns the response to `GET`, `None` when HTTP does not permit the target.
@@ -52,7 +63,56 @@ fn target() -> impl Strategy<Value = String> {
         "/", "/api", "/v1", "/v2", "/things", "/of", "/query", "/page", "?", "&", "=", "after=",
         "name=", "%", "%2", "%2F", "%FF", "%00", "%C3%A4", "+", "a", "3132", ";", "//", "..",
     ];
-    vec(select(parts.to_vec()), 0..10).prop_map(|parts| format!("/{}", parts.concat()))
+    let random =
+        vec(select(parts.to_vec()), 0..10).prop_map(|parts| format!("/{}", parts.concat()));
+    let edits = vec((any::<Index>(), 0..3_usize, select(parts.to_vec())), 0..3);
+    let mutated = (select(corpus()), edits).prop_map(|(file, edits)| {
+        let mut target = file.target.into_bytes();
+        for (index, removed, inserted) in edits {
+            let start = index.index(target.len() + 1);
+            let end = target.len().min(start + removed);
+            target.splice(start..end, inserted.bytes());
+        }
+        String::from_utf8(target).expect("ASCII")
+    });
+    prop_oneof![random, mutated]
+}
+
+/// A file in `corpus/`.
+#[derive(Clone, Debug)]
+struct File {
+    name: String,
+    target: String,
+    response: String,
+}
+
+fn corpus() -> Vec<File> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
+    let files = fs::read_dir(folder).expect("the folder exists");
+    files
+        .map(|file| {
+            let file = file.expect("an entry");
+            let text = fs::read_to_string(file.path()).expect("the file is UTF-8");
+            let (target, response) = text.split_once('\n').expect("two lines");
+            File {
+                name: file.file_name().into_string().expect("UTF-8"),
+                target: target.to_owned(),
+                response: response.trim_end().to_owned(),
+            }
+        })
+        .collect()
+}
+
+#[test]
+fn target_of_the_corpus_gets_the_recorded_response() {
+    for File { name, target, response } in corpus() {
+        let received = send(&target).expect(&name);
+        let mut text = received.status().as_str().to_owned();
+        if received.status() == StatusCode::OK {
+            text = format!("{text} {}", String::from_utf8_lossy(received.body()));
+        }
+        assert_eq!(text, response, "{name}: {target}");
+    }
 }
 
 proptest! {

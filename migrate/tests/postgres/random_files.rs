@@ -1,14 +1,22 @@
-//! Random files of statements: `migrate` splits a file where PostgreSQL does.
+//! Random files of statements, and the files in `corpus/`: `migrate` splits a file where PostgreSQL does.
+//!
+//! A file in the corpus that begins with `-- expected: ` is rejected with that message.
 //!
 //! `PROPTEST_CASES=1000 cargo test --workspace --test postgres -- random_files` runs longer than the
 //! default.
 
+use std::fs;
+use std::path::Path;
+
+use futures_util::TryStreamExt;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
 
-use super::support::{Project, SERVER, assert_success, events, sql};
+use sqlx::{AssertSqlSafe, Connection, PgConnection};
+
+use super::support::{Project, RUNTIME, assert_exit, assert_success, events};
 
 const SCHEMA: (&str, &str) =
     ("0001_app.sql", "CREATE TABLE app.log (n int GENERATED ALWAYS AS IDENTITY, v text);");
@@ -113,6 +121,42 @@ fn file() -> impl Strategy<Value = Vec<(String, String, String)>> {
     vec((space(), statement(), space()), 1..20)
 }
 
+/// Runs a file in one simple query, which PostgreSQL splits itself, and returns the number of its
+/// statements. Omits `\restrict` and `\unrestrict`, which are for psql.
+fn run(url: &str, text: &str) -> usize {
+    let is_sql =
+        |line: &&str| !line.starts_with("\\restrict ") && !line.starts_with("\\unrestrict ");
+    let text: &str = &text.split_inclusive('\n').filter(is_sql).collect::<String>();
+    let count = RUNTIME.block_on(async {
+        let mut connection = PgConnection::connect(url).await?;
+        let results = sqlx::raw_sql(AssertSqlSafe(text)).fetch_many(&mut connection);
+        let results: Vec<_> = results.try_collect().await?;
+        Ok(results.iter().filter(|result| result.is_left()).count())
+    });
+    count.unwrap_or_else(|error: sqlx::Error| panic!("{error}: {text}"))
+}
+
+/// Checks that `migrate` splits a file as PostgreSQL does. `project` has the migration [`SCHEMA`],
+/// `expected` has none.
+fn check(project: &Project, expected: &Project, text: &str) -> Result<(), TestCaseError> {
+    // Two databases for all files: creating and dropping them for each would take most of the time.
+    for database in [project, expected] {
+        database.sql("DROP SCHEMA IF EXISTS app CASCADE");
+    }
+    expected.sql(&format!("CREATE SCHEMA app; {}", SCHEMA.1));
+    let count = run(&expected.administrator, text);
+
+    project.write("0002_file.sql", &format!("-- no-transaction\n{text}"));
+    let up = project.migrate(&["up"]);
+    assert_success(&up);
+    // Settings are not steps: they apply again when a file is resumed.
+    let is_setting = |line: &&str| line.starts_with("SET ") || line.starts_with("RESET ");
+    let settings = text.lines().filter(is_setting).count();
+    prop_assert_eq!(events(&up, "step").len(), count - settings);
+    prop_assert_eq!(project.value(STATE), expected.value(STATE));
+    Ok(())
+}
+
 #[test]
 fn file_is_split_as_postgresql_splits_it() {
     let config = ProptestConfig {
@@ -120,25 +164,29 @@ fn file_is_split_as_postgresql_splits_it() {
         cases: std::env::var("PROPTEST_CASES").ok().and_then(|it| it.parse().ok()).unwrap_or(12),
         ..ProptestConfig::default()
     };
+    let (project, expected) = (Project::new(&[SCHEMA]), Project::new(&[]));
     let result = TestRunner::new(config).run(&file(), |statements| {
         let parts = statements.iter().map(|(before, text, after)| format!("{before}{text}{after}"));
-        let text = parts.collect::<Vec<_>>().join(";");
-        // PostgreSQL splits the file itself when it arrives as one simple query.
-        let expected = Project::new(&[]);
-        expected.sql(&format!("CREATE SCHEMA app; {}", SCHEMA.1));
-        expected.sql(&text);
-
-        let project = Project::new(&[SCHEMA]);
-        project.write("0002_random.sql", &format!("-- no-transaction\n{text}"));
-        let up = project.migrate(&["up"]);
-        assert_success(&up);
-        prop_assert_eq!(events(&up, "step").len(), statements.len());
-        prop_assert_eq!(project.value(STATE), expected.value(STATE));
-        // Thousands of databases would fill the disk.
-        for Project { name, .. } in [&project, &expected] {
-            sql(&SERVER.administrator("postgres"), &format!("DROP DATABASE {name}"));
-        }
-        Ok(())
+        check(&project, &expected, &parts.collect::<Vec<_>>().join(";"))
     });
     result.unwrap_or_else(|error| panic!("{error}"));
+}
+
+#[test]
+fn file_of_the_corpus_is_split_as_postgresql_splits_it_or_rejected() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres/corpus");
+    let (project, expected) = (Project::new(&[SCHEMA]), Project::new(&[]));
+    for file in fs::read_dir(folder).expect("the folder exists") {
+        let path = file.expect("an entry").path();
+        println!("{}", path.display());
+        let text = fs::read_to_string(&path).expect("the file is UTF-8");
+        match text.strip_prefix("-- expected: ").and_then(|text| text.lines().next()) {
+            Some(message) => {
+                let text = format!("-- no-transaction\n{text}");
+                let project = Project::new(&[SCHEMA, ("0002_file.sql", &text)]);
+                assert_exit(&project.migrate(&["up"]), 3, message);
+            }
+            None => check(&project, &expected, &text).unwrap_or_else(|error| panic!("{error}")),
+        }
+    }
 }

@@ -12,7 +12,7 @@ mod bindings {
 
 use bindings::exports::wasi::http::incoming_handler::Guest;
 use bindings::fermyon::spin::variables;
-use bindings::spin::postgres::postgres::{
+use bindings::spin::postgres4_0_0::postgres::{
     Connection, Error, Interval, ParameterValue as P, RangeBoundKind,
 };
 use bindings::wasi::http::types::{

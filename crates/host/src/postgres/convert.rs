@@ -11,7 +11,7 @@ use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use tokio_postgres::types::{FromSql, IsNull, ToSql, Type, to_sql_checked};
 
-use crate::bindings::spin::postgres::postgres::{
+use crate::bindings::spin::postgres4_0_0::postgres::{
     DbDataType, DbValue, Interval, ParameterValue, RangeBoundKind,
 };
 

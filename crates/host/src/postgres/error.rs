@@ -1,6 +1,6 @@
 //! Errors in the form in which Spin 3.6 returns them to the guest.
 
-use crate::bindings::spin::postgres::postgres::{DbError, Error, QueryError};
+use crate::bindings::spin::postgres4_0_0::postgres::{DbError, Error, QueryError};
 
 /// Converts an error of `execute`, or of preparing a statement. It carries the SQLSTATE.
 pub(super) fn structured(error: tokio_postgres::Error) -> Error {

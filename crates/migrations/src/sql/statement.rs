@@ -133,7 +133,8 @@ impl RelationName {
 }
 
 /// Splits SQL at the same places as psql (`src/fe_utils/psqlscan.l`): at semicolons outside of
-/// parentheses and of the `BEGIN ATOMIC ... END` body of a routine. Empty statements are omitted.
+/// parentheses and of the `BEGIN ATOMIC ... END` body of a routine. Unlike psql, a body may use `END` and
+/// `CASE` as names after `AS` or a period. Empty statements are omitted.
 /// If the text ends within a string, a comment or parentheses, the last statement extends to the
 /// end, and PostgreSQL reports the syntax error.
 ///
@@ -303,6 +304,8 @@ struct StatementScanner {
     blocks: usize,
     header: RoutineHeader,
     previous_is_begin: bool,
+    /// Whether the previous token makes a keyword a name: `AS` or a period.
+    previous_precedes_name: bool,
 }
 
 /// The progress in recognizing `CREATE [OR REPLACE] {FUNCTION | PROCEDURE}`.
@@ -326,6 +329,7 @@ impl StatementScanner {
             blocks: 0,
             header: RoutineHeader::Nothing,
             previous_is_begin: false,
+            previous_precedes_name: false,
         }
     }
 
@@ -336,8 +340,9 @@ impl StatementScanner {
             TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),
             _ => {}
         }
-        if self.header == RoutineHeader::Routine && self.parentheses == 0 {
-            // psql counts every BEGIN, and therefore mishandles a function of that name.
+        let may_be_keyword = self.parentheses == 0 && !self.previous_precedes_name;
+        if self.header == RoutineHeader::Routine && may_be_keyword {
+            // psql counts every BEGIN, CASE and END, and therefore mishandles names that equal them.
             let opens = self.previous_is_begin && token.is("atomic");
             if opens || self.blocks > 0 && token.is("case") {
                 self.blocks += 1;
@@ -346,6 +351,7 @@ impl StatementScanner {
             }
         }
         self.previous_is_begin = token.is("begin");
+        self.previous_precedes_name = token.is("as") || token.kind == TokenKind::Dot;
         self.header = match self.header {
             RoutineHeader::Nothing if token.is("create") => RoutineHeader::Create,
             RoutineHeader::Create if token.is("or") => RoutineHeader::CreateOr,
@@ -694,6 +700,7 @@ mod tests {
             "CREATE FUNCTION f(a int) RETURNS int BEGIN ATOMIC \
              SELECT CASE a WHEN 1 THEN CASE WHEN true THEN 2 END END; SELECT (CASE a END); END",
             "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 AS \"end\"; END",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT t.end AS case FROM t; SELECT 2; END",
             "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1; SELECT 2'",
             "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'",
             "CREATE FUNCTION f(begin int, atomic int) RETURNS int LANGUAGE sql AS 'SELECT 1'",

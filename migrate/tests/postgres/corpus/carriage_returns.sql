@@ -1,0 +1,1 @@
+-- A carriage return ends a comment;INSERT INTO app.log (v) VALUES ('a'); -- ;INSERT INTO app.log (v) VALUES (E'a''\'; b');INSERT INTO app.log (v) VALUES ('b;');

@@ -1,0 +1,1 @@
+INSERT INTOapp.log	(v)VALUES('a');;INSERT INTO app.log (v) VALUES (' ;')	;
