@@ -275,6 +275,11 @@ fn exceeded_memory_limit_is_detected() {
         |objects| objects.with_value("SpinApp", "/spec/resources/limits/memory", json!("512Mi")),
         "32 instances need 671088640 bytes, which exceeds the limit of 536870912",
     );
+    assert_violation(
+        "split + [\"worker-keda\", \"rabbitmq-cluster\"]",
+        |objects| objects.with_value("Deployment", "/spec/replicas", json!(3)),
+        "the couriers can send 32 concurrent requests to a pod with 32 instances",
+    );
     let connections = "/spec/circuitBreaker/perEndpoint/maxConnections";
     for deployment in ["production", "split"] {
         assert_violation(
