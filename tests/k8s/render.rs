@@ -56,7 +56,8 @@ static DEPLOYMENTS: LazyLock<Vec<(String, Objects)>> = LazyLock::new(|| {
     let keda = overlay_with("production", &["autoscaling-keda"], WITHOUT_HPA);
     all.push(("production + KEDA".to_owned(), secrets.clone().chain(keda)));
     for overlay in ["production", "split"] {
-        for components in [&["worker"][..], &["worker-keda"], &["worker-keda", "rabbitmq-cluster"]] {
+        for components in [&["worker"][..], &["worker-keda"], &["worker-keda", "rabbitmq-cluster"]]
+        {
             let rendered = overlay_with(overlay, components, "");
             all.push((format!("{overlay} + {components:?}"), secrets.clone().chain(rendered)));
         }

@@ -441,7 +441,9 @@ fn up_creates_a_role_that_pending_migrations_need_or_names_it() {
         let project = migrations::Project::built_in();
         let database = migrations::Database::new(&url).expect("a valid URL").allow_superuser(true);
         let password = migrations::Password { role: "katas_migrator", password: "p" };
-        migrations::bootstrap(&project, &database, &[password], false, &|_| ()).await.expect("roles");
+        migrations::bootstrap(&project, &database, &[password], false, &|_| ())
+            .await
+            .expect("roles");
         let options = migrations::UpOptions { to: Some(6), ..migrations::UpOptions::default() };
         let owner = database.role("katas_owner");
         migrations::up(&project, &owner, options, &|_| ()).await.expect("migrations");

@@ -273,7 +273,8 @@ fn connections(workspace: &mut Workspace, manifest: &Manifest) -> anyhow::Result
         let field = format!("{app}databaseComponents: ");
         set(workspace, "k8s/chart/values-split.yaml", (&field, "\n"), users)?;
     }
-    set(workspace, "k8s/chart/values.yaml", ("    databaseComponents: ", "\n"), users)?;
+    let field = "connections per pod.\n    databaseComponents: ";
+    set(workspace, "k8s/chart/values.yaml", (field, "\n"), users)?;
 
     let worker = worker(workspace)?;
     let worker_users = manifest.count_database_users(&worker.components);
