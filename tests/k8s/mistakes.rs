@@ -416,7 +416,11 @@ fn courier_that_cannot_deliver_is_detected() {
 fn worker_that_cannot_be_scaled_is_detected() {
     let deployment = "production + [\"worker-keda\"]";
     let url = "/spec/triggers/0/metadata/url";
-    for wrong in ["http://katas-courier.katas:80/metrics", "http://katas-worker.katas:80/metrics"] {
+    for wrong in [
+        "http://katas-courier.katas.svc:80/metrics",
+        "http://katas-worker.katas.svc:80/metrics",
+        "http://katas-courier.katas:9090/metrics",
+    ] {
         assert_violation(
             deployment,
             |objects| objects.with_value("ScaledObject", url, json!(wrong)),

@@ -304,7 +304,8 @@ fn check_metric_sources(objects: &Objects) -> Vec<String> {
             let Some(url) = text(trigger, "/metadata/url") else { continue };
             let authority = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
             let (host, port) = authority.and_then(|it| it.split_once(':')).unwrap_or_default();
-            let service = host.strip_suffix(".katas").unwrap_or_default();
+            // Of a host with two parts, KEDA takes the port for a part of the namespace.
+            let service = host.strip_suffix(".katas.svc").unwrap_or_default();
             let port: u64 = port.parse().unwrap_or_default();
             let selector = objects.of_kind("Service").find(|object| name(object) == service);
             let selector = selector.map(|service| labels(service, "/spec/selector"));
