@@ -27,8 +27,9 @@ ONLY_KUSTOMIZE = {
     # A separate kustomization renders the Secrets, namespace and executor of production.
     "production": {},
 }
-ONLY_KUSTOMIZE["everything"] = ONLY_KUSTOMIZE["local"]
-ONLY_KUSTOMIZE["split"] = ONLY_KUSTOMIZE["keda"] = ONLY_KUSTOMIZE["production"]
+ONLY_KUSTOMIZE["everything"] = ONLY_KUSTOMIZE["rabbitmq"] = ONLY_KUSTOMIZE["local"]
+for name in ("split", "keda", "worker", "queue"):
+    ONLY_KUSTOMIZE[name] = ONLY_KUSTOMIZE["production"]
 
 # Objects that only the chart renders, with the reason.
 ONLY_CHART = {
@@ -38,7 +39,7 @@ ONLY_CHART = {
 
 
 # Names that end in a hash of the content, which the two tools compute differently.
-HASHED = r"^(katas-runtime-config|katas-collector|katas-postgres-exporter)-[a-z0-9]{10}$"
+HASHED = r"^(katas-runtime-config|katas-collector|katas-postgres-exporter|katas-rabbitmq)-[a-z0-9]{10}$"
 
 
 def title(manifest):

@@ -71,6 +71,21 @@ pub(super) fn target(objects: &Objects) -> Option<&str> {
     variable(courier(objects)?, "COURIER_APPLICATION_URL")?.strip_prefix("http://")
 }
 
+/// Returns how many requests all couriers together send at the same time, also during a rollout.
+pub(super) fn max_requests(objects: &Objects) -> u64 {
+    let Some(courier) = courier(objects) else { return 0 };
+    let spec = &courier["spec"];
+    let surge = spec.pointer("/strategy/rollingUpdate/maxSurge").and_then(Value::as_u64);
+    let pods = spec["replicas"].as_u64().unwrap_or(1) + surge.unwrap_or(0);
+    let concurrency = variable(courier, "COURIER_CONCURRENCY").map(str::to_owned);
+    let concurrency = concurrency.unwrap_or_else(|| {
+        default_of("env = \"COURIER_CONCURRENCY\",\n        default_value_t = ", ',')
+    });
+    // With a broker, the limit applies to each queue.
+    let queues = if variable(courier, "AMQP_URL_FILE").is_some() { 2 } else { 1 };
+    pods * queues * concurrency.parse::<u64>().expect("a number")
+}
+
 /// Returns the value of an environment variable.
 fn variable<'a>(courier: &'a Value, name: &str) -> Option<&'a str> {
     let mut variables = list(courier, "/spec/template/spec/containers/0/env").iter();
@@ -85,9 +100,13 @@ fn secret(objects: &Objects, secret: &str, key: &str) -> String {
 
 /// Returns the default timeout of a request, in seconds.
 fn request_timeout() -> u64 {
+    let value = default_of("env = \"COURIER_REQUEST_TIMEOUT\", default_value = \"", '"');
+    value.parse().expect("a number")
+}
+
+/// Returns the default value of an option: the text between a prefix and the next `end`.
+fn default_of(prefix: &str, end: char) -> String {
     let text = file("crates/courier/src/bin/courier/cli.rs".as_ref());
-    let (_, rest) = text
-        .split_once("env = \"COURIER_REQUEST_TIMEOUT\", default_value = \"")
-        .expect("the option");
-    rest.split('"').next().expect("a value").parse().expect("a number")
+    let (_, rest) = text.split_once(prefix).expect("the option");
+    rest.split(end).next().expect("a value").to_owned()
 }

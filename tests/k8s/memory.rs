@@ -3,6 +3,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::courier;
 use super::objects::{Objects, list, name, text, title};
 use super::spinapp::quantity;
 use crate::support::App;
@@ -46,6 +47,13 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
         if text(proxy, limit).and_then(quantity).is_none() {
             violations.push(format!("{}: no memory limit", title(proxy)));
         }
+    }
+    // A response with 500, which Spin sends at the limit, counts against the message.
+    let requests = courier::max_requests(objects);
+    if requests + RESERVE > instances {
+        violations.push(format!(
+            "the couriers can send {requests} concurrent requests to a pod with {instances} instances"
+        ));
     }
     violations
 }

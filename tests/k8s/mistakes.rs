@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use super::objects::Objects;
-use super::render::deployment;
+use super::render::{deployment, kustomize, overlay_with};
 use super::secrets::secrets_in;
 use super::variables::database_components;
 use super::violations;
@@ -275,6 +275,11 @@ fn exceeded_memory_limit_is_detected() {
         |objects| objects.with_value("SpinApp", "/spec/resources/limits/memory", json!("512Mi")),
         "32 instances need 671088640 bytes, which exceeds the limit of 536870912",
     );
+    assert_violation(
+        "split + [\"worker-keda\", \"rabbitmq-cluster\"]",
+        |objects| objects.with_value("Deployment", "/spec/replicas", json!(3)),
+        "the couriers can send 32 concurrent requests to a pod with 32 instances",
+    );
     let connections = "/spec/circuitBreaker/perEndpoint/maxConnections";
     for deployment in ["production", "split"] {
         assert_violation(
@@ -420,6 +425,39 @@ fn courier_that_cannot_deliver_is_detected() {
     for message in ["connection as katas_courier", "no database at", "its token is not that"] {
         assert_violation("local", |objects| Objects::parse(secret).chain(objects), message);
     }
+}
+
+#[test]
+#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]
+fn worker_that_cannot_be_scaled_is_detected() {
+    let deployment = "production + [\"worker-keda\"]";
+    let url = "/spec/triggers/0/metadata/url";
+    for wrong in [
+        "http://katas-courier.katas.svc:80/metrics",
+        "http://katas-worker.katas.svc:80/metrics",
+        "http://katas-courier.katas:9090/metrics",
+    ] {
+        assert_violation(
+            deployment,
+            |objects| objects.with_value("ScaledObject", url, json!(wrong)),
+            "ScaledObject katas-worker: KEDA cannot read",
+        );
+    }
+    assert_violation(
+        deployment,
+        |objects| objects.without_first("ScaledObject"),
+        "SpinApp katas-worker: 0 autoscalers, not 1",
+    );
+    assert_violation(
+        deployment,
+        |objects| objects.with_value("ScaledObject", "/spec/maxReplicaCount", json!(5)),
+        "Spin to each pooler: 4032 connections exceed the limit of 4000",
+    );
+    // Without the worker, no app of `split` has both components that receive messages.
+    let split = kustomize("k8s/overlays/production/secrets");
+    let split = split.chain(overlay_with("split", &["rabbitmq-cluster"], ""));
+    let message = "Deployment katas-courier: no app at its URL runs receipts".to_owned();
+    assert_eq!(violations(&split), [message]);
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde_json::Value;
 
 use super::ingress::middlewares;
-use super::objects::{Labels, Objects, labels, list, name, selects, text, title};
+use super::objects::{Labels, Objects, Pod, labels, list, name, selects, text, title};
 use super::pods::containers;
 
 /// Secrets that are created outside of these manifests.
@@ -101,6 +101,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
     violations.extend(check_listeners(objects));
     violations.extend(check_route_rules(objects));
     violations.extend(check_scalers(objects));
+    violations.extend(check_metric_sources(objects));
     for (owner, service, port) in backends(objects) {
         if services(objects).get(&service).is_none_or(|ports| !ports.contains(&port)) {
             violations.push(format!("{owner}: Service {service} has no port {port}"));
@@ -186,7 +187,7 @@ fn check_pod_monitors(objects: &Objects) -> Vec<String> {
                     None if pod.labels.contains_key("cnpg.io/poolerName") => Some(9127),
                     None => Some(9187),
                 };
-                if !port.is_some_and(|port| allows_prometheus(objects, &pod.labels, port)) {
+                if !port.is_some_and(|port| allows_from(objects, &pod.labels, port, "monitoring")) {
                     violations.push(format!("{}: cannot scrape {}", title(monitor), pod.owner));
                 }
             }
@@ -195,14 +196,15 @@ fn check_pod_monitors(objects: &Objects) -> Vec<String> {
     violations
 }
 
-fn allows_prometheus(objects: &Objects, pod: &Labels, port: u64) -> bool {
+/// Returns whether policies allow connections to a pod from another namespace.
+fn allows_from(objects: &Objects, pod: &Labels, port: u64, namespace: &str) -> bool {
     let policies = objects.of_kind("NetworkPolicy");
     let mut rules = policies
         .filter(|policy| selects(&policy["spec"]["podSelector"], pod))
         .flat_map(|policy| list(policy, "/spec/ingress"));
     rules.any(|rule| {
         let from = rule.pointer("/from/0/namespaceSelector/matchLabels");
-        from.is_some_and(|labels| labels["kubernetes.io/metadata.name"] == "monitoring")
+        from.is_some_and(|labels| labels["kubernetes.io/metadata.name"] == namespace)
             && list(rule, "/ports").iter().any(|allowed| allowed["port"] == port)
     })
 }
@@ -290,6 +292,35 @@ fn check_scalers(objects: &Objects) -> Vec<String> {
         let expected = usize::from(app["spec"]["enableAutoscaling"] == true);
         if actual != expected {
             violations.push(format!("{}: {actual} autoscalers, not {expected}", title(app)));
+        }
+    }
+    violations
+}
+
+/// Checks that the sources of KEDA's metrics exist, and that KEDA can connect to them.
+fn check_metric_sources(objects: &Objects) -> Vec<String> {
+    let mut violations = Vec::new();
+    for scaled in objects.of_kind("ScaledObject") {
+        for trigger in list(scaled, "/spec/triggers") {
+            let Some(url) = text(trigger, "/metadata/url") else { continue };
+            let authority = url.strip_prefix("http://").and_then(|rest| rest.split('/').next());
+            let (host, port) = authority.and_then(|it| it.split_once(':')).unwrap_or_default();
+            // Of a host with two parts, KEDA takes the port for a part of the namespace.
+            let service = host.strip_suffix(".katas.svc").unwrap_or_default();
+            let port: u64 = port.parse().unwrap_or_default();
+            let selector = objects.of_kind("Service").find(|object| name(object) == service);
+            let selector = selector.map(|service| labels(service, "/spec/selector"));
+            let is_source = |pod: &&Pod| {
+                let has = |(key, value)| pod.labels.get(key) == Some(value);
+                selector.as_ref().is_some_and(|selector| selector.iter().all(has))
+            };
+            let pods = objects.pods();
+            let source = pods.iter().find(is_source);
+            if services(objects).get(service).is_none_or(|ports| !ports.contains(&port))
+                || !source.is_some_and(|pod| allows_from(objects, &pod.labels, port, "keda"))
+            {
+                violations.push(format!("{}: KEDA cannot read {url}", title(scaled)));
+            }
         }
     }
     violations

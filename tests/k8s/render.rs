@@ -54,7 +54,14 @@ static DEPLOYMENTS: LazyLock<Vec<(String, Objects)>> = LazyLock::new(|| {
     all.push(("production + rabbitmq-cluster".to_owned(), secrets.clone().chain(cluster)));
     // Several pods need the pooler, and KEDA replaces the HorizontalPodAutoscaler.
     let keda = overlay_with("production", &["autoscaling-keda"], WITHOUT_HPA);
-    all.push(("production + KEDA".to_owned(), secrets.chain(keda)));
+    all.push(("production + KEDA".to_owned(), secrets.clone().chain(keda)));
+    for overlay in ["production", "split"] {
+        for components in [&["worker"][..], &["worker-keda"], &["worker-keda", "rabbitmq-cluster"]]
+        {
+            let rendered = overlay_with(overlay, components, "");
+            all.push((format!("{overlay} + {components:?}"), secrets.clone().chain(rendered)));
+        }
+    }
     all
 });
 

@@ -121,6 +121,7 @@ async fn consume(mut consumer: Consumer, worker: Arc<Worker>) -> Result<(), Erro
 impl Worker {
     /// Delivers a message, and acknowledges it.
     async fn settle(&self, delivered: &Delivered) -> Result<(), Error> {
+        let _unsettled = self.delivery.shared.metrics.unsettled();
         let message = &delivered.message;
         let outcome = {
             let _permit = self.requests.acquire().await;

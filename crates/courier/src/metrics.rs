@@ -49,11 +49,21 @@ pub struct Metrics {
     pub ready: PerQueue,
     /// Dead letters, in the broker or in the outbox.
     pub dead_letters: PerQueue,
+    unsettled: AtomicU64,
     outbox_messages: AtomicU64,
     outbox_oldest_milliseconds: AtomicU64,
     paused: AtomicBool,
     required: [AtomicBool; Peer::ALL.len()],
     connected: [AtomicBool; Peer::ALL.len()],
+}
+
+/// A message that was received from the broker and is not settled yet.
+pub(crate) struct Unsettled<'a>(&'a AtomicU64);
+
+impl Drop for Unsettled<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
 }
 
 impl Metrics {
@@ -81,6 +91,20 @@ impl Metrics {
 
     pub(crate) fn set_paused(&self, paused: bool) {
         self.paused.store(paused, Ordering::Relaxed);
+    }
+
+    /// Counts a message of the broker as unsettled until it is dropped.
+    pub(crate) fn unsettled(&self) -> Unsettled<'_> {
+        self.unsettled.fetch_add(1, Ordering::Relaxed);
+        Unsettled(&self.unsettled)
+    }
+
+    /// Returns the number of messages that are not delivered yet: in the outbox, ready in the broker,
+    /// and unsettled in this process. Those of the outbox include the ones being delivered directly.
+    fn backlog(&self) -> u64 {
+        let ready: u64 = Queue::ALL.into_iter().map(|queue| self.ready.get(queue)).sum();
+        let load = |number: &AtomicU64| number.load(Ordering::Relaxed);
+        ready + load(&self.outbox_messages) + load(&self.unsettled)
     }
 
     pub(crate) fn set_outbox(&self, messages: u64, oldest: Duration) {
@@ -141,6 +165,12 @@ impl Metrics {
         let number = |value: f64| [(String::new(), value)];
         let load = |number: &AtomicU64| number.load(Ordering::Relaxed) as f64;
         family(
+            "courier_backlog_messages",
+            "gauge",
+            "Messages that are not delivered yet: in the outbox, in the broker, or in this process.",
+            &number(self.backlog() as f64),
+        );
+        family(
             "courier_outbox_messages",
             "gauge",
             "Messages that wait in the outbox.",
@@ -182,6 +212,8 @@ mod tests {
         metrics.delivered.add(Queue::Runs, 3);
         metrics.add_request(Queue::Runs, Duration::from_millis(1500));
         metrics.set_outbox(7, Duration::from_millis(2500));
+        metrics.ready.set(Queue::Receipts, 20);
+        let unsettled = metrics.unsettled();
         metrics.require(Peer::Database);
         let text = metrics.render();
         for line in [
@@ -195,6 +227,9 @@ mod tests {
         ] {
             assert!(text.lines().any(|it| it == line), "{line} is missing in {text}");
         }
+        assert!(text.contains("\ncourier_backlog_messages 28\n"), "{text}");
+        drop(unsettled);
+        assert!(metrics.render().contains("\ncourier_backlog_messages 27\n"));
         assert!(!text.contains("publisher"), "{text}");
     }
 

@@ -50,6 +50,7 @@ pub struct RabbitMq {
     password: String,
     port: u16,
     children: Option<Children>,
+    is_ready: bool,
     _lock: File,
 }
 
@@ -88,8 +89,16 @@ impl RabbitMq {
                 Error::Usage(format!("no account other than root can access {folder}"))
             })?;
         let password = prepare(&options, account).map_err(failed)?;
-        let mut server =
-            RabbitMq { options, program, account, password, port: 0, children: None, _lock: lock };
+        let mut server = RabbitMq {
+            options,
+            program,
+            account,
+            password,
+            port: 0,
+            children: None,
+            is_ready: false,
+            _lock: lock,
+        };
         server.run(free_port().map_err(|error| Error::Unexpected(error.to_string()))?).await?;
         Ok(server)
     }
@@ -136,6 +145,7 @@ impl RabbitMq {
 
     async fn run(&mut self, port: u16) -> Result<(), Error> {
         self.port = port;
+        self.is_ready = false;
         let start = || {
             let epmd_port = free_port()?;
             let epmd = self.spawn(OsStr::new("epmd"), epmd_port, |command| {
@@ -147,7 +157,9 @@ impl RabbitMq {
         self.children = Some(start().map_err(|error: io::Error| {
             Error::Unexpected(format!("cannot start {}: {error}", self.program.display()))
         })?);
-        self.wait_until_ready().await
+        self.wait_until_ready().await?;
+        self.is_ready = true;
+        Ok(())
     }
 
     async fn wait_until_ready(&mut self) -> Result<(), Error> {
@@ -225,7 +237,11 @@ impl RabbitMq {
 
 impl Drop for RabbitMq {
     fn drop(&mut self) {
-        self.stop();
+        match self.is_ready {
+            true => self.stop(),
+            // A server that is starting may ignore SIGTERM. It has no new messages yet.
+            false => self.kill(),
+        }
     }
 }
 

@@ -429,6 +429,43 @@ fn unusable_database_is_reported_with_its_remedy_before_anything_is_written() {
     assert_error(&output.expect("katas starts"), "pass --migrate-database-url with the role kat");
 }
 
+/// A database of an earlier version, whose roles do not include the one that a later migration needs.
+#[test]
+fn up_creates_a_role_that_pending_migrations_need_or_names_it() {
+    let (state, folder) = (state(), Path::new(env!("CARGO_TARGET_TMPDIR")));
+    let runtime = tokio::runtime::Runtime::new().expect("a runtime");
+    let server = runtime.block_on(Postgres::start_empty(folder, PostgresInstall::Any, true));
+    let server = server.expect("the server starts");
+    let url = server.administrator(DATABASE);
+    runtime.block_on(async {
+        let project = migrations::Project::built_in();
+        let database = migrations::Database::new(&url).expect("a valid URL").allow_superuser(true);
+        let password = migrations::Password { role: "katas_migrator", password: "p" };
+        migrations::bootstrap(&project, &database, &[password], false, &|_| ())
+            .await
+            .expect("roles");
+        let options = migrations::UpOptions { to: Some(6), ..migrations::UpOptions::default() };
+        let owner = database.role("katas_owner");
+        migrations::up(&project, &owner, options, &|_| ()).await.expect("migrations");
+        let connected = tokio_postgres::connect(&url, tokio_postgres::NoTls).await;
+        let (client, connection) = connected.expect("the server accepts the connection");
+        tokio::spawn(connection);
+        let drop = "DROP OWNED BY katas_courier; DROP ROLE katas_courier";
+        client.batch_execute(drop).await.expect("a superuser may drop roles");
+    });
+    let migrator = server.url("katas_migrator", "p", DATABASE);
+    let output = katas(&["up", "--listen=0", "--database-url", &migrator]).output();
+    let output = output.expect("katas starts");
+    assert_error(&output, "the migrations need the role katas_courier, which does not exist, and ");
+    assert_error(&output, "user katas_migrator may not create it; run `migrate bootstrap` as an ");
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    assert!(!stderr.contains("Building the components"), "{stderr}");
+    let up = Up::start(state.path(), &["--database-url", &url]);
+    assert_eq!(up.call("PUT", APPLE, FRUIT).0, 201);
+    let (status, _, stderr) = up.end(Signal::TERM);
+    assert!(status.success() && stderr.contains("applied 0007_async_runs"), "{stderr}");
+}
+
 #[test]
 fn build_command_has_no_secrets_in_its_environment() {
     let (folder, output) = build("env >env; false", |command| {

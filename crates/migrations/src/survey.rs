@@ -20,6 +20,8 @@ pub struct Survey {
     pub is_owner: bool,
     /// Whether the owner role may create schemas in the database.
     pub owner_may_create: bool,
+    /// The roles among the given ones that do not exist, separated by commas.
+    pub missing_roles: String,
     /// Whether the user may create roles.
     pub may_create_roles: bool,
     /// Whether the user may grant the privilege to create schemas in the database.
@@ -30,10 +32,12 @@ pub struct Survey {
     pub foreign_relation: String,
 }
 
-/// Reads the state of a database. Needs no privileges.
+/// Reads the state of a database. `roles` are those to which migrations grant privileges. Needs no
+/// privileges.
 pub async fn survey(
     project: &Project,
     database: &Database,
+    roles: &[&str],
     report: Report<'_>,
 ) -> Result<Survey, Error> {
     let mut session = Session::connect(database, report).await?;
@@ -55,6 +59,8 @@ pub async fn survey(
                 coalesce(pg_has_role(session_user, owner.oid, 'MEMBER'), false) AS is_owner,
                 coalesce(has_database_privilege(owner.oid, current_database(), 'CREATE'), false)
                   AS owner_may_create,
+                (SELECT coalesce(string_agg(name, ', '), '') FROM unnest($2) AS name
+                  WHERE to_regrole(name) IS NULL) AS missing_roles,
                 login.rolsuper OR login.rolcreaterole AS may_create_roles,
                 has_database_privilege(session_user, current_database(),
                                        'CREATE WITH GRANT OPTION') AS may_grant_create,
@@ -65,6 +71,7 @@ pub async fn survey(
           WHERE login.rolname = session_user",
     )
     .bind(&project.schema)
+    .bind(roles)
     .fetch_one(&mut session.connection)
     .await?;
     session.close().await;

@@ -227,6 +227,14 @@ fn max_replicas(text: &str) -> anyhow::Result<usize> {
     Ok(value(text, "maxReplicas: ", "\n")?.trim().parse()?)
 }
 
+/// Returns the app for messages, which can be added to any overlay.
+fn worker(workspace: &Workspace) -> anyhow::Result<Group> {
+    let app = workspace.text("k8s/addons/worker/app.yaml")?;
+    let autoscaler = workspace.text("k8s/addons/worker-keda/autoscaler.yaml")?;
+    let components = value(&app, "components: [", "]")?.split(", ").map(str::to_owned).collect();
+    Ok(Group { components, max_pods: value(&autoscaler, "maxReplicaCount: ", "\n")?.parse()? })
+}
+
 /// Returns the text between a prefix and a suffix.
 fn value<'t>(text: &'t str, prefix: &str, suffix: &str) -> anyhow::Result<&'t str> {
     let value = text.split_once(prefix).and_then(|(_, rest)| rest.split(suffix).next());
@@ -265,10 +273,17 @@ fn connections(workspace: &mut Workspace, manifest: &Manifest) -> anyhow::Result
         let field = format!("{app}databaseComponents: ");
         set(workspace, "k8s/chart/values-split.yaml", (&field, "\n"), users)?;
     }
-    set(workspace, "k8s/chart/values.yaml", ("    databaseComponents: ", "\n"), users)?;
+    let field = "connections per pod.\n    databaseComponents: ";
+    set(workspace, "k8s/chart/values.yaml", (field, "\n"), users)?;
+
+    let worker = worker(workspace)?;
+    let worker_users = manifest.count_database_users(&worker.components);
+    let field = format!("components: [{}]\n    databaseComponents: ", worker.components.join(", "));
+    set(workspace, "k8s/chart/values.yaml", (&field, "\n"), worker_users)?;
 
     let in_split = POOL * split.iter().map(|(pods, users)| pods * users).sum::<usize>();
-    let clients = production.max(in_split).next_multiple_of(1000).max(MIN_CLIENTS);
+    let in_worker = POOL * worker.max_pods * worker_users;
+    let clients = (production.max(in_split) + in_worker).next_multiple_of(1000).max(MIN_CLIENTS);
     set(workspace, "k8s/overlays/production/pooler.yaml", ("max_client_conn: \"", "\""), clients)?;
     set(workspace, "k8s/chart/values.yaml", ("maxClientConnections: ", "\n"), clients)?;
 
@@ -277,9 +292,11 @@ fn connections(workspace: &mut Workspace, manifest: &Manifest) -> anyhow::Result
         "| `local` | 1 pod × {users} × {POOL} = {local} | direct | {local} | {} |\n\
          | `production` | {pods} pods × {users} × {POOL} = {production} | poolers, {clients} clients each | \
          80, of which the poolers use 3 × 25 | 200 |\n\
-         | `split` | ({}) × {POOL} = {in_split} | as `production` | as `production` | as `production` |",
+         | `split` | ({}) × {POOL} = {in_split} | as `production` | as `production` | as `production` |\n\
+         | `worker-keda`, in addition | {} pods × {worker_users} × {POOL} = {in_worker} | as the overlay | | |",
         local + SPARE,
         terms.join(" + "),
+        worker.max_pods,
     );
     let heading = "| overlay | Spin can open | through | limit of `katas_app` | `max_connections` |\n\
                    | --- | --- | --- | --- | --- |\n";

@@ -35,11 +35,15 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 katas-migrate-{{ .Chart.AppVersion | replace "." "-" }}-r{{ .Release.Revision }}
 {{- end }}
 
+{{/* Kind of autoscaling of an app. Arguments: (list root app). */}}
+{{- define "katas.autoscaling" -}}
+{{- (index . 1).autoscaling | default (index . 0).Values.autoscaling.kind -}}
+{{- end }}
+
 {{/* Maximum number of pods of an app. Arguments: (list root app). */}}
 {{- define "katas.maxReplicas" -}}
-{{- $root := index . 0 -}}
 {{- $app := index . 1 -}}
-{{- eq $root.Values.autoscaling.kind "none" | ternary $app.replicas $app.maxReplicas -}}
+{{- eq (include "katas.autoscaling" .) "none" | ternary $app.replicas $app.maxReplicas -}}
 {{- end }}
 
 {{/* Maximum number of connections that Spin can open, over all apps. */}}

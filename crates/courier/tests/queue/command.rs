@@ -102,6 +102,7 @@ async fn endpoints_report_health_and_metrics(bed: Bed) {
         "courier_dead_letters{queue=\"katas.receipts\"} 1",
         "courier_connected{peer=\"database\"} 1",
         "courier_outbox_messages 0",
+        "courier_backlog_messages 0",
         "courier_paused 0",
     ];
     if bed.mode == Mode::RabbitMq {
@@ -137,6 +138,37 @@ fn private_broker_carries_the_messages_and_ends_with_the_courier() {
         courier.event("connected");
         courier.signal(Signal::TERM);
         courier.event("stopped");
+    });
+}
+
+#[test]
+#[cfg_attr(not(has_rabbitmq), ignore = "RabbitMQ is not installed")]
+fn sigterm_while_the_private_broker_starts_exits_with_0() {
+    RUNTIME.block_on(async {
+        let folder = folder("starting-broker");
+        let path = folder.path().to_str().expect("UTF-8");
+        let mut command = std::process::Command::new(env!("CARGO_BIN_EXE_courier"));
+        command.args(["run", "--private-broker", path]);
+        for name in ["AMQP_URL", "AMQP_URL_FILE", "DATABASE_URL_FILE"] {
+            command.env_remove(name);
+        }
+        // Never connected.
+        command.env("DATABASE_URL", "postgres://katas_courier@127.0.0.1:1/katas");
+        let mut courier = Courier::start(command);
+        // Written before the server is started, which then takes seconds.
+        let config = folder.path().join("rabbitmq.conf");
+        eventually("the server is being started", async || config.exists()).await;
+        courier.signal(Signal::TERM);
+        courier.event("stopped");
+        assert_eq!(courier.wait().code(), Some(0));
+        // Another server can use the directory: the first one has ended.
+        let options = courier::rabbitmq::Options {
+            folder: folder.path().to_owned(),
+            vhosts: Vec::new(),
+            policies: Vec::new(),
+        };
+        let server = courier::rabbitmq::RabbitMq::start(options).await.expect("start");
+        drop(server);
     });
 }
 

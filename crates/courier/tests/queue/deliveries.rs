@@ -254,11 +254,26 @@ async fn backlog_is_delivered_completely(mut bed: Bed) {
 
 async fn stalled_runs_are_queued_again(mut bed: Bed) {
     bed.timing.requeue = Duration::from_millis(50);
-    execute(&bed.administrator, "CREATE TABLE public.stalled ()").await;
+    // A run of three parts, the second of which is stored.
+    let stalled = "
+        WITH dataset AS (
+          INSERT INTO katas.dataset (name, columns, state) VALUES ('a', '{a}', 'loaded')
+          RETURNING number
+        ), run AS (
+          INSERT INTO katas.dataset_run
+            (dataset, kata, parameters, result, rows, state, part_first_rows, parts_done,
+             created_at, touched_at)
+          SELECT number, 'nth-char', '{}', '{}', 0, 'running', '{1,11,21}', 1,
+            now() - interval '11 minutes', now() - interval '11 minutes'
+          FROM dataset RETURNING number
+        )
+        INSERT INTO katas.dataset_run_part (run, part, result, rows)
+        SELECT number, 2, '', 10 FROM run";
+    execute(&bed.administrator, stalled).await;
     bed.start();
-    eventually("parts are delivered", async || bed.application.count("/api/v1/run-parts") >= 2)
+    bed.event(|event| matches!(event, Event::Requeued { parts: 2 })).await;
+    eventually("parts are delivered", async || bed.application.count("/api/v1/run-parts") == 2)
         .await;
-    bed.event(|event| matches!(event, Event::Requeued { parts: 1 })).await;
 }
 
 async fn row_of_an_unknown_queue_stays(mut bed: Bed) {

@@ -516,6 +516,9 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
     })
 }
 
+/// The roles to which the migrations grant privileges.
+const ROLES: [&str; 2] = ["katas_app", "katas_courier"];
+
 /// An existing database that is migrated, or can be.
 struct Existing {
     url: String,
@@ -559,7 +562,7 @@ impl Existing {
             has_roles: true,
         };
         if existing.pending {
-            let survey = migrations::survey(&project, &existing.database, &|_| ()).await;
+            let survey = migrations::survey(&project, &existing.database, &ROLES, &|_| ()).await;
             let survey = survey.map_err(|error| unusable(&error, migrate_origin))?;
             let is_new = status.version == 0;
             ensure!(
@@ -573,7 +576,7 @@ impl Existing {
                 project.schema
             );
             ensure_may_migrate(&survey, is_new)?;
-            existing.has_roles = survey.has_owner;
+            existing.has_roles = survey.has_owner && survey.missing_roles.is_empty();
         }
         Ok(existing)
     }
@@ -627,7 +630,7 @@ fn unusable(error: &migrations::Error, origin: &str) -> anyhow::Error {
 
 /// Checks that the user has the privileges to apply the migrations.
 fn ensure_may_migrate(survey: &Survey, is_new: bool) -> anyhow::Result<()> {
-    let Survey { user, database, .. } = survey;
+    let Survey { user, database, missing_roles, .. } = survey;
     if survey.has_owner {
         ensure!(
             survey.is_owner,
@@ -638,6 +641,13 @@ fn ensure_may_migrate(survey: &Survey, is_new: bool) -> anyhow::Result<()> {
             !is_new || survey.owner_may_create,
             "cannot migrate the database: katas_owner may not create a schema in database \
              {database}; run `migrate bootstrap` as an administrator"
+        );
+        // For example, an earlier version of the application has created the others.
+        ensure!(
+            missing_roles.is_empty() || (survey.may_create_roles && survey.may_grant_create),
+            "cannot migrate the database: the migrations need the role {missing_roles}, which does \
+             not exist, and user {user} may not create it; run `migrate bootstrap` as an \
+             administrator, or pass --migrate-database-url with a superuser"
         );
         return Ok(());
     }

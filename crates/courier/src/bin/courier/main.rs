@@ -3,7 +3,6 @@
 mod cli;
 mod log;
 
-use std::future::pending;
 use std::io::Write;
 use std::path::Path;
 use std::process::ExitCode;
@@ -16,7 +15,7 @@ use courier::delivery::Delivery;
 use courier::rabbitmq::{self, RabbitMq};
 use courier::{CancellationToken, Error, Event, Report, Secret, Shared, Timing, deliver, relay};
 use tokio::net::TcpListener;
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use crate::cli::{Cli, Command, Dead, Format};
 use crate::log::Log;
@@ -59,9 +58,17 @@ async fn execute(cli: &Cli, log: &Arc<Log>) -> Result<(), Error> {
                     "--private-broker and a broker URL exclude each other; use one of them";
                 return Err(Error::Usage(message.to_owned()));
             }
+            let mut shutdown = Shutdown::register()?;
             // Stopped when it is dropped, after the deliveries in progress.
             let server = match private_broker {
-                Some(folder) => Some(RabbitMq::start(private(folder)?).await?),
+                Some(folder) => tokio::select! {
+                    server = RabbitMq::start(private(folder)?) => Some(server?),
+                    signal = shutdown.signal() => {
+                        shared.report(&Event::Stopping { signal });
+                        shared.report(&Event::Stopped);
+                        return Ok(());
+                    }
+                },
                 None => None,
             };
             let broker = match &server {
@@ -72,21 +79,23 @@ async fn execute(cli: &Cli, log: &Arc<Log>) -> Result<(), Error> {
             let run = async |stop: &CancellationToken| {
                 courier::run(&database, broker.as_ref(), &delivery, cli.concurrency, stop).await;
             };
-            serve(cli, &shared, mode, Some(&delivery), run).await
+            serve(cli, &shared, mode, Some(&delivery), shutdown, run).await
         }
         Command::Relay => {
             let (database, broker) = (cli.database()?, cli.required_broker()?);
+            let shutdown = Shutdown::register()?;
             let run = async |stop: &CancellationToken| {
                 relay::run(&database, &broker, &shared, stop).await;
             };
-            serve(cli, &shared, "relay", None, run).await
+            serve(cli, &shared, "relay", None, shutdown, run).await
         }
         Command::Deliver => {
             let (broker, delivery) = (cli.required_broker()?, delivery()?);
+            let shutdown = Shutdown::register()?;
             let run = async |stop: &CancellationToken| {
                 deliver::run(&broker, &delivery, cli.concurrency, stop).await;
             };
-            serve(cli, &shared, "deliver", Some(&delivery), run).await
+            serve(cli, &shared, "deliver", Some(&delivery), shutdown, run).await
         }
         Command::Dead(command) => operate(cli, command).await,
     }
@@ -106,6 +115,7 @@ async fn serve(
     shared: &Arc<Shared>,
     mode: &'static str,
     delivery: Option<&Arc<Delivery>>,
+    mut shutdown: Shutdown,
     run: impl AsyncFnOnce(&CancellationToken),
 ) -> Result<(), Error> {
     if let Some(address) = &cli.listen {
@@ -118,11 +128,11 @@ async fn serve(
     shared.report(&Event::Started { mode, application });
     let stop = CancellationToken::new();
     let signals = async {
-        let signal = shutdown_signal().await;
+        let signal = shutdown.signal().await;
         shared.report(&Event::Stopping { signal });
         stop.cancel();
         // A second signal ends the process at once. All messages are redelivered.
-        let signal = shutdown_signal().await;
+        let signal = shutdown.signal().await;
         Err(Error::Unavailable(format!("received a second {signal}")))
     };
     tokio::select! {
@@ -187,15 +197,30 @@ fn print(text: &str) -> Result<(), Error> {
     }
 }
 
-/// Waits for SIGTERM or SIGINT. Returns the name of the signal.
-async fn shutdown_signal() -> &'static str {
-    let (terminate, interrupt) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt()));
-    let (Ok(mut terminate), Ok(mut interrupt)) = (terminate, interrupt) else {
-        // Without handlers, the default action of the signals ends this process.
-        return pending().await;
-    };
-    tokio::select! {
-        _ = terminate.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+/// SIGTERM and SIGINT, from the moment of registration on. Before it, the default action applies,
+/// which is none for the first process of a container.
+struct Shutdown {
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Shutdown {
+    fn register() -> Result<Shutdown, Error> {
+        let handle = |kind| {
+            signal(kind).map_err(|error| {
+                Error::Unexpected(format!("cannot install a signal handler: {error}"))
+            })
+        };
+        let (terminate, interrupt) =
+            (handle(SignalKind::terminate())?, handle(SignalKind::interrupt())?);
+        Ok(Shutdown { terminate, interrupt })
+    }
+
+    /// Waits for the next signal. Returns its name.
+    async fn signal(&mut self) -> &'static str {
+        tokio::select! {
+            _ = self.terminate.recv() => "SIGTERM",
+            _ = self.interrupt.recv() => "SIGINT",
+        }
     }
 }

@@ -1,17 +1,21 @@
 //! An installed PostgreSQL as a child process.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use child_process::{Account, Child};
+use migrations::{Database, Project, UpOptions};
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use tempfile::TempDir;
 
 use super::eventually;
+
+/// The database from which those of the tests are copied.
+const TEMPLATE: &str = "template_katas";
 
 /// A server. Killed when this process dies.
 pub struct Postgres {
@@ -38,10 +42,23 @@ impl Postgres {
         let output = command.output().expect("run initdb");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
         postgres.run().await;
-        let roles =
-            "CREATE ROLE katas_courier LOGIN; ALTER ROLE katas_courier SET search_path = ''";
-        execute(&postgres.url("postgres", "postgres"), roles).await;
+        postgres.prepare().await;
         postgres
+    }
+
+    /// Creates the roles, and a template with the schema of the application.
+    async fn prepare(&self) {
+        let create = format!("CREATE DATABASE {TEMPLATE}");
+        execute(&self.url("postgres", "postgres"), &create).await;
+        let project = Project::built_in();
+        let administrator = Database::new(&self.url("postgres", TEMPLATE)).expect("a valid URL");
+        let administrator = administrator.allow_superuser(true);
+        migrations::bootstrap(&project, &administrator, &[], true, &|_| ()).await.expect("roles");
+        // The tests run at the same time.
+        let limit = [("katas_courier".to_owned(), 150)];
+        migrations::limit_connections(&administrator, &limit, &|_| ()).await.expect("limit");
+        let owner = administrator.role("katas_owner");
+        migrations::up(&project, &owner, UpOptions::default(), &|_| ()).await.expect("migrate");
     }
 
     fn command(&self, program: &str) -> Command {
@@ -83,14 +100,12 @@ impl Postgres {
         format!("postgres://{user}@127.0.0.1:{}/{database}", self.port)
     }
 
-    /// Creates a database with an outbox. Returns its name.
+    /// Creates a database with the schema of the application. Returns its name.
     pub async fn database(&self) -> String {
         static NUMBER: AtomicU32 = AtomicU32::new(0);
         let name = format!("test_{}", NUMBER.fetch_add(1, Ordering::Relaxed));
-        execute(&self.url("postgres", "postgres"), &format!("CREATE DATABASE {name}")).await;
-        let schema =
-            fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/queue/outbox.sql"));
-        execute(&self.url("postgres", &name), &schema.expect("read outbox.sql")).await;
+        let create = format!("CREATE DATABASE {name} TEMPLATE {TEMPLATE}");
+        execute(&self.url("postgres", "postgres"), &create).await;
         name
     }
 }
