@@ -82,7 +82,12 @@ impl Delivery {
             let start = Instant::now();
             let answer = self.application.post(request).await;
             metrics.add_request(queue, start.elapsed());
-            let action = decide(answer.status, tries, request.may_be_gone);
+            let mut action = decide(answer.status, tries, request.may_be_gone);
+            // Spin at its limit of concurrent requests responds with 500 to all of them.
+            let failed = answer.status.is_some_and(|status| status.is_server_error());
+            if failed && !self.application.is_ready().await {
+                action = Action::Hold;
+            }
             if action == Action::Hold {
                 metrics.held.add(queue, 1);
                 if self.gate.failed(permit) {

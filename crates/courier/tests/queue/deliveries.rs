@@ -17,6 +17,7 @@ in_both_modes!(
     unavailable_application_pauses_without_dead_letters,
     one_probe_is_sent_during_a_pause,
     ready_application_ends_a_long_pause,
+    failure_of_an_application_that_is_not_ready_makes_no_dead_letter,
     cut_connection_is_retried_without_a_second_effect,
     stopped_application_is_retried_until_it_is_back,
     rejected_message_is_a_dead_letter_and_others_are_delivered,
@@ -103,6 +104,19 @@ async fn ready_application_ends_a_long_pause(mut bed: Bed) {
     bed.application.script(|_| Accept);
     bed.application.set_ready(true);
     bed.effects(20).await;
+}
+
+/// As Spin does at its limit of concurrent requests.
+async fn failure_of_an_application_that_is_not_ready_makes_no_dead_letter(mut bed: Bed) {
+    bed.application.script(|_| Refuse(500, ""));
+    bed.application.set_ready(false);
+    bed.enqueue_many(Queue::Receipts, 3).await;
+    bed.start();
+    // More often than a failing message is tried.
+    eventually("retries", async || bed.application.received().len() > 25).await;
+    bed.application.script(|_| Accept);
+    bed.application.set_ready(true);
+    bed.finish(3).await;
 }
 
 async fn cut_connection_is_retried_without_a_second_effect(mut bed: Bed) {
