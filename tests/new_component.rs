@@ -27,12 +27,28 @@ fn components() -> Vec<Component> {
         "size:int?",
         "due_on:date?",
         "begin_on:date",
+        "price:decimal:0.00..999.99",
+        "tax:decimal:0.0..0.9?",
+        "weight:decimal",
+        "length:decimal?",
+        "seen_at:timestamp?",
+        "starts_at:timestamp",
     ];
     let components: [(&str, Option<&str>, &[&str]); 4] = [
         ("sample-notes", Some("uuid"), &every_type),
         ("sample-events", Some("bigint"), &["title:text:1..200"]),
         ("sample-tags", Some("slug"), &["slug:text:1..100", "label:text:0..50?", "hidden:bool"]),
-        ("sample-sums", None, &["word:text:1..20", "amount:int:0..1000", "exact:bool=true"]),
+        (
+            "sample-sums",
+            None,
+            &[
+                "word:text:1..20",
+                "amount:int:0..1000",
+                "exact:bool=true",
+                "price:decimal:0.50..99.99",
+                "at:timestamp",
+            ],
+        ),
     ];
     let component = |(name, id, fields): (&str, _, &[&str])| {
         let fields = fields.iter().map(|field| field.parse::<Field>().expect(field)).collect();
