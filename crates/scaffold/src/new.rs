@@ -420,8 +420,8 @@ struct Values<'c> {
     body: String,
     changes: String,
     dependencies: Vec<&'static str>,
-    /// The types that the domain imports from `rules`.
-    rule_types: Vec<&'static str>,
+    /// The errors of the rules that the domain uses.
+    rule_errors: Vec<&'static str>,
     /// The names that the store imports from `pg`.
     imports: Vec<&'static str>,
     /// The fields of a row in the order of its columns: the first, and the others.
@@ -460,7 +460,7 @@ impl<'c> Values<'c> {
             body: object(fields, |field| &field.example),
             changes: object(&fields[..1], |field| &field.other),
             dependencies: dependencies(component),
-            rule_types: rule_types(&fields_and_key),
+            rule_errors: rule_errors(&fields_and_key),
             imports: imports(component),
             first: identifiers.remove(0),
             rest: identifiers,
@@ -610,19 +610,18 @@ fn check(component: &Component, field: &Field) -> Option<Check> {
     })
 }
 
-/// Returns the types of the rules of these fields: errors, and values.
-fn rule_types(fields: &[&Field]) -> Vec<&'static str> {
+/// Returns the errors of the rules of these fields.
+fn rule_errors(fields: &[&Field]) -> Vec<&'static str> {
     let has =
         |kind: Kind| fields.iter().any(|field| field.kind == kind && field.new_type.is_some());
-    let types = [
-        (Kind::Decimal, "Amount"),
+    let errors = [
         (Kind::Decimal, "DecimalError"),
         (Kind::Date, "InvalidDate"),
         (Kind::Timestamp, "InvalidTimestamp"),
         (Kind::Int, "OutOfRange"),
         (Kind::Text, "TextError"),
     ];
-    types.into_iter().filter(|(kind, _)| has(*kind)).map(|(_, name)| name).collect()
+    errors.into_iter().filter(|(kind, _)| has(*kind)).map(|(_, error)| error).collect()
 }
 
 /// Returns the names that the store imports from `pg`.
