@@ -12,7 +12,7 @@ use crate::docs::drift::{
 };
 use crate::repository::files;
 use crate::statements::assert_every_query_returns_one_row;
-use crate::support::{App, RUNTIME, build, cluster, root};
+use crate::support::{App, RUNTIME, app, build, cluster, root};
 
 /// Returns a component for each kind of id, with a field of each type.
 fn components() -> Vec<Component> {
@@ -57,10 +57,19 @@ fn components() -> Vec<Component> {
     components.map(component).into()
 }
 
-/// Copies the files of the repository to a directory that keeps the build of an earlier run.
+/// Copies the files of the repository to a directory that keeps the build of an earlier run. The first
+/// run begins with the build of the repository.
 fn copy() -> PathBuf {
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-component");
-    fs::create_dir_all(&copy).expect("a directory");
+    let target = copy.join("target");
+    if !target.exists() {
+        app();
+        fs::create_dir_all(&target).expect("a directory");
+        let built = ["release", "wasm32-wasip2"].map(|folder| root().join("target").join(folder));
+        // With the times of the files, from which cargo knows that they are up to date.
+        let copied = Command::new("cp").arg("-Rp").args(built).arg(&target).status();
+        assert!(copied.expect("cp runs").success(), "the build cannot be copied");
+    }
     for entry in fs::read_dir(&copy).expect("a directory") {
         let path = entry.expect("an entry").path();
         match path.is_dir() {
