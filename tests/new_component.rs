@@ -88,6 +88,10 @@ fn copy() -> PathBuf {
         let copied = fs::File::options().append(true).open(&to).expect("a file");
         copied.set_modified(modified.expect("a time")).expect("a set time");
     }
+    // Flags of the repository also apply to this directory inside it. With the same flags twice, cargo
+    // would compile all dependencies again.
+    let config = "[build]\ntarget-dir = \"target\"\n";
+    fs::write(copy.join(".cargo/config.toml"), config).expect("a written file");
     copy
 }
 
