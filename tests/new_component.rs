@@ -12,7 +12,7 @@ use crate::docs::drift::{
 };
 use crate::repository::files;
 use crate::statements::assert_every_query_returns_one_row;
-use crate::support::{App, RUNTIME, build, cluster, root};
+use crate::support::{App, RUNTIME, app, build, cluster, root};
 
 /// Returns a component for each kind of id, with a field of each type.
 fn components() -> Vec<Component> {
@@ -27,12 +27,28 @@ fn components() -> Vec<Component> {
         "size:int?",
         "due_on:date?",
         "begin_on:date",
+        "price:decimal:0.00..999.99",
+        "tax:decimal:0.0..0.9?",
+        "weight:decimal",
+        "length:decimal?",
+        "seen_at:timestamp?",
+        "starts_at:timestamp",
     ];
     let components: [(&str, Option<&str>, &[&str]); 4] = [
         ("sample-notes", Some("uuid"), &every_type),
         ("sample-events", Some("bigint"), &["title:text:1..200"]),
         ("sample-tags", Some("slug"), &["slug:text:1..100", "label:text:0..50?", "hidden:bool"]),
-        ("sample-sums", None, &["word:text:1..20", "amount:int:0..1000", "exact:bool=true"]),
+        (
+            "sample-sums",
+            None,
+            &[
+                "word:text:1..20",
+                "amount:int:0..1000",
+                "exact:bool=true",
+                "price:decimal:0.50..99.99",
+                "at:timestamp",
+            ],
+        ),
     ];
     let component = |(name, id, fields): (&str, _, &[&str])| {
         let fields = fields.iter().map(|field| field.parse::<Field>().expect(field)).collect();
@@ -41,10 +57,19 @@ fn components() -> Vec<Component> {
     components.map(component).into()
 }
 
-/// Copies the files of the repository to a directory that keeps the build of an earlier run.
+/// Copies the files of the repository to a directory that keeps the build of an earlier run. The first
+/// run begins with the build of the repository.
 fn copy() -> PathBuf {
     let copy = Path::new(env!("CARGO_TARGET_TMPDIR")).join("new-component");
-    fs::create_dir_all(&copy).expect("a directory");
+    let target = copy.join("target");
+    if !target.exists() {
+        app();
+        fs::create_dir_all(&target).expect("a directory");
+        let built = ["release", "wasm32-wasip2"].map(|folder| root().join("target").join(folder));
+        // With the times of the files, from which cargo knows that they are up to date.
+        let copied = Command::new("cp").arg("-Rp").args(built).arg(&target).status();
+        assert!(copied.expect("cp runs").success(), "the build cannot be copied");
+    }
     for entry in fs::read_dir(&copy).expect("a directory") {
         let path = entry.expect("an entry").path();
         match path.is_dir() {
@@ -63,6 +88,10 @@ fn copy() -> PathBuf {
         let copied = fs::File::options().append(true).open(&to).expect("a file");
         copied.set_modified(modified.expect("a time")).expect("a set time");
     }
+    // Flags of the repository also apply to this directory inside it. With the same flags twice, cargo
+    // would compile all dependencies again.
+    let config = "[build]\ntarget-dir = \"target\"\n";
+    fs::write(copy.join(".cargo/config.toml"), config).expect("a written file");
     copy
 }
 

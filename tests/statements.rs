@@ -87,7 +87,7 @@ fn with_literals(app: &App, sql: &str) -> String {
         let value = match kind.as_str() {
             "TEXT" if is_cast_to("json") => "{}",
             "TEXT" if is_cast_to("numeric") => "0",
-            "TEXT" if is_cast_to("date") => "2026-01-31",
+            "TEXT" if is_cast_to("date") || is_cast_to("timestamptz") => "2026-01-31",
             "TEXT" => "name@example.com",
             "INT8" => "1",
             "INT8[]" => "{1}",

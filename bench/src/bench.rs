@@ -107,7 +107,7 @@ impl Bench {
         bar.set_style(style?);
         bar.enable_steady_tick(Duration::from_millis(500));
         bar.set_message("installing the load generator");
-        let oha = programs::oha()?;
+        let oha = programs::oha(!settings.quick)?;
         for system in &settings.systems {
             bar.set_message(format!("installing {}", system.label()));
             system.install()?;

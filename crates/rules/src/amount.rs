@@ -39,6 +39,13 @@ impl Amount {
     /// 1.
     pub const ONE: Amount = Amount(Decimal::ONE);
 
+    /// Returns the number with these digits, of which the last `places` are decimal places:
+    /// `Amount::with_places(1250, 2)` is 12.50. Panics, at compile time in a constant, if `places`
+    /// exceeds 28.
+    pub const fn with_places(digits: u64, places: u32) -> Amount {
+        Amount(Decimal::from_parts(digits as u32, (digits >> 32) as u32, 0, false, places))
+    }
+
     /// Parses a number in JSON syntax: `12`, `0.50`, `1.5e3`.
     pub fn parse(digits: &str) -> Result<Amount, AmountError> {
         let (number, exponent) = match digits.split_once(['e', 'E']) {
@@ -93,6 +100,18 @@ impl Amount {
         Amount(self.0.saturating_sub(other.0).max(Decimal::ZERO))
     }
 
+    /// Returns the number of decimal places, including trailing zeros.
+    pub(crate) fn places(self) -> u32 {
+        self.0.scale()
+    }
+
+    /// Returns the number with the decimal places of `other`. Returns `None` when it has more.
+    pub(crate) fn with_places_of(self, other: Amount) -> Option<Amount> {
+        let mut number = self.0;
+        number.rescale(other.places());
+        (self.places() <= other.places()).then_some(Amount(number))
+    }
+
     /// Rounds to two decimal places, half away from zero.
     pub fn rounded(self) -> Amount {
         Amount(self.0.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero))
@@ -140,6 +159,14 @@ impl Amount {
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.shortest()).map_err(S::Error::custom)?.serialize(serializer)
+    }
+}
+
+impl Amount {
+    /// Serializes text with all decimal places, which a client with binary floats reads exactly:
+    /// `#[serde(serialize_with = "Amount::as_text")]`.
+    pub fn as_text<S: Serializer>(amount: &Amount, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&amount.exact())
     }
 }
 

@@ -64,10 +64,13 @@ pub struct Field {
     pub new_type: Option<String>,
     /// The type of its values.
     pub kind: Kind,
-    /// The minimum length of a text, or the minimum of an integer.
+    /// The minimum length of a text, or the minimum of a number.
     pub min: Option<i64>,
-    /// The maximum length of a text, or the maximum of an integer.
+    /// The maximum length of a text, or the maximum of a number.
     pub max: Option<i64>,
+    /// The decimal places of a decimal number with a range, and the last places of `min` and `max`:
+    /// with two places, a `max` of 99999 is 999.99.
+    pub places: Option<usize>,
     /// Whether the field may be absent or null.
     pub optional: bool,
     /// The value of an absent field, as JSON.
@@ -88,8 +91,12 @@ pub enum Kind {
     Bool,
     /// A 64-bit integer.
     Int,
+    /// A non-negative decimal number.
+    Decimal,
     /// A calendar date.
     Date,
+    /// A point in time.
+    Timestamp,
 }
 
 impl Component {
@@ -193,9 +200,10 @@ impl FromStr for Field {
             bail!("{text}: expected name:type, for example title:text:1..200");
         };
         check_name("field", name, '_')?;
-        let range = parts.next().map(|range| parse_range(text, range)).transpose()?;
+        let range = parts.next().map(|range| Range::parse(text, range)).transpose()?;
         let kind = Kind::parse(text, kind)?;
-        let (min, max) = kind.limits(text, range)?;
+        kind.check_range(text, range)?;
+        let (min, max) = (range.map(|range| range.min), range.map(|range| range.max));
         ensure!(
             default.is_none() || !optional,
             "{text}: a field is either optional or has a default"
@@ -203,17 +211,18 @@ impl FromStr for Field {
         if let Some(default) = default {
             kind.check_default(text, default, (min, max))?;
         }
-        let has_rule = matches!(kind, Kind::Text | Kind::Date) || min.is_some();
+        let has_rule = !matches!(kind, Kind::Bool | Kind::Int) || min.is_some();
         Ok(Field {
             words: name.replace('_', " "),
             new_type: has_rule.then(|| pascal(name)),
-            example: kind.example(min, max, false),
-            other: kind.example(min, max, true),
+            example: kind.example(range, false),
+            other: kind.example(range, true),
             name: name.to_owned(),
             default: default.map(str::to_owned),
             kind,
             min,
             max,
+            places: range.map(|range| range.places).filter(|places| *places > 0),
             optional,
         })
     }
@@ -225,38 +234,44 @@ impl Kind {
             "text" => Ok(Kind::Text),
             "bool" => Ok(Kind::Bool),
             "int" => Ok(Kind::Int),
+            "decimal" => Ok(Kind::Decimal),
             "date" => Ok(Kind::Date),
+            "timestamp" => Ok(Kind::Timestamp),
             _ => bail!(
-                "{field}: unknown type {kind}; the types are text:MIN..MAX, bool, int, int:MIN..MAX, date"
+                "{field}: unknown type {kind}; the types are text:MIN..MAX, bool, int, int:MIN..MAX, decimal, decimal:MIN..MAX, date, timestamp"
             ),
         }
     }
 
-    /// Returns the limits of a field of this type.
-    fn limits(
-        self,
-        field: &str,
-        range: Option<(i64, i64)>,
-    ) -> anyhow::Result<(Option<i64>, Option<i64>)> {
+    /// Checks the range of a field of this type.
+    fn check_range(self, field: &str, range: Option<Range>) -> anyhow::Result<()> {
         match (self, range) {
-            (Kind::Text, Some((min @ 0..=1, max @ 8..=10_000))) => Ok((Some(min), Some(max))),
+            (Kind::Text, Some(Range { min: 0..=1, max: 8..=10_000, places: 0 })) => Ok(()),
             (Kind::Text, _) => {
                 bail!(
                     "{field}: a text has a range of 0 or 1 to between 8 and 10000 characters, for example text:1..200"
                 )
             }
-            (Kind::Int, Some((min, max))) => {
+            (_, None) => Ok(()),
+            (Kind::Int, Some(Range { min, max, places })) => {
                 // PostgreSQL writes other constants with a cast, and db/schema.sql shows them so.
-                let is_int4 = min >= 0 && max <= i64::from(i32::MAX) && min < max;
+                let is_int4 = min >= 0 && max <= i64::from(i32::MAX) && min < max && places == 0;
                 ensure!(
                     is_int4,
                     "{field}: the range of an integer begins at 0 or above and ends at {} or below",
                     i32::MAX
                 );
-                Ok((Some(min), Some(max)))
+                Ok(())
             }
-            (_, None) => Ok((None, None)),
-            (_, Some(_)) => bail!("{field}: only text and int have a range"),
+            (Kind::Decimal, Some(Range { min, max, places })) => {
+                // Without a decimal point, db/schema.sql would show a cast from an integer.
+                ensure!(
+                    min >= 0 && min < max && places > 0,
+                    "{field}: the range of a decimal begins at 0 or above, and its ends have equally many decimal places, for example decimal:0.00..999.99"
+                );
+                Ok(())
+            }
+            (_, Some(_)) => bail!("{field}: only text, int and decimal have a range"),
         }
     }
 
@@ -273,7 +288,7 @@ impl Kind {
                     && number >= min.unwrap_or(0)
                     && number <= max.unwrap_or(i64::from(i32::MAX))
             }),
-            Kind::Text | Kind::Date => {
+            Kind::Text | Kind::Decimal | Kind::Date | Kind::Timestamp => {
                 bail!("{field}: only bool and int have a default; use ? for an optional field")
             }
         };
@@ -282,23 +297,57 @@ impl Kind {
     }
 
     /// Returns one of two valid values as JSON.
-    fn example(self, min: Option<i64>, max: Option<i64>, other: bool) -> String {
+    fn example(self, range: Option<Range>, other: bool) -> String {
+        let number = range.map(|range| if other { range.max } else { range.min });
         match (self, other) {
             (Kind::Text, false) => "\"First\"".to_owned(),
             (Kind::Text, true) => "\"Second\"".to_owned(),
             (Kind::Bool, _) => (!other).to_string(),
-            (Kind::Int, false) => min.unwrap_or(1).to_string(),
-            (Kind::Int, true) => max.unwrap_or(2).to_string(),
-            (Kind::Date, false) => "\"2026-01-31\"".to_owned(),
-            (Kind::Date, true) => "\"2026-02-28\"".to_owned(),
+            (Kind::Int, _) => number.unwrap_or(if other { 2 } else { 1 }).to_string(),
+            (Kind::Decimal, _) => match (range, number) {
+                (Some(range), Some(number)) => format!("\"{}\"", decimal(number, range.places)),
+                _ if other => "\"0.125\"".to_owned(),
+                _ => "\"12.50\"".to_owned(),
+            },
+            // In the future, for rules such as "not before today".
+            (Kind::Date, false) => "\"2099-01-31\"".to_owned(),
+            (Kind::Date, true) => "\"2099-02-28\"".to_owned(),
+            (Kind::Timestamp, false) => "\"2099-01-31T09:30:00.000000Z\"".to_owned(),
+            (Kind::Timestamp, true) => "\"2099-02-28T18:00:00.123456Z\"".to_owned(),
         }
     }
 }
 
-fn parse_range(field: &str, range: &str) -> anyhow::Result<(i64, i64)> {
-    let bounds =
-        range.split_once("..").and_then(|(min, max)| Some((min.parse().ok()?, max.parse().ok()?)));
-    bounds.with_context(|| format!("{field}: {range} is not a range such as 1..200"))
+/// The ends of a range as numbers of their last decimal place.
+#[derive(Clone, Copy)]
+struct Range {
+    min: i64,
+    max: i64,
+    places: usize,
+}
+
+impl Range {
+    /// Parses two numbers with equally many decimal places: `1..200`, `0.00..999.99`.
+    fn parse(field: &str, range: &str) -> anyhow::Result<Range> {
+        let end = |text: &str| {
+            let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+            Some(((whole.to_owned() + fraction).parse().ok()?, fraction.len()))
+        };
+        let ends = range.split_once("..").and_then(|(min, max)| Some((end(min)?, end(max)?)));
+        match ends {
+            Some(((min, places), (max, max_places))) if places == max_places => {
+                Ok(Range { min, max, places })
+            }
+            _ => bail!("{field}: {range} is not a range such as 1..200 or 0.00..999.99"),
+        }
+    }
+}
+
+/// Formats a number of the last of `places` decimal places: 99999 with two places is 999.99.
+pub(crate) fn decimal(number: i64, places: usize) -> String {
+    let digits = format!("{number:0width$}", width = places + 1);
+    let (whole, fraction) = digits.split_at(digits.len() - places);
+    format!("{whole}.{fraction}")
 }
 
 /// Checks that a name consists of lower-case words and can be used in SQL, Rust and URLs.
@@ -382,6 +431,11 @@ mod tests {
         assert_eq!(field("pinned:bool=false").unwrap().default.as_deref(), Some("false"));
         assert_eq!(field("rank:int:1..5=3").unwrap().new_type.as_deref(), Some("Rank"));
         assert_eq!(field("count:int").unwrap().new_type, None);
+        let price = field("price:decimal:0.05..999.99?").unwrap();
+        assert_eq!((price.min, price.max, price.places), (Some(5), Some(99_999), Some(2)));
+        assert_eq!((price.example.as_str(), price.other.as_str()), ("\"0.05\"", "\"999.99\""));
+        assert_eq!(field("weight:decimal").unwrap().places, None);
+        assert_eq!(field("starts_at:timestamp").unwrap().new_type.as_deref(), Some("StartsAt"));
     }
 
     #[test]
@@ -392,8 +446,16 @@ mod tests {
             ("title:text", "for example text:1..200"),
             ("title:text:5..200", "for example text:1..200"),
             ("title:text:1..a", "1..a is not a range"),
-            ("pinned:bool:1..2", "only text and int have a range"),
+            ("title:text:1.0..200.0", "for example text:1..200"),
+            ("pinned:bool:1..2", "only text, int and decimal have a range"),
+            ("begins_at:timestamp:1..2", "only text, int and decimal have a range"),
             ("rank:int:5..1", "the range of an integer"),
+            ("rank:int:0.5..1.5", "the range of an integer"),
+            ("price:decimal:1..5", "for example decimal:0.00..999.99"),
+            ("price:decimal:5.0..1.0", "for example decimal:0.00..999.99"),
+            ("price:decimal:-1.0..1.0", "for example decimal:0.00..999.99"),
+            ("price:decimal:0..9.99", "0..9.99 is not a range"),
+            ("price:decimal=1.0", "only bool and int have a default"),
             ("rank:int:1..5=9", "9 is not a valid default"),
             ("title:text:1..9=x", "only bool and int have a default"),
             ("pinned:bool?=true", "either optional or has a default"),

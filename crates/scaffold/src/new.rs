@@ -11,7 +11,7 @@ use minijinja::value::Serde;
 use minijinja::{Environment, UndefinedBehavior, Value};
 use serde::Serialize;
 
-use crate::component::{Component, Field, Id, Kind, pascal, smoke_name, upper_first};
+use crate::component::{Component, Field, Id, Kind, decimal, pascal, smoke_name, upper_first};
 use crate::facts;
 use crate::insert::{append, before, insert_block, replace_between, sorted_block, sorted_line};
 use crate::workspace::Workspace;
@@ -21,12 +21,17 @@ Types of fields:
   text:MIN..MAX  text with 0 or 1 to MAX characters
   bool           true or false; the list can be filtered by it
   int, int:MIN..MAX
+  decimal        an exact number of up to 28 digits, not negative, as text: \"12.50\"
+  decimal:MIN..MAX
+                 with as many decimal places as MIN and MAX: price:decimal:0.00..999.99
   date           a date such as 2026-01-31
+  timestamp      a time in RFC 3339 format, such as 2026-01-31T09:30:00Z
   A field that ends in ? is optional. bool and int can have a default: pinned:bool=false
 
 Examples:
   katas new notes --field title:text:1..200 --field pinned:bool=false --field 'due_on:date?'
   katas new tags --id slug --field slug:text:1..100 --field label:text:1..50
+  katas new bookings --id bigint --field starts_at:timestamp --field price:decimal:0.00..999.99
   katas new totals --without-database --field amount:int:0..1000";
 
 /// The command line of `katas new`.
@@ -357,6 +362,7 @@ impl Templates {
         environment.set_undefined_behavior(UndefinedBehavior::Strict);
         environment.add_filter("wrap", wrap);
         environment.add_filter("grouped", |number: i64| grouped(number, '_'));
+        environment.add_filter("decimal", decimal);
         environment.add_filter("thousands", |number: i64| grouped(number, ','));
         environment.add_filter("lower_first", |text: String| facts::lower_first(&text));
         environment.add_filter("sentence", |text: String| upper_first(&text));
@@ -490,7 +496,8 @@ fn columns(component: &Component) -> Vec<(String, String)> {
         None => vec![column("id")],
     };
     columns.extend(component.fields.iter().map(|Field { name, kind, .. }| match kind {
-        Kind::Date => (name.clone(), format!("{name}::text")),
+        Kind::Date | Kind::Decimal => (name.clone(), format!("{name}::text")),
+        Kind::Timestamp => (name.clone(), format!("{name} AT TIME ZONE 'UTC'")),
         _ => column(name),
     }));
     columns.extend(
@@ -506,8 +513,14 @@ fn columns(component: &Component) -> Vec<(String, String)> {
 
 fn page_columns(component: &Component) -> String {
     let first = component.key.as_ref().map_or("id", |key| &key.name);
-    let times = ["created_at", "updated_at"].map(|name| format!("katas.rfc3339({name}) AS {name}"));
-    let fields = component.fields.iter().map(|field| field.name.clone());
+    let time = |name: &str| format!("katas.rfc3339({name}) AS {name}");
+    let times = ["created_at", "updated_at"].map(time);
+    let fields = component.fields.iter().map(|Field { name, kind, .. }| match kind {
+        // As JSON, numeric would be a number.
+        Kind::Decimal => format!("{name}::text AS {name}"),
+        Kind::Timestamp => time(name),
+        _ => name.clone(),
+    });
     let all: Vec<_> = std::iter::once(first.to_owned()).chain(fields).chain(times).collect();
     all.join(", ")
 }
@@ -523,7 +536,9 @@ fn page_key(component: &Component) -> &str {
 /// Returns the placeholder of a field with the casts that its type needs.
 fn placeholder(field: &Field, number: usize) -> String {
     match field.kind {
+        Kind::Decimal => format!("${number}::text::numeric"),
         Kind::Date => format!("${number}::text::date"),
+        Kind::Timestamp => format!("${number}::text::timestamptz"),
         _ => format!("${number}"),
     }
 }
@@ -560,9 +575,16 @@ fn patch_assignments(fields: &[Field]) -> Vec<String> {
 
 /// Returns the constraint of a field.
 fn check(component: &Component, field: &Field) -> Option<Check> {
-    let Field { name, min, max, .. } = field;
+    let Field { name, places, .. } = field;
     let table = &component.table;
-    let (max, min) = ((*max)?, (*min)?);
+    if field.kind == Kind::Decimal && places.is_none() {
+        return Some(Check {
+            name: format!("{table}_{name}_range"),
+            condition: format!("{name} >= 0"),
+            dumped: format!("({name} >= (0)::numeric)"),
+        });
+    }
+    let (min, max) = (field.min?, field.max?);
     Some(match field.kind {
         Kind::Text if min == 0 => Check {
             name: format!("{table}_{name}_length"),
@@ -574,11 +596,17 @@ fn check(component: &Component, field: &Field) -> Option<Check> {
             condition: format!("char_length({name}) BETWEEN {min} AND {max}"),
             dumped: format!("((char_length({name}) >= {min}) AND (char_length({name}) <= {max}))"),
         },
-        _ => Check {
-            name: format!("{table}_{name}_range"),
-            condition: format!("{name} BETWEEN {min} AND {max}"),
-            dumped: format!("(({name} >= {min}) AND ({name} <= {max}))"),
-        },
+        _ => {
+            let [min, max] = [min, max].map(|number| match places {
+                Some(places) => decimal(number, *places),
+                None => number.to_string(),
+            });
+            Check {
+                name: format!("{table}_{name}_range"),
+                condition: format!("{name} BETWEEN {min} AND {max}"),
+                dumped: format!("(({name} >= {min}) AND ({name} <= {max}))"),
+            }
+        }
     })
 }
 
@@ -586,8 +614,13 @@ fn check(component: &Component, field: &Field) -> Option<Check> {
 fn rule_errors(fields: &[&Field]) -> Vec<&'static str> {
     let has =
         |kind: Kind| fields.iter().any(|field| field.kind == kind && field.new_type.is_some());
-    let errors =
-        [(Kind::Date, "InvalidDate"), (Kind::Int, "OutOfRange"), (Kind::Text, "TextError")];
+    let errors = [
+        (Kind::Decimal, "DecimalError"),
+        (Kind::Date, "InvalidDate"),
+        (Kind::Timestamp, "InvalidTimestamp"),
+        (Kind::Int, "OutOfRange"),
+        (Kind::Text, "TextError"),
+    ];
     errors.into_iter().filter(|(kind, _)| has(*kind)).map(|(_, error)| error).collect()
 }
 
@@ -595,11 +628,13 @@ fn rule_errors(fields: &[&Field]) -> Vec<&'static str> {
 fn imports(component: &Component) -> Vec<&'static str> {
     let fields = &component.fields;
     let is = |kind: Kind| fields.iter().any(|field| field.kind == kind);
-    let mut names = vec!["Change", "Db", "Page", "Row", "Timestamp", "int8", "nullable", "set"];
+    let mut names =
+        vec!["Change", "Db", "Page", "Parameter", "Row", "Timestamp", "int8", "nullable", "set"];
     if is(Kind::Bool) || fields.iter().any(|field| field.optional) {
         names.push("boolean");
     }
-    if is(Kind::Text) || is(Kind::Date) || component.key.is_some() {
+    let is_text = [Kind::Text, Kind::Decimal, Kind::Date, Kind::Timestamp].into_iter().any(is);
+    if is_text || component.key.is_some() {
         names.push("text");
     }
     if component.id == Some(Id::Uuid) {
@@ -626,7 +661,7 @@ fn body_fields(fields: &[Field]) -> String {
             Kind::Bool => ", as: 'boolean'",
             Kind::Int => ", as: 'number'",
             Kind::Text if field.max > Some(200) => ", as: 'area'",
-            Kind::Text | Kind::Date => "",
+            Kind::Text | Kind::Decimal | Kind::Date | Kind::Timestamp => "",
         };
         let optional = if field.optional { ", optional: true" } else { "" };
         let (name, label, value) = (&field.name, label(field), field.example.trim_matches('"'));

@@ -34,6 +34,7 @@ mod authorization;
 #[cfg(target_arch = "wasm32")]
 pub mod bindings;
 mod body;
+mod clock;
 mod conditional;
 #[cfg(any(test, target_arch = "wasm32"))]
 mod log;
@@ -53,6 +54,7 @@ pub mod wasi;
 
 pub use attempt::Attempt;
 pub use body::Chunks;
+pub use clock::{now, today};
 pub use conditional::{Preconditions, Tags};
 #[cfg(not(target_arch = "wasm32"))]
 pub use native::respond;
