@@ -58,7 +58,7 @@ pub struct Metrics {
 }
 
 /// A message that was received from the broker and is not settled yet.
-pub(crate) struct Unsettled<'a>(&'a AtomicU64);
+pub struct Unsettled<'a>(&'a AtomicU64);
 
 impl Drop for Unsettled<'_> {
     fn drop(&mut self) {
@@ -94,7 +94,7 @@ impl Metrics {
     }
 
     /// Counts a message of the broker as unsettled until it is dropped.
-    pub(crate) fn unsettled(&self) -> Unsettled<'_> {
+    pub fn unsettled(&self) -> Unsettled<'_> {
         self.unsettled.fetch_add(1, Ordering::Relaxed);
         Unsettled(&self.unsettled)
     }
