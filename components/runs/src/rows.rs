@@ -8,7 +8,7 @@ use rfc4180::{Row, Rows};
 use rules::{Amount, Prices};
 use web::Problem;
 
-use crate::domain::Totals;
+use crate::domain::{Sums, Totals};
 use crate::run::invalid;
 use crate::store::datasets::{self, Chunks, Dataset};
 use crate::task::{NthChar, Spending, Task};
@@ -45,15 +45,15 @@ pub fn totals_of(
     chunks: &Range<i64>,
 ) -> Result<(Totals, i64), Problem> {
     let (item, group) = indices(dataset, task)?;
-    let mut totals = Totals::default();
+    let mut sums = Sums::default();
     let rows = for_each(db, dataset, chunks, |row| {
         let group = group.map_or("", |group| field(row, group));
         // An item without a price adds 0.
         let price = prices.price(field(row, item)).unwrap_or(Amount::ZERO);
-        totals.add(group, price).map_err(|error| invalid(task, error))?;
+        sums.add(group, price).map_err(|error| invalid(task, error))?;
         Ok(true)
     })?;
-    Ok((totals, rows))
+    Ok((sums.into_totals(), rows))
 }
 
 /// Returns the indices of the columns with the items and, if there are groups, with their keys.
