@@ -74,9 +74,10 @@ impl Sums {
 /// WebAssembly has no instruction for this, and the standard library compares byte by byte: to sort
 /// ten thousand keys with a long common prefix would take more than 10 ms.
 fn compare(a: &str, b: &str) -> Ordering {
-    let (a_words, b_words) = (a.as_bytes().chunks_exact(8), b.as_bytes().chunks_exact(8));
-    let common = 8 * a_words.zip(b_words).take_while(|(a, b)| a == b).count();
-    a.as_bytes()[common..].cmp(&b.as_bytes()[common..])
+    let (a, b) = (a.as_bytes(), b.as_bytes());
+    let words = a.as_chunks::<8>().0.iter().zip(b.as_chunks::<8>().0);
+    let common = 8 * words.take_while(|(a, b)| a == b).count();
+    a[common..].cmp(&b[common..])
 }
 
 /// Sums by group, in the order of the groups.
