@@ -79,7 +79,7 @@ impl Courier {
         let program = std::env::current_exe()?.with_file_name("courier");
         ensure!(
             program.is_file(),
-            "cannot start the courier: no program {}; run `cargo build -p courier`",
+            "cannot start the courier: no program {}; run `cargo build --workspace --bin courier`",
             program.display()
         );
         private_file::create_directory(folder)
