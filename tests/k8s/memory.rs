@@ -48,7 +48,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
             violations.push(format!("{}: no memory limit", title(proxy)));
         }
     }
-    // A response with 500, which Spin sends at the limit, counts against the message.
+    // Spin responds with 500 at the limit, which counts against the message if readiness still succeeds.
     let requests = courier::max_requests(objects);
     if requests + RESERVE > instances {
         violations.push(format!(

@@ -45,36 +45,27 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
             }
         }
     }
-    for from in &pods {
-        for to in pods.iter().filter(|to| has_label(to, name, "katas-collector")) {
-            let required = has_label(from, name, "katas");
-            if can_connect(objects, &from.labels, &to.labels, 4318) != required {
-                let (from, to) = (&from.owner, &to.owner);
-                violations.push(format!("{from} to {to}: all of Spin and nothing else may export"));
+    let mut require =
+        |to_name: &str, port, is_required: &dyn Fn(&Pod, &Pod) -> bool, rule: &str| {
+            for from in &pods {
+                for to in pods.iter().filter(|to| has_label(to, name, to_name)) {
+                    if can_connect(objects, &from.labels, &to.labels, port) != is_required(from, to)
+                    {
+                        violations.push(format!("{} to {}: {rule}", from.owner, to.owner));
+                    }
+                }
             }
-        }
-    }
-    for from in &pods {
-        for to in pods.iter().filter(|to| has_label(to, name, "katas")) {
-            let is_target = courier::target(objects)
-                .is_some_and(|app| has_label(to, "core.spinkube.dev/app-name", app));
-            let required = has_label(from, name, "katas-courier") && is_target;
-            if can_connect(objects, &from.labels, &to.labels, 80) != required {
-                let (from, to) = (&from.owner, &to.owner);
-                violations
-                    .push(format!("{from} to {to}: only the courier may connect, to one app"));
-            }
-        }
-    }
-    for from in &pods {
-        for to in pods.iter().filter(|to| has_label(to, name, "katas-rabbitmq")) {
-            let required = has_label(from, name, "katas-courier");
-            if can_connect(objects, &from.labels, &to.labels, 5671) != required {
-                let (from, to) = (&from.owner, &to.owner);
-                violations.push(format!("{from} to {to}: only the courier may connect"));
-            }
-        }
-    }
+        };
+    let is_courier = |from: &Pod| has_label(from, name, "katas-courier");
+    let app = courier::target(objects);
+    let is_target =
+        |to: &Pod| app.is_some_and(|app| has_label(to, "core.spinkube.dev/app-name", app));
+    let is_app = |from: &Pod, _: &Pod| has_label(from, name, "katas");
+    require("katas-collector", 4318, &is_app, "all of Spin and nothing else may export");
+    let to_target = |from: &Pod, to: &Pod| is_courier(from) && is_target(to);
+    require("katas", 80, &to_target, "only the courier may connect, to one app");
+    let to_broker = |from: &Pod, _: &Pod| is_courier(from);
+    require("katas-rabbitmq", 5671, &to_broker, "only the courier may connect");
     // A pod in the same namespace; policies name every other namespace.
     let other = labels(&json!({"app.kubernetes.io/name": "other"}), "");
     for pod in &pods {

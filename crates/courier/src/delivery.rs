@@ -83,9 +83,9 @@ impl Delivery {
             let answer = self.application.post(request).await;
             metrics.add_request(queue, start.elapsed());
             let mut action = decide(answer.status, tries, request.may_be_gone);
-            // Spin at its limit of concurrent requests responds with 500 to all of them.
             let failed = answer.status.is_some_and(|status| status.is_server_error());
-            if failed && !self.application.is_ready().await {
+            // Spin at its limit of concurrent requests responds with 500 to all of them.
+            if action != Action::Hold && failed && !self.application.is_ready().await {
                 action = Action::Hold;
             }
             if action == Action::Hold {

@@ -6,9 +6,6 @@
 //!
 //! `PROPTEST_CASES=10000000 cargo test -p json --release` runs longer than the default.
 
-use std::fs;
-use std::path::Path;
-
 use json::{Error, Fields, FromFields};
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -89,23 +86,11 @@ fn object() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// Returns the names and contents of the files in `corpus/`.
-fn corpus() -> Vec<(String, Vec<u8>)> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let files = fs::read_dir(folder).expect("the folder exists");
-    let mut files: Vec<_> = files
-        .map(|file| {
-            let file = file.expect("an entry");
-            let body = fs::read(file.path()).expect("the file is readable");
-            (file.file_name().into_string().expect("UTF-8"), body)
-        })
-        .collect();
-    files.sort();
-    files
-}
+/// The directory `corpus/`.
+const CORPUS: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus");
 
 fn body() -> impl Strategy<Value = Vec<u8>> {
-    let file = select(corpus()).prop_map(|(_, body)| body);
+    let file = select(test_tools::corpus(CORPUS)).prop_map(|(_, body)| body);
     prop_oneof![
         vec(part(), 0..12).prop_map(|parts| parts.concat()),
         object(),
@@ -146,7 +131,7 @@ proptest! {
 
 #[test]
 fn file_of_the_corpus_has_the_result_in_its_name() {
-    for (name, body) in corpus() {
+    for (name, body) in test_tools::corpus(CORPUS) {
         check(&body).expect(&name);
         let result = json::from_slice::<Body>(&body);
         let expected = match &name[..2] {

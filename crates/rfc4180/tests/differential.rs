@@ -4,9 +4,7 @@
 //! `PROPTEST_CASES=1000000 cargo test -p rfc4180 --release` runs longer than the default.
 
 use std::convert::Infallible;
-use std::fs;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use proptest::collection::vec;
@@ -107,11 +105,8 @@ fn valid_file() -> impl Strategy<Value = Vec<u8>> {
 }
 
 fn corpus() -> Vec<Vec<u8>> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let files = fs::read_dir(folder).expect("the folder exists");
-    let mut paths: Vec<_> = files.map(|file| file.expect("an entry").path()).collect();
-    paths.sort();
-    paths.iter().map(|path| fs::read(path).expect("the file is readable")).collect()
+    let files = test_tools::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus"));
+    files.into_iter().map(|(_, file)| file).collect()
 }
 
 /// Returns files of the corpus, changed in up to five places.

@@ -136,6 +136,12 @@ impl Amount {
         self.0.to_string()
     }
 
+    /// Serializes text with all decimal places, which a client with binary floats reads exactly:
+    /// `#[serde(serialize_with = "Amount::as_text")]`.
+    pub fn as_text<S: Serializer>(amount: &Amount, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&amount.exact())
+    }
+
     /// Formats the number with at least `min_places` decimal places and no further trailing zeros.
     ///
     /// `Decimal::normalize` divides by ten repeatedly, which would take most of the time of a long
@@ -159,14 +165,6 @@ impl Amount {
 impl Serialize for Amount {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         RawValue::from_string(self.shortest()).map_err(S::Error::custom)?.serialize(serializer)
-    }
-}
-
-impl Amount {
-    /// Serializes text with all decimal places, which a client with binary floats reads exactly:
-    /// `#[serde(serialize_with = "Amount::as_text")]`.
-    pub fn as_text<S: Serializer>(amount: &Amount, serializer: S) -> Result<S::Ok, S::Error> {
-        serializer.serialize_str(&amount.exact())
     }
 }
 

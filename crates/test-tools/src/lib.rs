@@ -1,11 +1,30 @@
-//! Optional programs of tests. A test that needs a missing one is reported as ignored, with the
+//! Corpora of files, and optional programs of tests. A test that needs a missing one is reported as ignored, with the
 //! reason, rather than as passed.
 //!
 //! The build script of a test crate calls [`detect`]; the test carries
 //! `#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]`.
 
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
+
+/// Returns the names and the contents of the files in a directory, in the order of the names.
+///
+/// # Panics
+///
+/// Panics if a file cannot be read.
+pub fn corpus(directory: &str) -> Vec<(String, Vec<u8>)> {
+    let files = fs::read_dir(directory).expect("the directory exists");
+    let mut files: Vec<_> = files
+        .map(|file| {
+            let file = file.expect("an entry");
+            let content = fs::read(file.path()).expect("the file is readable");
+            (file.file_name().into_string().expect("UTF-8"), content)
+        })
+        .collect();
+    files.sort();
+    files
+}
 
 /// A program that some tests need.
 pub struct Tool {

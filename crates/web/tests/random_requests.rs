@@ -5,9 +5,6 @@
 //!
 //! `PROPTEST_CASES=10000000 cargo test -p web --release` runs longer than the default.
 
-use std::fs;
-use std::path::Path;
-
 use http::StatusCode;
 use percent_encoding::{NON_ALPHANUMERIC, utf8_percent_encode};
 use proptest::collection::vec;
@@ -87,20 +84,14 @@ struct File {
 }
 
 fn corpus() -> Vec<File> {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus");
-    let files = fs::read_dir(folder).expect("the folder exists");
-    files
-        .map(|file| {
-            let file = file.expect("an entry");
-            let text = fs::read_to_string(file.path()).expect("the file is UTF-8");
-            let (target, response) = text.split_once('\n').expect("two lines");
-            File {
-                name: file.file_name().into_string().expect("UTF-8"),
-                target: target.to_owned(),
-                response: response.trim_end().to_owned(),
-            }
-        })
-        .collect()
+    let files = test_tools::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/corpus"));
+    let file = |(name, content)| {
+        let text = String::from_utf8(content).expect("the file is UTF-8");
+        let (target, response) = text.split_once('\n').expect("two lines");
+        let (target, response) = (target.to_owned(), response.trim_end().to_owned());
+        File { name, target, response }
+    };
+    files.into_iter().map(file).collect()
 }
 
 #[test]

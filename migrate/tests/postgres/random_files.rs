@@ -5,9 +5,6 @@
 //! `PROPTEST_CASES=1000 cargo test --workspace --test postgres -- random_files` runs longer than the
 //! default.
 
-use std::fs;
-use std::path::Path;
-
 use futures_util::TryStreamExt;
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -174,12 +171,11 @@ fn file_is_split_as_postgresql_splits_it() {
 
 #[test]
 fn file_of_the_corpus_is_split_as_postgresql_splits_it_or_rejected() {
-    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/postgres/corpus");
+    let files = test_tools::corpus(concat!(env!("CARGO_MANIFEST_DIR"), "/tests/postgres/corpus"));
     let (project, expected) = (Project::new(&[SCHEMA]), Project::new(&[]));
-    for file in fs::read_dir(folder).expect("the folder exists") {
-        let path = file.expect("an entry").path();
-        println!("{}", path.display());
-        let text = fs::read_to_string(&path).expect("the file is UTF-8");
+    for (name, content) in files {
+        println!("{name}");
+        let text = String::from_utf8(content).expect("the file is UTF-8");
         match text.strip_prefix("-- expected: ").and_then(|text| text.lines().next()) {
             Some(message) => {
                 let text = format!("-- no-transaction\n{text}");
