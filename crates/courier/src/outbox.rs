@@ -266,8 +266,11 @@ impl From<sqlx::Error> for Error {
         };
         let text = cause.message().to_owned();
         match cause.code().as_deref().unwrap_or_default() {
-            // Authentication, privileges, and a missing database.
-            "28000" | "28P01" | "42501" | "3D000" => Error::Refused(text),
+            // Authentication, and a missing database.
+            "28000" | "28P01" | "3D000" => Error::Refused(text),
+            "42501" => Error::Refused(format!(
+                "{text}; connect as a role with the privileges of katas_courier"
+            )),
             // A missing table or function: the schema is older than the courier.
             "42P01" | "42883" | "3F000" | "42703" => {
                 Error::Unavailable(format!("{text}; run `migrate up`"))

@@ -82,6 +82,21 @@ fn literal() -> impl Strategy<Value = String> {
     ]
 }
 
+/// A column of a `SELECT` list, in which `CASE` and `END` are keywords and names.
+fn column() -> impl Strategy<Value = String> {
+    let expression = prop_oneof![literal(), Just("log.v".to_owned())];
+    let expression = expression.prop_recursive(3, 8, 2, |inner| {
+        prop_oneof![
+            (inner.clone(), inner.clone())
+                .prop_map(|(first, second)| { format!("CASE {first} WHEN 'a' THEN {second} END") }),
+            inner.prop_map(|it| format!("(CASE WHEN true THEN {it} END)")),
+        ]
+    });
+    let label = select(vec!["", " end", " case", " AS end", " AS case", " atomic", " begin"]);
+    (expression, space(), label)
+        .prop_map(|(expression, space, label)| format!("{expression}{space}{label}"))
+}
+
 /// A statement without its terminator.
 fn statement() -> impl Strategy<Value = String> {
     let insert = (literal(), space(), space()).prop_map(|(value, first, second)| {
@@ -98,10 +113,16 @@ fn statement() -> impl Strategy<Value = String> {
         let literals = [first, second].map(|it| format!("INSERT INTO app.log (v) VALUES ({it});"));
         format!("DO $Zz$ BEGIN {} END $Zz$", literals.join(" "))
     });
-    let function = (0..50, literal(), space()).prop_map(|(n, value, space)| {
+    let body = vec((vec(column(), 1..4), space()), 0..4).prop_map(|selects| {
+        let statements = selects
+            .into_iter()
+            .map(|(columns, space)| format!("SELECT{space}{} FROM app.log;", columns.join(",")));
+        statements.collect::<String>()
+    });
+    let function = (0..50, literal(), space(), body).prop_map(|(n, value, space, body)| {
         format!(
             "CREATE OR REPLACE FUNCTION app.atomic_{n}() RETURNS text BEGIN{space}ATOMIC; \
-             SELECT CASE WHEN true THEN {value} END; SELECT {value}; END"
+             {body} SELECT {value} end; END"
         )
     });
     let quoted = (0..50, content()).prop_map(|(n, text)| {

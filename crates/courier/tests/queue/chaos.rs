@@ -1,5 +1,6 @@
 //! Random kills of everything, while messages are produced: no message may be lost, have a second
-//! effect, or become a dead letter without being poison.
+//! effect, or become a dead letter without being poison. The application is a scripted one, which also
+//! misbehaves while it runs, or the real one, which `katas up` serves.
 //!
 //! By default, a short run. The environment sets a longer one: `COURIER_CHAOS_MESSAGES`, the number
 //! of messages, and `COURIER_CHAOS_COURIER_KILLS`, `…_BROKER_KILLS`, `…_DATABASE_KILLS` and
@@ -11,10 +12,13 @@ use std::time::{Duration, Instant};
 
 use courier::amqp::{Broker, Outgoing, Publisher};
 use courier::queue::Queue;
+use courier::rabbitmq::RabbitMq;
 use sqlx::{Connection, PgConnection};
 use tokio::sync::Semaphore;
 
+use crate::support::application::Application;
 use crate::support::application::Reaction::{Accept, AcceptAndCut, Cut, Refuse};
+use crate::support::katas::Katas;
 use crate::support::postgres::Postgres;
 use crate::support::process::{Courier, command};
 use crate::support::{Bed, RUNTIME, eventually, folder, rabbitmq};
@@ -50,8 +54,68 @@ fn id(number: u64) -> String {
     format!("00000000-0000-4000-8000-{number:012}")
 }
 
+/// Returns an order, or an object that is none. The subtotal of an order is its number.
 fn body(number: u64) -> String {
-    format!("{{\"poison\":{},\"n\":{number}}}", is_poison(number))
+    if is_poison(number) {
+        return format!("{{\"poison\":{number}}}");
+    }
+    format!("{{\"costs\":{{\"socks\":{number}}},\"items\":[\"socks\"],\"tax\":0.09}}")
+}
+
+/// What the couriers call.
+trait Target {
+    fn url(&self) -> String;
+
+    /// Ends it, with all requests that it serves.
+    fn crash(&mut self);
+
+    /// Starts it again, at the same address.
+    async fn restart(&mut self);
+
+    /// Returns the number of effects, none of which may belong to the same message as another.
+    async fn effects(&self) -> usize;
+}
+
+impl Target for Application {
+    fn url(&self) -> String {
+        Application::url(self)
+    }
+
+    fn crash(&mut self) {
+        self.stop();
+    }
+
+    async fn restart(&mut self) {
+        Application::restart(self).await;
+    }
+
+    async fn effects(&self) -> usize {
+        Application::effects(self).len()
+    }
+}
+
+impl Target for Katas {
+    fn url(&self) -> String {
+        Katas::url(self)
+    }
+
+    fn crash(&mut self) {
+        self.kill();
+    }
+
+    async fn restart(&mut self) {
+        self.run().await;
+    }
+
+    async fn effects(&self) -> usize {
+        let sql = "SELECT count(*), count(DISTINCT subtotal), count(DISTINCT idempotency_key)
+                   FROM katas.receipt";
+        let mut connection = PgConnection::connect(self.database()).await.expect("connect");
+        let counts: (i64, i64, i64) =
+            sqlx::query_as(sql).fetch_one(&mut connection).await.expect("count");
+        assert_eq!((counts.0, counts.0), (counts.1, counts.2));
+        usize::try_from(counts.0).expect("not negative")
+    }
 }
 
 /// Produces messages until all are stored. A message whose fate is unknown is produced again, and
@@ -122,10 +186,46 @@ impl Producer<'_> {
     ignore = "PostgreSQL or RabbitMQ is not installed"
 )]
 fn killed_processes_lose_and_double_nothing() {
-    RUNTIME.block_on(chaos());
+    RUNTIME.block_on(async {
+        let application = Application::start().await;
+        let dice = AtomicU64::new(0);
+        application.script(move |received| match random(&dice) % 100 {
+            0..4 => Refuse(503, ""),
+            4..6 => Refuse(500, ""),
+            6..8 => Cut,
+            _ if received.body.contains("poison") => Refuse(422, "poison"),
+            8..10 => AcceptAndCut,
+            _ => Accept,
+        });
+        let folder = folder("chaos");
+        let (mut postgres, mut broker) = tokio::join!(Postgres::start(), rabbitmq(folder.path()));
+        let bed = Bed::with(&postgres, Some(broker.url())).await;
+        chaos(&bed, &mut postgres, &mut broker, application).await;
+    });
 }
 
-async fn chaos() {
+#[test]
+#[cfg_attr(
+    not(all(has_postgres, has_rabbitmq)),
+    ignore = "PostgreSQL or RabbitMQ is not installed"
+)]
+fn killed_processes_and_hosts_lose_and_double_nothing() {
+    RUNTIME.block_on(async {
+        let folder = folder("chaos");
+        let (mut postgres, mut broker) = tokio::join!(Postgres::start(), rabbitmq(folder.path()));
+        let bed = Bed::with(&postgres, Some(broker.url())).await;
+        let katas = Katas::start(&bed).await;
+        chaos(&bed, &mut postgres, &mut broker, katas).await;
+    });
+}
+
+/// Produces messages and kills until all are stored, and checks the effects.
+async fn chaos(
+    bed: &Bed,
+    postgres: &mut Postgres,
+    broker: &mut RabbitMq,
+    mut application: impl Target,
+) {
     let messages = parameter("MESSAGES", 300);
     let victims = [
         (Victim::Courier, parameter("COURIER_KILLS", 8)),
@@ -133,31 +233,21 @@ async fn chaos() {
         (Victim::Database, parameter("DATABASE_KILLS", 2)),
         (Victim::Application, parameter("APPLICATION_KILLS", 4)),
     ];
-    let folder = folder("chaos");
-    let (mut postgres, mut broker) = tokio::join!(Postgres::start(), rabbitmq(folder.path()));
-    let mut bed = Bed::with(&postgres, Some(broker.url())).await;
-    let dice = std::sync::Arc::new(AtomicU64::new(messages));
-    let throw = dice.clone();
-    bed.application.script(move |received| match random(&throw) % 100 {
-        0..4 => Refuse(503, ""),
-        4..6 => Refuse(500, ""),
-        6..8 => Cut,
-        _ if received.body.contains("true") => Refuse(422, "poison"),
-        8..10 => AcceptAndCut,
-        _ => Accept,
-    });
+    let dice = AtomicU64::new(messages);
     let mut plan: Vec<Victim> =
         victims.iter().flat_map(|&(victim, count)| (0..count).map(move |_| victim)).collect();
     let start = Instant::now();
-    let mut couriers = [(); 2].map(|()| Courier::start(command(&bed, &["run"])));
+    let url = application.url();
+    let courier = || {
+        let mut command = command(bed, &["run"]);
+        command.env("COURIER_APPLICATION_URL", &url);
+        Courier::start(command)
+    };
+    let mut couriers = [(); 2].map(|()| courier());
     // Messages are produced throughout the kills, not all before the first few.
     let share = usize::try_from(messages).expect("fits").div_ceil(plan.len() + 1);
     let allowance = Semaphore::new(share);
-    let mut application = std::mem::replace(
-        &mut bed.application,
-        crate::support::application::Application::start().await,
-    );
-    let mut producer = Producer { bed: &bed, broker: None, database: None };
+    let mut producer = Producer { bed, broker: None, database: None };
     let produce = async {
         for number in 0..messages {
             allowance.acquire().await.expect("open").forget();
@@ -173,9 +263,7 @@ async fn chaos() {
             match victim {
                 Victim::Courier => {
                     let index = usize::from(random(&dice).is_multiple_of(2));
-                    let mut next = command(&bed, &["run"]);
-                    next.env("COURIER_APPLICATION_URL", application.url());
-                    std::mem::replace(&mut couriers[index], Courier::start(next)).kill();
+                    std::mem::replace(&mut couriers[index], courier()).kill();
                 }
                 Victim::Broker => {
                     broker.kill();
@@ -187,7 +275,7 @@ async fn chaos() {
                     postgres.run().await;
                 }
                 Victim::Application => {
-                    application.stop();
+                    application.crash();
                     tokio::time::sleep(Duration::from_millis(random(&dice) % 300)).await;
                     application.restart().await;
                 }
@@ -195,28 +283,26 @@ async fn chaos() {
         }
     };
     tokio::join!(produce, kill);
-    bed.application = application;
     let expected = (0..messages).filter(|&number| !is_poison(number)).count();
     let killed = start.elapsed();
-    while bed.application.effects().len() < expected {
-        let before = bed.application.effects().len();
-        eventually("another effect", async || bed.application.effects().len() > before).await;
+    loop {
+        let before = application.effects().await;
+        if before >= expected {
+            break;
+        }
+        eventually("another effect", async || application.effects().await > before).await;
     }
     bed.empty().await;
     let poison: HashSet<String> = (0..messages).filter(|&it| is_poison(it)).map(id).collect();
     let dead = async || bed.dead().await.into_iter().map(|it| it.id).collect::<HashSet<_>>();
     eventually("all poison is a dead letter", async || dead().await.len() >= poison.len()).await;
     assert_eq!(dead().await, poison);
-    let effects = bed.application.effects();
-    assert_eq!(effects.len(), expected);
-    let requests = bed.application.received().len();
+    assert_eq!(application.effects().await, expected);
     println!(
-        "{messages} messages, {victims:?}, {:.0} s and {:.0} s to the end: {requests} requests, \
-         {} effects, {} repeated, {} dead letters",
+        "{messages} messages, {victims:?}, {:.0} s and {:.0} s to the end: {expected} effects, {} dead \
+         letters",
         killed.as_secs_f64(),
         (start.elapsed() - killed).as_secs_f64(),
-        effects.len(),
-        effects.values().filter(|&&count| count > 1).count(),
         poison.len()
     );
 }

@@ -240,3 +240,16 @@ fn wrong_password_of_the_broker_exits_with_9() {
         assert!(text.contains("refused the login"), "{text}");
     });
 }
+
+#[test]
+#[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
+fn role_without_privileges_exits_with_9_and_names_the_right_one() {
+    RUNTIME.block_on(async {
+        let mut bed = Bed::new(Mode::Direct).await;
+        bed.database.clone_from(&bed.application_database);
+        let output = run(&bed, &["dead", "list"]);
+        let text = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(9), "{text}");
+        assert!(text.contains("connect as a role with the privileges of katas_courier"), "{text}");
+    });
+}

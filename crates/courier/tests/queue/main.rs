@@ -1,4 +1,4 @@
-//! The courier with a real RabbitMQ and a real PostgreSQL. Only the application is simulated.
+//! The courier with a real RabbitMQ and a real PostgreSQL. The application is simulated, except in `chaos`.
 
 mod broker;
 mod chaos;

@@ -31,6 +31,8 @@ pub enum Queue {
     Direct,
     /// Through a private RabbitMQ, which must be installed
     Rabbitmq,
+    /// Not at all, because a separate courier delivers them
+    None,
 }
 
 /// What a courier connects.
@@ -52,11 +54,16 @@ pub(super) enum Courier {
 }
 
 impl Courier {
-    /// Starts a courier whose files are in `folder`.
-    pub(super) fn start(queue: Queue, route: &Route<'_>, folder: &Path) -> anyhow::Result<Courier> {
+    /// Starts a courier whose files are in `folder`, unless a separate one delivers the messages.
+    pub(super) fn start(
+        queue: Queue,
+        route: &Route<'_>,
+        folder: &Path,
+    ) -> anyhow::Result<Option<Courier>> {
         match queue {
-            Queue::Direct => Courier::start_direct(route),
-            Queue::Rabbitmq => Courier::start_program(route, folder),
+            Queue::Direct => Courier::start_direct(route).map(Some),
+            Queue::Rabbitmq => Courier::start_program(route, folder).map(Some),
+            Queue::None => Ok(None),
         }
     }
 

@@ -169,7 +169,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
                 application: ready::reachable(address),
                 token: token.as_deref().filter(|token| !token.is_empty()),
             };
-            Some(Courier::start(options.queue, &route, &options.state.join("queue"))?)
+            Courier::start(options.queue, &route, &options.state.join("queue"))?
         }
         None => None,
     };

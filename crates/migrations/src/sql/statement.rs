@@ -134,7 +134,7 @@ impl RelationName {
 
 /// Splits SQL at the same places as psql (`src/fe_utils/psqlscan.l`): at semicolons outside of
 /// parentheses and of the `BEGIN ATOMIC ... END` body of a routine. Unlike psql, a body may use `END` and
-/// `CASE` as names after `AS` or a period. Empty statements are omitted.
+/// `CASE` as names, as PostgreSQL does. Empty statements are omitted.
 /// If the text ends within a string, a comment or parentheses, the last statement extends to the
 /// end, and PostgreSQL reports the syntax error.
 ///
@@ -300,13 +300,53 @@ struct StatementScanner {
     start: usize,
     end: usize,
     parentheses: usize,
-    /// The number of blocks that are open, each of which needs an `END`.
-    blocks: usize,
     header: RoutineHeader,
-    previous_is_begin: bool,
-    /// Whether the previous token makes a keyword a name: `AS` or a period.
-    previous_precedes_name: bool,
+    body: Body,
+    previous: Previous,
 }
+
+/// The `BEGIN ATOMIC ... END` body of a routine.
+#[derive(Clone, Copy, PartialEq)]
+enum Body {
+    None,
+    /// A body without its `END`, and the number of its `CASE` expressions without theirs.
+    Open {
+        cases: usize,
+    },
+}
+
+/// What the previous token says about a keyword that follows it.
+#[derive(Clone, Copy, PartialEq)]
+enum Previous {
+    /// `BEGIN`, after which `ATOMIC` opens a body.
+    Begin,
+    /// The beginning of a body or a semicolon, after which `END` closes the body.
+    Boundary,
+    /// `AS` or a period, after which a keyword is a name.
+    Prefix,
+    /// `CASE`, which is an expression, or the label of a column if the column ends here.
+    Case,
+    Other,
+}
+
+/// The reserved words that may follow a column in a `SELECT` or `RETURNING` list. None of them begins an
+/// expression.
+const AFTER_COLUMN: [&str; 14] = [
+    "except",
+    "fetch",
+    "for",
+    "from",
+    "group",
+    "having",
+    "intersect",
+    "into",
+    "limit",
+    "offset",
+    "order",
+    "union",
+    "where",
+    "window",
+];
 
 /// The progress in recognizing `CREATE [OR REPLACE] {FUNCTION | PROCEDURE}`.
 #[derive(Clone, Copy, PartialEq)]
@@ -326,10 +366,9 @@ impl StatementScanner {
             start,
             end: start,
             parentheses: 0,
-            blocks: 0,
             header: RoutineHeader::Nothing,
-            previous_is_begin: false,
-            previous_precedes_name: false,
+            body: Body::None,
+            previous: Previous::Other,
         }
     }
 
@@ -340,18 +379,9 @@ impl StatementScanner {
             TokenKind::CloseParen => self.parentheses = self.parentheses.saturating_sub(1),
             _ => {}
         }
-        let may_be_keyword = self.parentheses == 0 && !self.previous_precedes_name;
-        if self.header == RoutineHeader::Routine && may_be_keyword {
-            // psql counts every BEGIN, CASE and END, and therefore mishandles names that equal them.
-            let opens = self.previous_is_begin && token.is("atomic");
-            if opens || self.blocks > 0 && token.is("case") {
-                self.blocks += 1;
-            } else if self.blocks > 0 && token.is("end") {
-                self.blocks -= 1;
-            }
+        if self.header == RoutineHeader::Routine {
+            self.previous = self.push_to_routine(token);
         }
-        self.previous_is_begin = token.is("begin");
-        self.previous_precedes_name = token.is("as") || token.kind == TokenKind::Dot;
         self.header = match self.header {
             RoutineHeader::Nothing if token.is("create") => RoutineHeader::Create,
             RoutineHeader::Create if token.is("or") => RoutineHeader::CreateOr,
@@ -366,13 +396,55 @@ impl StatementScanner {
         };
     }
 
+    /// Opens and closes the body. Returns what the token says about the next one.
+    ///
+    /// psql counts every `BEGIN`, `CASE` and `END`, and therefore mishandles names that equal them. In
+    /// PostgreSQL's grammar (`gram.y`, `routine_body_stmt_list`), every statement of a body ends with a
+    /// semicolon, so any other `END` closes a `CASE` or is the label of a column (`BareColLabel`).
+    fn push_to_routine(&mut self, token: &Token<'_>) -> Previous {
+        if let Body::Open { cases } = &mut self.body
+            && self.previous == Previous::Case
+            && !ends_column(token)
+        {
+            *cases += 1;
+        }
+        let is_name = self.parentheses > 0 || self.previous == Previous::Prefix;
+        match (&mut self.body, self.previous) {
+            _ if token.kind == TokenKind::Dot => Previous::Prefix,
+            _ if token.kind == TokenKind::Semi => Previous::Boundary,
+            _ if is_name => Previous::Other,
+            _ if token.is("as") => Previous::Prefix,
+            (Body::None, Previous::Begin) if token.is("atomic") => {
+                self.body = Body::Open { cases: 0 };
+                Previous::Boundary
+            }
+            (Body::None, _) if token.is("begin") => Previous::Begin,
+            (Body::Open { .. }, _) if token.is("case") => Previous::Case,
+            (Body::Open { cases }, _) if token.is("end") && *cases > 0 => {
+                *cases -= 1;
+                Previous::Other
+            }
+            (Body::Open { .. }, Previous::Boundary) if token.is("end") => {
+                self.body = Body::None;
+                Previous::Other
+            }
+            _ => Previous::Other,
+        }
+    }
+
     fn is_complete(&self) -> bool {
-        self.parentheses == 0 && self.blocks == 0
+        self.parentheses == 0 && self.body == Body::None
     }
 
     fn statement<'a>(&self, sql: &'a str) -> Statement<'a> {
         Statement { text: &sql[self.start..self.end], line: self.line }
     }
+}
+
+/// Returns whether a column of a list cannot go on with this token.
+fn ends_column(token: &Token<'_>) -> bool {
+    matches!(token.kind, TokenKind::Comma | TokenKind::Semi)
+        || AFTER_COLUMN.iter().any(|word| token.is(word))
 }
 
 /// A parser for the beginning of a statement.
@@ -701,6 +773,13 @@ mod tests {
              SELECT CASE a WHEN 1 THEN CASE WHEN true THEN 2 END END; SELECT (CASE a END); END",
             "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 AS \"end\"; END",
             "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT t.end AS case FROM t; SELECT 2; END",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 end; SELECT 2 end, 3 end FROM t; END",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT 1 case; SELECT 2 case, 3 case FROM t; END",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE WHEN t.as THEN 1 END end FROM t; END",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT CASE CASE WHEN a THEN b END WHEN 1 \
+             THEN CASE (a) WHEN 1 THEN 2 END END case; END",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC SELECT begin atomic FROM t; ; END",
+            "CREATE FUNCTION f() RETURNS int BEGIN ATOMIC END",
             "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1; SELECT 2'",
             "CREATE FUNCTION begin() RETURNS int LANGUAGE sql AS 'SELECT 1'",
             "CREATE FUNCTION f(begin int, atomic int) RETURNS int LANGUAGE sql AS 'SELECT 1'",

@@ -1,6 +1,7 @@
 //! Shared servers, and a courier with everything that it talks to.
 
 pub mod application;
+pub mod katas;
 pub mod postgres;
 pub mod process;
 
@@ -94,6 +95,8 @@ pub struct Bed {
     pub application: Application,
     /// The URL of the database for `katas_courier`.
     pub database: String,
+    /// The URL of the database for `katas_app`.
+    pub application_database: String,
     pub administrator: String,
     pub amqp: Option<String>,
     pub timing: Timing,
@@ -140,6 +143,7 @@ impl Bed {
             mode: if amqp.is_some() { Mode::RabbitMq } else { Mode::Direct },
             application: Application::start().await,
             database: postgres.url("katas_courier", &name),
+            application_database: postgres.url("katas_app", &name),
             administrator: postgres.url("postgres", &name),
             amqp,
             timing: timing(),
