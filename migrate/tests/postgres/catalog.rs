@@ -167,7 +167,8 @@ fn schema_sql_matches_migrations_on_every_version() {
             std::fs::write("../db/schema.sql", dump).expect("write file");
             continue;
         }
-        let help = "to regenerate it: RENEW=1 cargo test -p migrate schema_sql";
+        let help = "to regenerate it: RENEW=1 cargo test --workspace --test postgres -- \
+                    schema_sql_matches";
         assert_same(&dump, &schema_sql(server), help);
     }
 }
