@@ -53,6 +53,44 @@ fn cluster_check_of_a_remote_cluster_is_refused() {
     }
 }
 
+/// Prints the failure of the documented installation with a kubectl whose rollouts time out.
+const FAILED_INSTALLATION: &str = r#"
+import os, pathlib, runpy, sys
+check = runpy.run_path(sys.argv[1])
+folder = pathlib.Path(sys.argv[2])
+(folder / "kubectl").write_text(
+    '#!/bin/sh\ncase " $* " in *" rollout "*) echo "error: timed out" >&2; exit 1 ;; esac\necho "output of $1 $2"\n'
+)
+(folder / "kubectl").chmod(0o755)
+os.environ["PATH"] = f"{folder}{os.pathsep}{os.environ['PATH']}"
+workspace = check["Workspace"]("test", folder, "example.invalid")
+try:
+    workspace.documented("k8s/README.md", "kubectl apply -k k8s/overlays/local", True, ("kind", "port-forward"))
+except check["Failure"] as failure:
+    print(failure)
+"#;
+
+#[test]
+#[cfg_attr(not(has_python), ignore = "Python is not installed")]
+fn failed_rollout_is_reported_with_its_object_and_the_pods() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let output = Command::new("python3")
+        .args(["-c", FAILED_INSTALLATION])
+        .arg(root().join("k8s/check-cluster"))
+        .arg(folder.path())
+        .output()
+        .expect("Python starts");
+    let failure = String::from_utf8_lossy(&output.stdout);
+    for line in [
+        "+ kubectl -n katas-check-test rollout status deployment/katas --timeout=15m\nerror: timed out\n",
+        "\noutput of get jobs,pods\n",
+        "\noutput of events --types=Warning\n",
+        "\noutput of logs ",
+    ] {
+        assert!(failure.contains(line), "{output:?}");
+    }
+}
+
 #[test]
 #[cfg_attr(not(has_cluster), ignore = "CHECK_CLUSTER is not set; it runs k8s/check-cluster")]
 fn every_cluster_check_passes() {
