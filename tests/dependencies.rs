@@ -1,7 +1,6 @@
 //! What the first build compiles.
 
 use std::collections::BTreeSet;
-use std::process::Command;
 
 use crate::support::root;
 
@@ -10,7 +9,7 @@ const MAX_PACKAGES: usize = 300;
 
 /// Returns the packages that a selection compiles for this machine, each once per set of features.
 fn packages(selection: &[&str]) -> BTreeSet<String> {
-    let output = Command::new(env!("CARGO"))
+    let output = test_tools::cargo()
         .args(["tree", "--locked", "--color=never", "--prefix=none", "--format={p} [{f}]"])
         .args(selection)
         .current_dir(root())

@@ -4,7 +4,8 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+
+use serde_json::Value;
 
 use crate::support::{app, root};
 
@@ -41,17 +42,26 @@ fn components_import_only_declared_interfaces() {
     }
 }
 
-/// Returns the directory of the published packages, inside of `spin-sdk`; see `wit/README.md`.
+/// Returns the directory of the published packages, inside of `spin-sdk`; see `wit/README.md`. `cargo
+/// metadata` would require the packages of all other platforms; this build, only those of the guest.
 fn published_packages() -> PathBuf {
-    let output = Command::new(env!("CARGO"))
-        .args(["metadata", "--format-version=1", "--locked", "--offline"])
-        .args(["--filter-platform", "wasm32-wasip2"])
+    let output = test_tools::cargo()
+        .args([
+            "build",
+            "--release",
+            "--locked",
+            "--target=wasm32-wasip2",
+            "-p",
+            "older-interfaces",
+        ])
+        .arg("--message-format=json")
         .current_dir(root())
         .output()
         .expect("cargo runs");
-    let metadata: serde_json::Value = serde_json::from_slice(&output.stdout).expect("metadata");
-    let mut packages = metadata["packages"].as_array().expect("packages").iter();
-    let sdk = packages.find(|package| package["name"] == "spin-sdk").expect("spin-sdk");
+    let messages = String::from_utf8(output.stdout).expect("UTF-8");
+    let mut messages =
+        messages.lines().map(|line| serde_json::from_str::<Value>(line).expect("a message"));
+    let sdk = messages.find(|message| message["target"]["name"] == "spin_sdk").expect("spin-sdk");
     let manifest = sdk["manifest_path"].as_str().expect("a path");
     Path::new(manifest).parent().expect("a directory").join("wit/deps")
 }

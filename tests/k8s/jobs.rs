@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
 
@@ -81,7 +80,7 @@ fn migrate_accepts_the_arguments_of_every_job() {
         let objects = deployment(name);
         for container in jobs(&objects).flat_map(|(_, job)| containers(&job["template"]["spec"])) {
             let args = list(container, "/args").iter().filter_map(Value::as_str);
-            let output = Command::new(env!("CARGO"))
+            let output = test_tools::cargo()
                 .args(["run", "--quiet", "--locked", "--bin", "migrate", "--"])
                 .args(args)
                 .args(["--database-url-file", "/nowhere"])

@@ -1,5 +1,5 @@
-//! Corpora of files, and optional programs of tests. A test that needs a missing one is reported as ignored, with the
-//! reason, rather than as passed.
+//! Corpora of files, cargo, and optional programs of tests. A test that needs a missing program is reported
+//! as ignored, with the reason, rather than as passed.
 //!
 //! The build script of a test crate calls [`detect`]; the test carries
 //! `#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]`.
@@ -7,6 +7,7 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 /// Returns the names and the contents of the files in a directory, in the order of the names.
 ///
@@ -24,6 +25,22 @@ pub fn corpus(directory: &str) -> Vec<(String, Vec<u8>)> {
         .collect();
     files.sort();
     files
+}
+
+/// Returns a command for cargo without the variables that describe the package of the running test. The
+/// build script of ring runs again when they change, and all that depends on ring would compile again.
+pub fn cargo() -> Command {
+    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
+    for (name, _) in env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("CARGO_PKG_")
+            || text.starts_with("CARGO_MANIFEST_")
+            || text == "OUT_DIR"
+        {
+            command.env_remove(&name);
+        }
+    }
+    command
 }
 
 /// A program that some tests need.
