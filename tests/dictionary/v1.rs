@@ -1,5 +1,8 @@
 //! Version 1 of the dictionary API.
 
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
 use http::Method;
 use serde_json::{Value, json};
 
@@ -214,10 +217,39 @@ fn largest_list_is_complete() {
         "INSERT INTO katas.entry (word, definition) \
          SELECT 'w' || g, repeat('🦀', 10000) FROM generate_series(1, 1000) g",
     );
-    let response = app.get("/api/v1/entries?limit=1000");
-    assert_eq!(response.header("content-length"), response.body.len().to_string());
-    assert!(response.body.len() > 40_000_000);
-    assert_eq!(response.json().as_array().map(Vec::len), Some(1000));
+    let response = app.get("/api/v1/entries?skip=1&limit=1000");
+    assert!(response.body.len() > 39_960_000);
+    let words = response.json();
+    let words = words.as_array().expect("a list").iter().map(|entry| entry["word"].clone());
+    assert!(words.eq((2..=1000).map(|n| json!(format!("w{n}")))));
+    let length = |query| app.get(query).json().as_array().map(Vec::len);
+    assert_eq!(length("/api/v1/entries?limit=999"), Some(999));
+    // It is sent in parts.
+    if let Some(memory) = app.peak_memory("dictionary") {
+        assert!(memory < 2 << 20, "{memory}");
+    }
+}
+
+#[test]
+fn list_of_entries_that_are_deleted_meanwhile_is_valid() {
+    let app = App::start();
+    app.sql(
+        "INSERT INTO katas.entry (word, definition) \
+         SELECT 'w' || g, repeat('🦀', 10000) FROM generate_series(1, 1000) g",
+    );
+    // HTTP/1.0 has no chunks: the body ends with the connection.
+    let mut stream = TcpStream::connect(app.authority()).expect("the server accepts");
+    let request = "GET /api/v1/entries?limit=1000 HTTP/1.0\r\nHost: localhost\r\n\r\n";
+    stream.write_all(request.as_bytes()).expect("the server reads");
+    let mut response = vec![0; 1000];
+    stream.read_exact(&mut response).expect("the server responds");
+    app.sql("DELETE FROM katas.entry");
+    stream.read_to_end(&mut response).expect("the server responds");
+    let response = String::from_utf8(response).expect("UTF-8");
+    let (head, body) = response.split_once("\r\n\r\n").expect("a head");
+    assert!(head.starts_with("HTTP/1.0 200 "), "{head}");
+    let list: Vec<Value> = serde_json::from_str(body).expect("JSON");
+    assert!((1..1000).contains(&list.len()), "{}", list.len());
 }
 
 #[test]

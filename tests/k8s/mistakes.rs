@@ -498,8 +498,16 @@ fn misrouted_path_is_detected() {
                         "backendRefs": [{"name": "katas", "port": 80}]}]);
     assert_violation(
         "production",
-        |objects| objects.without_first("HTTPRoute").with_value("HTTPRoute", "/spec/rules", rules),
+        |objects| {
+            let rules = rules.clone();
+            objects.without_first("HTTPRoute").with_value("HTTPRoute", "/spec/rules", rules)
+        },
         "/.well-known/spin/ is exposed",
+    );
+    assert_violation(
+        "production",
+        |objects| objects.without_first("HTTPRoute").with_value("HTTPRoute", "/spec/rules", rules),
+        "/api/v1/entries/ uses the connections of other requests",
     );
     assert_violation(
         "production",

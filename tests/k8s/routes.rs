@@ -9,6 +9,16 @@ use super::variables::manifest;
 
 /// Spin's built-in health endpoint.
 const HEALTH: &str = "/.well-known/spin/health";
+/// Paths whose response can exceed the buffer of a client connection in the gateway. Datasets are
+/// streamed; version 1 limits the rows of the list of entries, not its size.
+const LARGE: [&str; 6] = [
+    "/api/v1/datasets/7/rows",
+    "/api/datasets/7/rows",
+    "/api/v1/entries",
+    "/api/v1/entries/",
+    "/api/entries",
+    "/api/entries/",
+];
 
 /// Checks the paths of probes, HTTPRoutes and Ingresses.
 pub(super) fn check(objects: &Objects) -> Vec<String> {
@@ -36,7 +46,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
             continue;
         };
         let path = route.replace(":id", "7").replace("...", "anything");
-        let backend = backend(&rules, &path);
+        let backend = rule(&rules, &path).map(|rule| rule.backend.as_str());
         let app = objects.of_kind("SpinApp").find(|app| Some(name(app)) == backend);
         if !app.is_some_and(|app| runs(app, &component)) {
             violations
@@ -44,9 +54,7 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
         }
     }
     // Spin's built-in endpoints are for use inside the cluster only.
-    let blocked = rules.iter().filter(|rule| specificity(rule, "/.well-known/spin/info").is_some());
-    let blocked = blocked.max_by_key(|rule| specificity(rule, "/.well-known/spin/info"));
-    if !blocked.is_some_and(|rule| rule.is_blocked) {
+    if !rule(&rules, "/.well-known/spin/info").is_some_and(|rule| rule.is_blocked) {
         violations.push("/.well-known/spin/ is exposed".to_owned());
     }
     // A segment of a path, such as a word, can contain a slash. By default, Envoy Gateway decodes it
@@ -54,6 +62,16 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
     for policy in objects.of_kind("ClientTrafficPolicy") {
         if text(policy, "/spec/path/escapedSlashesAction") != Some("KeepUnchanged") {
             violations.push(format!("{}: the gateway changes %2F in paths", title(policy)));
+        }
+    }
+    // A client that does not read such a response occupies a connection to the pod. Envoy Gateway
+    // limits connections per rule.
+    if objects.of_kind("BackendTrafficPolicy").next().is_some() {
+        let default = rule(&rules, "/health").map(|rule| &rule.name);
+        for path in LARGE {
+            if rule(&rules, path).map(|rule| &rule.name) == default {
+                violations.push(format!("{path} uses the connections of other requests"));
+            }
         }
     }
     // Envoy then ignores the timeout of the route.
@@ -68,6 +86,8 @@ pub(super) fn check(objects: &Objects) -> Vec<String> {
 
 /// One path of an HTTPRoute or an Ingress.
 struct PathRule {
+    /// Empty for an Ingress.
+    name: String,
     path: String,
     is_exact: bool,
     backend: String,
@@ -79,6 +99,7 @@ fn rules(objects: &Objects) -> Vec<PathRule> {
     for rule in objects.of_kind("HTTPRoute").flat_map(|route| list(route, "/spec/rules")) {
         for path in list(rule, "/matches") {
             rules.push(PathRule {
+                name: text(rule, "/name").unwrap_or_default().to_owned(),
                 path: text(path, "/path/value").unwrap_or_default().to_owned(),
                 is_exact: path["path"]["type"] == "Exact",
                 backend: text(rule, "/backendRefs/0/name").unwrap_or_default().to_owned(),
@@ -90,6 +111,7 @@ fn rules(objects: &Objects) -> Vec<PathRule> {
         for path in list(ingress, "/spec/rules/0/http/paths") {
             let backend = text(path, "/backend/service/name").unwrap_or_default();
             rules.push(PathRule {
+                name: String::new(),
                 path: text(path, "/path").unwrap_or_default().to_owned(),
                 is_exact: path["pathType"] == "Exact",
                 backend: backend.to_owned(),
@@ -110,9 +132,9 @@ fn specificity(rule: &PathRule, path: &str) -> Option<usize> {
     (rest.is_empty() || rest.starts_with('/')).then_some(rule.path.len())
 }
 
-fn backend<'a>(rules: &'a [PathRule], path: &str) -> Option<&'a str> {
+fn rule<'a>(rules: &'a [PathRule], path: &str) -> Option<&'a PathRule> {
     let matching = rules.iter().filter_map(|rule| Some((specificity(rule, path)?, rule)));
-    matching.max_by_key(|(length, _)| *length).map(|(_, rule)| rule.backend.as_str())
+    matching.max_by_key(|(length, _)| *length).map(|(_, rule)| rule)
 }
 
 /// Returns whether a SpinApp runs a component.

@@ -162,7 +162,7 @@ fn page(chunks: &Chunks, after: i64, limit: i64) -> Result<(Box<RawValue>, Optio
 fn export(dataset: Dataset, db: Db) -> Reply {
     let mut header = Some(line(&dataset.columns));
     let mut row = 1;
-    let length = dataset.bytes as usize;
+    let length = Some(dataset.bytes as usize);
     let next = move || -> Result<Option<Vec<u8>>, Problem> {
         if let Some(header) = header.take() {
             return Ok(Some(header));

@@ -146,13 +146,36 @@ pub fn delete_if(
     Ok(Change::new(deleted.then_some(()), row.take(1)?, preconditions))
 }
 
-/// Returns `limit` entries after the first `skip` entries, in the order in which they were added,
-/// as a JSON array of up to 40 MB.
-pub fn list(db: &Db, skip: i64, limit: i64) -> Result<String, pg::Error> {
-    const SQL: &str = "SELECT coalesce(json_agg(entry), '[]')::text FROM ( \
-             SELECT word, definition FROM katas.entry ORDER BY id OFFSET $1 LIMIT $2 \
-         ) AS entry";
-    db.row(SQL, &[int8(skip), int8(limit)])?.take(0)
+/// Part of a list of entries.
+pub struct Part {
+    /// The entries, as a JSON array.
+    pub items: String,
+    /// The number of entries.
+    pub count: i64,
+    /// The id of the last entry, `None` at the end of the list.
+    pub last: Option<i64>,
+}
+
+/// Returns the first part of the list of `limit` entries after the entry with the id `after` and
+/// `skip` further entries, in the order in which they were added.
+///
+/// The list can have 40 MB. A part ends when its definitions reach 256 KiB, which bounds the memory
+/// of an instance.
+pub fn list(db: &Db, after: i64, skip: i64, limit: i64) -> Result<Part, pg::Error> {
+    const SQL: &str = "WITH part AS ( \
+             SELECT *, lead(id) OVER w IS NOT NULL AS more, \
+                    sum(octet_length(definition)) OVER w - octet_length(definition) AS before \
+             FROM ( \
+                 SELECT id, word, definition FROM katas.entry WHERE id > $1 \
+                 ORDER BY id OFFSET $2 LIMIT $3 \
+             ) AS found WINDOW w AS (ORDER BY id) \
+         ) \
+         SELECT coalesce(json_agg((SELECT e FROM (SELECT word, definition) AS e) ORDER BY id), \
+                    '[]')::text, \
+                count(*), CASE WHEN bool_and(more) THEN max(id) END \
+         FROM part WHERE before < 262144";
+    let mut row = db.row(SQL, &[int8(after), int8(skip), int8(limit)])?;
+    Ok(Part { items: row.take(0)?, count: row.take(1)?, last: row.take(2)? })
 }
 
 /// Returns up to `limit` entries whose words begin with `prefix`, after the word `after`.

@@ -31,7 +31,7 @@ impl File {
                 .header("content-encoding", "gzip")
                 .conditional(request, &format!("{}-gzip", self.tag))?
         } else {
-            Reply::stream(self.media_type, self.length, self.decompressed())
+            Reply::stream(self.media_type, Some(self.length), self.decompressed())
                 .conditional(request, self.tag)?
         };
         Ok(reply.header("vary", "accept-encoding"))

@@ -23,15 +23,15 @@ pub type Stream = Box<dyn FnMut() -> Result<Option<Vec<u8>>, Problem>>;
 
 pub(crate) enum Body {
     Buffer(Cow<'static, [u8]>),
-    /// The length in bytes, and the function that produces them.
-    Stream(usize, Stream),
+    /// The length in bytes if it is known, and the function that produces them.
+    Stream(Option<usize>, Stream),
 }
 
 impl Body {
-    /// Returns the value of `content-length`.
-    pub(crate) fn length(&self) -> usize {
+    /// Returns the value of `content-length`, `None` if it is not known.
+    pub(crate) fn length(&self) -> Option<usize> {
         match self {
-            Body::Buffer(bytes) => bytes.len(),
+            Body::Buffer(bytes) => Some(bytes.len()),
             Body::Stream(length, _) => *length,
         }
     }
@@ -48,7 +48,10 @@ impl Body {
 
 impl fmt::Debug for Body {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} bytes", self.length())
+        match self.length() {
+            Some(length) => write!(f, "{length} bytes"),
+            None => write!(f, "a stream"),
+        }
     }
 }
 
@@ -78,15 +81,17 @@ impl Reply {
         Reply::new(StatusCode::OK).body(media_type, Body::Buffer(body.into()))
     }
 
-    /// Creates a 200 with a body of `length` bytes that is produced while it is sent.
+    /// Creates a 200 with a body that is produced while it is sent. `length` is its size in bytes if
+    /// it is known.
     ///
     /// When `next` fails before the first byte is sent, the response is its [`Problem`]. A later
-    /// failure truncates the body, which the client detects by `content-length`.
-    pub fn stream(media_type: &str, length: usize, next: Stream) -> Reply {
+    /// failure truncates the body, which the client detects by `content-length` or, without a length,
+    /// by the syntax of the body: JSON text is incomplete.
+    pub fn stream(media_type: &str, length: Option<usize>, next: Stream) -> Reply {
         Reply::new(StatusCode::OK).body(media_type, Body::Stream(length, next))
     }
 
-    /// Creates a 200 from JSON text, which is not parsed: a list can be 40 MB long.
+    /// Creates a 200 from JSON text, which is not parsed.
     pub fn json_text(text: String) -> Reply {
         Reply::content("application/json", text.into_bytes())
     }

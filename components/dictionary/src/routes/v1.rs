@@ -3,11 +3,11 @@
 use json::{Fields, FromFields};
 use pg::Db;
 use serde::Serialize;
-use web::{Problem, Reply, Request};
+use web::{Problem, Reply, Request, Stream};
 
 use super::{not_found, word_in_path};
 use crate::domain::{Definition, Word};
-use crate::store;
+use crate::store::{self, Part};
 
 struct NewEntry {
     word: Word,
@@ -58,7 +58,37 @@ pub fn look(request: &Request, db: &Db) -> Result<Reply, Problem> {
 pub fn list(request: &Request, db: &Db) -> Result<Reply, Problem> {
     let query = request.query()?;
     let skip = query.number("skip", 0, 0..=i64::MAX)?;
-    Ok(Reply::json_text(store::list(db, skip, query.limit(100)?)?))
+    let limit = query.limit(100)?;
+    let first = store::list(db, 0, skip, limit)?;
+    match first.last {
+        Some(_) => Ok(Reply::stream("application/json", None, array(*db, first, limit))),
+        None => Ok(Reply::json_text(first.items)),
+    }
+}
+
+/// Returns a JSON array of up to `limit` entries, part by part.
+fn array(db: Db, first: Part, limit: i64) -> Stream {
+    let (mut remaining, mut after) = (limit, first.last);
+    let mut first = Some(first);
+    Box::new(move || {
+        let (start, part) = match (first.take(), after) {
+            (Some(part), _) => (b'[', part),
+            (None, Some(after)) => (b',', store::list(&db, after, 0, remaining)?),
+            (None, None) => return Ok(None),
+        };
+        remaining -= part.count;
+        after = part.last;
+        // The remaining entries may have been deleted.
+        if part.count == 0 {
+            return Ok(Some(vec![b']']));
+        }
+        let mut json = part.items.into_bytes();
+        json[0] = start;
+        if after.is_some() {
+            json.pop();
+        }
+        Ok(Some(json))
+    })
 }
 
 pub fn delete(request: &Request, db: &Db) -> Result<Reply, Problem> {
