@@ -10,7 +10,7 @@ use rustix::process::Signal;
 
 use crate::support::application::Reaction::{Accept, Refuse};
 use crate::support::postgres::Postgres;
-use crate::support::{Bed, RUNTIME, folder, shared_postgres};
+use crate::support::{Bed, RUNTIME, eventually, folder, shared_postgres};
 
 /// Starts PgBouncer, which shares two connections among all clients. Returns its port.
 fn pgbouncer(postgres: &Postgres, folder: &std::path::Path) -> (u16, Child) {
@@ -58,6 +58,7 @@ fn pooler_between_transactions_is_supported() {
         // More couriers than connections.
         let couriers: Vec<_> = (0..5).map(|_| bed.another()).collect();
         bed.effects(300).await;
+        eventually("the dead letter is stored", async || !bed.dead().await.is_empty()).await;
         for courier in couriers {
             courier.stop().await;
         }
