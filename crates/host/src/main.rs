@@ -1,9 +1,11 @@
 //! `katas`: the command-line tool for local development.
 
+use std::ffi::OsString;
 use std::io::Write;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
-use std::process::ExitCode;
+use std::process::{self, ExitCode};
 
 use anyhow::{Context, ensure};
 use clap::{Args, Parser, Subcommand};
@@ -66,7 +68,12 @@ enum Command {
     /// Add a component to this repository
     New(scaffold::Arguments),
     /// Check a deployment by calling every service, then delete the test data
-    Smoke(smoke::Arguments),
+    #[command(disable_help_flag = true)]
+    Smoke {
+        /// The arguments of the binary `smoke`
+        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+        arguments: Vec<OsString>,
+    },
 }
 
 #[derive(Args)]
@@ -148,7 +155,7 @@ async fn main() -> ExitCode {
         Command::Build { from } => run_build(from).await,
         Command::Examples { base, from } => print_examples(&base, from),
         Command::New(arguments) => block_in_place(|| scaffold::run(&arguments)),
-        Command::Smoke(arguments) => return block_in_place(|| smoke::main(arguments)),
+        Command::Smoke { arguments } => run_smoke(&arguments),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -246,6 +253,16 @@ fn raise_open_files_limit() {
 
 async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
     build::components(&Manifest::read(&manifest_path(from)?)?, &report).await
+}
+
+/// Replaces this process with the binary `smoke`, which cargo builds on first use, because serving
+/// does not need it. Returns only on an error.
+fn run_smoke(arguments: &[OsString]) -> anyhow::Result<()> {
+    let workspace = manifest_path(None)?.with_file_name("Cargo.toml");
+    let mut cargo = process::Command::new("cargo");
+    cargo.args(["run", "--quiet", "--bin", "smoke", "--manifest-path"]);
+    let error = cargo.arg(workspace).arg("--").args(arguments).exec();
+    Err(error).context("cannot run cargo")
 }
 
 fn print_examples(base: &str, from: Option<PathBuf>) -> anyhow::Result<()> {

@@ -1,4 +1,4 @@
-//! The command line of `smoke` and `katas smoke`.
+//! The command line of `smoke`, and of `katas smoke`, which runs it.
 
 use std::io::Write;
 use std::path::PathBuf;
