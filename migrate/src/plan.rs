@@ -77,7 +77,7 @@ pub struct PlannedLock {
 
 /// The size of a relation including its partitions, and the tables that inherit from it if the
 /// statement applies to them.
-#[derive(Clone, Copy, Debug, PartialEq, Serialize, sqlx::FromRow)]
+#[derive(Clone, Copy, Debug, PartialEq, Serialize)]
 pub struct Size {
     /// Bytes on disk, including indexes.
     pub bytes: i64,
@@ -86,18 +86,20 @@ pub struct Size {
     pub rows: Option<i64>,
 }
 
+migrations::from_row!(Size { bytes, rows });
+
 /// A relation that exists in the database.
-#[derive(sqlx::FromRow)]
 struct Relation {
     oid: Oid,
     name: String,
     schema: String,
-    #[sqlx(flatten)]
     size: Size,
     has_rows: bool,
     /// The table of an index.
     table_oid: Option<Oid>,
 }
+
+migrations::from_row!(Relation { oid, name, schema, has_rows, table_oid; size });
 
 /// Finds a relation by OID `$1`, or by schema `$2` and name `$3`. Its size includes that of the
 /// tables that inherit from it if `$4`. Needs no privileges.

@@ -7,8 +7,8 @@
 use std::str::FromStr;
 use std::time::Duration;
 
-use sqlx::postgres::PgConnectOptions;
-use sqlx::{ConnectOptions, Connection, PgConnection};
+use sqlx::postgres::{PgConnectOptions, PgRow};
+use sqlx::{ConnectOptions, Connection, FromRow, PgConnection, Row as _};
 
 use crate::queue::Queue;
 use crate::{Error, Secret};
@@ -25,7 +25,7 @@ pub struct Outbox {
 }
 
 /// A row of the outbox.
-#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     /// The primary key.
     pub number: i64,
@@ -39,14 +39,31 @@ pub struct Row {
     pub created_at: i64,
 }
 
+impl FromRow<'_, PgRow> for Row {
+    fn from_row(row: &PgRow) -> sqlx::Result<Row> {
+        Ok(Row {
+            number: row.try_get("number")?,
+            id: row.try_get("id")?,
+            queue: row.try_get("queue")?,
+            body: row.try_get("body")?,
+            created_at: row.try_get("created_at")?,
+        })
+    }
+}
+
 /// A row that the application has rejected.
-#[derive(Clone, Debug, PartialEq, sqlx::FromRow)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct RejectedRow {
     /// The row.
-    #[sqlx(flatten)]
     pub row: Row,
     /// Why it was rejected.
     pub reason: String,
+}
+
+impl FromRow<'_, PgRow> for RejectedRow {
+    fn from_row(row: &PgRow) -> sqlx::Result<RejectedRow> {
+        Ok(RejectedRow { row: Row::from_row(row)?, reason: row.try_get("reason")? })
+    }
 }
 
 /// The numbers of rows in the outbox.

@@ -22,7 +22,7 @@ pub(crate) const TRANSACTION_STATE: &str = "pg_current_xact_id()::text AS transa
     current_setting('transaction_read_only') = 'on' AS read_only";
 
 /// The state that a script must leave unchanged.
-#[derive(Debug, PartialEq, sqlx::FromRow)]
+#[derive(Debug, PartialEq)]
 pub(crate) struct TransactionState {
     pub(crate) transaction: String,
     pub(crate) role: String,
@@ -32,6 +32,8 @@ pub(crate) struct TransactionState {
     /// Whether the transaction rejects writes, including those to the ledger.
     pub(crate) read_only: bool,
 }
+
+from_row!(TransactionState { transaction, role, search_path, encoding, read_only });
 
 impl TransactionState {
     /// Reads the current state.
@@ -44,7 +46,7 @@ impl TransactionState {
 }
 
 /// A row of the ledger.
-#[derive(Debug, sqlx::FromRow)]
+#[derive(Debug)]
 pub(crate) struct Applied {
     pub(crate) version: i64,
     pub(crate) description: String,
@@ -54,6 +56,8 @@ pub(crate) struct Applied {
     pub(crate) success: bool,
     pub(crate) checksum: Vec<u8>,
 }
+
+from_row!(Applied { version, description, installed_on, success, checksum });
 
 impl Applied {
     /// Returns the name of the migration as in its file name.

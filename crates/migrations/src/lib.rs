@@ -27,6 +27,24 @@
 //!
 //! No module depends on a particular schema: everything specific to one is in [`Project`].
 
+/// Implements [`sqlx::FromRow`] for a struct whose fields have the names of the columns. The field after
+/// `;` is a struct that implements it too. sqlx's derive macro would compile a second sqlx, with tokio
+/// and TLS, for the compiler.
+#[macro_export]
+macro_rules! from_row {
+    ($type:ident { $($field:ident),+ $(; $nested:ident)? }) => {
+        impl sqlx::FromRow<'_, sqlx::postgres::PgRow> for $type {
+            fn from_row(row: &sqlx::postgres::PgRow) -> sqlx::Result<$type> {
+                use sqlx::Row as _;
+                Ok($type {
+                    $($field: row.try_get(stringify!($field))?,)+
+                    $($nested: sqlx::FromRow::from_row(row)?,)?
+                })
+            }
+        }
+    };
+}
+
 mod apply;
 mod bootstrap;
 mod error;

@@ -6,29 +6,19 @@ mod tool;
 
 use std::path::{Path, PathBuf};
 
+use include_dir::{Dir, File, include_dir};
 use serde::Deserialize;
-use sqlx::migrate::{MigrationType, Migrator};
 
 use crate::Error;
 pub use create::create;
-use files::{MigrationFile, checksum, read_migrations};
+use files::{MigrationFile, read_migrations};
 pub(crate) use files::{
     NO_TRANSACTION, detect, entries, file_name, is_ignored, listed, parse_name, read_text,
 };
 pub use tool::Tool;
 
-/// The migrations in `db/migrations/`.
-static MIGRATOR: Migrator = sqlx::migrate!("../../db/migrations");
-
-/// The files in `db/seeds/`.
-const SEEDS: [(&str, &str); 6] = [
-    ("01_dictionary", include_str!("../../../db/seeds/01_dictionary.sql")),
-    ("02_price_lists", include_str!("../../../db/seeds/02_price_lists.sql")),
-    ("03_users", include_str!("../../../db/seeds/03_users.sql")),
-    ("04_datasets", include_str!("../../../db/seeds/04_datasets.sql")),
-    ("05_orders", include_str!("../../../db/seeds/05_orders.sql")),
-    ("06_sentences", include_str!("../../../db/seeds/06_sentences.sql")),
-];
+static MIGRATIONS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../db/migrations");
+static SEEDS: Dir = include_dir!("$CARGO_MANIFEST_DIR/../../db/seeds");
 
 /// The contents of a project folder: `migrations/`, `roles.sql`, `schema.sql`, `sweep.sql`,
 /// `seeds/`.
@@ -124,13 +114,24 @@ pub struct SqlFile {
     pub text: String,
 }
 
+impl SqlFile {
+    fn new(path: &Path, text: String) -> SqlFile {
+        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
+        SqlFile { name, text }
+    }
+}
+
 impl Project {
     /// Returns the project that was embedded at compile time.
     pub fn built_in() -> Project {
         let settings = Settings::parse(include_str!("../../../db/sqlx.toml"))
             .expect("the embedded settings are valid");
         let ledger = settings.ledger();
-        let files = MIGRATOR.iter().map(|file| MigrationFile::embedded(file, &settings));
+        let files = embedded(&MIGRATIONS).map(|(path, sql)| {
+            let name = file_name(path);
+            let parsed = parse_name(&name).ok().flatten().expect("the embedded names are valid");
+            MigrationFile::new(name, parsed, sql.to_owned(), &settings.ignored_chars)
+        });
         Project {
             migrations: pair_scripts(files).expect("the embedded migrations are valid"),
             schema: schema_of(&ledger),
@@ -139,9 +140,8 @@ impl Project {
             roles: Some(include_str!("../../../db/roles.sql").to_owned()),
             dump: Some(include_str!("../../../db/schema.sql").to_owned()),
             sweep: Some(include_str!("../../../db/sweep.sql").to_owned()),
-            seeds: SEEDS
-                .iter()
-                .map(|(name, text)| SqlFile { name: (*name).into(), text: (*text).into() })
+            seeds: embedded(&SEEDS)
+                .map(|(path, text)| SqlFile::new(path, text.to_owned()))
                 .collect(),
         }
     }
@@ -247,30 +247,16 @@ fn read_seeds(folder: &Path) -> Result<Vec<SqlFile>, Error> {
     }
     let mut paths: Vec<PathBuf> = entries(folder)?;
     paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
-    let read = |path: &PathBuf| {
-        let name = path.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        Ok(SqlFile { name, text: read_optional(path)?.unwrap_or_default() })
-    };
-    paths.iter().map(read).collect()
+    paths.iter().map(|path| Ok(SqlFile::new(path, read_text(path)?))).collect()
 }
 
-impl MigrationFile {
-    fn embedded(file: &sqlx::migrate::Migration, settings: &Settings) -> MigrationFile {
-        let name = migration_name(file.version, &file.description);
-        let suffix = match file.migration_type {
-            MigrationType::Simple => ".sql",
-            MigrationType::ReversibleUp => ".up.sql",
-            MigrationType::ReversibleDown => ".down.sql",
-        };
-        MigrationFile {
-            file: format!("{name}{suffix}"),
-            version: file.version,
-            description: file.description.to_string(),
-            kind: file.migration_type,
-            checksum: checksum(file.sql.as_str(), &settings.ignored_chars),
-            sql: file.sql.as_str().to_owned(),
-        }
-    }
+/// Returns the names and texts of the SQL files in an embedded folder, ordered by name.
+fn embedded(folder: &'static Dir) -> impl Iterator<Item = (&'static Path, &'static str)> {
+    let is_sql = |file: &&File| file.path().extension().is_some_and(|extension| extension == "sql");
+    let mut files: Vec<_> = folder.files().filter(is_sql).collect();
+    files.sort_by_key(|file| file.path());
+    let text = |file: &'static File| file.contents_utf8().expect("the embedded files are UTF-8");
+    files.into_iter().map(move |file| (file.path(), text(file)))
 }
 
 /// Combines the up and down files of each version into a [`Migration`].

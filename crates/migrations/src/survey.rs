@@ -1,14 +1,12 @@
 //! Reads the contents of a database and the privileges of the user before anything is written.
 
-use sqlx::FromRow;
-
 use crate::Error;
 use crate::event::Report;
 use crate::postgres::{Database, Session};
 use crate::project::Project;
 
 /// The state of a database that has not been bootstrapped or migrated yet.
-#[derive(Debug, FromRow)]
+#[derive(Debug)]
 pub struct Survey {
     /// The login role.
     pub user: String,
@@ -31,6 +29,19 @@ pub struct Survey {
     /// The qualified name of one of them, or an empty string.
     pub foreign_relation: String,
 }
+
+from_row!(Survey {
+    user,
+    database,
+    has_owner,
+    is_owner,
+    owner_may_create,
+    missing_roles,
+    may_create_roles,
+    may_grant_create,
+    foreign_relations,
+    foreign_relation
+});
 
 /// Reads the state of a database. `roles` are those to which migrations grant privileges. Needs no
 /// privileges.

@@ -51,12 +51,12 @@ const RELEASE_OTHER_LOCKS: &str = "
       AND (objsubid, key, mode) <> (1, $1, 'ExclusiveLock')";
 
 /// The state of a transaction after its script, and whether the session still holds the lock.
-#[derive(sqlx::FromRow)]
 struct FinalState {
-    #[sqlx(flatten)]
     state: TransactionState,
     holds_lock: bool,
 }
+
+from_row!(FinalState { holds_lock; state });
 
 /// A session that holds the lock.
 pub(super) struct Runner<'a> {

@@ -77,13 +77,14 @@ fn exists(object: GlobalObject) -> &'static str {
 }
 
 /// The record of a statement that has been started or finished.
-#[derive(sqlx::FromRow)]
 struct Step {
     step: i32,
     checksum: Vec<u8>,
     finished: bool,
     target: Option<Oid>,
 }
+
+from_row!(Step { step, checksum, finished, target });
 
 /// The values of `lock_timeout` and `statement_timeout`.
 type Timeouts = (String, String);

@@ -141,7 +141,6 @@ pub(super) fn stage(kind: &str) -> Stage {
 }
 
 /// A row of the queries in [`OBJECTS`].
-#[derive(sqlx::FromRow)]
 struct Row {
     kind: String,
     name: String,
@@ -151,6 +150,8 @@ struct Row {
     /// The OID of the object.
     id: Option<i64>,
 }
+
+from_row!(Row { kind, name, sql, class, id });
 
 /// Reads all objects in one snapshot.
 pub(super) async fn read(
@@ -187,13 +188,14 @@ pub(super) async fn read(
 
 /// A dependency of one object on another. Each is identified by the OIDs of its catalog and of
 /// itself.
-#[derive(sqlx::FromRow)]
 struct Dependency {
     class: i64,
     id: i64,
     needed_class: i64,
     needed: i64,
 }
+
+from_row!(Dependency { class, id, needed_class, needed });
 
 /// Sorts objects by kind and name, except that an object follows those that it depends on.
 fn in_order(mut rows: Vec<Row>, dependencies: &[Dependency]) -> Vec<Object> {

@@ -47,13 +47,14 @@ impl From<sqlx::Error> for ConnectFailure {
     }
 }
 
-#[derive(sqlx::FromRow)]
 struct Identity {
     pid: i32,
     database: String,
     role: String,
     token: Option<String>,
 }
+
+from_row!(Identity { pid, database, role, token });
 
 impl Session {
     /// Connects, and retries for as long as the database allows while the failure may be temporary.

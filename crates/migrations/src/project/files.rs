@@ -25,6 +25,20 @@ pub(super) struct MigrationFile {
     pub(super) checksum: Vec<u8>,
 }
 
+impl MigrationFile {
+    /// Creates a file from its name, the result of [`parse_name`] and the text. The checksum omits
+    /// `ignored` characters.
+    pub(super) fn new(
+        file: String,
+        (version, description, kind): (i64, String, MigrationType),
+        sql: String,
+        ignored: &[char],
+    ) -> MigrationFile {
+        let checksum = checksum(&sql, ignored);
+        MigrationFile { file, version, description, kind, sql, checksum }
+    }
+}
+
 /// Reads the files in `folder`, ordered by name. Unlike sqlx, rejects files with other names, and
 /// files that another tool runs in parts. The checksum omits `ignored` characters.
 pub(super) fn read_migrations(
@@ -40,11 +54,10 @@ pub(super) fn read_migrations(
                 None if contains_sql(&path) => others.push(format!("{name}/")),
                 None => {}
             }
-        } else if let Some((version, description, kind)) = parse_name(&name)? {
+        } else if let Some(parsed) = parse_name(&name)? {
             let sql = read_text(&path)?;
             reject_marker(&path, &sql, folder)?;
-            let checksum = checksum(&sql, ignored);
-            files.push(MigrationFile { file: name, version, description, kind, sql, checksum });
+            files.push(MigrationFile::new(name, parsed, sql, ignored));
         } else if let Some(origin) = tool::origin_of_file(&name) {
             return Err(foreign(&path.display(), &origin, folder));
         } else if !is_ignored(&name) {
@@ -214,7 +227,7 @@ fn cannot_read(path: &Path, error: &std::io::Error) -> Error {
 }
 
 /// Returns the checksum of a file as sqlx calculates it.
-pub(super) fn checksum(sql: &str, ignored: &[char]) -> Vec<u8> {
+fn checksum(sql: &str, ignored: &[char]) -> Vec<u8> {
     Sha384::digest(sql.replace(ignored, "")).to_vec()
 }
 
