@@ -107,13 +107,15 @@ impl Bench {
         bar.set_style(style?);
         bar.enable_steady_tick(Duration::from_millis(500));
         bar.set_message("installing the load generator");
-        let oha = programs::oha(!settings.quick)?;
+        let must_be_fast = !settings.quick;
+        let oha = programs::oha(must_be_fast)?;
         for system in &settings.systems {
             bar.set_message(format!("installing {}", system.label()));
-            system.install()?;
+            system.install(must_be_fast)?;
         }
         bar.set_message("building the components and starting the database");
-        let fixture = Fixture::prepare(if settings.quick { 2_000 } else { ROWS }).await?;
+        let rows = if must_be_fast { ROWS } else { 2_000 };
+        let fixture = Fixture::prepare(rows, must_be_fast).await?;
         Ok(Bench { settings, fixture, oha, bar })
     }
 

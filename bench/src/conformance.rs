@@ -74,7 +74,7 @@ mod tests {
 
     #[tokio::test(flavor = "multi_thread")]
     async fn axum_peer_returns_the_same_responses_as_the_components() {
-        let fixture = Fixture::prepare(200).await.unwrap();
+        let fixture = Fixture::prepare(200, false).await.unwrap();
         let reference = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let peer = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let base = |listener: &TcpListener| format!("http://{}", listener.local_addr().unwrap());

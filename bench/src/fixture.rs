@@ -22,6 +22,8 @@ pub const MAX_CONNECTIONS: u32 = 1000;
 pub struct Fixture {
     /// The server.
     pub postgres: Postgres,
+    /// Whether the systems must be fast, or only have to work.
+    pub must_be_fast: bool,
     /// The manifest of the product, whose components are built.
     pub manifest: Manifest,
     /// The words of all entries, shuffled.
@@ -37,7 +39,7 @@ pub struct Fixture {
 
 impl Fixture {
     /// Builds the components and starts a server with `rows` words and `rows` users.
-    pub async fn prepare(rows: u64) -> anyhow::Result<Fixture> {
+    pub async fn prepare(rows: u64, must_be_fast: bool) -> anyhow::Result<Fixture> {
         let manifest = Manifest::read(&Application::Product.manifest())?;
         build::components(&manifest, &|_, _| ()).await?;
         let floor = Manifest::read(&Application::Floor.manifest())?;
@@ -51,6 +53,7 @@ impl Fixture {
         let schema = project.migrations.last().context("there are no migrations")?.version;
         let mut fixture = Fixture {
             postgres,
+            must_be_fast,
             manifest,
             words: vec![],
             users: rows,

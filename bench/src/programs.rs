@@ -31,15 +31,19 @@ fn cargo() -> Command {
     command
 }
 
-/// Returns the path of the host, in the profile that `cargo run -- up` uses.
-pub fn katas() -> PathBuf {
-    root().join("target/debug/katas")
+/// Returns the path of the host. If it only has to work, the profile of `cargo run` suffices, which
+/// compiles faster.
+pub fn katas(must_be_fast: bool) -> PathBuf {
+    let directory = if must_be_fast { "optimized" } else { "debug" };
+    root().join("target").join(directory).join("katas")
 }
 
 /// Builds the host.
-pub fn build_katas() -> anyhow::Result<()> {
+pub fn build_katas(must_be_fast: bool) -> anyhow::Result<()> {
+    let profile = if must_be_fast { "optimized" } else { "dev" };
     let mut build = cargo();
     build.args(["build", "--quiet", "--package", "katas-host", "--bin", "katas"]);
+    build.args(["--profile", profile]);
     run(build).map(drop)
 }
 

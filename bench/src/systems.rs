@@ -104,9 +104,9 @@ impl System {
     }
 
     /// Builds or installs the system.
-    pub fn install(self) -> anyhow::Result<()> {
+    pub fn install(self, must_be_fast: bool) -> anyhow::Result<()> {
         match self {
-            System::Katas => programs::build_katas(),
+            System::Katas => programs::build_katas(must_be_fast),
             System::Uvicorn | System::Gunicorn => programs::install_python(),
             _ => Ok(()),
         }
@@ -156,7 +156,7 @@ impl System {
     ) -> anyhow::Result<Command> {
         let mut command = match self {
             System::Katas => {
-                let mut command = Command::new(programs::katas());
+                let mut command = Command::new(programs::katas(fixture.must_be_fast));
                 command.args(["up", "--listen", &address.to_string()]);
                 command.args(["--database-url", &fixture.url()]);
                 command.arg("--from").arg(application.manifest());

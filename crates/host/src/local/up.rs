@@ -112,7 +112,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
             _ => None,
         };
         build::components(&manifest, report).await?;
-        let app = load(&options, &manifest).await?;
+        let app = load(&options, &manifest, report).await?;
         let database = match existing {
             _ if !manifest.uses_database() => {
                 report("Database", "none: the manifest declares no variable database_url");
@@ -241,7 +241,8 @@ async fn reload(
     Router::new(&manifest)?;
     check_variables(&manifest)?;
     build::components(&manifest, report).await?;
-    let app = load(options, &manifest).await?.context("the engine does not load applications")?;
+    let app =
+        load(options, &manifest, report).await?.context("the engine does not load applications")?;
     if let Some(database) = database {
         migrate_up(&project(&manifest)?, &database.migrator, report).await?;
     }
@@ -348,7 +349,11 @@ fn warn_of_unread_dotenv(manifest: &Manifest, report: Report<'_>) {
 
 /// Loads the application. Returns `None` for Spin, which loads it itself; in this case, only checks
 /// that the files exist.
-async fn load(options: &Options, manifest: &Manifest) -> anyhow::Result<Option<Arc<App>>> {
+async fn load(
+    options: &Options,
+    manifest: &Manifest,
+    report: Report<'_>,
+) -> anyhow::Result<Option<Arc<App>>> {
     if options.engine == Engine::Spin {
         for (id, component) in &manifest.component {
             let path = manifest.root.join(component.source());
@@ -361,6 +366,8 @@ async fn load(options: &Options, manifest: &Manifest) -> anyhow::Result<Option<A
         }
         return Ok(None);
     }
+    // The first time, this takes ten seconds with an unoptimized compiler.
+    report("Loading", "the components");
     let manifest = options.manifest.clone();
     let app = tokio::task::spawn_blocking(move || App::load(&manifest)).await??;
     Ok(Some(Arc::new(app)))
