@@ -255,14 +255,14 @@ async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
     build::components(&Manifest::read(&manifest_path(from)?)?, &report).await
 }
 
-/// Replaces this process with the binary `smoke`, which cargo builds on first use, because serving
-/// does not need it. Returns only on an error.
+/// Replaces this process with the binary `smoke`, which is built on first use, because serving does not
+/// need it. Returns only on an error.
 fn run_smoke(arguments: &[OsString]) -> anyhow::Result<()> {
-    let workspace = manifest_path(None)?.with_file_name("Cargo.toml");
-    let mut cargo = process::Command::new("cargo");
-    cargo.args(["run", "--quiet", "--bin", "smoke", "--manifest-path"]);
-    let error = cargo.arg(workspace).arg("--").args(arguments).exec();
-    Err(error).context("cannot run cargo")
+    let manifest = manifest_path(None)?;
+    let root = manifest.parent().context("the manifest has no parent directory")?;
+    let smoke = build::binary(root, "smoke")?;
+    let error = process::Command::new(&smoke).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot run {}", smoke.display()))
 }
 
 fn print_examples(base: &str, from: Option<PathBuf>) -> anyhow::Result<()> {

@@ -1,7 +1,7 @@
 //! Builds the components, as `spin build` does.
 
 use std::collections::BTreeSet;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, ensure};
 use rustix::process::Signal;
@@ -46,6 +46,19 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
         );
     }
     Ok(())
+}
+
+/// Builds a binary of the workspace in `root` and returns its path.
+pub fn binary(root: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let mut cargo = std::process::Command::new("cargo");
+    cargo
+        .args(["build", "--quiet", "--bin", name])
+        .current_dir(root)
+        .env_remove("CARGO_TARGET_DIR");
+    remove_secrets(&mut cargo);
+    let status = cargo.status().context("cannot run cargo")?;
+    ensure!(status.success(), "cannot build {name}: cargo failed: {status}; see its output above");
+    Ok(root.join("target/debug").join(name))
 }
 
 /// A command to run, and the components that it builds.

@@ -8,7 +8,8 @@ pub use child_process::{Child, die_with_parent};
 pub(super) fn remove_secrets(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
-        if ["DATABASE_URL", "MIGRATE_DATABASE_URL", "PGPASSWORD"].contains(&text.as_ref())
+        if ["API_TOKEN", "DATABASE_URL", "MIGRATE_DATABASE_URL", "PGPASSWORD"]
+            .contains(&text.as_ref())
             || text.starts_with("SPIN_VARIABLE_")
         {
             command.env_remove(&name);
