@@ -258,7 +258,7 @@ async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
 /// Replaces this process with the binary `smoke`, which is built on first use, because serving does not
 /// need it. Returns only on an error.
 fn run_smoke(arguments: &[OsString]) -> anyhow::Result<()> {
-    let manifest = manifest_path(None)?;
+    let manifest = manifest_path(None).context("run `katas smoke` in its repository")?;
     let root = manifest.parent().context("the manifest has no parent directory")?;
     let smoke = build::binary(root, "smoke")?;
     let error = process::Command::new(&smoke).args(arguments).exec();
