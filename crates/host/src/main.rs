@@ -155,7 +155,7 @@ async fn main() -> ExitCode {
         Command::Build { from } => run_build(from).await,
         Command::Examples { base, from } => print_examples(&base, from),
         Command::New(arguments) => block_in_place(|| scaffold::run(&arguments)),
-        Command::Smoke { arguments } => run_smoke(&arguments),
+        Command::Smoke { arguments } => block_in_place(|| run_smoke(&arguments)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

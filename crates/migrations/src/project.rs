@@ -246,14 +246,17 @@ fn read_seeds(folder: &Path) -> Result<Vec<SqlFile>, Error> {
         return Ok(Vec::new());
     }
     let mut paths: Vec<PathBuf> = entries(folder)?;
-    paths.retain(|path| path.extension().is_some_and(|extension| extension == "sql"));
+    paths.retain(|path| is_sql(path));
     paths.iter().map(|path| Ok(SqlFile::new(path, read_text(path)?))).collect()
+}
+
+fn is_sql(path: &Path) -> bool {
+    path.extension().is_some_and(|extension| extension == "sql")
 }
 
 /// Returns the names and texts of the SQL files in an embedded folder, ordered by name.
 fn embedded(folder: &'static Dir) -> impl Iterator<Item = (&'static Path, &'static str)> {
-    let is_sql = |file: &&File| file.path().extension().is_some_and(|extension| extension == "sql");
-    let mut files: Vec<_> = folder.files().filter(is_sql).collect();
+    let mut files: Vec<_> = folder.files().filter(|file| is_sql(file.path())).collect();
     files.sort_by_key(|file| file.path());
     let text = |file: &'static File| file.contents_utf8().expect("the embedded files are UTF-8");
     files.into_iter().map(move |file| (file.path(), text(file)))
