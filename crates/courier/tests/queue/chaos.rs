@@ -197,8 +197,9 @@ fn killed_processes_lose_and_double_nothing() {
             8..10 => AcceptAndCut,
             _ => Accept,
         });
-        let folder = folder("chaos");
-        let (mut postgres, mut broker) = tokio::join!(Postgres::start(), rabbitmq(folder.path()));
+        let folders = ["postgres", "rabbitmq"].map(folder);
+        let (mut postgres, mut broker) =
+            tokio::join!(Postgres::start(folders[0].path()), rabbitmq(folders[1].path()));
         let bed = Bed::with(&postgres, Some(broker.url())).await;
         chaos(&bed, &mut postgres, &mut broker, application).await;
     });
@@ -211,8 +212,9 @@ fn killed_processes_lose_and_double_nothing() {
 )]
 fn killed_processes_and_hosts_lose_and_double_nothing() {
     RUNTIME.block_on(async {
-        let folder = folder("chaos");
-        let (mut postgres, mut broker) = tokio::join!(Postgres::start(), rabbitmq(folder.path()));
+        let folders = ["postgres", "rabbitmq"].map(folder);
+        let (mut postgres, mut broker) =
+            tokio::join!(Postgres::start(folders[0].path()), rabbitmq(folders[1].path()));
         let bed = Bed::with(&postgres, Some(broker.url())).await;
         let katas = Katas::start(&bed).await;
         chaos(&bed, &mut postgres, &mut broker, katas).await;

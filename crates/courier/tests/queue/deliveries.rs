@@ -304,7 +304,8 @@ async fn row_of_an_unknown_queue_stays(mut bed: Bed) {
 #[cfg_attr(not(has_postgres), ignore = "PostgreSQL is not installed")]
 fn restarted_database_is_used_again() {
     RUNTIME.block_on(async {
-        let mut postgres = Postgres::start().await;
+        let folder = folder("postgres");
+        let mut postgres = Postgres::start(folder.path()).await;
         let mut bed = Bed::with(&postgres, None).await;
         bed.enqueue_many(Queue::Receipts, 3).await;
         bed.start();

@@ -5,7 +5,7 @@ pub mod katas;
 pub mod postgres;
 pub mod process;
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex};
 use std::time::{Duration, Instant};
@@ -60,18 +60,20 @@ pub async fn rabbitmq(folder: &Path) -> RabbitMq {
 }
 
 pub async fn shared_postgres() -> &'static Postgres {
-    POSTGRES.get_or_init(Postgres::start).await
+    POSTGRES.get_or_init(async || Postgres::start(&shared_folder("postgres")).await).await
 }
 
 pub async fn shared_rabbitmq() -> &'static RabbitMq {
-    // Deleted by the next run of the tests: a static is not dropped.
-    RABBITMQ
-        .get_or_init(async || {
-            let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("rabbitmq");
-            let _ = std::fs::remove_dir_all(&folder);
-            rabbitmq(&folder).await
-        })
-        .await
+    RABBITMQ.get_or_init(async || rabbitmq(&shared_folder("rabbitmq")).await).await
+}
+
+/// Returns an empty directory for a server that all tests share. The next run of the tests deletes its
+/// files: a static is not dropped.
+fn shared_folder(name: &str) -> PathBuf {
+    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let _ = std::fs::remove_dir_all(&folder);
+    std::fs::create_dir(&folder).expect("create a directory");
+    folder
 }
 
 /// Returns the URL of an unused virtual host of the shared broker.

@@ -2,7 +2,7 @@
 
 use std::fs::File;
 use std::net::{Ipv4Addr, TcpListener};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,16 +10,15 @@ use child_process::{Account, Child};
 use migrations::{Database, Project, UpOptions};
 use rustix::process::Signal;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
-use tempfile::TempDir;
 
 use super::eventually;
 
 /// The database from which those of the tests are copied.
 const TEMPLATE: &str = "template_katas";
 
-/// A server. Killed when this process dies.
+/// A server with its files in a directory. Killed when this process dies.
 pub struct Postgres {
-    folder: TempDir,
+    folder: PathBuf,
     programs: PathBuf,
     account: Account,
     port: u16,
@@ -27,16 +26,17 @@ pub struct Postgres {
 }
 
 impl Postgres {
-    pub async fn start() -> Postgres {
-        let folder = super::folder("postgres");
-        let account = Account::other_than_root(folder.path(), &["postgres", "nobody"]);
+    /// Starts a new server in an existing directory.
+    pub async fn start(folder: &Path) -> Postgres {
+        let account = Account::other_than_root(folder, &["postgres", "nobody"]);
         let account = account.expect("an account that can access the directory");
-        account.take_ownership(folder.path()).expect("change owner");
+        account.take_ownership(folder).expect("change owner");
         let program = test_tools::POSTGRES.find().expect("PostgreSQL is installed");
         let programs = program.parent().expect("a directory").to_owned();
         let port = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind").local_addr();
         let port = port.expect("address").port();
-        let mut postgres = Postgres { folder, programs, account, port, child: None };
+        let mut postgres =
+            Postgres { folder: folder.to_owned(), programs, account, port, child: None };
         let mut command = postgres.command("initdb");
         command.args(["-U", "postgres", "--auth=trust", "--no-sync", "--no-locale", "-E", "UTF8"]);
         let output = command.output().expect("run initdb");
@@ -63,14 +63,14 @@ impl Postgres {
 
     fn command(&self, program: &str) -> Command {
         let mut command = Command::new(self.programs.join(program));
-        command.arg("-D").arg(self.folder.path().join("data")).env("LC_ALL", "C").current_dir("/");
+        command.arg("-D").arg(self.folder.join("data")).env("LC_ALL", "C").current_dir("/");
         self.account.apply(&mut command);
         command
     }
 
     pub async fn run(&mut self) {
         let mut command = self.command("postgres");
-        let log = File::create(self.folder.path().join("log")).expect("create log");
+        let log = File::create(self.folder.join("log")).expect("create log");
         command
             .args(["-p", &self.port.to_string(), "-c", "listen_addresses=127.0.0.1"])
             .args(["-c", "unix_socket_directories=", "-c", "max_connections=200"])
