@@ -46,7 +46,7 @@ pub struct Options {
     pub install: PostgresInstall,
     /// Whether to delete existing data first.
     pub fresh: bool,
-    /// Whether a crash may lose data, which makes tests faster.
+    /// Whether to save time in tests: a crash may lose data, and autovacuum is off.
     pub ephemeral: bool,
 }
 
@@ -201,8 +201,9 @@ impl Postgres {
             .stdout(Stdio::null())
             .stderr(create_private(&log, self.account)?);
         if self.options.ephemeral {
-            for setting in ["fsync=off", "synchronous_commit=off", "full_page_writes=off"] {
-                command.args(["-c", setting]);
+            // Autovacuum would visit each of hundreds of databases every minute.
+            for setting in ["fsync", "synchronous_commit", "full_page_writes", "autovacuum"] {
+                command.args(["-c", &format!("{setting}=off")]);
             }
         }
         // Ctrl-C in a terminal signals the whole process group, but the server must outlive the
