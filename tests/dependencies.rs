@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use katas_host::local::process::cargo;
+
 use crate::support::root;
 
 /// The maximum number of packages that `cargo run -- up` compiles, those of the workspace included.
@@ -9,7 +11,7 @@ const MAX_PACKAGES: usize = 300;
 
 /// Returns the packages that a selection compiles for this machine, each once per set of features.
 fn packages(selection: &[&str]) -> BTreeSet<String> {
-    let output = test_tools::cargo()
+    let output = cargo()
         .args(["tree", "--locked", "--color=never", "--prefix=none", "--format={p} [{f}]"])
         .args(selection)
         .current_dir(root())
@@ -29,10 +31,38 @@ fn up_compiles_few_packages() {
     let name_and_version = |line: &String| line.split(' ').take(2).collect::<String>();
     let names: BTreeSet<_> = compiled_for_up().iter().map(name_and_version).collect();
     assert!(names.len() <= MAX_PACKAGES, "{} packages", names.len());
-    for package in ["indicatif", "smoke", "sqlx-macros", "squawk-linter", "squawk-syntax", "ureq"] {
+    for package in [
+        "fake",
+        "indicatif",
+        "minijinja",
+        "scaffold",
+        "smoke",
+        "sqlx-macros",
+        "squawk-linter",
+        "squawk-syntax",
+        "ureq",
+    ] {
         let is_compiled = names.iter().any(|name| name.starts_with(&format!("{package}v")));
         assert!(!is_compiled, "serving does not need {package}");
     }
+}
+
+/// A dependency of both that has other features in a test, or in a build script of a test, would be
+/// compiled again.
+#[test]
+fn tests_share_the_dependencies_of_up() {
+    let up = compiled_for_up();
+    let package = |line: &str| line.split(" [").next().unwrap_or_default().to_owned();
+    let packages_of_up: BTreeSet<_> = up.iter().map(|line| package(line)).collect();
+    let all = packages(&["--workspace", "--edges=normal,build,dev"]);
+    let different: Vec<_> = all
+        .difference(&up)
+        .filter(|line| packages_of_up.contains(&package(line)) && !line.contains("(/"))
+        .collect();
+    assert!(
+        different.is_empty(),
+        "enable the features of `katas` in crates/workspace-hack/Cargo.toml:\n{different:#?}"
+    );
 }
 
 /// If the features of a dependency differ, cargo compiles it and everything that depends on it again,

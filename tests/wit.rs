@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
 
+use katas_host::local::process::cargo;
 use serde_json::Value;
 
 use crate::support::{app, root};
@@ -45,7 +46,7 @@ fn components_import_only_declared_interfaces() {
 /// Returns the directory of the published packages, inside of `spin-sdk`; see `wit/README.md`. `cargo
 /// metadata` would require the packages of all other platforms; this build, only those of the guest.
 fn published_packages() -> PathBuf {
-    let output = test_tools::cargo()
+    let output = cargo()
         .args([
             "build",
             "--release",

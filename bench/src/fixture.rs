@@ -7,7 +7,7 @@ use anyhow::Context;
 use katas_host::local::build;
 use katas_host::local::postgres::{self, Postgres, PostgresInstall};
 use katas_host::manifest::Manifest;
-use migrations::{Database, Password, Project, SeedOptions, UpOptions};
+use migrate::{Database, Password, Project, SeedOptions, UpOptions};
 use tokio_postgres::{Client, NoTls};
 
 use crate::application::Application;
@@ -82,14 +82,14 @@ impl Fixture {
             Password { role: "katas_migrator", password: &migrator },
         ];
         let administrator = Database::new(&self.postgres.administrator(postgres::DATABASE))?;
-        migrations::bootstrap(project, &administrator, &passwords, true, &|_| ()).await?;
-        migrations::set_environment(&administrator, &"development".parse()?, &|_| ()).await?;
+        migrate::bootstrap(project, &administrator, &passwords, true, &|_| ()).await?;
+        migrate::set_environment(&administrator, &"development".parse()?, &|_| ()).await?;
         let url = self.postgres.url("katas_migrator", &migrator, postgres::DATABASE);
         let migrator = Database::new(&url)?;
-        migrations::up(project, &migrator, UpOptions::default(), &|_| ()).await?;
+        migrate::up(project, &migrator, UpOptions::default(), &|_| ()).await?;
         let only = ["dictionary", "users"].map(str::to_owned).to_vec();
         let options = SeedOptions { scale: Some(rows), only };
-        migrations::seed(project, &migrator, &options, &|_| (), &|_| ()).await?;
+        migrate::seed(project, &migrator, &options, &|_| (), &|_| ()).await?;
         self.limit_connections(None).await?;
         let client = self.administrator().await?;
         client.batch_execute("VACUUM ANALYZE").await?;

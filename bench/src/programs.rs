@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use anyhow::{Context, ensure};
-use katas_host::local::process::die_with_parent;
+use katas_host::local::process::{cargo, die_with_parent};
 use rustix::process::Signal;
 
 use crate::paths::{output_directory, root};
@@ -24,13 +24,6 @@ pub fn run(mut command: Command) -> anyhow::Result<String> {
     Ok(stdout.into_owned())
 }
 
-/// Returns a command that runs the current cargo.
-fn cargo() -> Command {
-    let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    command.current_dir(root());
-    command
-}
-
 /// Returns the path of the host. If it only has to work, the profile of `cargo run` suffices, which
 /// compiles faster.
 pub fn katas(must_be_fast: bool) -> PathBuf {
@@ -42,6 +35,7 @@ pub fn katas(must_be_fast: bool) -> PathBuf {
 pub fn build_katas(must_be_fast: bool) -> anyhow::Result<()> {
     let profile = if must_be_fast { "optimized" } else { "dev" };
     let mut build = cargo();
+    build.current_dir(root());
     build.args(["build", "--quiet", "--package", "katas-host", "--bin", "katas"]);
     build.args(["--profile", profile]);
     run(build).map(drop)

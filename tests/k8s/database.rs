@@ -23,8 +23,8 @@ fn jobs_and_metrics_work_without_a_superuser() {
     let queries: Value = serde_saphyr::from_str(queries).expect("YAML");
     let init = list(cluster, "/spec/bootstrap/initdb/postInitSQL").iter();
     RUNTIME.block_on(async {
-        let temporary = env!("CARGO_TARGET_TMPDIR").as_ref();
-        let server = Postgres::start_empty(temporary, PostgresInstall::Bundled, true)
+        let directory = test_tools::data_directory(env!("CARGO_TARGET_TMPDIR"));
+        let server = Postgres::start_empty(&directory, PostgresInstall::Bundled, true)
             .await
             .expect("a server");
         let password = postgres::password().expect("random");

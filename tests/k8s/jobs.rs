@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
+use katas_host::local::process::cargo;
 use serde_json::Value;
 
 use super::objects::{Objects, list, title};
@@ -80,7 +81,7 @@ fn migrate_accepts_the_arguments_of_every_job() {
         let objects = deployment(name);
         for container in jobs(&objects).flat_map(|(_, job)| containers(&job["template"]["spec"])) {
             let args = list(container, "/args").iter().filter_map(Value::as_str);
-            let output = test_tools::cargo()
+            let output = cargo()
                 .args(["run", "--quiet", "--locked", "--bin", "migrate", "--"])
                 .args(args)
                 .args(["--database-url-file", "/nowhere"])

@@ -19,7 +19,8 @@ use katas_host::local::postgres::{self, Postgres, PostgresInstall};
 use katas_host::local::spin::Spin;
 use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Limits, Log, Server};
-use migrations::{Database, Password, Project, SeedOptions, UpOptions};
+use migrate::SeedOptions;
+use migrations::{Database, Password, Project, UpOptions};
 use sqlx::{AssertSqlSafe, Connection, Either, Executor, PgConnection, SqlSafeStr, Statement};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
@@ -85,9 +86,9 @@ impl Cluster {
         install: PostgresInstall,
         ephemeral: bool,
     ) -> anyhow::Result<Cluster> {
-        let temporary = Path::new(env!("CARGO_TARGET_TMPDIR"));
+        let directory = test_tools::data_directory(env!("CARGO_TARGET_TMPDIR"));
         let cluster = Cluster {
-            postgres: Postgres::start_empty(temporary, install, ephemeral).await?,
+            postgres: Postgres::start_empty(&directory, install, ephemeral).await?,
             app_password: postgres::password()?,
             migrator_password: postgres::password()?,
         };
@@ -552,7 +553,7 @@ impl App {
             )
             .await?;
             let migrator = Database::new(&self.migrator)?;
-            migrations::seed(&Project::built_in(), &migrator, &options, &|_| (), &|_| ()).await
+            migrate::seed(&Project::built_in(), &migrator, &options, &|_| (), &|_| ()).await
         });
         seeded.expect("the seeds load");
     }

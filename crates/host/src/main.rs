@@ -15,7 +15,6 @@ use katas_host::local::queue::Queue;
 use katas_host::local::up::{self, ConnectionString, Engine};
 use katas_host::manifest::Manifest;
 use rustix::process::{Resource, getrlimit, setrlimit};
-use tokio::task::block_in_place;
 
 /// The soft limit on open files: enough for the connections of clients and of 16 database pools.
 const OPEN_FILES: u64 = 4096;
@@ -66,14 +65,19 @@ enum Command {
         from: Option<PathBuf>,
     },
     /// Add a component to this repository
-    New(scaffold::Arguments),
+    #[command(disable_help_flag = true)]
+    New(Forwarded),
     /// Check a deployment by calling every service, then delete the test data
     #[command(disable_help_flag = true)]
-    Smoke {
-        /// The arguments of the binary `smoke`
-        #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-        arguments: Vec<OsString>,
-    },
+    Smoke(Forwarded),
+}
+
+/// The command line of another binary.
+#[derive(Args)]
+struct Forwarded {
+    /// The arguments of the binary, including `--help`
+    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
+    arguments: Vec<OsString>,
 }
 
 #[derive(Args)]
@@ -154,8 +158,8 @@ async fn main() -> ExitCode {
         Command::Up(arguments) => run_up(arguments).await,
         Command::Build { from } => run_build(from).await,
         Command::Examples { base, from } => print_examples(&base, from),
-        Command::New(arguments) => block_in_place(|| scaffold::run(&arguments)),
-        Command::Smoke { arguments } => block_in_place(|| run_smoke(&arguments)),
+        Command::New(Forwarded { arguments }) => run_binary("scaffold", &arguments).await,
+        Command::Smoke(Forwarded { arguments }) => run_binary("smoke", &arguments).await,
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,
@@ -255,14 +259,14 @@ async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
     build::components(&Manifest::read(&manifest_path(from)?)?, &report).await
 }
 
-/// Replaces this process with the binary `smoke`, which is built on first use, because serving does not
-/// need it. Returns only on an error.
-fn run_smoke(arguments: &[OsString]) -> anyhow::Result<()> {
-    let manifest = manifest_path(None).context("run `katas smoke` in its repository")?;
+/// Replaces this process with a binary of the repository, which is built on first use, because serving
+/// does not need it. Returns only on an error.
+async fn run_binary(name: &str, arguments: &[OsString]) -> anyhow::Result<()> {
+    let manifest = manifest_path(None).context("run this command in its repository")?;
     let root = manifest.parent().context("the manifest has no parent directory")?;
-    let smoke = build::binary(root, "smoke")?;
-    let error = process::Command::new(&smoke).args(arguments).exec();
-    Err(error).with_context(|| format!("cannot run {}", smoke.display()))
+    let binary = build::binary(root, name).await?;
+    let error = process::Command::new(&binary).args(arguments).exec();
+    Err(error).with_context(|| format!("cannot run {}", binary.display()))
 }
 
 fn print_examples(base: &str, from: Option<PathBuf>) -> anyhow::Result<()> {

@@ -300,6 +300,7 @@ fn up_finishes_asynchronous_runs() {
     }
     let (status, _, stderr) = up.end(Signal::TERM);
     assert!(status.success() && !stderr.contains("queue:"), "{stderr}");
+    assert!(stderr.contains("\n03_users             100 rows\n"), "{stderr}");
 }
 
 #[test]

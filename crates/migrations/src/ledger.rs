@@ -21,9 +21,9 @@ pub(crate) const TRANSACTION_STATE: &str = "pg_current_xact_id()::text AS transa
     current_setting('client_encoding') AS encoding, \
     current_setting('transaction_read_only') = 'on' AS read_only";
 
-/// The state that a script must leave unchanged.
+/// The state of a transaction that the statements of a file must leave unchanged.
 #[derive(Debug, PartialEq)]
-pub(crate) struct TransactionState {
+pub struct TransactionState {
     pub(crate) transaction: String,
     pub(crate) role: String,
     pub(crate) search_path: String,
@@ -37,9 +37,7 @@ from_row!(TransactionState { transaction, role, search_path, encoding, read_only
 
 impl TransactionState {
     /// Reads the current state.
-    pub(crate) async fn read(
-        connection: &mut PgConnection,
-    ) -> Result<TransactionState, sqlx::Error> {
+    pub async fn read(connection: &mut PgConnection) -> Result<TransactionState, sqlx::Error> {
         let sql = format!("SELECT {TRANSACTION_STATE}");
         sqlx::query_as(AssertSqlSafe(sql)).fetch_one(connection).await
     }

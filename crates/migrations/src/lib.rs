@@ -22,8 +22,10 @@
 //! | `ledger` | applied migrations, and the lock that protects their table |
 //! | `apply` | the commands that write to the ledger: up, down, baseline, repair |
 //! | `inspect` | the commands that only read: status, wait, verify, dump |
-//! | `import`, `seed`, `bootstrap`, `sweep` | one command each |
+//! | `import`, `bootstrap`, `sweep` | one command each |
 //! | `survey` | the contents of a database before anything is written to it |
+//!
+//! [`Session`], [`Backoff`] and [`TransactionState`] are public for commands in other crates.
 //!
 //! No module depends on a particular schema: everything specific to one is in [`Project`].
 
@@ -54,7 +56,6 @@ mod inspect;
 mod ledger;
 mod postgres;
 mod project;
-mod seed;
 pub mod sql;
 mod survey;
 mod sweep;
@@ -70,9 +71,8 @@ pub use inspect::{
     Difference, MigrationStatus, ScriptsToRun, State, Status, Verification, compare, dump,
     scripts_to_run, status, verify, wait, write_dump,
 };
-pub use ledger::{OutOfOrder, RevertTo};
-pub use postgres::{Database, Environment, set_environment};
+pub use ledger::{OutOfOrder, RevertTo, TransactionState};
+pub use postgres::{Backoff, Database, Environment, Session, read_environment, set_environment};
 pub use project::{Migration, Project, Script, SqlFile, Tool, create};
-pub use seed::{OnProgress, Seed, SeedOptions, SeedProgress, SeedReport, SeedResult, seed, seeds};
 pub use survey::{Survey, survey};
 pub use sweep::{Sweep, sweep};

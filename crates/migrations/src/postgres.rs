@@ -6,8 +6,7 @@ mod environment;
 mod session;
 mod url;
 
-pub(crate) use backoff::Backoff;
+pub use backoff::Backoff;
 pub use database::Database;
-pub(crate) use environment::read_environment;
-pub use environment::{Environment, set_environment};
-pub(crate) use session::Session;
+pub use environment::{Environment, read_environment, set_environment};
+pub use session::Session;

@@ -11,5 +11,5 @@ mod new;
 mod workspace;
 
 pub use component::{Component, Field};
-pub use new::{Arguments, new, run};
+pub use new::new;
 pub use workspace::Workspace;

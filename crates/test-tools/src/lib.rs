@@ -1,4 +1,4 @@
-//! Corpora of files, cargo, and optional programs of tests. A test that needs a missing program is reported
+//! Corpora of files, directories, and optional programs of tests. A test that needs a missing program is reported
 //! as ignored, with the reason, rather than as passed.
 //!
 //! The build script of a test crate calls [`detect`]; the test carries
@@ -7,7 +7,6 @@
 use std::env;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 /// Returns the names and the contents of the files in a directory, in the order of the names.
 ///
@@ -27,20 +26,10 @@ pub fn corpus(directory: &str) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// Returns a command for cargo without the variables that describe the package of the running test. The
-/// build script of ring runs again when they change, and all that depends on ring would compile again.
-pub fn cargo() -> Command {
-    let mut command = Command::new(env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    for (name, _) in env::vars_os() {
-        let text = name.to_string_lossy();
-        if text.starts_with("CARGO_PKG_")
-            || text.starts_with("CARGO_MANIFEST_")
-            || text == "OUT_DIR"
-        {
-            command.env_remove(&name);
-        }
-    }
-    command
+/// Returns the directory for the data of servers: the one in the variable `TEST_DATA_DIR`, or else the
+/// crate's `CARGO_TARGET_TMPDIR`.
+pub fn data_directory(target_tmpdir: &str) -> PathBuf {
+    env::var_os("TEST_DATA_DIR").unwrap_or_else(|| target_tmpdir.into()).into()
 }
 
 /// A program that some tests need.

@@ -1,7 +1,6 @@
 //! `migrate dump` and `migrate verify`: a dump is the same on every server and restores the schema,
 //! and `verify` reports every drift from it.
 
-use std::path::Path;
 use std::process::Command;
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -18,8 +17,8 @@ static INSTALLED: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::
 static BUNDLED: LazyLock<Postgres> = LazyLock::new(|| server(PostgresInstall::Bundled));
 
 fn server(source: PostgresInstall) -> Postgres {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    RUNTIME.block_on(Postgres::start_empty(folder, source, true)).expect("start a server")
+    let folder = test_tools::data_directory(env!("CARGO_TARGET_TMPDIR"));
+    RUNTIME.block_on(Postgres::start_empty(&folder, source, true)).expect("start a server")
 }
 
 /// A database for a single test.

@@ -1,7 +1,6 @@
 //! Compares the locks that `relation_locks` predicts for a statement with those that a server takes.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
 
 use katas_host::local::postgres::{Postgres, PostgresInstall};
 use migrate::{LockMode, relation_locks};
@@ -285,8 +284,8 @@ fn predicted_locks_match_bundled_server() {
 
 fn compare(source: PostgresInstall) {
     RUNTIME.block_on(async {
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-        let server = Postgres::start_empty(folder, source, true).await.expect("start a server");
+        let folder = test_tools::data_directory(env!("CARGO_TARGET_TMPDIR"));
+        let server = Postgres::start_empty(&folder, source, true).await.expect("start a server");
         let mut connection = database(&server, "locks").await;
         let mut observer = connect(&server, "locks").await;
         let mut mismatches = transactional_mismatches(&mut connection, &mut observer).await;

@@ -1,7 +1,6 @@
 //! Shared helpers: servers, databases, projects, and running `migrate` processes.
 
 use std::io::{BufRead, BufReader};
-use std::path::Path;
 use std::process::{Child, ChildStderr, Command, ExitStatus, Output, Stdio};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -35,8 +34,8 @@ pub fn server() -> Postgres {
 /// projects. Neither `tester` nor the administrator has a password: password hashing would dominate
 /// the cost of thousands of connections.
 fn start(source: PostgresInstall) -> Postgres {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR"));
-    let server = RUNTIME.block_on(Postgres::start_empty(folder, source, true));
+    let folder = test_tools::data_directory(env!("CARGO_TARGET_TMPDIR"));
+    let server = RUNTIME.block_on(Postgres::start_empty(&folder, source, true));
     let server = server.expect("start a server");
     let hba_path = server.log().with_file_name("data").join("pg_hba.conf");
     let hba = std::fs::read_to_string(&hba_path).expect("read pg_hba.conf");

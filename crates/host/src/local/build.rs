@@ -7,7 +7,7 @@ use anyhow::{Context, ensure};
 use rustix::process::Signal;
 use tokio::process::Command;
 
-use super::process::{die_with_parent, remove_secrets};
+use super::process::{cargo, die_with_parent, remove_secrets};
 use super::{Report, wasm_target};
 use crate::manifest::Manifest;
 
@@ -25,18 +25,9 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
     }
     for build in builds {
         let command = build.command();
-        let mut shell = Command::new("sh");
-        shell
-            .args(["-c", &command])
-            .current_dir(&build.folder)
-            .kill_on_drop(true)
-            // `source` in the manifest expects the wasm in cargo's default directory.
-            .env_remove("CARGO_TARGET_DIR")
-            // Flags for the native target are invalid for wasm.
-            .env_remove("RUSTFLAGS")
-            .env_remove("CARGO_ENCODED_RUSTFLAGS");
-        remove_secrets(shell.as_std_mut());
-        die_with_parent(shell.as_std_mut(), Signal::KILL);
+        let mut shell = build_command(std::process::Command::new("sh"), &build.folder);
+        // Flags for the native target are invalid for wasm.
+        shell.args(["-c", &command]).env_remove("RUSTFLAGS").env_remove("CARGO_ENCODED_RUSTFLAGS");
         let status =
             shell.status().await.with_context(|| format!("cannot run sh for `{command}`"))?;
         ensure!(
@@ -48,15 +39,23 @@ pub async fn components(manifest: &Manifest, report: Report<'_>) -> anyhow::Resu
     Ok(())
 }
 
-/// Builds a binary of the workspace in `root` and returns its path.
-pub fn binary(root: &Path, name: &str) -> anyhow::Result<PathBuf> {
-    let mut cargo = std::process::Command::new("cargo");
-    cargo
-        .args(["build", "--quiet", "--bin", name])
-        .current_dir(root)
-        .env_remove("CARGO_TARGET_DIR");
-    remove_secrets(&mut cargo);
-    let status = cargo.status().context("cannot run cargo")?;
+/// Runs a command in `folder`, without secrets. It uses cargo's default target directory, and ends with
+/// this process or when it is dropped.
+fn build_command(mut command: std::process::Command, folder: &Path) -> Command {
+    // `source` in the manifest expects the wasm in the default directory.
+    command.current_dir(folder).env_remove("CARGO_TARGET_DIR");
+    remove_secrets(&mut command);
+    die_with_parent(&mut command, Signal::KILL);
+    let mut command = Command::from(command);
+    command.kill_on_drop(true);
+    command
+}
+
+/// Builds a binary of the workspace in `root` and returns its path. Dropping the future stops cargo.
+pub async fn binary(root: &Path, name: &str) -> anyhow::Result<PathBuf> {
+    let mut cargo = build_command(cargo(), root);
+    let status = cargo.args(["build", "--quiet", "--bin", name]).status().await;
+    let status = status.context("cannot run cargo")?;
     ensure!(status.success(), "cannot build {name}: cargo failed: {status}; see its output above");
     Ok(root.join("target/debug").join(name))
 }

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-pub use child_process::{Child, die_with_parent};
+pub use child_process::{Child, cargo, die_with_parent};
 
 /// Removes the variables that may contain secrets from the environment of a command.
 pub(super) fn remove_secrets(command: &mut Command) {

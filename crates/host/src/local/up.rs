@@ -9,11 +9,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, anyhow, bail, ensure};
-use migrations::{Database, Event, Password, Project, SeedOptions, Survey, UpOptions, WaitOptions};
+use migrations::{Database, Event, Password, Project, Survey, UpOptions, WaitOptions};
+use rustix::process::Signal;
 use tokio::net::TcpListener;
+use tokio::process::Command;
 use tokio::signal::unix::{SignalKind, signal};
 
 use super::postgres::{self, Postgres, PostgresInstall};
+use super::process::die_with_parent;
 use super::queue::{self, Courier, Queue};
 use super::spin::Spin;
 use super::watch::{self, Snapshot};
@@ -101,9 +104,10 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
 
     // Nothing is written to a database before the application has been built and loaded.
     let prepare = async {
+        let project = project(&manifest)?;
         let existing = match &options.database_url {
             Some(url) if manifest.uses_database() => {
-                Some(Existing::check(url, &options, report).await?)
+                Some(Existing::check(url, &project, &options, report).await?)
             }
             None if manifest.uses_database() => {
                 Postgres::ensure_unused(&options.state.join("postgres"))?;
@@ -118,8 +122,14 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
                 report("Database", "none: the manifest declares no variable database_url");
                 None
             }
-            Some(existing) => Some(existing.prepare(report).await?),
-            None => Some(prepare_local(&options, report).await?),
+            Some(existing) => Some(existing.prepare(&project, report).await?),
+            None => {
+                let seeder = match options.seed {
+                    true => Some(Seeder::build(&manifest, report).await?),
+                    false => None,
+                };
+                Some(prepare_local(&options, &project, seeder, report).await?)
+            }
         };
         anyhow::Ok((app, database))
     };
@@ -478,7 +488,12 @@ struct PreparedDatabase {
 }
 
 /// Starts the local PostgreSQL, creates the roles that a deployment has, and migrates the database.
-async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<PreparedDatabase> {
+async fn prepare_local(
+    options: &Options,
+    project: &Project,
+    seeder: Option<Seeder>,
+    report: Report<'_>,
+) -> anyhow::Result<PreparedDatabase> {
     let folder = options.state.join("postgres");
     let postgres = Postgres::start(postgres::Options {
         folder: folder.clone(),
@@ -504,14 +519,14 @@ async fn prepare_local(options: &Options, report: Report<'_>) -> anyhow::Result<
         Password { role: "katas_courier", password: &courier },
         Password { role: "katas_migrator", password: &migrator },
     ];
-    let project = Project::built_in();
-    migrations::bootstrap(&project, &administrator, &passwords, true, &|_| ()).await?;
+    migrations::bootstrap(project, &administrator, &passwords, true, &|_| ()).await?;
     migrations::set_environment(&administrator, &"development".parse()?, &|_| ()).await?;
-    let migrator = Database::new(&postgres.url("katas_migrator", &migrator, postgres::DATABASE))?;
-    let version = migrate_up(&project, &migrator, report).await?;
+    let migrate_url = postgres.url("katas_migrator", &migrator, postgres::DATABASE);
+    let migrator = Database::new(&migrate_url)?;
+    let version = migrate_up(project, &migrator, report).await?;
     report("Schema", &format!("version {version}"));
-    if options.seed {
-        seed(&project, &migrator, report).await?;
+    if let Some(seeder) = seeder {
+        seeder.run(&migrate_url).await?;
     }
     let url = postgres.url("katas_app", &app, postgres::DATABASE);
     Ok(PreparedDatabase {
@@ -545,6 +560,7 @@ impl Existing {
     /// the user has the privileges to migrate it. Writes nothing.
     async fn check(
         ConnectionString { url, origin }: &ConnectionString,
+        project: &Project,
         options: &Options,
         report: Report<'_>,
     ) -> anyhow::Result<Existing> {
@@ -557,8 +573,7 @@ impl Existing {
             .map_err(|error| anyhow!("{migrate_origin}: {error}"))?
             .allow_superuser(true);
         report("Database", &format!("{}, from {origin}", database.address()));
-        let project = Project::built_in();
-        let status = migrations::status(&project, &database, &|_| ()).await;
+        let status = migrations::status(project, &database, &|_| ()).await;
         let status = status.map_err(|error| unusable(&error, migrate_origin))?;
         let mut existing = Existing {
             url: url.clone(),
@@ -569,7 +584,7 @@ impl Existing {
             has_roles: true,
         };
         if existing.pending {
-            let survey = migrations::survey(&project, &existing.database, &ROLES, &|_| ()).await;
+            let survey = migrations::survey(project, &existing.database, &ROLES, &|_| ()).await;
             let survey = survey.map_err(|error| unusable(&error, migrate_origin))?;
             let is_new = status.version == 0;
             ensure!(
@@ -589,14 +604,17 @@ impl Existing {
     }
 
     /// Migrates the database.
-    async fn prepare(self, report: Report<'_>) -> anyhow::Result<PreparedDatabase> {
-        let project = Project::built_in();
+    async fn prepare(
+        self,
+        project: &Project,
+        report: Report<'_>,
+    ) -> anyhow::Result<PreparedDatabase> {
         if !self.has_roles {
-            migrations::bootstrap(&project, &self.database, &[], false, &|_| ()).await?;
+            migrations::bootstrap(project, &self.database, &[], false, &|_| ()).await?;
         }
         let migrator = self.database.role("katas_owner");
         if self.pending {
-            let version = migrate_up(&project, &migrator, report).await?;
+            let version = migrate_up(project, &migrator, report).await?;
             report("Schema", &format!("version {version}"));
         }
         Ok(PreparedDatabase {
@@ -688,13 +706,28 @@ async fn migrate_up(
     Ok(migrations::up(project, database, options, &on_event).await?.version)
 }
 
-async fn seed(project: &Project, database: &Database, report: Report<'_>) -> anyhow::Result<()> {
-    let options = SeedOptions::default();
-    let seeded = migrations::seed(project, database, &options, &|_| (), &|_| ()).await?;
-    for seed in seeded.seeds {
-        report("Seed", &seed.to_string());
+/// The binary `migrate`, which loads sample data. It is built on first use, because serving does not
+/// need it.
+struct Seeder(PathBuf);
+
+impl Seeder {
+    async fn build(manifest: &Manifest, report: Report<'_>) -> anyhow::Result<Seeder> {
+        report("Building", "migrate, which loads the sample data");
+        Ok(Seeder(build::binary(&manifest.root, "migrate").await?))
     }
-    Ok(())
+
+    /// Loads the sample data that is missing.
+    async fn run(self, url: &str) -> anyhow::Result<()> {
+        let mut migrate = Command::new(&self.0);
+        // The variables of this process may select another database or folder.
+        migrate.arg("seed").env_clear().env("DATABASE_URL", url).kill_on_drop(true);
+        // Standard output is for the introduction.
+        migrate.stdout(std::io::stderr());
+        die_with_parent(migrate.as_std_mut(), Signal::KILL);
+        let status = migrate.status().await.context("cannot run migrate")?;
+        ensure!(status.success(), "cannot load the sample data; see the output of migrate above");
+        Ok(())
+    }
 }
 
 /// Returns `host:port` of a connection string, as the components' driver parses it.

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant, SystemTime};
 
 /// A series of growing pauses that ends at a deadline.
-pub(crate) struct Backoff {
+pub struct Backoff {
     next: Duration,
     longest: Duration,
     deadline: Instant,
@@ -11,13 +11,13 @@ pub(crate) struct Backoff {
 
 impl Backoff {
     /// Creates a series that starts at `first`, doubles up to `longest`, and ends after `total`.
-    pub(crate) fn new(first: Duration, longest: Duration, total: Duration) -> Backoff {
+    pub fn new(first: Duration, longest: Duration, total: Duration) -> Backoff {
         Backoff { next: first, longest, deadline: Instant::now() + total }
     }
 
     /// Sleeps until the next attempt. Returns `false` without sleeping once the deadline has
     /// passed.
-    pub(crate) async fn pause(&mut self) -> bool {
+    pub async fn pause(&mut self) -> bool {
         let left = self.deadline.saturating_duration_since(Instant::now());
         if left.is_zero() {
             return false;

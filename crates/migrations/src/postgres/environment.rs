@@ -77,7 +77,7 @@ pub async fn set_environment(
 }
 
 /// Reads the environment of the connected database.
-pub(crate) async fn read_environment(connection: &mut PgConnection) -> Result<Environment, Error> {
+pub async fn read_environment(connection: &mut PgConnection) -> Result<Environment, Error> {
     Ok(parse_comment(&comment(connection).await?).unwrap_or_else(Environment::production))
 }
 

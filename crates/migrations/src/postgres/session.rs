@@ -17,8 +17,9 @@ use crate::event::{Event, Report};
 const BLOCKER_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
 /// A dedicated connection. It never comes from a pool, because the advisory lock belongs to it.
-pub(crate) struct Session {
-    pub(crate) connection: PgConnection,
+pub struct Session {
+    /// The connection.
+    pub connection: PgConnection,
     database: Database,
     token: String,
     identity: Identity,
@@ -58,7 +59,7 @@ from_row!(Identity { pid, database, role, token });
 
 impl Session {
     /// Connects, and retries for as long as the database allows while the failure may be temporary.
-    pub(crate) async fn connect(database: &Database, report: Report<'_>) -> Result<Session, Error> {
+    pub async fn connect(database: &Database, report: Report<'_>) -> Result<Session, Error> {
         let mut backoff =
             Backoff::new(Duration::from_millis(100), Duration::from_secs(2), database.wait);
         let mut reported = String::new();
@@ -130,7 +131,7 @@ impl Session {
     }
 
     /// Fails if the login role is a superuser, unless [`Database::allow_superuser`] permits it.
-    pub(crate) async fn reject_superuser(&mut self) -> Result<(), Error> {
+    pub async fn reject_superuser(&mut self) -> Result<(), Error> {
         if self.database.superuser_allowed {
             return Ok(());
         }
@@ -170,7 +171,7 @@ impl Session {
     }
 
     /// Closes the connection. An error means that it is closed already.
-    pub(crate) async fn close(self) {
+    pub async fn close(self) {
         self.database.clear_backend(self.identity.pid);
         let _ = self.connection.close().await;
     }

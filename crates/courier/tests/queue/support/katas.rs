@@ -28,7 +28,7 @@ pub struct Katas {
 impl Katas {
     /// Builds the program, which cargo does not if it runs only the tests of this package, and starts it.
     pub async fn start(bed: &Bed) -> Katas {
-        let mut build = test_tools::cargo();
+        let mut build = child_process::cargo();
         build.args(["build", "--quiet", "--workspace", "--bin", "katas"]).current_dir(root());
         assert!(build.status().expect("run cargo").success());
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("bind");

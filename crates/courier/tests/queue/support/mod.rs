@@ -43,7 +43,7 @@ pub fn folder(name: &str) -> TempDir {
     let folder = tempfile::Builder::new()
         .prefix(name)
         .permissions(std::fs::Permissions::from_mode(0o755))
-        .tempdir_in(env!("CARGO_TARGET_TMPDIR"));
+        .tempdir_in(test_tools::data_directory(env!("CARGO_TARGET_TMPDIR")));
     folder.expect("create a directory")
 }
 
@@ -70,7 +70,7 @@ pub async fn shared_rabbitmq() -> &'static RabbitMq {
 /// Returns an empty directory for a server that all tests share. The next run of the tests deletes its
 /// files: a static is not dropped.
 fn shared_folder(name: &str) -> PathBuf {
-    let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(name);
+    let folder = test_tools::data_directory(env!("CARGO_TARGET_TMPDIR")).join(name);
     let _ = std::fs::remove_dir_all(&folder);
     std::fs::create_dir(&folder).expect("create a directory");
     folder

@@ -7,9 +7,9 @@ use rand_chacha::ChaCha8Rng;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
+use migrations::{Error, SqlFile};
+
 use super::generator::Generator;
-use crate::Error;
-use crate::project::SqlFile;
 
 /// Sample data: a declaration of rows to generate, and SQL that inserts them into the tables of the
 /// application.

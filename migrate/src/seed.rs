@@ -15,12 +15,12 @@ use std::time::Duration;
 use serde::Serialize;
 use sqlx::{AssertSqlSafe, Connection, PgConnection};
 
-use crate::Error;
-use crate::event::Report;
-use crate::ledger::{Ledger, TransactionState};
-use crate::postgres::{Backoff, Database, Environment, Session, read_environment};
-use crate::project::Project;
-use crate::sql::{Statement, split};
+use migrations::sql::{Statement, split};
+use migrations::{
+    Backoff, Database, Environment, Error, Project, Report, Session, TransactionState,
+    read_environment,
+};
+
 pub use file::Seed;
 
 /// The number of rows in a block. Loading it takes less than a second, so that little work is lost
@@ -107,7 +107,7 @@ pub fn seeds(project: &Project) -> Result<Vec<Seed>, Error> {
 
 /// Loads the missing rows of seeds, one seed after another. The role must own the tables.
 ///
-/// Fails for a production database (see [`crate::set_environment`]) and if migrations are pending.
+/// Fails for a production database (see [`migrations::set_environment`]) and if migrations are pending.
 /// Row `k` of a seed is always the same, so a larger scale adds rows, and a smaller one removes
 /// none. If a seed has changed since it was loaded, this fails before loading anything.
 pub async fn seed(
@@ -129,7 +129,11 @@ pub async fn seed(
             database.address()
         )));
     }
-    ensure_migrated(connection, project).await?;
+    // Seeds are written for the newest version of the schema.
+    let pending = migrations::status(project, database, report).await?.pending;
+    if pending > 0 {
+        return Err(Error::Pending(pending));
+    }
     let ledger = SeedLedger { table: format!("{}._migrate_seeds", project.schema) };
     ledger.create_if_missing(connection).await?;
     let mut missing = Vec::new();
@@ -144,17 +148,6 @@ pub async fn seed(
     }
     session.close().await;
     Ok(SeedReport { environment, seeds: results })
-}
-
-/// Fails if migrations are pending, because seeds are written for the newest version of the schema.
-async fn ensure_migrated(connection: &mut PgConnection, project: &Project) -> Result<(), Error> {
-    let applied = Ledger::new(project).read(connection).await?;
-    let is_done = |version| applied.iter().any(|row| row.version == version && row.success);
-    let versions = project.migrations.iter().map(|migration| migration.version);
-    match versions.filter(|&version| !is_done(version)).count() {
-        0 => Ok(()),
-        pending => Err(Error::Pending(pending)),
-    }
 }
 
 /// Returns the seeds with these names, or all seeds if there are no names.
@@ -443,7 +436,7 @@ async fn copy(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::SqlFile;
+    use migrations::SqlFile;
 
     #[test]
     fn blocks_cover_every_row_once() {
