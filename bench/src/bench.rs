@@ -43,7 +43,7 @@ pub struct Settings {
 impl Settings {
     fn resolved(mut self) -> anyhow::Result<Settings> {
         if self.quick {
-            (self.rounds, self.seconds) = (1, 0.2);
+            (self.rounds, self.seconds) = (1, 0.1);
         }
         for system in &self.systems {
             ensure!(system.is_available(), "{} is not installed", system.label());
