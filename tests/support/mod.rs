@@ -21,7 +21,9 @@ use katas_host::manifest::{Example, Manifest};
 use katas_host::{Config, Limits, Log, Server};
 use migrate::SeedOptions;
 use migrations::{Database, Password, Project, UpOptions};
-use sqlx::{AssertSqlSafe, Connection, Either, Executor, PgConnection, SqlSafeStr, Statement};
+use sqlx::{
+    AssertSqlSafe, Connection, Either, Executor, PgConnection, PgPool, SqlSafeStr, Statement,
+};
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
@@ -78,6 +80,7 @@ pub(crate) struct Cluster {
     pub(crate) postgres: Postgres,
     pub(crate) app_password: String,
     pub(crate) migrator_password: String,
+    superuser: PgPool,
 }
 
 impl Cluster {
@@ -87,8 +90,10 @@ impl Cluster {
         ephemeral: bool,
     ) -> anyhow::Result<Cluster> {
         let directory = test_tools::data_directory(env!("CARGO_TARGET_TMPDIR"));
+        let postgres = Postgres::start_empty(&directory, install, ephemeral).await?;
         let cluster = Cluster {
-            postgres: Postgres::start_empty(&directory, install, ephemeral).await?,
+            superuser: PgPool::connect_lazy(&postgres.administrator("postgres"))?,
+            postgres,
             app_password: postgres::password()?,
             migrator_password: postgres::password()?,
         };
@@ -125,16 +130,9 @@ impl Cluster {
     }
 
     fn execute_as_superuser(&self, sql: &str) {
-        let url = self.postgres.administrator("postgres");
-        RUNTIME.block_on(execute(&url, sql)).expect(sql);
+        let execute = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.superuser);
+        RUNTIME.block_on(execute).expect(sql);
     }
-}
-
-async fn execute(url: &str, sql: &str) -> anyhow::Result<()> {
-    let mut connection = PgConnection::connect(url).await?;
-    sqlx::raw_sql(AssertSqlSafe(sql)).execute(&mut connection).await?;
-    connection.close().await?;
-    Ok(())
 }
 
 /// The runtime of the components: the local host or, with `E2E_ENGINE=spin`, an installed Spin. The
@@ -199,6 +197,9 @@ pub(crate) struct App {
     base: String,
     agent: ureq::Agent,
     administrator: String,
+    /// Connections of the administrator: hashing passwords for each statement would take more time than
+    /// the statements.
+    superuser: PgPool,
     migrator: String,
     log: Arc<Mutex<Vec<String>>>,
     /// The ids from the responses to earlier manifest examples, by the name in `keep`.
@@ -370,11 +371,14 @@ impl App {
             .allow_non_standard_methods(true)
             .max_redirects(0)
             .build();
+        let administrator = cluster.postgres.administrator(database);
+        let superuser = RUNTIME.block_on(async { PgPool::connect_lazy(&administrator) });
         App {
             base: format!("http://{address}"),
             engine: Some(engine),
             agent: agent.into(),
-            administrator: cluster.postgres.administrator(database),
+            administrator,
+            superuser: superuser.expect("the URL is valid"),
             migrator: cluster.migrator_url(database),
             log,
             example_ids: Mutex::default(),
@@ -527,7 +531,8 @@ impl App {
 
     /// Runs SQL as the superuser.
     pub(crate) fn sql(&self, sql: &str) {
-        RUNTIME.block_on(execute(&self.administrator, sql)).expect(sql);
+        let execute = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.superuser);
+        RUNTIME.block_on(execute).expect(sql);
     }
 
     /// Applies the migrations up to a version, `None` for all.
@@ -574,9 +579,8 @@ impl App {
     /// Returns the names of the types that PostgreSQL infers for the parameters of a statement.
     pub(crate) fn parameter_types(&self, sql: &str) -> Vec<String> {
         let types = RUNTIME.block_on(async {
-            let mut connection = PgConnection::connect(&self.administrator).await?;
             let sql = AssertSqlSafe(sql.to_owned()).into_sql_str();
-            let statement = connection.prepare(sql).await?;
+            let statement = self.superuser.acquire().await?.prepare(sql).await?;
             let types = statement.parameters().and_then(Either::left).unwrap_or_default();
             anyhow::Ok(types.iter().map(ToString::to_string).collect())
         });
@@ -585,14 +589,9 @@ impl App {
 
     /// Returns the single value of an SQL query, which must be text.
     pub(crate) fn value(&self, sql: &str) -> String {
-        let value = RUNTIME.block_on(async {
-            let mut connection = PgConnection::connect(&self.administrator).await?;
-            let query = sqlx::query_as::<_, (String,)>(AssertSqlSafe(sql));
-            let (value,) = query.fetch_one(&mut connection).await?;
-            connection.close().await?;
-            anyhow::Ok(value)
-        });
-        value.expect(sql)
+        // Not cached: a migration may change the types of the result.
+        let query = sqlx::query_as::<_, (String,)>(AssertSqlSafe(sql)).persistent(false);
+        RUNTIME.block_on(query.fetch_one(&self.superuser)).expect(sql).0
     }
 }
 

@@ -282,6 +282,26 @@ fn application_without_database_is_served_without_one() {
 }
 
 #[test]
+fn migrations_next_to_the_manifest_are_applied() {
+    let application =
+        application(&format!("[variables]\ndatabase_url = {{ default = \"\" }}\n{STATIC}"));
+    let db = application.path().join("db");
+    let copied = Command::new("cp").arg("-R").arg(root().join("db")).arg(&db).status();
+    assert!(copied.expect("cp runs").success());
+    for (direction, sql) in [("up", "CREATE TABLE katas.x ()"), ("down", "DROP TABLE katas.x")] {
+        let file = db.join(format!("migrations/9999_x.{direction}.sql"));
+        fs::write(file, sql).expect("the file is writable");
+    }
+    let state = state();
+    let mut command = katas(&["up", "--listen=0", "--queue=none", "--state"]);
+    command.arg(state.path()).current_dir(application.path());
+    let up = Up::wait_for(command, "Serving ");
+    assert_eq!(up.call("GET", "/hello", ""), (200, "hi".to_owned()));
+    let (status, _, stderr) = up.end(Signal::TERM);
+    assert!(status.success() && stderr.contains("Schema version 9999"), "{stderr}");
+}
+
+#[test]
 fn up_finishes_asynchronous_runs() {
     const SENTENCES: &str = "/api/v1/datasets/00000000-0000-4000-8000-000000000002/runs";
     let state = state();
