@@ -736,6 +736,15 @@ fn build<T>(shell: &str, run: impl FnOnce(&mut Command) -> T) -> (TempDir, T) {
 }
 
 #[test]
+fn commands_that_build_a_binary_require_the_repository() {
+    let folder = tempfile::tempdir().expect("a directory");
+    for command in ["new", "smoke"] {
+        let output = katas(&[command, "--help"]).current_dir(folder.path()).output();
+        assert_error(&output.expect("katas runs"), "run this command in a clone of the repository");
+    }
+}
+
+#[test]
 fn up_help_lists_the_options() {
     let output = katas(&["up", "--help"]).output().expect("katas starts");
     let help = String::from_utf8(output.stdout).expect("UTF-8");
