@@ -54,6 +54,7 @@ pub fn oha(must_be_fast: bool) -> anyhow::Result<PathBuf> {
     let tools = if must_be_fast || is_installed(&release) { release } else { debug };
     if !is_installed(&tools) {
         let mut install = cargo();
+        install.current_dir(root());
         install.args(["install", "oha", "--locked", "--quiet", "--version", OHA_VERSION]);
         if !must_be_fast {
             install.arg("--debug");

@@ -18,7 +18,7 @@ use sqlx::{AssertSqlSafe, Connection, PgConnection};
 use migrations::sql::{Statement, split};
 use migrations::{
     Backoff, Database, Environment, Error, Project, Report, Session, TransactionState,
-    read_environment,
+    ensure_migrated, read_environment,
 };
 
 pub use file::Seed;
@@ -130,10 +130,7 @@ pub async fn seed(
         )));
     }
     // Seeds are written for the newest version of the schema.
-    let pending = migrations::status(project, database, report).await?.pending;
-    if pending > 0 {
-        return Err(Error::Pending(pending));
-    }
+    ensure_migrated(connection, project).await?;
     let ledger = SeedLedger { table: format!("{}._migrate_seeds", project.schema) };
     ledger.create_if_missing(connection).await?;
     let mut missing = Vec::new();

@@ -529,7 +529,7 @@ impl App {
         connection.expect(sql)
     }
 
-    /// Runs SQL as the superuser.
+    /// Runs SQL as the superuser. It must not change the session, which later calls may share.
     pub(crate) fn sql(&self, sql: &str) {
         let execute = sqlx::raw_sql(AssertSqlSafe(sql)).execute(&self.superuser);
         RUNTIME.block_on(execute).expect(sql);

@@ -262,9 +262,7 @@ async fn run_build(from: Option<PathBuf>) -> anyhow::Result<()> {
 /// Replaces this process with a binary of the repository, which is built on first use, because serving
 /// does not need it. Returns only on an error.
 async fn run_binary(name: &str, arguments: &[OsString]) -> anyhow::Result<()> {
-    let manifest = manifest_path(None).ok().context(
-        "no spin.toml in this directory or its parents; run this command in a clone of the repository",
-    )?;
+    let manifest = manifest_path(None).context("run this command in a clone of the repository")?;
     let root = manifest.parent().context("the manifest has no parent directory")?;
     let binary = build::binary(root, name).await?;
     let error = process::Command::new(&binary).args(arguments).exec();

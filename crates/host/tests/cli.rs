@@ -302,6 +302,21 @@ fn migrations_next_to_the_manifest_are_applied() {
 }
 
 #[test]
+fn migrations_of_another_application_are_ignored_and_its_sample_data_is_refused() {
+    let variable = "[variables]\ndatabase_url = { default = \"\" }\n";
+    let (application, state) = (application(&format!("{variable}{STATIC}")), state());
+    let migrations = application.path().join("db/migrations");
+    fs::create_dir_all(&migrations).expect("a directory");
+    fs::write(migrations.join("V1__x.sql"), "SELECT 1;").expect("the file is writable");
+    let mut command = katas(&["up", "--listen=0", "--queue=none", "--state"]);
+    command.arg(state.path()).current_dir(application.path());
+    Up::wait_for(command, "Serving ").end(Signal::TERM);
+    let mut command = katas(&["up", "--listen=0", "--seed"]);
+    let output = command.current_dir(application.path()).output().expect("katas runs");
+    assert_error(&output, "is outside of it; omit --seed");
+}
+
+#[test]
 fn up_finishes_asynchronous_runs() {
     const SENTENCES: &str = "/api/v1/datasets/00000000-0000-4000-8000-000000000002/runs";
     let state = state();

@@ -6,6 +6,8 @@ mod scripts;
 mod status;
 mod verify;
 
+use sqlx::PgConnection;
+
 use crate::Error;
 use crate::event::Report;
 use crate::ledger::{Applied, Ledger};
@@ -15,6 +17,20 @@ pub use dump::{dump, write_dump};
 pub use scripts::{ScriptsToRun, scripts_to_run};
 pub use status::{MigrationStatus, State, Status, status, wait};
 pub use verify::{Difference, Verification, compare, verify};
+
+/// Fails if migrations of the project are pending. Unlike [`status()`], validates nothing.
+pub async fn ensure_migrated(
+    connection: &mut PgConnection,
+    project: &Project,
+) -> Result<(), Error> {
+    let applied = Ledger::new(project).read(connection).await?;
+    let is_done = |version| applied.iter().any(|row| row.version == version && row.success);
+    let versions = project.migrations.iter().map(|migration| migration.version);
+    match versions.filter(|&version| !is_done(version)).count() {
+        0 => Ok(()),
+        pending => Err(Error::Pending(pending)),
+    }
+}
 
 /// Connects and reads the ledger.
 async fn connect(

@@ -69,7 +69,7 @@ pub use event::{Event, Report};
 pub use import::{Import, ImportedMigration, import};
 pub use inspect::{
     Difference, MigrationStatus, ScriptsToRun, State, Status, Verification, compare, dump,
-    scripts_to_run, status, verify, wait, write_dump,
+    ensure_migrated, scripts_to_run, status, verify, wait, write_dump,
 };
 pub use ledger::{OutOfOrder, RevertTo, TransactionState};
 pub use postgres::{Backoff, Database, Environment, Session, read_environment, set_environment};

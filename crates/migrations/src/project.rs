@@ -173,6 +173,11 @@ impl Project {
         })
     }
 
+    /// Returns the ledger of the project in `folder`, whose other files may be those of another tool.
+    pub fn read_ledger(folder: &Path) -> Result<String, Error> {
+        Ok(Settings::read(folder)?.ledger())
+    }
+
     /// Returns the migration with this version.
     pub fn migration(&self, version: i64) -> Result<&Migration, Error> {
         let found = self.migrations.iter().find(|migration| migration.version == version);

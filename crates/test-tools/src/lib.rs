@@ -1,4 +1,4 @@
-//! Corpora of files, directories, and optional programs of tests. A test that needs a missing program is reported
+//! Corpora of files, the directory for data of servers, and optional programs of tests. A test that needs a missing program is reported
 //! as ignored, with the reason, rather than as passed.
 //!
 //! The build script of a test crate calls [`detect`]; the test carries
@@ -28,8 +28,16 @@ pub fn corpus(directory: &str) -> Vec<(String, Vec<u8>)> {
 
 /// Returns the directory for the data of servers: the one in the variable `TEST_DATA_DIR`, or else the
 /// crate's `CARGO_TARGET_TMPDIR`.
+///
+/// # Panics
+///
+/// Panics if the variable names no directory, or a relative one: each crate runs its tests elsewhere.
 pub fn data_directory(target_tmpdir: &str) -> PathBuf {
-    env::var_os("TEST_DATA_DIR").unwrap_or_else(|| target_tmpdir.into()).into()
+    let chosen = env::var_os("TEST_DATA_DIR").filter(|directory| !directory.is_empty());
+    let directory = PathBuf::from(chosen.unwrap_or_else(|| target_tmpdir.into()));
+    let exists = directory.is_absolute() && directory.is_dir();
+    assert!(exists, "TEST_DATA_DIR must be the absolute path of a directory");
+    directory
 }
 
 /// A program that some tests need.

@@ -26,15 +26,14 @@ fn slow_project(server: &Postgres) -> Project {
     project
 }
 
-/// Starts `migrate` and waits until its migration sleeps.
+/// Selects whether a session sleeps.
+const SLEEPS: &str = "SELECT exists(SELECT FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event = 'PgSleep')::text";
+
+/// Starts `migrate` and waits until its SQL sleeps.
 fn start_and_wait_for_sleep(project: &Project, arguments: &[&str]) -> Running {
     let running = project.start(arguments);
-    eventually("the migration sleeps", || {
-        project.value(
-            "SELECT exists(SELECT FROM pg_stat_activity
-               WHERE datname = current_database() AND wait_event = 'PgSleep')::text",
-        ) == "true"
-    });
+    eventually("the SQL sleeps", || project.value(SLEEPS) == "true");
     running
 }
 
@@ -76,6 +75,27 @@ fn signal_during_statement_rolls_back() {
 #[test]
 fn signal_during_statement_rolls_back_on_bundled_server() {
     signal_during_statement(&BUNDLED);
+}
+
+#[test]
+fn signal_while_seeding_rolls_back() {
+    let project = Project::new(&[("0001_item.up.sql", "CREATE TABLE app.item (id int);")]);
+    let seeds = project.folder.path().join("seeds");
+    std::fs::create_dir(&seeds).expect("create dir");
+    let seed = "-- Items.\nINSERT INTO app.item SELECT n FROM pg_temp.fake; SELECT pg_sleep(600);";
+    std::fs::write(seeds.join("01_items.sql"), seed).expect("write file");
+    let mark = format!("COMMENT ON DATABASE {} IS 'migrate.environment = test'", project.name);
+    project.sql(&mark);
+    assert_success(&project.migrate(&["up"]));
+    let running = start_and_wait_for_sleep(&project, &["seed"]);
+    let start = Instant::now();
+    running.signal(Signal::TERM);
+    let output = running.finish();
+    assert!(start.elapsed() < Duration::from_secs(3), "{:?}", start.elapsed());
+    // The process waits for the end of its session.
+    assert_eq!(project.value(SLEEPS), "false");
+    failed_event(&output, 143);
+    assert_eq!(project.value("SELECT count(*)::text FROM app.item"), "0");
 }
 
 #[test]

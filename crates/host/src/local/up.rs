@@ -105,6 +105,9 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     // Nothing is written to a database before the application has been built and loaded.
     let prepare = async {
         let project = project(&manifest)?;
+        if options.seed {
+            ensure_has_seeder(&manifest)?;
+        }
         let existing = match &options.database_url {
             Some(url) if manifest.uses_database() => {
                 Some(Existing::check(url, &project, &options, report).await?)
@@ -259,16 +262,14 @@ async fn reload(
     server.replace(app)
 }
 
-/// Returns the migrations in `db/` next to the manifest, which may be newer than the built-in ones.
+/// Returns the migrations in `db/` next to the manifest, which may be newer than the built-in ones. Those
+/// of another application are ignored.
 fn project(manifest: &Manifest) -> anyhow::Result<Project> {
     let (built_in, folder) = (Project::built_in(), manifest.root.join("db"));
-    if folder.join("migrations").is_dir() {
-        let project = Project::read(&folder)?;
-        if project.ledger == built_in.ledger {
-            return Ok(project);
-        }
-    }
-    Ok(built_in)
+    let is_ours = manifest.uses_database()
+        && folder.join("migrations").is_dir()
+        && Project::read_ledger(&folder)? == built_in.ledger;
+    if is_ours { Ok(Project::read(&folder)?) } else { Ok(built_in) }
 }
 
 /// Buffers the log until the application is ready. It is printed only if the application fails to
@@ -704,6 +705,15 @@ async fn migrate_up(
         event => report("", &event.to_string()),
     };
     Ok(migrations::up(project, database, options, &on_event).await?.version)
+}
+
+fn ensure_has_seeder(manifest: &Manifest) -> anyhow::Result<()> {
+    ensure!(
+        manifest.root.join("migrate/Cargo.toml").is_file(),
+        "--seed loads the sample data of this repository, but {} is outside of it; omit --seed",
+        manifest.root.display()
+    );
+    Ok(())
 }
 
 /// The binary `migrate`, which loads sample data. It is built on first use, because serving does not

@@ -16,7 +16,8 @@ use crate::event::{Event, Report};
 /// How often to look up the sessions that block a statement.
 const BLOCKER_POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// A dedicated connection. It never comes from a pool, because the advisory lock belongs to it.
+/// A dedicated connection. It never comes from a pool, because the advisory lock belongs to it. Only the
+/// one opened last can be ended with [`Database::end_session`].
 pub struct Session {
     /// The connection.
     pub connection: PgConnection,
