@@ -190,8 +190,8 @@ fn probe() -> Arc<katas_host::App> {
     PROBE.clone()
 }
 
-/// A running application with its own port and database. The database exists until
-/// the next run of the tests: dropping all of them took a seventh of the CPU time.
+/// A running application with its own port and database. The database exists until the next run of the
+/// tests: dropping all of them took a seventh of the CPU time.
 pub(crate) struct App {
     engine: Option<Engine>,
     base: String,

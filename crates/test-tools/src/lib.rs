@@ -1,5 +1,5 @@
-//! Corpora of files, the directory for data of servers, and optional programs of tests. A test that needs a missing program is reported
-//! as ignored, with the reason, rather than as passed.
+//! Corpora of files, the directory for data of servers, and optional programs of tests. A test that needs
+//! a missing program is reported as ignored, with the reason, rather than as passed.
 //!
 //! The build script of a test crate calls [`detect`]; the test carries
 //! `#[cfg_attr(not(has_kubectl), ignore = "kubectl is not installed")]`.

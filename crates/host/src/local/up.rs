@@ -105,9 +105,6 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
     // Nothing is written to a database before the application has been built and loaded.
     let prepare = async {
         let project = project(&manifest)?;
-        if options.seed {
-            ensure_has_seeder(&manifest)?;
-        }
         let existing = match &options.database_url {
             Some(url) if manifest.uses_database() => {
                 Some(Existing::check(url, &project, &options, report).await?)
@@ -118,6 +115,10 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
             }
             _ => None,
         };
+        let seeder = match options.seed {
+            true => Some(Seeder::build(&manifest, report).await?),
+            false => None,
+        };
         build::components(&manifest, report).await?;
         let app = load(&options, &manifest, report).await?;
         let database = match existing {
@@ -126,13 +127,7 @@ pub async fn run(options: Options, report: Report<'_>) -> anyhow::Result<()> {
                 None
             }
             Some(existing) => Some(existing.prepare(&project, report).await?),
-            None => {
-                let seeder = match options.seed {
-                    true => Some(Seeder::build(&manifest, report).await?),
-                    false => None,
-                };
-                Some(prepare_local(&options, &project, seeder, report).await?)
-            }
+            None => Some(prepare_local(&options, &project, seeder, report).await?),
         };
         anyhow::Ok((app, database))
     };
@@ -707,21 +702,17 @@ async fn migrate_up(
     Ok(migrations::up(project, database, options, &on_event).await?.version)
 }
 
-fn ensure_has_seeder(manifest: &Manifest) -> anyhow::Result<()> {
-    ensure!(
-        manifest.root.join("migrate/Cargo.toml").is_file(),
-        "--seed loads the sample data of this repository, but {} is outside of it; omit --seed",
-        manifest.root.display()
-    );
-    Ok(())
-}
-
 /// The binary `migrate`, which loads sample data. It is built on first use, because serving does not
 /// need it.
 struct Seeder(PathBuf);
 
 impl Seeder {
     async fn build(manifest: &Manifest, report: Report<'_>) -> anyhow::Result<Seeder> {
+        ensure!(
+            manifest.root.join("migrate/Cargo.toml").is_file(),
+            "--seed loads the sample data of this repository, but {} is outside of it; omit --seed",
+            manifest.root.display()
+        );
         report("Building", "migrate, which loads the sample data");
         Ok(Seeder(build::binary(&manifest.root, "migrate").await?))
     }
